@@ -1,0 +1,24 @@
+# Salt segmentation: from seismic tiles to salt masks.
+# Results lie in results/ of the working directory; results/submission.csv is the end of the line.
+
+from snakemake.utils import min_version
+
+min_version("9.27.1")
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/submission.smk"
+
+
+report: "workflow/report/workflow.rst"
+
+
+rule all:
+    input:
+        "results/submission.csv",
+        "results/summary.txt",
+        "results/gallery.png",
+    default_target: True

@@ -1,0 +1,53 @@
+# The decision threshold, and what the members are worth.
+
+
+rule threshold:
+    input:
+        tiles=multiext("results/data/train/", "tiles.csv", "masks.npy"),
+        folds="results/data/folds.csv",
+        predictions=expand("results/predictions/validation/{seed}.npy", seed=SEEDS),
+        ids=expand("results/predictions/validation/{seed}.csv", seed=SEEDS),
+        code=code("threshold", "data"),
+    output:
+        threshold="results/threshold.json",
+        curve="results/threshold_curve.csv",
+    log:
+        "results/logs/threshold.log",
+    benchmark:
+        "results/benchmarks/threshold.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        settings=settings("validation"),
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "python {input.code[0]} --settings {params.settings:q} "
+        "--tiles {input.tiles[0]} --folds {input.folds} --predictions {input.predictions} "
+        "--output {output.threshold} --curve {output.curve} --log {log}"
+
+
+rule gallery:
+    input:
+        tiles=multiext("results/data/train/", "tiles.csv", "images.npy", "masks.npy"),
+        threshold="results/threshold.json",
+        predictions=expand("results/predictions/validation/{seed}.npy", seed=SEEDS),
+        ids=expand("results/predictions/validation/{seed}.csv", seed=SEEDS),
+        code=code("gallery", "data"),
+    output:
+        report("results/gallery.png", caption="../report/gallery.rst", category="Evaluation"),
+    log:
+        "results/logs/gallery.log",
+    benchmark:
+        "results/benchmarks/gallery.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    shell:
+        "python {input.code[0]} --tiles {input.tiles[0]} --threshold {input.threshold} "
+        "--predictions {input.predictions} --output {output} --log {log}"

@@ -1,0 +1,72 @@
+# Probabilities of the test tiles, their mean over the members, and the masks.
+
+
+rule predict_test:
+    input:
+        tiles=multiext("results/data/test/", "tiles.csv", "images.npy"),
+        checkpoint="results/models/{seed}/checkpoint.safetensors",
+        code=code("predict_test", "torch"),
+    output:
+        multiext("results/predictions/test/{seed}", ".npy", ".csv"),
+    log:
+        "results/logs/predict_test/{seed}.log",
+    benchmark:
+        "results/benchmarks/predict_test/{seed}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    params:
+        settings=settings("inference", "compute"),
+    threads: THREADS
+    resources:
+        gpu=GPU,
+        mem_mb=4000,
+        runtime=240,
+    shell:
+        "python {input.code[0]} --settings {params.settings:q} "
+        "--tiles {input.tiles[0]} --checkpoint {input.checkpoint} --output {output[0]} --log {log}"
+
+
+rule submission:
+    input:
+        tiles="results/data/test/tiles.csv",
+        threshold="results/threshold.json",
+        predictions=expand("results/predictions/test/{seed}.npy", seed=SEEDS),
+        ids=expand("results/predictions/test/{seed}.csv", seed=SEEDS),
+        code=code("submission", "data"),
+    output:
+        "results/submission.csv",
+    log:
+        "results/logs/submission.log",
+    benchmark:
+        "results/benchmarks/submission.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    shell:
+        "python {input.code[0]} --tiles {input.tiles} --threshold {input.threshold} "
+        "--predictions {input.predictions} --output {output} --log {log}"
+
+
+rule summary:
+    input:
+        threshold="results/threshold.json",
+        submission="results/submission.csv",
+        code=code("summary", "data"),
+    output:
+        report("results/summary.txt", caption="../report/summary.rst", category="Evaluation"),
+    log:
+        "results/logs/summary.log",
+    benchmark:
+        "results/benchmarks/summary.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    shell:
+        "python {input.code[0]} --threshold {input.threshold} --submission {input.submission} "
+        "--output {output} --log {log}"

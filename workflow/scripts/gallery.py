@@ -1,0 +1,28 @@
+"""Draw labelled tiles with their true and predicted masks."""
+
+import json
+import logging
+from pathlib import Path
+
+from salt.cli import run, stage_parser
+from salt.gallery import draw_gallery
+from salt.predictions import Predictions
+from salt.tiles import Tiles
+
+COLUMNS = 8
+
+
+def main(args):
+    members = [Predictions.load(path) for path in args.predictions]
+    threshold = json.loads(args.threshold.read_text())["threshold"]
+    draw_gallery(args.output, Tiles(args.tiles), members, threshold, COLUMNS)
+    logging.info("gallery to %s", args.output)
+
+
+if __name__ == "__main__":
+    parser = stage_parser(__doc__, settings=False)
+    parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the labelled tiles")
+    parser.add_argument("--threshold", type=Path, required=True, help="threshold.json")
+    parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="NPY files")
+    parser.add_argument("--output", type=Path, required=True, help="PNG file to write")
+    run(main, parser)

@@ -1,0 +1,26 @@
+"""Import the labelled tiles of a survey to packed arrays."""
+
+import logging
+from pathlib import Path
+
+from salt.cli import run, stage_parser
+from salt.import_train import import_train
+from salt.source import Source
+from salt.tiles import save
+
+
+def main(args):
+    with Source(args.source) as source:
+        table, images, masks = import_train(source)
+    save(args.output, table, images, masks)
+    logging.info(
+        "%d labelled tiles of %dx%d, %.0f %% of them without salt, to %s",
+        *images.shape, 100 * (table["coverage"] == 0).mean(), args.output,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    parser = stage_parser(__doc__, settings=False)
+    parser.add_argument("--source", type=Path, required=True, help="zip or folder of the survey")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the arrays")
+    run(main, parser)

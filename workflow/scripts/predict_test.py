@@ -1,0 +1,28 @@
+"""Predict the test tiles with one member."""
+
+import logging
+from pathlib import Path
+
+from salt.checkpoint import Checkpoint
+from salt.cli import run, stage_parser
+from salt.compute import Compute
+from salt.predict import predict
+from salt.predictions import save
+from salt.tiles import Tiles
+
+
+def main(args):
+    compute = Compute.select(**args.settings["compute"])
+    network = Checkpoint.load(args.checkpoint).rebuild().to(compute.device)
+    tiles = Tiles(args.tiles)
+    batches = predict(network, tiles.images, compute, **args.settings["inference"])
+    save(args.output, tiles.ids, tiles.images.shape[1:], batches)
+    logging.info("%d test tiles predicted to %s", len(tiles.ids), args.output)
+
+
+if __name__ == "__main__":
+    parser = stage_parser(__doc__)
+    parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the test tiles")
+    parser.add_argument("--checkpoint", type=Path, required=True, help="the member")
+    parser.add_argument("--output", type=Path, required=True, help="NPY file; a CSV goes beside it")
+    run(main, parser)

@@ -1,0 +1,1 @@
+"""Salt segmentation of seismic tiles; knows nothing of the workflow that calls it."""

@@ -1,0 +1,50 @@
+"""The device that a stage computes on, and in which precision."""
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import torch
+
+from salt.errors import InputError
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device, and whether to compute in bfloat16 where that loses nothing."""
+
+    device: torch.device
+    bf16: bool
+
+    @classmethod
+    def select(cls, *, device: str, precision: str, threads: int) -> "Compute":
+        """Choose by the configuration's section ``compute``; sets PyTorch's thread count.
+
+        Raises InputError where ``device`` is cuda and there is none.
+        """
+        torch.set_num_threads(threads)
+        if device == "cuda" and not torch.cuda.is_available():
+            raise InputError(
+                "compute.device is cuda, but PyTorch finds no GPU here; set it to auto or cpu, "
+                "or install a CUDA build of PyTorch"
+            )
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        bf16 = precision == "bf16" or (precision == "auto" and _has_fast_bf16(device))
+        return cls(torch.device(device), bf16)
+
+    def autocast(self) -> AbstractContextManager:
+        """Context in which convolutions run in the chosen precision."""
+        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
+
+    def __str__(self) -> str:
+        name = torch.cuda.get_device_name() if self.device.type == "cuda" else "CPU"
+        threads = "" if self.device.type == "cuda" else f", {torch.get_num_threads()} threads"
+        return f"{name}, {'bf16' if self.bf16 else 'fp32'}{threads}"
+
+
+def _has_fast_bf16(device: str) -> bool:
+    if device == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # Without these instructions bf16 is emulated, and slower than fp32.
+    capabilities = torch.cpu.get_capabilities()
+    return capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False)

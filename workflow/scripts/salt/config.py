@@ -1,0 +1,38 @@
+"""What may be wrong with a configuration beyond one value's type and range."""
+
+from collections.abc import Iterator
+
+from jsonschema import Draft202012Validator
+
+
+def faults(config: dict, schema: dict) -> list[str]:
+    """All faults of a configuration, each naming its key."""
+    found = list(_schema_faults(config, schema))
+    return found or list(_contradictions(config))
+
+
+def _schema_faults(config: dict, schema: dict) -> Iterator[str]:
+    for error in Draft202012Validator(schema).iter_errors(config):
+        section = ".".join(str(part) for part in error.absolute_path)
+        if error.validator == "additionalProperties":
+            known = sorted(error.schema["properties"])
+            for key in sorted(set(error.instance) - set(known), key=str):
+                yield f"{section + '.' if section else ''}{key}: unknown key; known are {known}"
+        elif error.validator == "uniqueItems":
+            yield f"{section}: {error.instance} names one more than once; name each once"
+        else:
+            yield f"{section or 'configuration'}: {error.message}"
+
+
+def _contradictions(config: dict) -> Iterator[str]:
+    low, high = config["augmentation"]["zoom"]
+    if low > high:
+        yield f"augmentation.zoom: least {low} is above greatest {high}; swap them"
+    if config["training"]["minimum_learning_rate"] > config["training"]["learning_rate"]:
+        yield "training.minimum_learning_rate: above training.learning_rate; lower it"
+
+
+def uncovered_folds(config: dict) -> list[int]:
+    """Folds that no member holds out, so that their tiles get no honest prediction."""
+    folds = config["validation"]["folds"]
+    return sorted(set(range(folds)) - {seed % folds for seed in config["ensemble"]["seeds"]})

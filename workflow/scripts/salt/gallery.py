@@ -1,0 +1,89 @@
+"""A picture of tiles with true and predicted masks."""
+
+from pathlib import Path
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import numpy as np  # noqa: E402
+from matplotlib import pyplot as plt  # noqa: E402
+
+from salt import metric  # noqa: E402
+from salt.files import replacing  # noqa: E402
+from salt.predictions import SCALE, Predictions, summed  # noqa: E402
+from salt.tiles import Tiles  # noqa: E402
+
+# Okabe and Ito's palette, safe for colour blindness.
+TRUTH, PREDICTION = "#E69F00", "#56B4E9"
+
+
+def choose(coverage: np.ndarray, scores: np.ndarray, count: int) -> np.ndarray:
+    """Rows of ``count`` tiles with salt, evenly spread over the scores from worst to best."""
+    rows = np.flatnonzero(coverage > 0)
+    rows = rows[np.argsort(scores[rows], kind="stable")]
+    return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
+
+
+def draw_gallery(
+    path: Path | str, tiles: Tiles, members: list[Predictions], threshold: float, columns: int
+) -> None:
+    """Draw labelled tiles, each with the mean probability of the members that held it out."""
+    predicted = set().union(*(member.ids for member in members))
+    rows = np.flatnonzero(tiles.table["id"].isin(predicted))
+    masks = tiles.masks[rows]
+    ids = tiles.table["id"].iloc[rows].tolist()
+    mean = np.concatenate(
+        [total / (count * SCALE)[:, None, None] for _, total, count in summed(members, ids)]
+    )
+    scores = metric.tile_scores(mean > threshold, masks)
+    chosen = choose(tiles.table["coverage"].to_numpy()[rows], scores, columns)
+    ids = [ids[row] for row in chosen]
+    draw(path, ids, tiles.images[rows[chosen]], masks[chosen], mean[chosen], threshold)
+
+
+def draw(
+    path: Path | str,
+    ids: list[str],
+    images: np.ndarray,
+    masks: np.ndarray,
+    probabilities: np.ndarray,
+    threshold: float,
+) -> None:
+    """Draw a column per tile: image, true mask, probability, and both outlines on the image."""
+    predicted = probabilities > threshold
+    scores = metric.tile_scores(predicted, masks)
+    rows = ["tile", "true salt", "probability", "outlines"]
+    figure, axes = plt.subplots(
+        len(rows), len(ids), figsize=(1.5 * len(ids), 6.5), squeeze=False, layout="constrained"
+    )
+    for column, (name, image, mask, probability, prediction, score) in enumerate(
+        zip(ids, images, masks, probabilities, predicted, scores, strict=True)
+    ):
+        top, truth, probable, outlines = axes[:, column]
+        top.imshow(image, cmap="gray", vmin=0, vmax=255)
+        top.set_title(f"{name}\nscore {score:.1f}", fontsize=8)
+        truth.imshow(mask, cmap="gray", vmin=0, vmax=1)
+        probable.imshow(probability, cmap="gray", vmin=0, vmax=1)
+        outlines.imshow(image, cmap="gray", vmin=0, vmax=255)
+        for area, colour in ((mask, TRUTH), (prediction, PREDICTION)):
+            if area.any() and not area.all():
+                outlines.contour(area, levels=[0.5], colors=colour, linewidths=1.2)
+    for label, row in zip(rows, axes, strict=True):
+        row[0].set_ylabel(label, fontsize=9)
+        for axis in row:
+            axis.set(xticks=[], yticks=[])
+    figure.legend(
+        handles=[
+            plt.Line2D([], [], color=TRUTH, label="truth"),
+            plt.Line2D([], [], color=PREDICTION, label="prediction"),
+        ],
+        loc="outside lower center",
+        ncols=2,
+        frameon=False,
+        fontsize=9,
+    )
+    with replacing(path) as part:
+        # Without the date and version that would make every file another one.
+        figure.savefig(part, format="png", dpi=110, metadata={"Software": None})
+    plt.close(figure)

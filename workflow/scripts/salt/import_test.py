@@ -1,0 +1,31 @@
+"""Unlabelled tiles from a source to packed arrays, every fault found in one go."""
+
+import numpy as np
+import pandas as pd
+
+from salt.errors import raise_faults
+from salt.source import Source
+from salt.tiles import decode_all, decode_image, depths_of, id_faults, read_table
+
+
+def import_test(source: Source) -> tuple[pd.DataFrame, np.ndarray]:
+    """Table (id, depth) and images (uint8) of test tiles, in sample_submission.csv's order.
+
+    Raises InputError with all faults of the tables, the PNG files, and between the two.
+    """
+    table = read_table(source, "sample_submission.csv", ["id", "rle_mask"])
+    depths = read_table(source, "depths.csv", ["id", "z"])
+    ids = table["id"].tolist()
+    faults = list(id_faults(ids, "sample_submission.csv"))
+    if not ids:
+        faults.append("sample_submission.csv: no rows, so there is nothing to predict")
+    raise_faults(f"{source.path} (test tiles)", faults)
+
+    faults.extend(
+        f"test/images/{name}.png has no row in sample_submission.csv"
+        for name in sorted(set(source.ids("test/images")) - set(ids))
+    )
+    depth = depths_of(depths, ids, faults)
+    images = decode_all([f"test/images/{i}.png" for i in ids], source.read, decode_image, faults)
+    raise_faults(f"{source.path} (test tiles)", faults)
+    return pd.DataFrame({"id": ids, "depth": depth}), images

@@ -1,0 +1,24 @@
+"""The contest's metric, in integers so that no rounding decides a tie.
+
+A tile scores the mean over ten thresholds t of [IoU > t]; where prediction and truth are both
+empty it scores 1, where exactly one is, 0. The score of a survey is the mean over its tiles.
+"""
+
+# 0.50, 0.55, ..., 0.95 in percent.
+THRESHOLDS = (50, 55, 60, 65, 70, 75, 80, 85, 90, 95)
+
+
+def tenths(intersection, union):
+    """Tile scores times ten, from areas in pixels: integer arrays or tensors of one shape."""
+    hits = sum((100 * intersection > t * union) * 1 for t in THRESHOLDS)
+    return hits + 10 * (union == 0)
+
+
+def tile_scores(predicted, truth):
+    """Score in [0, 1] of each tile, from boolean masks (tiles, height, width).
+
+    Takes and gives NumPy arrays or PyTorch tensors alike.
+    """
+    intersection = (predicted & truth).sum((-2, -1))
+    union = (predicted | truth).sum((-2, -1))
+    return tenths(intersection, union) / 10

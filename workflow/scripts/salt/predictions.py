@@ -1,0 +1,81 @@
+"""Probabilities of one member, in a form that others can stack on.
+
+``NAME.npy`` holds uint16 (tiles, height, width); a value v stands for the probability v / 65535.
+``NAME.csv`` beside it holds the column id, one row per tile in the same order. Sixteen bits keep
+each probability to within 0.000008.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from salt.errors import InputError
+from salt.files import replacing
+
+SCALE = 65535
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Ids, and probabilities times 65535 as uint16 (tiles, height, width), read as used."""
+
+    path: Path
+    ids: list[str]
+    values: np.ndarray
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Predictions":
+        """Open ``NAME.npy`` and the ids beside it; InputError where they do not fit together."""
+        path = Path(path)
+        try:
+            values = np.load(path, mmap_mode="r")
+        except (OSError, ValueError) as error:
+            raise InputError(f"{path}: not readable predictions ({error}); delete it") from None
+        ids = pd.read_csv(path.with_suffix(".csv"), dtype=str, keep_default_na=False)["id"].tolist()
+        if values.dtype != np.uint16 or values.ndim != 3 or len(values) != len(ids):
+            raise InputError(
+                f"{path}: expected uint16 values of shape ({len(ids)}, height, width) for the "
+                f"{len(ids)} ids beside it, found {values.dtype} {values.shape}; delete it"
+            )
+        return cls(path, ids, values)
+
+
+def save(
+    path: Path | str, ids: list[str], shape: tuple[int, int], batches: Iterable[np.ndarray]
+) -> None:
+    """Write batches of uint16 values to disk as they come, and the ids."""
+    path = Path(path)
+    with replacing(path) as part:
+        values = np.lib.format.open_memmap(part, "w+", np.uint16, (len(ids), *shape))
+        row = 0
+        for batch in batches:
+            values[row : row + len(batch)] = batch
+            row += len(batch)
+        values.flush()
+    with replacing(path.with_suffix(".csv")) as part:
+        pd.DataFrame({"id": ids}).to_csv(part, index=False)
+
+
+def summed(
+    members: list[Predictions], ids: list[str], chunk: int = 128
+) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
+    """Sum members' values tile by tile, in the order of ``ids`` and some tiles at a time.
+
+    Gives the rows, the sums as uint32 (rows, height, width), and how many members predicted each
+    tile as int64 (rows); dividing by both that and 65535 gives the mean probability.
+    """
+    order = pd.Index(ids)
+    # Row of each tile in each member's file, -1 where it has none.
+    rows = [pd.Index(member.ids).get_indexer(order) for member in members]
+    for start in range(0, len(ids), chunk):
+        part = slice(start, min(start + chunk, len(ids)))
+        total = np.zeros((part.stop - part.start, *members[0].values.shape[1:]), dtype=np.uint32)
+        count = np.zeros(len(total), dtype=np.int64)
+        for member, row in zip(members, rows, strict=True):
+            here = row[part] >= 0
+            total[here] += member.values[row[part][here]]
+            count += here
+        yield part, total, count

@@ -1,0 +1,51 @@
+"""The submission: mean over members, threshold, run-length encoding, and a last check."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from salt import rle
+from salt.errors import InputError
+from salt.files import replacing
+from salt.predictions import SCALE, Predictions, summed
+
+
+def write_submission(
+    path: Path | str, ids: list[str], members: list[Predictions], threshold: float
+) -> int:
+    """Write a row per id, in the given order, and give the number of tiles with salt.
+
+    Memory does not grow with the number of members or tiles. Raises InputError where a member
+    lacks a tile, or where the written file does not read back as what was meant.
+    """
+    for member in members:
+        if set(member.ids) != set(ids):
+            missing = sorted(set(ids) - set(member.ids))
+            raise InputError(
+                f"{member.path}: not the test tiles of this run ({len(missing)} of {len(ids)} ids "
+                "missing); delete it to predict again"
+            )
+    shape = members[0].values.shape[1:]
+    areas = []
+    with replacing(path) as part:
+        with open(part, "w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(["id", "rle_mask"])
+            for rows, total, count in summed(members, ids):
+                mean = total / (count * SCALE)[:, None, None]
+                for name, mask in zip(ids[rows], mean > threshold, strict=True):
+                    areas.append(int(mask.sum()))
+                    writer.writerow([name, rle.encode(mask)])
+        _check(part, ids, shape, areas)
+    return int(np.count_nonzero(areas))
+
+
+def _check(path: Path, ids: list[str], shape: tuple[int, int], areas: list[int]) -> None:
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    if table["id"].tolist() != ids:
+        raise InputError(f"{path}: its ids are not those of sample_submission.csv, in their order")
+    for name, text, area in zip(ids, table["rle_mask"], areas, strict=True):
+        if int(rle.decode(text, shape).sum()) != area:
+            raise InputError(f"{path}: the mask of {name} does not read back with its {area} pixels")

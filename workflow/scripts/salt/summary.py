@@ -1,0 +1,22 @@
+"""What came out, in a few lines."""
+
+from pathlib import Path
+
+import pandas as pd
+
+
+def summary(threshold: dict, submission: Path) -> str:
+    """Score with its honesty, threshold and files, from threshold.json and submission.csv."""
+    masks = pd.read_csv(submission, dtype=str, keep_default_na=False)["rle_mask"]
+    scored, tiles = threshold["tiles_scored"], threshold["tiles"]
+    honesty = "no member saw the tile" if threshold["honest"] else "NOT honest: on training tiles"
+    members = ",".join(map(str, threshold["seeds"]))
+    results = submission.parent
+    return f"""\
+Score       {threshold["score"]:.4f} over {scored} of {tiles} labelled tiles ({honesty})
+            {threshold["score_all_empty"]:.4f} is what a submission without any salt gets on them
+Threshold   {threshold["threshold"]:.4f}, tuned for each fold on {threshold["tuned_on"]}
+Submission  {submission}: {len(masks)} tiles, {int((masks != "").sum())} of them with salt
+Members     {results}/models/SEED/checkpoint.safetensors for SEED {members}
+Pictures    {results}/gallery.png
+"""

@@ -1,0 +1,173 @@
+"""Tiles: decoding PNG files, packing them to arrays, and reading the arrays again.
+
+A packed part is a folder of ``tiles.csv`` (id and depth of each tile, and its coverage where the
+mask is known), ``images.npy`` (uint8, tiles x height x width) and, where known, ``masks.npy``
+(bool, same shape), all in the same order.
+"""
+
+import io
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image, UnidentifiedImageError
+
+from salt.errors import InputError
+from salt.files import replacing
+from salt.source import Source
+
+# Ids become file names of predictions and rows of a CSV file.
+SAFE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+CHUNK = 256
+
+
+def decode_image(data: bytes) -> np.ndarray:
+    """A seismic tile from a PNG file: uint8 (height, width). Raises ValueError with the reason."""
+    pixels, mode = _decode(data)
+    if mode == "L":
+        return pixels
+    if mode == "RGB":
+        # The contest's tiles are grey pictures saved as three equal channels.
+        if (pixels[..., :1] != pixels[..., 1:]).any():
+            raise ValueError("expected a grey picture, found different colour channels")
+        return np.ascontiguousarray(pixels[..., 0])
+    raise ValueError(f"expected 8-bit grey or RGB, found mode {mode}")
+
+
+def decode_mask(data: bytes) -> np.ndarray:
+    """A mask from a PNG file: bool (height, width), True where salt. Raises ValueError."""
+    pixels, mode = _decode(data)
+    if mode not in ("1", "L", "I;16"):
+        raise ValueError(f"expected a mask of 1, 8 or 16 bits, found mode {mode}")
+    # The contest's masks are 8-bit where empty and {0, 65535} elsewhere: compare before converting.
+    mask = pixels > 0
+    if len(np.unique(pixels[mask])) > 1:
+        raise ValueError("expected two values, salt or not, found more")
+    return mask
+
+
+def _decode(data: bytes) -> tuple[np.ndarray, str]:
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            return np.asarray(picture), picture.mode
+    except UnidentifiedImageError:
+        raise ValueError("not a PNG file" if data else "empty file") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ValueError(f"damaged PNG file ({error})") from None
+
+
+def read_table(source: Source, name: str, columns: list[str]) -> pd.DataFrame:
+    """A CSV table as text, empty fields as empty strings; InputError on other columns."""
+    try:
+        table = pd.read_csv(io.BytesIO(source.read(name)), dtype=str, keep_default_na=False)
+    except ValueError as error:
+        raise InputError(f"{name}: not a readable table ({str(error).strip()})") from None
+    if list(table.columns) != columns:
+        raise InputError(
+            f"{name}: expected the columns {','.join(columns)}, "
+            f"found {','.join(map(str, table.columns))}"
+        )
+    return table
+
+
+def id_faults(ids: Iterable[str], where: str) -> Iterator[str]:
+    """Ids that are doubled or cannot name a file."""
+    ids = pd.Series(list(ids), dtype=str)
+    for name in ids[ids.duplicated()].unique():
+        yield f"{where}: id {name!r} is there more than once"
+    for name in ids.unique():
+        if not SAFE_ID.fullmatch(name):
+            yield f"{where}: id {name!r} may hold only letters, digits, '-' and '_' (64 at most)"
+
+
+def depths_of(table: pd.DataFrame, ids: list[str], faults: list[str]) -> np.ndarray:
+    """Depths of ``ids`` from depths.csv as float64; adds missing or unreadable ones to faults."""
+    wanted = table[table["id"].isin(set(ids))]
+    faults.extend(id_faults(wanted["id"], "depths.csv"))
+    values = pd.to_numeric(wanted["z"], errors="coerce")
+    for name, text in wanted.loc[~np.isfinite(values), ["id", "z"]].itertuples(index=False):
+        faults.append(f"depths.csv: depth of {name} is not a number: {text!r}")
+    depths = dict(zip(wanted["id"], values, strict=True))
+    faults.extend(f"depths.csv: no depth for {name}" for name in ids if name not in depths)
+    return np.array([depths.get(name, np.nan) for name in ids], dtype=np.float64)
+
+
+def decode_all(
+    names: list[str], read: Callable[[str], bytes], decode: Callable, faults: list[str]
+) -> np.ndarray | None:
+    """Decode the named files side by side into one array (files, height, width).
+
+    All files must have the size of the first readable one. Adds what is wrong with any of them to
+    ``faults``, in the order of the names; None where no file is readable.
+    """
+
+    def attempt(name: str) -> np.ndarray | str:
+        try:
+            return decode(read(name))
+        except InputError as error:
+            return str(error)
+        except ValueError as error:
+            return f"{name}: {error}"
+
+    stack = None
+    # Pillow decodes without holding the interpreter's lock.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for row, (name, tile) in enumerate(zip(names, pool.map(attempt, names), strict=True)):
+            if isinstance(tile, str):
+                faults.append(tile)
+                continue
+            if stack is None:
+                stack = np.zeros((len(names), *tile.shape), dtype=tile.dtype)
+                first = name
+            if tile.shape != stack.shape[1:]:
+                faults.append(
+                    f"{name}: {tile.shape[1]}x{tile.shape[0]} pixels, but {first} "
+                    f"has {stack.shape[2]}x{stack.shape[1]}"
+                )
+                continue
+            stack[row] = tile
+    return stack
+
+
+def save(
+    folder: Path | str, table: pd.DataFrame, images: np.ndarray, masks: np.ndarray | None = None
+) -> None:
+    """Write tiles.csv, images.npy and, where given, masks.npy to a folder."""
+    for name, array in (("images", images), ("masks", masks)):
+        if array is not None:
+            with replacing(Path(folder, f"{name}.npy")) as path, open(path, "wb") as file:
+                np.save(file, array)
+    with replacing(Path(folder, "tiles.csv")) as path:
+        table.to_csv(path, index=False)
+
+
+class Tiles:
+    """A packed part; its arrays are opened when first asked for, and read from disk as used.
+
+    table: columns id (str), depth (float64) and, where masks are known, coverage (float64, share
+        of the tile that is salt)
+    images: uint8 (tiles, height, width)
+    masks: bool (tiles, height, width)
+    """
+
+    def __init__(self, path: Path | str):
+        """Open the part of a ``tiles.csv``."""
+        self.path = Path(path)
+        self.table = pd.read_csv(self.path, dtype={"id": str}, keep_default_na=False)
+
+    @property
+    def ids(self) -> list[str]:
+        return self.table["id"].tolist()
+
+    @cached_property
+    def images(self) -> np.ndarray:
+        return np.load(self.path.with_name("images.npy"), mmap_mode="r")
+
+    @cached_property
+    def masks(self) -> np.ndarray:
+        return np.load(self.path.with_name("masks.npy"), mmap_mode="r")

@@ -1,0 +1,208 @@
+"""Training of one member."""
+
+import copy
+import logging
+import math
+import time
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from tqdm import tqdm
+
+from salt import augmentation, metric, model
+from salt.checkpoint import Checkpoint
+from salt.compute import Compute
+from salt.errors import InputError
+from salt.losses import LOSSES
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A row of history.csv: mean losses, the score at a threshold of 0.5, and the rate."""
+
+    epoch: int
+    train_loss: float
+    valid_loss: float
+    valid_score: float
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Labelled tiles on a device: uint8 images and masks, both (tiles, 1, height, width)."""
+
+    images: Tensor
+    masks: Tensor
+
+    @classmethod
+    def load(cls, images: np.ndarray, masks: np.ndarray, device: torch.device) -> "Labelled":
+        def put(array: np.ndarray) -> Tensor:
+            return torch.from_numpy(np.array(array, dtype=np.uint8)).unsqueeze(1).to(device)
+
+        return cls(put(images), put(masks))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+def train_member(
+    training: Labelled,
+    validation: Labelled,
+    compute: Compute,
+    *,
+    seed: int,
+    model_settings: dict,
+    augmentation_settings: dict,
+    epochs: int,
+    passes_per_epoch: float,
+    batch_size: int,
+    loss: str,
+    learning_rate: float,
+    minimum_learning_rate: float,
+    plateau_patience: int,
+    stopping_patience: int,
+    minimum_gain: float,
+) -> tuple[Checkpoint, list[Epoch]]:
+    """Train a network and give its best state with the history of all epochs.
+
+    The best state is the one of least validation loss. The learning rate is halved after
+    ``plateau_patience`` epochs in which that loss fell by less than ``minimum_gain``, and training
+    ends after ``stopping_patience`` such epochs. An epoch sees each tile ``passes_per_epoch`` times
+    on average.
+
+    Raises InputError where the loss is not a finite number at an epoch's end.
+    """
+    torch.manual_seed(seed)
+    network = model.build(**model_settings)
+    network.to(compute.device, memory_format=torch.channels_last)
+    optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
+    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimiser,
+        factor=0.5,
+        # PyTorch acts on the first bad epoch after its patience; this counts as Keras does.
+        patience=plateau_patience - 1,
+        threshold=minimum_gain,
+        threshold_mode="abs",
+        min_lr=minimum_learning_rate,
+    )
+    steps = math.ceil(len(training) * passes_per_epoch / batch_size)
+    history: list[Epoch] = []
+    least_loss, best_epoch, best_state = math.inf, 0, {}
+    bar = tqdm(total=epochs * steps, unit="batch", disable=None, leave=False)
+    for number in range(1, epochs + 1):
+        started = time.monotonic()
+        # Each epoch's randomness is its own, whatever went on before it.
+        epoch_seed = np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0]
+        torch.manual_seed(int(epoch_seed))
+        generator = torch.Generator().manual_seed(int(epoch_seed))
+        rate = optimiser.param_groups[0]["lr"]
+        train_loss = _train_epoch(
+            network,
+            optimiser,
+            training,
+            _batches(len(training), batch_size, steps, generator),
+            LOSSES[loss],
+            lambda count: augmentation.draw(
+                count, *training.images.shape[-2:], generator, **augmentation_settings
+            ),
+            compute,
+            bar,
+        )
+        trained = time.monotonic()
+        valid_loss, valid_score = evaluate(network, validation, LOSSES[loss], batch_size, compute)
+        history.append(Epoch(number, train_loss, valid_loss, valid_score, rate))
+        logger.info(
+            "member %d, epoch %d of %d: loss %.4f, validation loss %.4f, score %.4f; "
+            "%.0f tiles/s, at most %s left",
+            seed,
+            number,
+            epochs,
+            train_loss,
+            valid_loss,
+            valid_score,
+            steps * batch_size / (trained - started),
+            _clock((epochs - number) * (time.monotonic() - started)),
+        )
+        if not (math.isfinite(train_loss) and math.isfinite(valid_loss)):
+            raise InputError(
+                f"member {seed}: the loss of epoch {number} is not a finite number "
+                f"(training {train_loss}, validation {valid_loss}); lower training.learning_rate"
+            )
+        if valid_loss < least_loss - minimum_gain or not best_state:
+            least_loss, best_epoch = valid_loss, number
+            # A copy: the state dict itself refers to weights that training goes on changing.
+            best_state = copy.deepcopy(network.state_dict())
+        elif number - best_epoch >= stopping_patience:
+            logger.info("member %d: no gain in %d epochs, stopping", seed, stopping_patience)
+            break
+        plateau.step(valid_loss)
+    bar.close()
+    best = history[best_epoch - 1]
+    about = {
+        "model": model_settings,
+        "seed": seed,
+        "epoch": best.epoch,
+        "valid_loss": best.valid_loss,
+        "valid_score": best.valid_score,
+    }
+    return Checkpoint(about, {name: t.cpu() for name, t in best_state.items()}), history
+
+
+def _batches(tiles: int, batch_size: int, steps: int, generator: torch.Generator) -> list[Tensor]:
+    """Tile numbers of each step: random orders of all tiles, one after another."""
+    orders = math.ceil(steps * batch_size / tiles)
+    order = torch.cat([torch.randperm(tiles, generator=generator) for _ in range(orders)])
+    return list(order[: steps * batch_size].split(batch_size))
+
+
+def _train_epoch(network, optimiser, tiles, batches, loss, draw, compute, bar) -> float:
+    network.train()
+    total = torch.zeros((), device=compute.device)
+    for batch in batches:
+        rows = batch.to(compute.device)
+        images, masks = augmentation.warp(
+            model.images_to_input(tiles.images[rows]), tiles.masks[rows].float(), draw(len(rows))
+        )
+        with compute.autocast():
+            logits = network(images.contiguous(memory_format=torch.channels_last))
+        step_loss = loss(logits.float(), masks)
+        optimiser.zero_grad()
+        step_loss.backward()
+        optimiser.step()
+        total += step_loss.detach()
+        bar.update()
+    return total.item() / len(batches)
+
+
+@torch.inference_mode()
+def evaluate(
+    network: nn.Module, tiles: Labelled, loss, batch_size: int, compute: Compute
+) -> tuple[float, float]:
+    """Mean loss, and mean score at a threshold of 0.5, of unaugmented tiles without TTA."""
+    network.eval()
+    losses, scores = [], []
+    for images, masks in zip(
+        tiles.images.split(batch_size), tiles.masks.split(batch_size), strict=True
+    ):
+        with compute.autocast():
+            logits = network(
+                model.images_to_input(images).contiguous(memory_format=torch.channels_last)
+            )
+        logits = logits.float()
+        losses.append(loss(logits, masks.float()) * len(images))
+        scores.append(metric.tile_scores(logits[:, 0] > 0, masks[:, 0] > 0))
+    total = torch.stack(losses).sum().item()
+    return total / len(tiles), torch.cat(scores).double().mean().item()
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
+
+
+def history_rows(history: list[Epoch]) -> list[dict]:
+    return [asdict(epoch) for epoch in history]

@@ -1,0 +1,26 @@
+"""Deal the labelled tiles to folds."""
+
+import logging
+from pathlib import Path
+
+from salt.cli import run, stage_parser
+from salt.files import replacing
+from salt.split import split
+from salt.tiles import Tiles
+
+
+def main(args):
+    settings = args.settings["validation"]
+    tiles = Tiles(args.tiles)
+    folds = split(tiles.table, folds=settings["folds"], seed=settings["seed"])
+    with replacing(args.output) as path:
+        folds.to_csv(path, index=False)
+    sizes = folds["fold"].value_counts().sort_index().tolist()
+    logging.info("%d tiles dealt to folds of %s to %s", len(folds), sizes, args.output)
+
+
+if __name__ == "__main__":
+    parser = stage_parser(__doc__)
+    parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the labelled tiles")
+    parser.add_argument("--output", type=Path, required=True, help="CSV file of the folds")
+    run(main, parser)

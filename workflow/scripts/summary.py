@@ -1,0 +1,24 @@
+"""Say in a few lines what came out."""
+
+import json
+import logging
+from pathlib import Path
+
+from salt.cli import run, stage_parser
+from salt.files import replacing
+from salt.summary import summary
+
+
+def main(args):
+    text = summary(json.loads(args.threshold.read_text()), args.submission)
+    with replacing(args.output) as path:
+        path.write_text(text)
+    logging.info("done\n\n%s", text)
+
+
+if __name__ == "__main__":
+    parser = stage_parser(__doc__, settings=False)
+    parser.add_argument("--threshold", type=Path, required=True, help="threshold.json")
+    parser.add_argument("--submission", type=Path, required=True, help="submission.csv")
+    parser.add_argument("--output", type=Path, required=True, help="text file to write")
+    run(main, parser)

@@ -1,0 +1,36 @@
+"""Find the decision threshold, and the score that it can be expected to reach."""
+
+import json
+import logging
+from pathlib import Path
+
+import pandas as pd
+
+from salt.cli import run, stage_parser
+from salt.files import replacing
+from salt.predictions import Predictions
+from salt.threshold import evaluate
+from salt.tiles import Tiles
+
+
+def main(args):
+    members = [Predictions.load(path) for path in args.predictions]
+    tiles = Tiles(args.tiles)
+    result, curve = evaluate(members, tiles, pd.read_csv(args.folds, dtype={"id": str}))
+    result["scheme"] = args.settings["validation"]["scheme"]
+    result["seeds"] = [int(path.stem) for path in args.predictions]
+    with replacing(args.curve) as path:
+        curve.to_csv(path, index=False)
+    with replacing(args.output) as path:
+        path.write_text(json.dumps(result, indent=2) + "\n")
+    logging.info("threshold %.4f, score %.4f", result["threshold"], result["score"])
+
+
+if __name__ == "__main__":
+    parser = stage_parser(__doc__)
+    parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the labelled tiles")
+    parser.add_argument("--folds", type=Path, required=True, help="CSV file of the folds")
+    parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="NPY files")
+    parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
+    parser.add_argument("--curve", type=Path, required=True, help="CSV file to write")
+    run(main, parser)
