@@ -10,7 +10,9 @@ from salt.demo import write_survey
 def main(args):
     survey = args.settings["data"]["demo"]
     write_survey(args.archive, args.sections, **survey)
-    logging.info("%d labelled and %d test tiles to %s", survey["tiles"], survey["test_tiles"], args.archive)
+    logging.info(
+        "%d labelled and %d test tiles to %s", survey["tiles"], survey["test_tiles"], args.archive
+    )
 
 
 if __name__ == "__main__":

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pandas as pd
 
+from salt.augmentation import Augmentation
 from salt.cli import run, stage_parser
 from salt.compute import Compute
 from salt.files import replacing
 from salt.split import held_out
 from salt.tiles import Tiles
-from salt.train import Labelled, history_rows, train_member
+from salt.train import Labelled, train_member
 
 
 def main(args):
@@ -27,11 +28,11 @@ def main(args):
         compute,
         seed=args.seed,
         model_settings=args.settings["model"],
-        augmentation_settings=args.settings["augmentation"],
+        augmentation=Augmentation(**args.settings["augmentation"]),
         **args.settings["training"],
     )
     with replacing(args.history) as path:
-        pd.DataFrame(history_rows(history)).to_csv(path, index=False)
+        pd.DataFrame(history).to_csv(path, index=False)
     checkpoint.save(args.checkpoint)
     logging.info("epoch %d kept, to %s", checkpoint.about["epoch"], args.checkpoint)
 

@@ -1,55 +1,58 @@
 """Random flips, rotation, shifts and zoom of a whole batch, image and mask in one resampling."""
 
 import math
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 
-def draw(
-    count: int,
-    height: int,
-    width: int,
-    generator: torch.Generator,
-    *,
-    horizontal_flip: bool,
-    vertical_flip: bool,
-    rotation: float,
-    shift: float,
-    zoom: tuple[float, float],
-) -> Tensor:
-    """Draw one affine map per tile, from output to input coordinates: float32 (count, 2, 3).
+@dataclass(frozen=True)
+class Augmentation:
+    """How far a tile may be moved; the configuration's section ``augmentation``.
 
-    Coordinates are those of torch.nn.functional.affine_grid: x then y, from -1 to 1 between the
-    outer edges of the tile.
-
-    Args:
-        rotation: greatest angle, in degrees either way.
-        shift: greatest shift along each axis, as a share of the tile's side, either way.
-        zoom: least and greatest side of the window that is seen, as a share of the tile's side;
-            drawn for each axis by itself, as Keras does.
+    horizontal_flip, vertical_flip: whether half of the tiles are mirrored along that axis
+    rotation: greatest angle, in degrees either way
+    shift: greatest shift along each axis, as a share of the tile's side, either way
+    zoom: least and greatest side of the window that is seen, as a share of the tile's side; drawn
+        for each axis by itself, as Keras does
     """
 
-    def uniform(low: float, high: float) -> Tensor:
-        return torch.rand(count, generator=generator) * (high - low) + low
+    horizontal_flip: bool
+    vertical_flip: bool
+    rotation: float
+    shift: float
+    zoom: tuple[float, float]
 
-    def sign(flip: bool) -> Tensor:
-        coin = torch.rand(count, generator=generator) < 0.5
-        return torch.where(coin & flip, -1.0, 1.0)
+    def draw(self, count: int, height: int, width: int, generator: torch.Generator) -> Tensor:
+        """One affine map per tile, from output to input coordinates: float32 (count, 2, 3).
 
-    angle = uniform(-math.radians(rotation), math.radians(rotation))
-    # A shift by a side's share s moves coordinates, which span 2, by 2 s.
-    shift_x, shift_y = uniform(-2 * shift, 2 * shift), uniform(-2 * shift, 2 * shift)
-    zoom_x = uniform(*zoom) * sign(horizontal_flip)
-    zoom_y = uniform(*zoom) * sign(vertical_flip)
-    # Rotation is one of pixels, so the coordinates of an oblong tile are put to one scale first.
-    aspect = width / height
-    rows = [
-        [zoom_x * angle.cos(), -zoom_y * angle.sin() / aspect, shift_x],
-        [zoom_x * angle.sin() * aspect, zoom_y * angle.cos(), shift_y],
-    ]
-    return torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
+        Coordinates are those of torch.nn.functional.affine_grid: x then y, from -1 to 1 between
+        the outer edges of the tile. Always draws the same count of random numbers, so that a
+        switch changes nothing but what it switches.
+        """
+
+        def uniform(low: float, high: float) -> Tensor:
+            return torch.rand(count, generator=generator) * (high - low) + low
+
+        def sign(flip: bool) -> Tensor:
+            coin = torch.rand(count, generator=generator) < 0.5
+            return torch.where(coin & flip, -1.0, 1.0)
+
+        angle = uniform(-math.radians(self.rotation), math.radians(self.rotation))
+        # Coordinates span 2, so a share s of the side is a shift of 2 s.
+        shift_x = uniform(-2 * self.shift, 2 * self.shift)
+        shift_y = uniform(-2 * self.shift, 2 * self.shift)
+        zoom_x = uniform(*self.zoom) * sign(self.horizontal_flip)
+        zoom_y = uniform(*self.zoom) * sign(self.vertical_flip)
+        # The rotation is one of pixels: on an oblong tile x and y have different units.
+        aspect = width / height
+        rows = [
+            [zoom_x * angle.cos(), -zoom_y * angle.sin() / aspect, shift_x],
+            [zoom_x * angle.sin() * aspect, zoom_y * angle.cos(), shift_y],
+        ]
+        return torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
 
 
 def warp(images: Tensor, masks: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:

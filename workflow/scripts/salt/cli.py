@@ -30,7 +30,10 @@ def stage_parser(description: str, settings: bool = True) -> argparse.ArgumentPa
 def read_settings(text: str) -> dict:
     """Settings from JSON text, or from a YAML file where the text is no JSON object."""
     try:
-        settings = json.loads(text) if text.startswith("{") else yaml.safe_load(Path(text).read_text())
+        if not text.startswith("{"):
+            text = Path(text).read_text()
+        # JSON is YAML, but for numbers such as 1e-05, which YAML takes for text.
+        settings = json.loads(text) if text.startswith("{") else yaml.safe_load(text)
     except OSError as error:
         raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
     except (json.JSONDecodeError, yaml.YAMLError) as error:

@@ -38,11 +38,13 @@ DEAD_SHARE = 0.025
 DEAD, EMPTY, TAKEN = -1, 0, -2
 
 DEPTHS = (50, 959)  # the contest's range of z, whose unit was never given
-DEPTH_MEAN, DEPTH_SPREAD = 500, 200
-DEPTH_PER_SECTION = 150  # z from a section's top to its bottom
+DEPTH_MEAN, DEPTH_SPREAD, DEPTH_JITTER = 500, 100, 130
+DEPTH_PER_SECTION = 400  # z from a section's top to its bottom
 
 PERIODS = (7, 32)  # pixels; dominant period of the wavelet at mid-section
 PERIOD_DRIFT = 0.25  # relative change of the period from mid-section to top and to bottom
+SAMPLES = 4  # of the pile of layers per pixel, so that the nearest one will do
+COARSE = 4  # pixels; the grid for what varies slowly
 FASTEST_PERIOD = 4  # pixels; shorter ones cannot be sampled well
 
 ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold; a fixed one keeps bytes equal
@@ -121,7 +123,7 @@ def diapir(rng: np.random.Generator, shape: tuple[int, int], rugosity: float) ->
     left = axis - half + wander * rugged_line(rng, height, height / 3) * (0.3 + rugosity)
     right = axis + half + wander * rugged_line(rng, height, height / 3) * (0.3 + rugosity)
     x = np.arange(width)
-    top = crest + rugosity * 0.05 * height * rugged_line(rng, width, height / 6)
+    top = crest + rugosity * 0.03 * height * rugged_line(rng, width, height / 6)
     return (x > left[:, None]) & (x < right[:, None]) & (y[:, None] > top)
 
 
@@ -132,7 +134,7 @@ def pillow(rng: np.random.Generator, shape: tuple[int, int], rugosity: float) ->
     swell = np.exp(-np.square((x - rng.uniform(0, width)) / (log_uniform(rng, 0.3, 1.2) * height)))
     top = height * (rng.uniform(0.8, 1.05) - rng.uniform(0.2, 0.7) * swell)
     top += 0.05 * height * smooth_line(rng, width, height / 3)
-    top += rugosity * 0.05 * height * rugged_line(rng, width, height / 6)
+    top += rugosity * 0.03 * height * rugged_line(rng, width, height / 6)
     base = height * rng.uniform(0.85, 1.3) + 0.04 * height * smooth_line(rng, width, height / 2)
     y = np.arange(height)[:, None]
     return (y > top) & (y < base)
@@ -147,7 +149,7 @@ def sheet(rng: np.random.Generator, shape: tuple[int, int], rugosity: float) -> 
     thickness = rng.uniform(0.15, 0.6) * height * np.sqrt(1 - along**2)
     middle = height * (rng.uniform(0.2, 0.7) + rng.uniform(-0.25, 0.25) * along)
     relief = 0.08 * height * smooth_line(rng, width, height / 3)
-    top = middle + relief + rugosity * 0.05 * height * rugged_line(rng, width, height / 6)
+    top = middle + relief + rugosity * 0.03 * height * rugged_line(rng, width, height / 6)
     base = middle + relief / 2 + thickness + 0.03 * height * rugged_line(rng, width, height / 3)
     y = np.arange(height)[:, None]
     return (y > top) & (y < base)
@@ -158,7 +160,7 @@ def canopy(rng: np.random.Generator, shape: tuple[int, int], rugosity: float) ->
     height, width = shape
     relief = rugged_line(rng, width, rng.uniform(0.3, 0.9) * height)
     top = height * (rng.uniform(0.25, 0.7) + rng.uniform(0.1, 0.3) * relief)
-    top += rugosity * 0.04 * height * rugged_line(rng, width, height / 8)
+    top += rugosity * 0.03 * height * rugged_line(rng, width, height / 8)
     base = height * (rng.uniform(0.7, 1.6) + 0.08 * rugged_line(rng, width, height))
     y = np.arange(height)[:, None]
     return (y > top) & (y < base)
@@ -178,15 +180,15 @@ def salt_bodies(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
 
 
 def layered_reflectivity(rng: np.random.Generator, length: int, thickness: float) -> np.ndarray:
-    """Reflectivity of a pile of layers, by depth in pixels: float32 (length,), rms about 1.
+    """Reflectivity of a pile of layers, float32 (SAMPLES * length,), SAMPLES per pixel.
 
     Interfaces come as a Poisson process with layers of mean ``thickness`` pixels; coefficients
     are heavy-tailed (Laplace), as Walden and Hosken (1986) found in well logs, and bright and dull
     packages alternate.
     """
-    reflectivity = rng.laplace(size=length) * (rng.random(length) * thickness < 1)
-    reflectivity *= np.exp(0.4 * smooth_line(rng, length, 12 * thickness))
-    return (reflectivity / (reflectivity.std() + 1e-9)).astype(np.float32)
+    bright = smooth_line(rng, SAMPLES * length, 12 * SAMPLES * thickness)
+    interface = rng.random(SAMPLES * length) * SAMPLES * thickness < 1
+    return (rng.laplace(size=SAMPLES * length) * interface * np.exp(0.5 * bright)).astype(np.float32)
 
 
 def folds(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
@@ -203,12 +205,13 @@ def folds(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
 
 def drag(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
     """Uplift of the sediments dragged up at the flanks of salt, in pixels: float32."""
-    height = len(mask)
-    distance = 4 * ndimage.distance_transform_edt(~mask[::4, ::4]).astype(np.float32)
-    distance = np.repeat(np.repeat(distance, 4, axis=0), 4, axis=1)
-    distance = ndimage.uniform_filter(distance[:height, : mask.shape[1]], 9)
+    height, width = mask.shape
     reach = rng.uniform(0.08, 0.4) * height
-    return rng.uniform(0.2, 3) * reach * np.exp(-distance / reach)
+    distance = ndimage.distance_transform_edt(~mask[::COARSE, ::COARSE]) * COARSE
+    uplift = ndimage.gaussian_filter(np.exp(-distance / reach), height / 40 / COARSE)
+    uplift = np.repeat(np.repeat(uplift.astype(np.float32), COARSE, axis=0), COARSE, axis=1)
+    uplift = ndimage.uniform_filter(uplift[:height, :width], COARSE)
+    return rng.uniform(0.2, 2.5) * reach * uplift
 
 
 def fault(rng: np.random.Generator, age: np.ndarray) -> None:
@@ -237,10 +240,7 @@ def layer_ages(rng: np.random.Generator, mask: np.ndarray, period: float) -> np.
     height, width = mask.shape
     y = np.arange(height, dtype=np.float32)[:, None]
     age = y + folds(rng, mask.shape) + drag(rng, mask)
-    # Layers may thin but must not turn over: integrate down from the top with a positive slope.
-    age[1:] = np.maximum(np.diff(age, axis=0), 0.3)
-    np.cumsum(age, axis=0, out=age)
-    for _ in range(rng.poisson(4)):
+    for _ in range(rng.poisson(3)):
         fault(rng, age)
     for _ in range(rng.poisson(1.5)):
         channel(rng, age)
@@ -251,6 +251,20 @@ def layer_ages(rng: np.random.Generator, mask: np.ndarray, period: float) -> np.
     rough = rng.uniform(0.05, 0.35) * period
     age += rough * smooth_field(rng, mask.shape, (period, rng.uniform(0.7, 3) * period))
     return age
+
+
+def look_up(pile: np.ndarray, age: np.ndarray, period: float) -> np.ndarray:
+    """Reflectivity of the layers in place: float32, as ``age``.
+
+    Where layers stand steep, many of them cross a pixel: a smoothed pile avoids aliasing there.
+    """
+    down, across = np.diff(age, axis=0, prepend=age[:1]), np.diff(age, axis=1, prepend=age[:, :1])
+    steep = np.clip((np.hypot(down, across) - 1) / 2, 0, 1)
+    widths = np.array([0.06, 0.3]) * period * SAMPLES
+    fine, coarse = (ndimage.gaussian_filter1d(pile, width) for width in widths)
+    at = np.rint(age * SAMPLES).astype(np.int32)
+    fine, coarse = (np.take(smooth / (smooth.std() + 1e-9), at) for smooth in (fine, coarse))
+    return fine + steep * (coarse - fine)
 
 
 # --- waves ---------------------------------------------------------------------------------------
@@ -293,10 +307,16 @@ def coherent_noise(rng, shape: tuple[int, int], period: float) -> np.ndarray:
     """Band-limited noise of crossing dips, like migration noise: float32 of ``shape``, rms 1."""
     size = [fft.next_fast_len(n, True) for n in shape]
     down, across = fft.fftfreq(size[0])[:, None], fft.rfftfreq(size[1])
-    octave = np.log2((np.hypot(down, across) + 1e-6) * period * rng.uniform(0.6, 1.6))
-    steepest = log_uniform(rng, 0.4, 6)  # tangent of the dip of the crests
-    fan = np.exp(-np.square(across / (steepest * np.abs(down) + 0.1 / period)))
-    amplitude = (np.exp(-np.square(octave / rng.uniform(0.5, 1.4))) * fan).astype(np.float32)
+    squared = np.square(down) + np.square(across) + 1e-12
+    octave = np.log2(squared) / 2 + np.log2(period * rng.uniform(0.6, 1.6))
+    # By direction a von Mises density; as crests have no head, it is one of twice the angle.
+    cosine, sine = (np.square(down) - np.square(across)) / squared, 2 * down * across / squared
+    dip, other, spread = rng.normal(0, 0.8), rng.normal(0, 0.8), log_uniform(rng, 0.4, 6)
+    fans = sum(
+        share * np.exp(spread * (cosine * np.cos(2 * angle) + sine * np.sin(2 * angle) - 1))
+        for share, angle in ((1, dip), (rng.uniform(0, 1), other))
+    )
+    amplitude = (np.exp(-np.square(octave / rng.uniform(0.7, 1.8))) * fans).astype(np.float32)
     white = rng.standard_normal(size, dtype=np.float32)
     noise = fft.irfft2(fft.rfft2(white) * amplitude, s=size)[: shape[0], : shape[1]]
     return noise / noise.std()
@@ -320,21 +340,21 @@ def seismic_section(rng, shape: tuple[int, int], scale: float) -> tuple[np.ndarr
     age = layer_ages(rng, mask, period)
     age -= age.min()
     pile = layered_reflectivity(rng, int(age.max()) + 2, period * rng.uniform(0.1, 0.4))
-    layers = np.interp(age, np.arange(len(pile)), pile).astype(np.float32)
+    layers = look_up(pile, age, period)
     layers *= np.exp(0.5 * smooth_field(rng, shape, (height / 6, height / 3)))
     thickness = np.cumsum(mask, axis=0, dtype=np.float32)
     layers /= 1 + thickness / (rng.uniform(0.1, 1) * height)  # the shadow under salt
     layers[mask] *= rng.choice([0, 0.15])
-    edge = np.diff(mask.astype(np.float32), axis=0, prepend=mask[:1])
+    soft = ndimage.uniform_filter(mask.astype(np.float32), 3)  # else steep flanks look beaded
+    edge = np.diff(soft, axis=0, prepend=soft[:1])
     edge = np.where(edge > 0, edge, 0.6 * edge) * np.exp(0.4 * smooth_line(rng, width, height / 8))
-    flank = np.abs(np.diff(mask.astype(np.float32), axis=1, prepend=mask[:, :1]))
-    edge += rng.uniform(0, 0.8) * flank
-    contrast = rng.choice([-1, 1], p=[0.2, 0.8]) * log_uniform(rng, 2, 12)
+    edge += rng.uniform(0, 0.8) * np.abs(np.diff(soft, axis=1, prepend=soft[:, :1]))
+    contrast = rng.choice([-1, 1], p=[0.15, 0.85]) * log_uniform(rng, 4, 24)
     wave = convolve_wavelet(rng, layers + contrast * edge, period)
     wave /= wave[~mask].std() + 1e-9
-    noise = coherent_noise(rng, shape, period) * log_uniform(rng, 0.06, 1)
+    noise = coherent_noise(rng, shape, period) * log_uniform(rng, 0.08, 1)
     noise *= np.exp(0.4 * smooth_field(rng, shape, (height / 3, height / 3)))
-    noise = np.where(mask, noise * rng.uniform(0.4, 1.1), noise)
+    noise = np.where(mask, noise * rng.uniform(0.5, 1.2), noise)
     return even_gain(rng, wave + noise, period), mask
 
 
@@ -414,9 +434,10 @@ def cut_tiles(tiles: int, test_tiles: int, tile_size: int, seed: int) -> Iterato
         found, left = choose_places(rng, salt, tile_size, waiting[-3 * most :], most)
         del waiting[-3 * most :]
         waiting += left
-        top = rng.normal(DEPTH_MEAN, DEPTH_SPREAD)
+        middle = rng.normal(DEPTH_MEAN, DEPTH_SPREAD)
         for order, row, column in found:
             window = np.s_[row : row + tile_size, column : column + tile_size]
             image = to_grey(section[window]) * np.uint8(order.coverage_class != DEAD)
+            top = rng.normal(middle, DEPTH_JITTER)
             z = int(np.clip(top + DEPTH_PER_SECTION * (row / shape[0] - 0.5), *DEPTHS))
             yield Tile(number, row, column, order.labelled, z, image, salt[window])

@@ -16,6 +16,6 @@ def replacing(path: Path | str) -> Iterator[Path]:
         yield part
         with open(part, "rb+") as file:
             os.fsync(file.fileno())
-        os.replace(part, path)
+        part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -6,13 +6,13 @@ import matplotlib
 
 matplotlib.use("Agg")
 
-import numpy as np  # noqa: E402
-from matplotlib import pyplot as plt  # noqa: E402
+import numpy as np
+from matplotlib import pyplot as plt
 
-from salt import metric  # noqa: E402
-from salt.files import replacing  # noqa: E402
-from salt.predictions import SCALE, Predictions, summed  # noqa: E402
-from salt.tiles import Tiles  # noqa: E402
+from salt import metric
+from salt.files import replacing
+from salt.predictions import SCALE, Predictions, summed
+from salt.tiles import Tiles
 
 # Okabe and Ito's palette, safe for colour blindness.
 TRUTH, PREDICTION = "#E69F00", "#56B4E9"

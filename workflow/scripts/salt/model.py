@@ -1,5 +1,7 @@
 """Networks from tile to logits."""
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 
@@ -62,7 +64,7 @@ class ResidualUNet(nn.Module):
         super().__init__()
         channels = [width * 2**i for i in range(self.POOLINGS + 1)]
         self.down = nn.ModuleList(
-            Level(inputs, outputs) for inputs, outputs in zip([1, *channels], channels, strict=False)
+            Level(inputs, outputs) for inputs, outputs in pairwise([1, *channels])
         )
         self.pool = nn.MaxPool2d(2)
         self.pool_dropout = nn.ModuleList(
@@ -71,7 +73,7 @@ class ResidualUNet(nn.Module):
         channels.reverse()
         self.grow = nn.ModuleList(
             nn.ConvTranspose2d(inputs, outputs, 3, stride=2)
-            for inputs, outputs in zip(channels, channels[1:], strict=False)
+            for inputs, outputs in pairwise(channels)
         )
         self.up = nn.ModuleList(Level(2 * outputs, outputs) for outputs in channels[1:])
         self.skip_dropout = nn.Dropout(dropout)

@@ -9,14 +9,13 @@ from tqdm import tqdm
 
 from salt import model
 from salt.compute import Compute
-from salt.predictions import SCALE
 
 
 @torch.inference_mode()
 def predict(
     network: nn.Module, images: np.ndarray, compute: Compute, *, batch_size: int, flip: bool
 ) -> Iterator[np.ndarray]:
-    """Probabilities times 65535 of uint8 images (tiles, height, width), batch by batch as uint16.
+    """Probabilities of uint8 images (tiles, height, width), batch by batch as float32.
 
     With ``flip``, the mean over the tile and its mirror image, left to right, turned back.
     """
@@ -32,4 +31,4 @@ def predict(
         if flip:
             straight, mirrored = probabilities.chunk(2)
             probabilities = (straight + mirrored.flip(-1)) / 2
-        yield (probabilities * SCALE).round_().int().cpu().numpy().astype(np.uint16)
+        yield probabilities.cpu().numpy()

@@ -46,13 +46,13 @@ class Predictions:
 def save(
     path: Path | str, ids: list[str], shape: tuple[int, int], batches: Iterable[np.ndarray]
 ) -> None:
-    """Write batches of uint16 values to disk as they come, and the ids."""
+    """Write batches of probabilities, float32 in [0, 1], to disk as they come, and the ids."""
     path = Path(path)
     with replacing(path) as part:
         values = np.lib.format.open_memmap(part, "w+", np.uint16, (len(ids), *shape))
         row = 0
         for batch in batches:
-            values[row : row + len(batch)] = batch
+            values[row : row + len(batch)] = np.rint(batch * SCALE)
             row += len(batch)
         values.flush()
     with replacing(path.with_suffix(".csv")) as part:

@@ -35,7 +35,7 @@ class Source:
         if self.path.is_dir():
             self._add_folder()
         elif zipfile.is_zipfile(self.path):
-            self._add_archive(open(self.path, "rb"), prefix="", label=str(self.path))
+            self._add_archive(self.path.open("rb"), prefix="", label=str(self.path))
         elif self.path.exists():
             raise InputError(
                 f"{self.path}: expected the contest's zip or a folder, found another kind of file; "
@@ -63,7 +63,7 @@ class Source:
                     self._files[f"{part}/{file.parent.name}/{file.name}"] = file
             elif zipfile.is_zipfile(self.path / f"{part}.zip"):
                 archive = self.path / f"{part}.zip"
-                self._add_archive(open(archive, "rb"), prefix=f"{part}/", label=str(archive))
+                self._add_archive(archive.open("rb"), prefix=f"{part}/", label=str(archive))
 
     def _add_archive(self, file, prefix: str, label: str) -> None:
         self._stack.enter_context(file)
@@ -75,7 +75,7 @@ class Source:
             if entry.is_dir() or PurePosixPath(entry.filename).parts[0] == "__MACOSX":
                 continue
             if prefix == "" and entry.filename in {f"{part}.zip" for part in PARTS}:
-                nested = tempfile.SpooledTemporaryFile(SPOOLED)  # noqa: SIM115
+                nested = tempfile.SpooledTemporaryFile(SPOOLED)  # noqa: SIM115 (closed by the stack)
                 try:
                     with archive.open(entry) as packed:
                         shutil.copyfileobj(packed, nested, 2**20)
@@ -105,10 +105,7 @@ class Source:
         found = self._files.get(name)
         if found is None:
             raise InputError(f"{name} is missing from {self.path}")
-        if isinstance(found, Path):
-            size = found.stat().st_size
-        else:
-            size = found[1].file_size
+        size = found.stat().st_size if isinstance(found, Path) else found[1].file_size
         if size > LARGEST_FILE:
             raise InputError(f"{name}: {size} bytes, more than the {LARGEST_FILE} allowed")
         if isinstance(found, Path):

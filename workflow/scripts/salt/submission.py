@@ -48,4 +48,4 @@ def _check(path: Path, ids: list[str], shape: tuple[int, int], areas: list[int])
         raise InputError(f"{path}: its ids are not those of sample_submission.csv, in their order")
     for name, text, area in zip(ids, table["rle_mask"], areas, strict=True):
         if int(rle.decode(text, shape).sum()) != area:
-            raise InputError(f"{path}: the mask of {name} does not read back with its {area} pixels")
+            raise InputError(f"{path}: mask of {name} does not read back with {area} pixels")

@@ -4,14 +4,16 @@ import copy
 import logging
 import math
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from salt import augmentation, metric, model
+from salt import metric, model
+from salt.augmentation import Augmentation, warp
 from salt.checkpoint import Checkpoint
 from salt.compute import Compute
 from salt.errors import InputError
@@ -56,7 +58,7 @@ def train_member(
     *,
     seed: int,
     model_settings: dict,
-    augmentation_settings: dict,
+    augmentation: Augmentation,
     epochs: int,
     passes_per_epoch: float,
     batch_size: int,
@@ -92,6 +94,7 @@ def train_member(
     steps = math.ceil(len(training) * passes_per_epoch / batch_size)
     history: list[Epoch] = []
     least_loss, best_epoch, best_state = math.inf, 0, {}
+    size = training.images.shape[-2:]
     bar = tqdm(total=epochs * steps, unit="batch", disable=None, leave=False)
     for number in range(1, epochs + 1):
         started = time.monotonic()
@@ -100,17 +103,10 @@ def train_member(
         torch.manual_seed(int(epoch_seed))
         generator = torch.Generator().manual_seed(int(epoch_seed))
         rate = optimiser.param_groups[0]["lr"]
+        batches = _batches(len(training), batch_size, steps, generator)
+        maps = [augmentation.draw(len(rows), *size, generator) for rows in batches]
         train_loss = _train_epoch(
-            network,
-            optimiser,
-            training,
-            _batches(len(training), batch_size, steps, generator),
-            LOSSES[loss],
-            lambda count: augmentation.draw(
-                count, *training.images.shape[-2:], generator, **augmentation_settings
-            ),
-            compute,
-            bar,
+            network, optimiser, training, batches, maps, LOSSES[loss], compute, bar
         )
         trained = time.monotonic()
         valid_loss, valid_score = evaluate(network, validation, LOSSES[loss], batch_size, compute)
@@ -159,13 +155,23 @@ def _batches(tiles: int, batch_size: int, steps: int, generator: torch.Generator
     return list(order[: steps * batch_size].split(batch_size))
 
 
-def _train_epoch(network, optimiser, tiles, batches, loss, draw, compute, bar) -> float:
+def _train_epoch(
+    network: nn.Module,
+    optimiser: torch.optim.Optimizer,
+    tiles: Labelled,
+    batches: list[Tensor],
+    maps: list[Tensor],
+    loss: Callable[[Tensor, Tensor], Tensor],
+    compute: Compute,
+    bar: tqdm,
+) -> float:
+    """One step per batch of tile numbers and their maps; gives the mean loss of the batches."""
     network.train()
     total = torch.zeros((), device=compute.device)
-    for batch in batches:
-        rows = batch.to(compute.device)
-        images, masks = augmentation.warp(
-            model.images_to_input(tiles.images[rows]), tiles.masks[rows].float(), draw(len(rows))
+    for rows, moves in zip(batches, maps, strict=True):
+        rows = rows.to(compute.device)
+        images, masks = warp(
+            model.images_to_input(tiles.images[rows]), tiles.masks[rows].float(), moves
         )
         with compute.autocast():
             logits = network(images.contiguous(memory_format=torch.channels_last))
@@ -173,6 +179,7 @@ def _train_epoch(network, optimiser, tiles, batches, loss, draw, compute, bar) -
         optimiser.zero_grad()
         step_loss.backward()
         optimiser.step()
+        # Left on the device, where reading it would wait for the step to end.
         total += step_loss.detach()
         bar.update()
     return total.item() / len(batches)
@@ -202,7 +209,3 @@ def evaluate(
 def _clock(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"
-
-
-def history_rows(history: list[Epoch]) -> list[dict]:
-    return [asdict(epoch) for epoch in history]
