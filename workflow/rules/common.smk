@@ -15,7 +15,7 @@ SCRIPTS = ROOT / "workflow/scripts"
 
 sys.path.insert(0, str(SCRIPTS.resolve()))
 # Jobs find the Python that runs Snakemake, also where its environment is not activated.
-os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ["PATH"]])
+os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])}
 
 from salt.config import faults, uncovered_folds
 from salt.errors import InputError, raise_faults

@@ -13,12 +13,12 @@ rule demo:
         "results/benchmarks/demo.tsv"
     conda:
         "../../envs/data.yaml"
-    params:
-        settings=settings("data"),
     threads: 1
     resources:
         mem_mb=1000,
         runtime=30,
+    params:
+        settings=settings("data"),
     shell:
         "python {input.code[0]} --settings {params.settings:q} "
         "--archive {output.archive} --sections {output.sections} --log {log}"
@@ -29,22 +29,23 @@ rule import_train:
         survey=get_survey(),
         code=code("import_train", "data"),
     output:
-        multiext("results/data/train/", "tiles.csv", "images.npy", "masks.npy"),
+        tiles="results/data/train/tiles.csv",
+        images="results/data/train/images.npy",
+        masks="results/data/train/masks.npy",
     log:
         "results/logs/import_train.log",
     benchmark:
         "results/benchmarks/import_train.tsv"
     conda:
         "../../envs/data.yaml"
-    params:
-        folder="results/data/train",
-        fingerprint=fingerprint("train"),
     threads: 2
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        fingerprint=fingerprint("train"),
     shell:
-        "python {input.code[0]} --source {input.survey:q} --output {params.folder} --log {log}"
+        "python {input.code[0]} --source {input.survey:q} --output {output.tiles} --log {log}"
 
 
 # Apart from the labelled tiles, so that new test tiles train nothing anew.
@@ -53,22 +54,22 @@ rule import_test:
         survey=get_survey(),
         code=code("import_test", "data"),
     output:
-        multiext("results/data/test/", "tiles.csv", "images.npy"),
+        tiles="results/data/test/tiles.csv",
+        images="results/data/test/images.npy",
     log:
         "results/logs/import_test.log",
     benchmark:
         "results/benchmarks/import_test.tsv"
     conda:
         "../../envs/data.yaml"
-    params:
-        folder="results/data/test",
-        fingerprint=fingerprint("test"),
     threads: 2
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        fingerprint=fingerprint("test"),
     shell:
-        "python {input.code[0]} --source {input.survey:q} --output {params.folder} --log {log}"
+        "python {input.code[0]} --source {input.survey:q} --output {output.tiles} --log {log}"
 
 
 rule split:
@@ -83,12 +84,12 @@ rule split:
         "results/benchmarks/split.tsv"
     conda:
         "../../envs/data.yaml"
-    params:
-        settings=settings("validation"),
     threads: 1
     resources:
         mem_mb=500,
         runtime=10,
+    params:
+        settings=settings("validation"),
     shell:
         "python {input.code[0]} --settings {params.settings:q} "
         "--tiles {input.tiles} --output {output} --log {log}"

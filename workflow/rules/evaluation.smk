@@ -3,7 +3,8 @@
 
 rule threshold:
     input:
-        tiles=multiext("results/data/train/", "tiles.csv", "masks.npy"),
+        tiles="results/data/train/tiles.csv",
+        masks="results/data/train/masks.npy",
         folds="results/data/folds.csv",
         predictions=expand("results/predictions/validation/{seed}.npy", seed=SEEDS),
         ids=expand("results/predictions/validation/{seed}.csv", seed=SEEDS),
@@ -17,21 +18,23 @@ rule threshold:
         "results/benchmarks/threshold.tsv"
     conda:
         "../../envs/data.yaml"
-    params:
-        settings=settings("validation"),
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        settings=settings("validation"),
     shell:
         "python {input.code[0]} --settings {params.settings:q} "
-        "--tiles {input.tiles[0]} --folds {input.folds} --predictions {input.predictions} "
+        "--tiles {input.tiles} --folds {input.folds} --predictions {input.predictions} "
         "--output {output.threshold} --curve {output.curve} --log {log}"
 
 
 rule gallery:
     input:
-        tiles=multiext("results/data/train/", "tiles.csv", "images.npy", "masks.npy"),
+        tiles="results/data/train/tiles.csv",
+        images="results/data/train/images.npy",
+        masks="results/data/train/masks.npy",
         threshold="results/threshold.json",
         predictions=expand("results/predictions/validation/{seed}.npy", seed=SEEDS),
         ids=expand("results/predictions/validation/{seed}.csv", seed=SEEDS),
@@ -49,5 +52,5 @@ rule gallery:
         mem_mb=1000,
         runtime=10,
     shell:
-        "python {input.code[0]} --tiles {input.tiles[0]} --threshold {input.threshold} "
+        "python {input.code[0]} --tiles {input.tiles} --threshold {input.threshold} "
         "--predictions {input.predictions} --output {output} --log {log}"

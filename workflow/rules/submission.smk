@@ -3,27 +3,29 @@
 
 rule predict_test:
     input:
-        tiles=multiext("results/data/test/", "tiles.csv", "images.npy"),
+        tiles="results/data/test/tiles.csv",
+        images="results/data/test/images.npy",
         checkpoint="results/models/{seed}/checkpoint.safetensors",
         code=code("predict_test", "torch"),
     output:
-        multiext("results/predictions/test/{seed}", ".npy", ".csv"),
+        predictions="results/predictions/test/{seed}.npy",
+        ids="results/predictions/test/{seed}.csv",
     log:
         "results/logs/predict_test/{seed}.log",
     benchmark:
         "results/benchmarks/predict_test/{seed}.tsv"
     conda:
         "../../envs/torch.yaml"
-    params:
-        settings=settings("inference", "compute"),
     threads: THREADS
     resources:
         gpu=GPU,
         mem_mb=4000,
         runtime=240,
+    params:
+        settings=settings("inference", "compute"),
     shell:
         "python {input.code[0]} --settings {params.settings:q} "
-        "--tiles {input.tiles[0]} --checkpoint {input.checkpoint} --output {output[0]} --log {log}"
+        "--tiles {input.tiles} --checkpoint {input.checkpoint} --output {output.predictions} --log {log}"
 
 
 rule submission:

@@ -3,7 +3,9 @@
 
 rule train:
     input:
-        tiles=multiext("results/data/train/", "tiles.csv", "images.npy", "masks.npy"),
+        tiles="results/data/train/tiles.csv",
+        images="results/data/train/images.npy",
+        masks="results/data/train/masks.npy",
         folds="results/data/folds.csv",
         code=code("train", "torch"),
     output:
@@ -15,41 +17,43 @@ rule train:
         "results/benchmarks/train/{seed}.tsv"
     conda:
         "../../envs/torch.yaml"
-    params:
-        settings=settings("model", "training", "augmentation", "compute"),
     threads: THREADS
     resources:
         gpu=GPU,
         mem_mb=8000,
         runtime=1440,
+    params:
+        settings=settings("model", "training", "augmentation", "compute"),
     shell:
         "python {input.code[0]} --settings {params.settings:q} --seed {wildcards.seed} "
-        "--tiles {input.tiles[0]} --folds {input.folds} "
+        "--tiles {input.tiles} --folds {input.folds} "
         "--checkpoint {output.checkpoint} --history {output.history} --log {log}"
 
 
 rule predict_validation:
     input:
-        tiles=multiext("results/data/train/", "tiles.csv", "images.npy"),
+        tiles="results/data/train/tiles.csv",
+        images="results/data/train/images.npy",
         folds="results/data/folds.csv",
         checkpoint="results/models/{seed}/checkpoint.safetensors",
         code=code("predict_validation", "torch"),
     output:
-        multiext("results/predictions/validation/{seed}", ".npy", ".csv"),
+        predictions="results/predictions/validation/{seed}.npy",
+        ids="results/predictions/validation/{seed}.csv",
     log:
         "results/logs/predict_validation/{seed}.log",
     benchmark:
         "results/benchmarks/predict_validation/{seed}.tsv"
     conda:
         "../../envs/torch.yaml"
-    params:
-        settings=settings("inference", "compute"),
     threads: THREADS
     resources:
         gpu=GPU,
         mem_mb=4000,
         runtime=60,
+    params:
+        settings=settings("inference", "compute"),
     shell:
         "python {input.code[0]} --settings {params.settings:q} "
-        "--tiles {input.tiles[0]} --folds {input.folds} --checkpoint {input.checkpoint} "
-        "--output {output[0]} --log {log}"
+        "--tiles {input.tiles} --folds {input.folds} --checkpoint {input.checkpoint} "
+        "--output {output.predictions} --log {log}"

@@ -19,5 +19,5 @@ def main(args):
 if __name__ == "__main__":
     parser = stage_parser(__doc__, settings=False)
     parser.add_argument("--source", type=Path, required=True, help="zip or folder of the survey")
-    parser.add_argument("--output", type=Path, required=True, help="folder for the arrays")
+    parser.add_argument("--output", type=Path, required=True, help="tiles.csv to write")
     run(main, parser)

@@ -13,7 +13,7 @@ def main(args):
     text = summary(json.loads(args.threshold.read_text()), args.submission)
     with replacing(args.output) as path:
         path.write_text(text)
-    logging.info("done\n\n%s", text)
+    logging.info("summary to %s", args.output)
 
 
 if __name__ == "__main__":

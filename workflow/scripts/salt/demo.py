@@ -7,6 +7,7 @@ so that their salt coverage follows the contest's. All randomness comes from the
 
 import csv
 import io
+import math
 import shutil
 import tempfile
 import zipfile
@@ -39,9 +40,9 @@ DEAD, EMPTY, TAKEN = -1, 0, -2
 
 DEPTHS = (50, 959)  # the contest's range of z, whose unit was never given
 DEPTH_MEAN, DEPTH_SPREAD, DEPTH_JITTER = 500, 100, 130
-DEPTH_PER_SECTION = 400  # z from a section's top to its bottom
+DEPTH_PER_SECTION = 300  # z from a section's top to its bottom
 
-PERIODS = (7, 32)  # pixels; dominant period of the wavelet at mid-section
+PERIODS = (8, 40)  # pixels; dominant period of the wavelet at mid-section
 PERIOD_DRIFT = 0.25  # relative change of the period from mid-section to top and to bottom
 SAMPLES = 4  # of the pile of layers per pixel, so that the nearest one will do
 COARSE = 4  # pixels; the grid for what varies slowly
@@ -211,7 +212,7 @@ def drag(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
     uplift = ndimage.gaussian_filter(np.exp(-distance / reach), height / 40 / COARSE)
     uplift = np.repeat(np.repeat(uplift.astype(np.float32), COARSE, axis=0), COARSE, axis=1)
     uplift = ndimage.uniform_filter(uplift[:height, :width], COARSE)
-    return rng.uniform(0.2, 2.5) * reach * uplift
+    return rng.uniform(0.2, 3) * reach * uplift
 
 
 def fault(rng: np.random.Generator, age: np.ndarray) -> None:
@@ -248,8 +249,8 @@ def layer_ages(rng: np.random.Generator, mask: np.ndarray, period: float) -> np.
         floor = height * rng.uniform(0.1, 0.5) + 0.06 * height * smooth_line(rng, width, height)
         drape = 0.3 * height + y - 0.7 * (floor - floor.mean())
         age = np.where(y < floor, drape.astype(np.float32), age)
-    rough = rng.uniform(0.05, 0.35) * period
-    age += rough * smooth_field(rng, mask.shape, (period, rng.uniform(0.7, 3) * period))
+    rough = rng.uniform(0.05, 0.45) * period
+    age += rough * smooth_field(rng, mask.shape, (period, rng.uniform(0.5, 2) * period))
     return age
 
 
@@ -270,53 +271,57 @@ def look_up(pile: np.ndarray, age: np.ndarray, period: float) -> np.ndarray:
 # --- waves ---------------------------------------------------------------------------------------
 
 
-def ricker_spectrum(frequency: np.ndarray, peak: float, phase: np.ndarray) -> np.ndarray:
-    """Spectrum of the Ricker (1953) wavelet, with its peak of 1 at ``peak`` (cycles per pixel).
+def wavenumbers(size: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Cycles per pixel down (rows, 1) and across (columns,) of an rfft2 of ``size``; float32."""
+    down, across = fft.fftfreq(size[0])[:, None], fft.rfftfreq(size[1])
+    return down.astype(np.float32), across.astype(np.float32)
 
-    ``phase`` (radians) turns the zero-phase wavelet, as imperfect processing does.
+
+def ricker_spectrum(squared: np.ndarray, peak: float) -> np.ndarray:
+    """Spectrum of the Ricker (1953) wavelet by squared frequency; 1 at its ``peak``.
+
+    Frequencies are in cycles per pixel.
     """
-    squared = np.square(frequency / peak)
-    return squared * np.exp(1 - squared) * np.exp(1j * phase)
+    relative = squared * np.float32(1 / peak**2)
+    return relative * np.exp(1 - relative)
 
 
 def convolve_wavelet(rng, reflectivity: np.ndarray, period: float) -> np.ndarray:
     """Convolve with a wavelet whose period (pixels) grows with depth (absorption); float32.
 
     It acts down the columns where layers are flat and across them where they dip, as the wavelet
-    of a migrated image does; hence the radial frequency. The steepest dips are not imaged.
+    of a migrated image does; hence the radial frequency. The steepest dips are not imaged, and
+    the phase is off by some constant, as after imperfect processing.
     """
     height, width = reflectivity.shape
     size = [fft.next_fast_len(height + int(4 * period), True), fft.next_fast_len(width + 32, True)]
-    down, across = fft.fftfreq(size[0])[:, None], fft.rfftfreq(size[1])
-    frequency = np.hypot(down, across)
-    turn = rng.normal(0, 0.4) * np.sign(down)
+    down, across = wavenumbers(size)
     imaged = np.exp(-np.square(across / (np.abs(down) * rng.uniform(2, 5) + 0.3 / period)))
-    spectrum = fft.rfft2(reflectivity, s=size) * imaged.astype(np.float32)
+    turn = np.exp(1j * rng.normal(0, 0.4) * np.sign(down)).astype(np.complex64)
+    spectrum = fft.rfft2(reflectivity, s=size) * (imaged.astype(np.float32) * turn)
+    squared = np.square(down) + np.square(across)
     shallow, deep = (
-        fft.irfft2(
-            spectrum * ricker_spectrum(frequency, 1 / (period * drift), turn).astype(np.complex64),
-            s=size,
-        )[:height, :width]
+        fft.irfft2(spectrum * ricker_spectrum(squared, 1 / (period * drift)), s=size)
         for drift in (1 - PERIOD_DRIFT, 1 + PERIOD_DRIFT)
     )
     blend = np.linspace(0, 1, height, dtype=np.float32)[:, None]
-    return shallow + blend * (deep - shallow)
+    return (1 - blend) * shallow[:height, :width] + blend * deep[:height, :width]
 
 
 def coherent_noise(rng, shape: tuple[int, int], period: float) -> np.ndarray:
     """Band-limited noise of crossing dips, like migration noise: float32 of ``shape``, rms 1."""
     size = [fft.next_fast_len(n, True) for n in shape]
-    down, across = fft.fftfreq(size[0])[:, None], fft.rfftfreq(size[1])
-    squared = np.square(down) + np.square(across) + 1e-12
-    octave = np.log2(squared) / 2 + np.log2(period * rng.uniform(0.6, 1.6))
+    down, across = wavenumbers(size)
+    squared = np.square(down) + np.square(across) + np.float32(1e-12)
+    octave = np.log2(squared * np.float32(period * rng.uniform(0.6, 1.6)) ** 2) / 2
     # By direction a von Mises density; as crests have no head, it is one of twice the angle.
     cosine, sine = (np.square(down) - np.square(across)) / squared, 2 * down * across / squared
     dip, other, spread = rng.normal(0, 0.8), rng.normal(0, 0.8), log_uniform(rng, 0.4, 6)
     fans = sum(
-        share * np.exp(spread * (cosine * np.cos(2 * angle) + sine * np.sin(2 * angle) - 1))
+        share * np.exp(spread * (cosine * math.cos(2 * angle) + sine * math.sin(2 * angle) - 1))
         for share, angle in ((1, dip), (rng.uniform(0, 1), other))
     )
-    amplitude = (np.exp(-np.square(octave / rng.uniform(0.7, 1.8))) * fans).astype(np.float32)
+    amplitude = np.exp(-np.square(octave / rng.uniform(0.7, 1.8))) * fans
     white = rng.standard_normal(size, dtype=np.float32)
     noise = fft.irfft2(fft.rfft2(white) * amplitude, s=size)[: shape[0], : shape[1]]
     return noise / noise.std()
@@ -349,12 +354,12 @@ def seismic_section(rng, shape: tuple[int, int], scale: float) -> tuple[np.ndarr
     edge = np.diff(soft, axis=0, prepend=soft[:1])
     edge = np.where(edge > 0, edge, 0.6 * edge) * np.exp(0.4 * smooth_line(rng, width, height / 8))
     edge += rng.uniform(0, 0.8) * np.abs(np.diff(soft, axis=1, prepend=soft[:, :1]))
-    contrast = rng.choice([-1, 1], p=[0.15, 0.85]) * log_uniform(rng, 4, 24)
+    contrast = rng.choice([-1, 1], p=[0.15, 0.85]) * log_uniform(rng, 4, 30)
     wave = convolve_wavelet(rng, layers + contrast * edge, period)
     wave /= wave[~mask].std() + 1e-9
-    noise = coherent_noise(rng, shape, period) * log_uniform(rng, 0.08, 1)
+    noise = coherent_noise(rng, shape, period) * log_uniform(rng, 0.08, 1.2)
     noise *= np.exp(0.4 * smooth_field(rng, shape, (height / 3, height / 3)))
-    noise = np.where(mask, noise * rng.uniform(0.5, 1.2), noise)
+    noise = np.where(mask, noise * rng.uniform(0.6, 1.3), noise)
     return even_gain(rng, wave + noise, period), mask
 
 
@@ -384,7 +389,8 @@ def choose_places(rng, mask: np.ndarray, size: int, orders: list, most: int) -> 
         return tuple(slice(max(at - reach, 0), at + reach + 1) for at in (row, column))
 
     found, left = [], []
-    for order in orders:
+    room = np.bincount(classes[classes != TAKEN], minlength=len(SHARES))
+    for order in sorted(orders, key=lambda order: room[max(order.coverage_class, EMPTY)]):
         places = np.flatnonzero(classes == max(order.coverage_class, EMPTY))
         if len(found) == most or not len(places):
             left.append(order)
@@ -431,8 +437,8 @@ def cut_tiles(tiles: int, test_tiles: int, tile_size: int, seed: int) -> Iterato
         number += 1
         rng = np.random.default_rng(np.random.SeedSequence([seed, number]))
         section, salt = seismic_section(rng, shape, tile_size / REFERENCE_TILE)
-        found, left = choose_places(rng, salt, tile_size, waiting[-3 * most :], most)
-        del waiting[-3 * most :]
+        found, left = choose_places(rng, salt, tile_size, waiting[-2 * most :], most)
+        del waiting[-2 * most :]
         waiting += left
         middle = rng.normal(DEPTH_MEAN, DEPTH_SPREAD)
         for order, row, column in found:

@@ -135,15 +135,16 @@ def decode_all(
 
 
 def save(
-    folder: Path | str, table: pd.DataFrame, images: np.ndarray, masks: np.ndarray | None = None
+    path: Path | str, table: pd.DataFrame, images: np.ndarray, masks: np.ndarray | None = None
 ) -> None:
-    """Write tiles.csv, images.npy and, where given, masks.npy to a folder."""
+    """Write the table to ``path``, and images.npy and, where given, masks.npy beside it."""
+    path = Path(path)
     for name, array in (("images", images), ("masks", masks)):
         if array is not None:
-            with replacing(Path(folder, f"{name}.npy")) as path, open(path, "wb") as file:
+            with replacing(path.with_name(f"{name}.npy")) as part, open(part, "wb") as file:
                 np.save(file, array)
-    with replacing(Path(folder, "tiles.csv")) as path:
-        table.to_csv(path, index=False)
+    with replacing(path) as part:
+        table.to_csv(part, index=False)
 
 
 class Tiles:
