@@ -5,7 +5,7 @@ import pandas as pd
 
 from salt.errors import raise_faults
 from salt.source import Source
-from salt.tiles import decode_all, decode_image, depths_of, id_faults, read_table
+from salt.tiles import decode_all, decode_image, depths_of, id_faults, read_table, strays
 
 
 def import_test(source: Source) -> tuple[pd.DataFrame, np.ndarray]:
@@ -15,17 +15,12 @@ def import_test(source: Source) -> tuple[pd.DataFrame, np.ndarray]:
     """
     table = read_table(source, "sample_submission.csv", ["id", "rle_mask"])
     depths = read_table(source, "depths.csv", ["id", "z"])
-    ids = table["id"].tolist()
-    faults = list(id_faults(ids, "sample_submission.csv"))
-    if not ids:
+    faults = list(id_faults(table["id"], "sample_submission.csv"))
+    if table.empty:
         faults.append("sample_submission.csv: no rows, so there is nothing to predict")
-    raise_faults(f"{source.path} (test tiles)", faults)
-
-    faults.extend(
-        f"test/images/{name}.png has no row in sample_submission.csv"
-        for name in sorted(set(source.ids("test/images")) - set(ids))
-    )
+    ids = table["id"].drop_duplicates().tolist()
+    faults.extend(strays(source, "test/images", ids, "sample_submission.csv"))
     depth = depths_of(depths, ids, faults)
-    images = decode_all([f"test/images/{i}.png" for i in ids], source.read, decode_image, faults)
+    images, _ = decode_all(source, "test/images", ids, decode_image, faults)
     raise_faults(f"{source.path} (test tiles)", faults)
     return pd.DataFrame({"id": ids, "depth": depth}), images

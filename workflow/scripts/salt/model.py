@@ -5,6 +5,8 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from salt.errors import InputError
+
 
 class BNReLU(nn.Sequential):
     """Batch normalisation and ReLU."""
@@ -83,10 +85,10 @@ class ResidualUNet(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Logits (batch, 1, height, width) of images (batch, 1, height, width) in [0, 1].
 
-        Raises ValueError for images smaller than 16 pixels, which four poolings would use up.
+        Raises InputError for images smaller than 16 pixels, which four poolings would use up.
         """
         if min(x.shape[-2:]) < 2**self.POOLINGS:
-            raise ValueError(
+            raise InputError(
                 f"expected tiles of at least {2**self.POOLINGS} pixels a side, "
                 f"found {x.shape[-1]}x{x.shape[-2]}"
             )

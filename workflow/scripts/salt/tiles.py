@@ -97,41 +97,48 @@ def depths_of(table: pd.DataFrame, ids: list[str], faults: list[str]) -> np.ndar
     return np.array([depths.get(name, np.nan) for name in ids], dtype=np.float64)
 
 
-def decode_all(
-    names: list[str], read: Callable[[str], bytes], decode: Callable, faults: list[str]
-) -> np.ndarray | None:
-    """Decode the named files side by side into one array (files, height, width).
+def strays(source: Source, folder: str, ids: list[str], table: str) -> Iterator[str]:
+    """Files of a folder whose ids the table does not have."""
+    for name in sorted(set(source.ids(folder)) - set(ids)):
+        yield f"{folder}/{name}.png has no row in {table}"
 
-    All files must have the size of the first readable one. Adds what is wrong with any of them to
-    ``faults``, in the order of the names; None where no file is readable.
+
+def decode_all(
+    source: Source, folder: str, ids: list[str], decode: Callable, faults: list[str]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Decode a folder's PNG files side by side.
+
+    Adds what is wrong with any of them to ``faults``, in the order of the ids; all must have the
+    size of the first that is readable. Gives the tiles (ids, height, width) and which of them are
+    readable as bool (ids).
     """
 
     def attempt(name: str) -> np.ndarray | str:
         try:
-            return decode(read(name))
+            return decode(source.read(name))
         except InputError as error:
             return str(error)
         except ValueError as error:
             return f"{name}: {error}"
 
-    stack = None
+    stack, readable, first = np.zeros((len(ids), 0, 0)), np.zeros(len(ids), dtype=bool), ""
+    names = [f"{folder}/{name}.png" for name in ids]
     # Pillow decodes without holding the interpreter's lock.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for row, (name, tile) in enumerate(zip(names, pool.map(attempt, names), strict=True)):
             if isinstance(tile, str):
                 faults.append(tile)
                 continue
-            if stack is None:
-                stack = np.zeros((len(names), *tile.shape), dtype=tile.dtype)
-                first = name
+            if not first:
+                stack, first = np.zeros((len(ids), *tile.shape), dtype=tile.dtype), name
             if tile.shape != stack.shape[1:]:
                 faults.append(
                     f"{name}: {tile.shape[1]}x{tile.shape[0]} pixels, but {first} "
                     f"has {stack.shape[2]}x{stack.shape[1]}"
                 )
                 continue
-            stack[row] = tile
-    return stack
+            stack[row], readable[row] = tile, True
+    return stack, readable
 
 
 def save(

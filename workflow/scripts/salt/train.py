@@ -6,11 +6,13 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from salt import metric, model
 from salt.augmentation import Augmentation, warp
@@ -95,48 +97,44 @@ def train_member(
     history: list[Epoch] = []
     least_loss, best_epoch, best_state = math.inf, 0, {}
     size = training.images.shape[-2:]
-    bar = tqdm(total=epochs * steps, unit="batch", disable=None, leave=False)
-    for number in range(1, epochs + 1):
-        started = time.monotonic()
-        # Each epoch's randomness is its own, whatever went on before it.
-        epoch_seed = np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0]
-        torch.manual_seed(int(epoch_seed))
-        generator = torch.Generator().manual_seed(int(epoch_seed))
-        rate = optimiser.param_groups[0]["lr"]
-        batches = _batches(len(training), batch_size, steps, generator)
-        maps = [augmentation.draw(len(rows), *size, generator) for rows in batches]
-        train_loss = _train_epoch(
-            network, optimiser, training, batches, maps, LOSSES[loss], compute, bar
-        )
-        trained = time.monotonic()
-        valid_loss, valid_score = evaluate(network, validation, LOSSES[loss], batch_size, compute)
-        history.append(Epoch(number, train_loss, valid_loss, valid_score, rate))
-        logger.info(
-            "member %d, epoch %d of %d: loss %.4f, validation loss %.4f, score %.4f; "
-            "%.0f tiles/s, at most %s left",
-            seed,
-            number,
-            epochs,
-            train_loss,
-            valid_loss,
-            valid_score,
-            steps * batch_size / (trained - started),
-            _clock((epochs - number) * (time.monotonic() - started)),
-        )
-        if not (math.isfinite(train_loss) and math.isfinite(valid_loss)):
-            raise InputError(
-                f"member {seed}: the loss of epoch {number} is not a finite number "
-                f"(training {train_loss}, validation {valid_loss}); lower training.learning_rate"
+    with (
+        tqdm(total=epochs * steps, unit="batch", disable=None, leave=False) as bar,
+        logging_redirect_tqdm(),
+    ):
+        for number in range(1, epochs + 1):
+            started = time.monotonic()
+            # Each epoch's randomness is its own, whatever went on before it.
+            epoch_seed = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
+            torch.manual_seed(epoch_seed)
+            generator = torch.Generator().manual_seed(epoch_seed)
+            rate = optimiser.param_groups[0]["lr"]
+            batches = _batches(len(training), batch_size, steps, generator)
+            maps = [augmentation.draw(len(rows), *size, generator) for rows in batches]
+            train_loss = _train_epoch(
+                network, optimiser, training, batches, maps, LOSSES[loss], compute, bar
             )
-        if valid_loss < least_loss - minimum_gain or not best_state:
-            least_loss, best_epoch = valid_loss, number
-            # A copy: the state dict itself refers to weights that training goes on changing.
-            best_state = copy.deepcopy(network.state_dict())
-        elif number - best_epoch >= stopping_patience:
-            logger.info("member %d: no gain in %d epochs, stopping", seed, stopping_patience)
-            break
-        plateau.step(valid_loss)
-    bar.close()
+            speed = steps * batch_size / (time.monotonic() - started)
+            valid_loss, score = evaluate(network, validation, LOSSES[loss], batch_size, compute)
+            history.append(Epoch(number, train_loss, valid_loss, score, rate))
+            left = (epochs - number) * (time.monotonic() - started)
+            logger.info(
+                f"member {seed}, epoch {number} of {epochs}: loss {train_loss:.4f}, "
+                f"validation loss {valid_loss:.4f}, score {score:.4f}; "
+                f"{speed:.0f} tiles/s, at most {timedelta(seconds=round(left))} left"
+            )
+            if not (math.isfinite(train_loss) and math.isfinite(valid_loss)):
+                raise InputError(
+                    f"member {seed}: the loss of epoch {number} is not a finite number (training "
+                    f"{train_loss}, validation {valid_loss}); lower training.learning_rate"
+                )
+            if valid_loss < least_loss - minimum_gain or not best_state:
+                least_loss, best_epoch = valid_loss, number
+                # A copy: the state dict itself refers to weights that training goes on changing.
+                best_state = copy.deepcopy(network.state_dict())
+            elif number - best_epoch >= stopping_patience:
+                logger.info(f"member {seed}: no gain in {stopping_patience} epochs, stopping")
+                break
+            plateau.step(valid_loss)
     best = history[best_epoch - 1]
     about = {
         "model": model_settings,
@@ -204,8 +202,3 @@ def evaluate(
         scores.append(metric.tile_scores(logits[:, 0] > 0, masks[:, 0] > 0))
     total = torch.stack(losses).sum().item()
     return total / len(tiles), torch.cat(scores).double().mean().item()
-
-
-def _clock(seconds: float) -> str:
-    minutes, seconds = divmod(round(seconds), 60)
-    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}"

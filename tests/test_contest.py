@@ -1,0 +1,50 @@
+"""The contest's real tiles, where SALT_CONTEST_ZIP names their zip."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from salt.import_test import import_test
+from salt.import_train import import_train
+from salt.source import Source
+from salt.split import split
+
+ZIP = os.environ.get("SALT_CONTEST_ZIP")
+pytestmark = pytest.mark.skipif(not ZIP, reason="SALT_CONTEST_ZIP does not name the contest's zip")
+
+
+@pytest.fixture(scope="module")
+def labelled():
+    with Source(Path(ZIP)) as source:
+        return import_train(source)
+
+
+def test_labelled_tiles_are_imported_whole(labelled):
+    # Checked RLE against PNG for every tile on the way.
+    table, images, masks = labelled
+    assert images.shape == masks.shape == (3200, 101, 101)
+    assert images.dtype == np.uint8 and masks.dtype == bool
+    assert table["id"].is_monotonic_increasing and table["id"].is_unique
+    assert int((table["coverage"] == 0).sum()) == 1250
+    assert table["coverage"].mean() == pytest.approx(0.248, abs=0.001)
+    assert table["coverage"].max() == pytest.approx(10200 / 10201)
+    assert (table["depth"].min(), table["depth"].max()) == (53, 959)
+    black = (images == 0).all(axis=(1, 2))
+    assert int(black.sum()) == 63 and not masks[black].any()
+
+
+def test_test_tiles_are_imported_in_the_samples_order():
+    with Source(Path(ZIP)) as source:
+        table, images = import_test(source)
+        sample = source.read("sample_submission.csv").decode().split()
+    assert images.shape == (800, 101, 101)
+    assert table["id"].tolist() == [line.split(",")[0] for line in sample if "," in line][1:]
+
+
+def test_folds_share_every_class(labelled):
+    folds = split(labelled[0], folds=5, seed=0)
+    counts = folds.groupby(["coverage_class", "fold"]).size().unstack(fill_value=0)
+    assert (counts.max(axis=1) - counts.min(axis=1) <= 1).all()
+    assert folds["fold"].value_counts().tolist() == [640] * 5

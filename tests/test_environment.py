@@ -1,0 +1,92 @@
+"""Every dependency is pinned once, and each job's environment holds what its stage imports."""
+
+import ast
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from salt.imports import local_files
+
+ROOT = Path(__file__).parents[1]
+CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
+IMPORT_NAMES = {"PIL": "pillow", "yaml": "pyyaml"}
+
+
+def pins(text: str) -> dict[str, str]:
+    return dict(re.findall(r"^([A-Za-z0-9_-]+)==(\S+)$", text, re.MULTILINE))
+
+
+def conda_pins(environment: str) -> dict[str, str]:
+    packages = yaml.safe_load((ROOT / f"envs/{environment}.yaml").read_text())["dependencies"]
+    return dict(package.split(" =") for package in packages)
+
+
+def third_party(files: list[Path]) -> set[str]:
+    found = set()
+    for file in files:
+        for node in ast.walk(ast.parse(file.read_text())):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module] if isinstance(node, ast.ImportFrom) else []
+            found |= {name.split(".")[0] for name in names}
+    return {
+        IMPORT_NAMES.get(name, name) for name in found - set(sys.stdlib_module_names) - {"salt"}
+    }
+
+
+def stages_by_environment() -> list[tuple[str, str]]:
+    rules = "".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
+    return re.findall(r'code=code\("(\w+)", "(\w+)"\)', rules)
+
+
+def test_requirements_are_pinned_exactly():
+    for name in ("requirements.txt", "requirements-dev.txt"):
+        lines = (ROOT / name).read_text().splitlines()
+        stated = [line for line in lines if line and not line.startswith(("#", "-r "))]
+        assert sorted(pins("\n".join(stated))) == sorted(re.split("[=<>~]", x)[0] for x in stated)
+
+
+def test_no_dependency_is_pinned_in_both_requirement_files():
+    runtime, dev = (
+        pins((ROOT / name).read_text()) for name in ("requirements.txt", "requirements-dev.txt")
+    )
+    assert not runtime.keys() & dev.keys()
+
+
+@pytest.mark.parametrize("environment", ["data", "torch"])
+def test_conda_pins_are_those_of_the_requirements(environment):
+    wanted = pins((ROOT / "requirements.txt").read_text())
+    wanted = {CONDA_NAMES.get(name, name): version for name, version in wanted.items()}
+    stated = conda_pins(environment)
+    python = stated.pop("python")
+    assert python == "3.11"
+    assert stated == {name: wanted[name] for name in stated}
+
+
+@pytest.mark.parametrize("environment", ["data", "torch"])
+def test_conda_channels_leave_out_the_defaults(environment):
+    channels = yaml.safe_load((ROOT / f"envs/{environment}.yaml").read_text())["channels"]
+    assert channels == ["conda-forge", "nodefaults"]
+
+
+@pytest.mark.parametrize(("stage", "environment"), stages_by_environment())
+def test_a_stages_environment_holds_what_it_imports(stage, environment):
+    imported = third_party(local_files(ROOT / f"workflow/scripts/{stage}.py"))
+    assert {CONDA_NAMES.get(name, name) for name in imported} <= conda_pins(environment).keys()
+
+
+def test_each_stage_has_a_rule_and_each_rule_a_stage():
+    scripts = {file.stem for file in (ROOT / "workflow/scripts").glob("*.py")}
+    assert {stage for stage, _ in stages_by_environment()} == scripts
+
+
+@pytest.mark.parametrize("environment", ["data", "torch"])
+def test_an_environment_holds_nothing_unused(environment):
+    files = set()
+    for stage, used in stages_by_environment():
+        if used == environment:
+            files |= set(local_files(ROOT / f"workflow/scripts/{stage}.py"))
+    imported = {CONDA_NAMES.get(name, name) for name in third_party(sorted(files))}
+    assert conda_pins(environment).keys() - {"python"} == imported

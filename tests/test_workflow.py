@@ -1,0 +1,329 @@
+"""The workflow as a user runs it, on a tiny demo survey."""
+
+import io
+import json
+import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from PIL import Image
+
+from salt import metric, rle
+from salt.checkpoint import Checkpoint
+from salt.predictions import SCALE, Predictions
+from salt.tiles import Tiles
+
+ROOT = Path(__file__).parents[1]
+TINY = ROOT / "tests/tiny.yaml"
+
+
+def snakemake(folder: Path, *args, config: Path = TINY, snakefile: Path = ROOT / "Snakefile"):
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--cores", "2"),
+            *("--directory", folder, "--configfile", config),
+            *args,
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+
+def complete(folder: Path, *args, **kwargs) -> str:
+    done = snakemake(folder, *args, **kwargs)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def planned(folder: Path, *args, **kwargs) -> dict[str, int]:
+    """Jobs that a run would do, by rule."""
+    text = complete(folder, "--dry-run", *args, **kwargs)
+    table = re.search(r"^job +count\n-.*\n((?:\w+ +\d+\n)+)", text, re.MULTILINE)
+    jobs = dict(line.split() for line in table.group(1).splitlines()) if table else {}
+    return {rule: int(count) for rule, count in jobs.items() if rule not in ("all", "total")}
+
+
+def with_config(folder: Path, changes: dict) -> Path:
+    """A configuration like the tiny one but for some keys."""
+    config = yaml.safe_load(TINY.read_text())
+    for section, keys in changes.items():
+        config.setdefault(section, {}).update(keys)
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Path:
+    """A folder in which the tiny workflow ran to its end; not to be changed."""
+    folder = tmp_path_factory.mktemp("tiny")
+    complete(folder)
+    return folder
+
+
+@pytest.fixture
+def copied(finished, tmp_path) -> Path:
+    """A copy of the finished folder, to try changes on."""
+    return shutil.copytree(finished, tmp_path / "copy")
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    with zipfile.ZipFile(archive) as outer:
+        for name in outer.namelist():
+            if name.endswith(".zip"):
+                with zipfile.ZipFile(io.BytesIO(outer.read(name))) as inner:
+                    inner.extractall(folder / name.removesuffix(".zip"))
+            else:
+                outer.extract(name, folder)
+
+
+def test_submission_has_the_samples_ids_in_their_order_and_readable_masks(finished):
+    with zipfile.ZipFile(finished / "results/demo/survey.zip") as archive:
+        sample = pd.read_csv(archive.open("sample_submission.csv"))
+    submission = pd.read_csv(finished / "results/submission.csv", dtype=str, keep_default_na=False)
+    assert submission.columns.tolist() == ["id", "rle_mask"]
+    assert submission["id"].tolist() == sample["id"].tolist()
+    for text in submission["rle_mask"]:
+        rle.decode(text, (101, 101))
+
+
+def test_submission_is_the_thresholded_mean_of_the_members(finished):
+    results = finished / "results"
+    members = [Predictions.load(results / f"predictions/test/{seed}.npy") for seed in (0, 1)]
+    mean = np.mean([member.values / SCALE for member in members], axis=0)
+    threshold = json.loads((results / "threshold.json").read_text())["threshold"]
+    submission = pd.read_csv(results / "submission.csv", keep_default_na=False)
+    assert submission["rle_mask"].tolist() == [rle.encode(mask) for mask in mean > threshold]
+
+
+def test_threshold_scores_every_tile_by_the_member_that_held_it_out(finished):
+    results = finished / "results"
+    report = json.loads((results / "threshold.json").read_text())
+    assert report["scheme"] == "kfold" and report["honest"] is True
+    assert report["tiles_scored"] == report["tiles"] == 48
+    folds = pd.read_csv(results / "data/folds.csv", dtype={"id": str})
+    tiles = Tiles(results / "data/train/tiles.csv")
+    scores, tuned = [], []
+    for fold in (0, 1):
+        member = Predictions.load(results / f"predictions/validation/{fold}.npy")
+        assert member.ids == folds["id"][folds["fold"] == fold].tolist()
+        masks = tiles.masks[(folds["fold"] == fold).to_numpy()]
+        probabilities = member.values / SCALE
+        scores.extend(metric.tile_scores(probabilities > report["threshold"], masks))
+        other = report["groups"][str(fold)]["threshold"]
+        tuned.extend(metric.tile_scores(probabilities > other, masks))
+    assert np.mean(scores) == pytest.approx(report["score_on_tuned_tiles"])
+    assert np.mean(tuned) == pytest.approx(report["score"])
+
+
+def test_checkpoint_header_alone_rebuilds_the_model(finished):
+    checkpoint = Checkpoint.load(finished / "results/models/1/checkpoint.safetensors")
+    assert checkpoint.about["seed"] == 1
+    assert checkpoint.about["model"] == {"name": "residual_unet", "width": 2, "dropout": 0.2}
+    checkpoint.rebuild()
+
+
+def test_history_has_a_row_per_epoch(finished):
+    history = pd.read_csv(finished / "results/models/0/history.csv")
+    assert history["epoch"].tolist() == [1]
+    assert np.isfinite(history.to_numpy()).all()
+
+
+def test_summary_and_picture_are_there(finished):
+    summary = (finished / "results/summary.txt").read_text()
+    score = json.loads((finished / "results/threshold.json").read_text())["score"]
+    assert f"{score:.4f} over 48 of 48 labelled tiles" in summary
+    with Image.open(finished / "results/gallery.png") as picture:
+        assert min(picture.size) > 400
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    assert "Nothing to be done" in complete(finished)
+
+
+def test_the_catalogues_snakefile_finds_nothing_to_do_either(finished):
+    text = complete(finished, snakefile=ROOT / "workflow/Snakefile")
+    assert "Nothing to be done" in text
+
+
+def test_one_target_needs_no_cores_on_the_command_line(finished):
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "snakemake", "results/submission.csv", "--dry-run"),
+            *("--directory", finished, "--configfile", TINY),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and "Nothing to be done" in done.stdout + done.stderr
+
+
+def test_each_stage_runs_by_hand_to_the_same_bytes(finished, tmp_path):
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    for section, keys in yaml.safe_load(TINY.read_text()).items():
+        for key, value in keys.items():
+            if isinstance(value, dict):
+                config[section][key].update(value)
+            else:
+                config[section][key] = value
+    settings = tmp_path / "settings.yaml"
+    settings.write_text(yaml.safe_dump(config))
+
+    def stage(name: str, *args) -> None:
+        script = ROOT / f"workflow/scripts/{name}.py"
+        done = subprocess.run(
+            [sys.executable, script, *args], cwd=tmp_path, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+
+    with_settings = ("--settings", settings)
+    train, test = ("--tiles", "train/tiles.csv"), ("--tiles", "test/tiles.csv")
+    folds = ("--folds", "folds.csv")
+    stage("demo", *with_settings, "--archive", "survey.zip", "--sections", "sections.csv")
+    stage("import_train", "--source", "survey.zip", "--output", "train/tiles.csv")
+    stage("import_test", "--source", "survey.zip", "--output", "test/tiles.csv")
+    stage("split", *with_settings, *train, "--output", "folds.csv")
+    for seed in "01":
+        model = ("--checkpoint", f"models/{seed}/checkpoint.safetensors")
+        history = ("--history", f"models/{seed}/history.csv")
+        stage("train", *with_settings, *train, *folds, "--seed", seed, *model, *history)
+        here = ("--output", f"validation/{seed}.npy")
+        stage("predict_validation", *with_settings, *train, *folds, *model, *here)
+        stage("predict_test", *with_settings, *test, *model, "--output", f"test/{seed}.npy")
+    validation = ("--predictions", "validation/0.npy", "validation/1.npy")
+    tested = ("--predictions", "test/0.npy", "test/1.npy")
+    threshold = ("--threshold", "threshold.json")
+    output = ("--output", "threshold.json", "--curve", "curve.csv")
+    stage("threshold", *with_settings, *train, *folds, *validation, *output)
+    stage("submission", *test, *threshold, *tested, "--output", "submission.csv")
+    for ours, theirs in {
+        "survey.zip": "demo/survey.zip",
+        "train/images.npy": "data/train/images.npy",
+        "folds.csv": "data/folds.csv",
+        "models/0/checkpoint.safetensors": "models/0/checkpoint.safetensors",
+        "models/1/history.csv": "models/1/history.csv",
+        "threshold.json": "threshold.json",
+        "submission.csv": "submission.csv",
+    }.items():
+        assert (tmp_path / ours).read_bytes() == (finished / "results" / theirs).read_bytes(), ours
+
+
+def test_another_seed_trains_one_member_and_redoes_what_joins_them(finished, tmp_path):
+    config = with_config(tmp_path, {"ensemble": {"seeds": [0, 1, 2]}})
+    assert planned(finished, config=config) == {
+        "train": 1,
+        "predict_validation": 1,
+        "predict_test": 1,
+        "threshold": 1,
+        "gallery": 1,
+        "submission": 1,
+        "summary": 1,
+    }
+
+
+def test_another_loss_leaves_the_data_alone(finished, tmp_path):
+    config = with_config(tmp_path, {"training": {"loss": "bce"}})
+    assert planned(finished, config=config) == {
+        "train": 2,
+        "predict_validation": 2,
+        "predict_test": 2,
+        "threshold": 1,
+        "gallery": 1,
+        "submission": 1,
+        "summary": 1,
+    }
+
+
+def test_new_test_tiles_train_nothing_anew(finished, copied, tmp_path):
+    survey = tmp_path / "survey"
+    unpack(finished / "results/demo/survey.zip", survey)
+    shutil.rmtree(copied / "results")
+    config = with_config(tmp_path, {"data": {"source": str(survey)}})
+    complete(copied, config=config)
+    submission = (copied / "results/submission.csv").read_text()
+    assert submission == (finished / "results/submission.csv").read_text()
+
+    with open(survey / "sample_submission.csv", "a") as file:
+        file.write("newcomer,1 1\n")
+    with open(survey / "depths.csv", "a") as file:
+        file.write("newcomer,500\n")
+    shutil.copy(next((survey / "test/images").iterdir()), survey / "test/images/newcomer.png")
+    for file in (survey / "train/images").iterdir():
+        file.touch()
+    assert planned(copied, config=config) == {
+        "import_test": 1,
+        "predict_test": 2,
+        "submission": 1,
+        "summary": 1,
+    }
+    complete(copied, config=config)
+    ids = pd.read_csv(copied / "results/submission.csv")["id"].tolist()
+    assert len(ids) == 12 + 1 and ids[-1] == "newcomer"
+
+
+def test_uncovered_folds_get_a_notice_and_their_share_in_the_report(copied, tmp_path):
+    config = with_config(tmp_path, {"ensemble": {"seeds": [1]}})
+    text = complete(copied, config=config)
+    assert "No member holds out fold 0: the score will cover only 1 of 2 folds" in text
+    report = json.loads((copied / "results/threshold.json").read_text())
+    assert (report["tiles_scored"], report["tiles"]) == (24, 48)
+    assert report["tuned_on"] == "the other half of the fold"
+    assert "over 24 of 48 labelled tiles" in (copied / "results/summary.txt").read_text()
+
+
+def test_a_wrong_key_is_named_before_any_job(tmp_path):
+    config = with_config(tmp_path, {"training": {"epoch": 3}, "model": {"width": "wide"}})
+    done = snakemake(tmp_path, config=config)
+    assert done.returncode == 1
+    assert "training.epoch: unknown key" in done.stderr
+    assert "model.width: 'wide' is not of type 'integer'" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_missing_survey_is_named_before_any_job(tmp_path):
+    config = with_config(tmp_path, {"data": {"source": "nowhere.zip"}})
+    done = snakemake(tmp_path, config=config)
+    assert done.returncode == 1
+    assert "nowhere.zip: no such file or folder" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_broken_tiles_are_all_named_and_leave_nothing_half_written(finished, tmp_path):
+    survey, folder = tmp_path / "survey", tmp_path / "run"
+    unpack(finished / "results/demo/survey.zip", survey)
+    first, second, third = sorted((survey / "train/images").iterdir())[:3]
+    first.write_bytes(first.read_bytes()[:200])
+    second.unlink()
+    third.write_bytes(b"")
+    config = with_config(tmp_path, {"data": {"source": str(survey)}})
+    done = snakemake(folder, config=config)
+    assert done.returncode == 1
+    assert "3 faults found" in done.stderr and "Traceback" not in done.stderr
+    for file in (first, second, third):
+        assert f"train/images/{file.name}" in done.stderr
+        assert f"train/images/{file.name}" in (folder / "results/logs/import_train.log").read_text()
+    assert not list((folder / "results/data").glob("train/*"))
+
+
+def test_lint_finds_nothing():
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--lint"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_rule_has_what_an_engine_needs_to_know():
+    for file in (ROOT / "workflow/rules").glob("*.smk"):
+        for rule in re.split(r"^rule ", file.read_text(), flags=re.MULTILINE)[1:]:
+            for directive in ("log", "benchmark", "conda", "threads", "resources", "shell"):
+                assert re.search(rf"^    {directive}:", rule, re.MULTILINE), (rule, directive)
