@@ -50,7 +50,9 @@ def test_storing_predictions_in_16_bits_costs_less_than_half_a_thousandth(result
         out = held_out(folds, seed)
         checkpoint = Checkpoint.load(results / f"models/{seed}/checkpoint.safetensors")
         compute = Compute.select(device="cpu", precision="auto", threads=2)
-        batches = predict(checkpoint.rebuild(), tiles.images[out], compute, batch_size=32, flip=True)
+        batches = predict(
+            checkpoint.rebuild(), tiles.images[out], compute, batch_size=32, flip=True
+        )
         probabilities = np.concatenate(list(batches)).astype(np.float64)
         exact[out] = np.rint(probabilities * FINE)
         member = Predictions.load(results / f"predictions/validation/{seed}.npy")

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from pathlib import Path
 
@@ -34,8 +35,9 @@ except InputError as error:
 
 SEEDS = config["ensemble"]["seeds"]
 THREADS = config["compute"]["threads"]
-# Members compute side by side where they cannot meet on a GPU.
-GPU = 0 if config["compute"]["device"] == "cpu" else 1
+# Without a GPU to share, members compute side by side; another machine may have one.
+NO_GPU = workflow.local_exec and shutil.which("nvidia-smi") is None
+GPU = {"cpu": 0, "auto": 0 if NO_GPU else 1, "cuda": 1}[config["compute"]["device"]]
 
 uncovered = uncovered_folds(config)
 if uncovered and workflow.is_main_process:

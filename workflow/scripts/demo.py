@@ -11,12 +11,15 @@ def main(args):
     survey = args.settings["data"]["demo"]
     write_survey(args.archive, args.sections, **survey)
     logging.info(
-        "%d labelled and %d test tiles to %s", survey["tiles"], survey["test_tiles"], args.archive
-    )
+        "A made-up survey of %d labelled and %d other tiles, to %s",
+        survey["tiles"], survey["test_tiles"], args.archive,
+    )  # fmt: skip
 
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
-    parser.add_argument("--archive", type=Path, required=True, help="zip to write")
-    parser.add_argument("--sections", type=Path, required=True, help="CSV file of tile positions")
+    parser.add_argument("--archive", type=Path, required=True, help="zip of the survey, to write")
+    parser.add_argument(
+        "--sections", type=Path, required=True, help="CSV file of the tiles' places, to write"
+    )
     run(main, parser)

@@ -46,9 +46,10 @@ class Checkpoint:
             raise InputError(
                 f"{path}: not a readable checkpoint ({error}); delete it to train again"
             ) from None
-        if about.get("format") != FORMAT:
+        found = about.get("format") if isinstance(about, dict) else None
+        if found != FORMAT:
             raise InputError(
-                f"{path}: expected a checkpoint of format {FORMAT}, found {about.get('format')}; "
+                f"{path}: expected a checkpoint of format {FORMAT}, found {found}; "
                 "delete it to train again"
             )
         return cls(about, state)

@@ -1,8 +1,18 @@
 """What may be wrong with a configuration beyond one value's type and range."""
 
+import math
 from collections.abc import Iterator
 
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, validators
+
+# JSON Schema takes 5.0 for a whole number, which range() does not, and has no word for infinities.
+TYPES = Draft202012Validator.TYPE_CHECKER.redefine_many(
+    {
+        "integer": lambda _, value: type(value) is int,
+        "number": lambda _, value: type(value) in (int, float) and math.isfinite(value),
+    }
+)
+Validator = validators.extend(Draft202012Validator, type_checker=TYPES)
 
 
 def faults(config: dict, schema: dict) -> list[str]:
@@ -12,7 +22,7 @@ def faults(config: dict, schema: dict) -> list[str]:
 
 
 def _schema_faults(config: dict, schema: dict) -> Iterator[str]:
-    for error in Draft202012Validator(schema).iter_errors(config):
+    for error in Validator(schema).iter_errors(config):
         section = ".".join(str(part) for part in error.absolute_path)
         if error.validator == "additionalProperties":
             known = sorted(error.schema["properties"])

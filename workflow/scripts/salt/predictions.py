@@ -32,13 +32,17 @@ class Predictions:
         path = Path(path)
         try:
             values = np.load(path, mmap_mode="r")
-        except (OSError, ValueError) as error:
-            raise InputError(f"{path}: not readable predictions ({error}); delete it") from None
-        ids = pd.read_csv(path.with_suffix(".csv"), dtype=str, keep_default_na=False)["id"].tolist()
+            table = pd.read_csv(path.with_suffix(".csv"), dtype=str, keep_default_na=False)
+            ids = table["id"].tolist()
+        except (OSError, ValueError, EOFError, KeyError) as error:
+            raise InputError(
+                f"{path}, or the ids beside it: not readable ({error}); delete it to predict again"
+            ) from None
         if values.dtype != np.uint16 or values.ndim != 3 or len(values) != len(ids):
             raise InputError(
                 f"{path}: expected uint16 values of shape ({len(ids)}, height, width) for the "
-                f"{len(ids)} ids beside it, found {values.dtype} {values.shape}; delete it"
+                f"{len(ids)} ids beside it, found {values.dtype} {values.shape}; "
+                "delete it to predict again"
             )
         return cls(path, ids, values)
 

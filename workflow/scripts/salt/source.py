@@ -5,47 +5,42 @@ Whatever the layout, a file goes by its logical name: ``train.csv``, ``depths.cs
 Nothing is ever unpacked to disk by a name from an archive.
 """
 
+import csv
 import hashlib
+import re
 import shutil
 import tempfile
 import zipfile
 import zlib
 from contextlib import ExitStack
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from typing import IO
 
 from salt.errors import InputError
 
-TABLES = ("train.csv", "depths.csv", "sample_submission.csv")
-PARTS = ("train", "test")
+LOGICAL_NAME = re.compile(
+    r"train\.csv|depths\.csv|sample_submission\.csv|(train/(images|masks)|test/images)/.+\.png"
+)
+NESTED = ("train.zip", "test.zip")
 # A tile is some tens of kB and a table some MB; what claims more is no tile and may be a bomb.
 LARGEST_FILE = 256 * 2**20
-SPOOLED = 64 * 2**20
+SPOOLED = 64 * 2**20  # bytes of a nested zip that are held in memory and not in a nameless file
+# What zipfile raises for archives that are cut, altered, encrypted or of an unknown kind.
+UNREADABLE = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError)
 
 
 class Source:
     """Read-only view of a survey, a context manager.
 
-    Raises InputError where ``path`` is neither a zip nor a folder.
+    Raises InputError where ``path`` is neither a zip nor a folder, or the zip is damaged.
     """
 
     def __init__(self, path: Path | str):
         self.path = Path(path)
-        self._stack = ExitStack()
         self._files: dict[str, tuple[zipfile.ZipFile, zipfile.ZipInfo] | Path] = {}
-        if self.path.is_dir():
-            self._add_folder()
-        elif zipfile.is_zipfile(self.path):
-            self._add_archive(self.path.open("rb"), prefix="", label=str(self.path))
-        elif self.path.exists():
-            raise InputError(
-                f"{self.path}: expected the contest's zip or a folder, found another kind of file; "
-                "download it again if it should be a zip"
-            )
-        else:
-            raise InputError(
-                f"{self.path}: no such file or folder; data.source is 'demo' or the path of the "
-                "contest's zip, or of the folder it unpacks to"
-            )
+        with ExitStack() as stack:
+            self._open(stack)
+            self._stack = stack.pop_all()
 
     def __enter__(self) -> "Source":
         return self
@@ -53,52 +48,58 @@ class Source:
     def __exit__(self, *exception) -> None:
         self._stack.close()
 
-    def _add_folder(self) -> None:
-        for name in TABLES:
-            if (self.path / name).is_file():
-                self._files[name] = self.path / name
-        for part in PARTS:
-            if (self.path / part).is_dir():
-                for file in (self.path / part).glob("*/*"):
-                    self._files[f"{part}/{file.parent.name}/{file.name}"] = file
-            elif zipfile.is_zipfile(self.path / f"{part}.zip"):
-                archive = self.path / f"{part}.zip"
-                self._add_archive(archive.open("rb"), prefix=f"{part}/", label=str(archive))
+    def _open(self, stack: ExitStack) -> None:
+        if self.path.is_dir():
+            for file in self.path.glob("*.csv"):
+                self._add(file.name, file)
+            for part in NESTED:
+                unpacked, packed = self.path / part.removesuffix(".zip"), self.path / part
+                if unpacked.is_dir():
+                    for file in unpacked.glob("*/*.png"):
+                        self._add(file.relative_to(self.path).as_posix(), file)
+                elif packed.is_file():
+                    self._add_archive(stack, packed.open("rb"), str(packed), f"{unpacked.name}/")
+        elif self.path.is_file():
+            self._add_archive(stack, self.path.open("rb"), str(self.path), "")
+        else:
+            raise InputError(
+                f"{self.path}: no such file or folder; data.source is 'demo' or the path of the "
+                "contest's zip, or of the folder it unpacks to"
+            )
 
-    def _add_archive(self, file, prefix: str, label: str) -> None:
-        self._stack.enter_context(file)
+    def _add(self, name: str, place: tuple[zipfile.ZipFile, zipfile.ZipInfo] | Path) -> None:
+        if name in self._files:
+            raise InputError(f"{self.path}: {name} is there twice; remove one")
+        if LOGICAL_NAME.fullmatch(name):
+            self._files[name] = place
+
+    def _add_archive(self, stack: ExitStack, file: IO[bytes], label: str, prefix: str) -> None:
+        stack.enter_context(file)
         try:
-            archive = self._stack.enter_context(zipfile.ZipFile(file))
-        except zipfile.BadZipFile as error:
-            raise InputError(f"{label}: not a readable zip ({error}); download it again") from None
+            archive = stack.enter_context(zipfile.ZipFile(file))
+        except UNREADABLE as error:
+            raise InputError(
+                f"{label}: expected the contest's zip or a folder, found no readable zip "
+                f"({error}); download it again"
+            ) from None
         for entry in archive.infolist():
-            if entry.is_dir() or PurePosixPath(entry.filename).parts[0] == "__MACOSX":
-                continue
-            if prefix == "" and entry.filename in {f"{part}.zip" for part in PARTS}:
+            if not prefix and entry.filename in NESTED:
                 nested = tempfile.SpooledTemporaryFile(SPOOLED)  # noqa: SIM115 (closed by the stack)
+                stack.enter_context(nested)
+                inner = f"{label}: {entry.filename}"
                 try:
                     with archive.open(entry) as packed:
                         shutil.copyfileobj(packed, nested, 2**20)
-                except zipfile.BadZipFile as error:
-                    raise InputError(
-                        f"{label}: {entry.filename} is damaged ({error}); download it again"
-                    ) from None
-                part = entry.filename.removesuffix("zip").rstrip(".") + "/"
-                self._add_archive(nested, part, f"{label}: {entry.filename}")
-                continue
-            name = prefix + entry.filename
-            if name in self._files:
-                raise InputError(f"{label}: {entry.filename} is there twice; remove one")
-            self._files[name] = (archive, entry)
+                except UNREADABLE as error:
+                    raise InputError(f"{inner} is damaged ({error}); download it again") from None
+                self._add_archive(stack, nested, inner, entry.filename.replace(".zip", "/"))
+            else:
+                self._add(prefix + entry.filename, (archive, entry))
 
     def ids(self, folder: str) -> list[str]:
         """Sorted ids of the PNG files in a logical folder such as ``train/images``."""
         names = (name for name in self._files if name.startswith(f"{folder}/"))
-        return sorted(
-            name.removeprefix(f"{folder}/").removesuffix(".png")
-            for name in names
-            if name.endswith(".png")
-        )
+        return sorted(name.removeprefix(f"{folder}/").removesuffix(".png") for name in names)
 
     def read(self, name: str) -> bytes:
         """Contents of a file; InputError where it is missing, damaged or absurdly large."""
@@ -108,13 +109,10 @@ class Source:
         size = found.stat().st_size if isinstance(found, Path) else found[1].file_size
         if size > LARGEST_FILE:
             raise InputError(f"{name}: {size} bytes, more than the {LARGEST_FILE} allowed")
-        if isinstance(found, Path):
-            return found.read_bytes()
-        archive, entry = found
         try:
-            return archive.read(entry)
-        except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
-            raise InputError(f"{name}: damaged in its zip ({error})") from None
+            return found.read_bytes() if isinstance(found, Path) else found[0].read(found[1])
+        except UNREADABLE as error:
+            raise InputError(f"{name}: cannot be read from {self.path} ({error})") from None
 
     def fingerprint(self, part: str) -> str:
         """Digest of all that one part ('train' or 'test') is imported from, however it is packed.
@@ -122,20 +120,19 @@ class Source:
         The other part's tiles, and the rows of depths.csv that belong to them, do not count.
         """
         table = "train.csv" if part == "train" else "sample_submission.csv"
-        names = [table, *(name for name in self._files if name.startswith(f"{part}/"))]
         digest = hashlib.sha256()
-        for name in sorted(names):
-            digest.update(f"{name} {self._checksum(name)}\n".encode())
+        for name in sorted(self._files):
+            if name == table or name.startswith(f"{part}/"):
+                digest.update(f"{name} {self._checksum(name)}\n".encode())
         if "depths.csv" in self._files:
             wanted = {"id", *self.ids(f"{part}/images")}
-            for line in self.read("depths.csv").decode(errors="replace").splitlines():
-                if line.partition(",")[0] in wanted:
-                    digest.update(f"{line}\n".encode())
+            lines = self.read("depths.csv").decode(errors="replace").splitlines()
+            for row in csv.reader(lines):
+                if row and row[0] in wanted:
+                    digest.update(f"{row}\n".encode())
         return digest.hexdigest()
 
-    def _checksum(self, name: str) -> int | None:
-        """CRC-32 of a file, which a zip has at hand; None where there is no such file."""
-        found = self._files.get(name)
-        if found is None:
-            return None
-        return zlib.crc32(found.read_bytes()) if isinstance(found, Path) else found[1].CRC
+    def _checksum(self, name: str) -> int:
+        """CRC-32 of a file, which a zip has at hand."""
+        found = self._files[name]
+        return zlib.crc32(self.read(name)) if isinstance(found, Path) else found[1].CRC

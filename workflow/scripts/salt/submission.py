@@ -21,11 +21,11 @@ def write_submission(
     lacks a tile, or where the written file does not read back as what was meant.
     """
     for member in members:
-        if set(member.ids) != set(ids):
-            missing = sorted(set(ids) - set(member.ids))
+        odd = sorted(set(ids) ^ set(member.ids))
+        if odd:
             raise InputError(
-                f"{member.path}: not the test tiles of this run ({len(missing)} of {len(ids)} ids "
-                "missing); delete it to predict again"
+                f"{member.path}: expected the {len(ids)} test tiles, found {len(member.ids)}, "
+                f"different in {odd[0]}; delete it to predict again"
             )
     shape = members[0].values.shape[1:]
     areas = []

@@ -1,0 +1,160 @@
+"""Checkpoints: all that a network needs, and no code that runs on loading."""
+
+import copy
+import json
+import pickle
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from salt import model
+from salt.checkpoint import Checkpoint
+from salt.errors import InputError
+
+SETTINGS = {"name": "residual_unet", "width": 2, "dropout": 0.3}
+
+
+@pytest.fixture(scope="module")
+def network():
+    """A network whose batch normalisation has seen something, too."""
+    torch.manual_seed(0)
+    network = model.build(**SETTINGS)
+    for _ in range(3):
+        network(torch.rand(4, 1, 16, 20) * 3)
+    return network.eval()
+
+
+@pytest.fixture
+def checkpoint(network):
+    about = {"model": SETTINGS, "seed": 4, "epoch": 7, "valid_loss": 0.25, "valid_score": 0.5}
+    return Checkpoint(about, network.state_dict())
+
+
+@pytest.fixture
+def path(tmp_path, checkpoint):
+    path = tmp_path / "models" / "4" / "checkpoint.safetensors"
+    checkpoint.save(path)
+    return path
+
+
+def test_weights_and_header_come_back(path, checkpoint):
+    loaded = Checkpoint.load(path)
+    assert {name: loaded.about[name] for name in checkpoint.about} == checkpoint.about
+    assert set(loaded.state) == set(checkpoint.state)
+    for name, tensor in checkpoint.state.items():
+        assert torch.equal(loaded.state[name], tensor)
+        assert loaded.state[name].dtype == tensor.dtype
+
+
+def test_the_file_alone_rebuilds_the_network(path, network):
+    rebuilt = Checkpoint.load(path).rebuild()
+    assert not rebuilt.training
+    tiles = torch.rand(3, 1, 25, 18)
+    with torch.no_grad():
+        torch.testing.assert_close(rebuilt(tiles), network(tiles), rtol=1e-5, atol=1e-6)
+    assert [m.p for m in rebuilt.modules() if isinstance(m, torch.nn.Dropout)] == [
+        m.p for m in network.modules() if isinstance(m, torch.nn.Dropout)
+    ]
+
+
+def test_weights_in_channels_last_order_are_saved_as_well(tmp_path, network, checkpoint):
+    network = copy.deepcopy(network).to(memory_format=torch.channels_last)
+    Checkpoint(checkpoint.about, network.state_dict()).save(tmp_path / "c.safetensors")
+    loaded = Checkpoint.load(tmp_path / "c.safetensors")
+    for name, tensor in network.state_dict().items():
+        assert torch.equal(loaded.state[name], tensor)
+
+
+def test_the_same_checkpoint_is_the_same_file(path, tmp_path, checkpoint):
+    checkpoint.save(tmp_path / "again.safetensors")
+    about = dict(reversed(checkpoint.about.items()))
+    Checkpoint(about, checkpoint.state).save(tmp_path / "turned.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
+    assert (tmp_path / "turned.safetensors").read_bytes() == path.read_bytes()
+
+
+def test_other_tools_can_read_the_weights(path, checkpoint):
+    assert set(load_file(path)) == set(checkpoint.state)
+
+
+def test_saving_leaves_the_checkpoint_only(path):
+    assert [file.name for file in path.parent.iterdir()] == ["checkpoint.safetensors"]
+
+
+class Trap:
+    """Unpickling creates a file."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("writer", ["pickle", "torch"])
+def test_a_pickle_is_refused_and_never_run(path, tmp_path, writer):
+    sprung = tmp_path / "sprung"
+    with open(path, "wb") as file:
+        if writer == "pickle":
+            pickle.dump(Trap(sprung), file)
+        else:
+            torch.save({"weights": Trap(sprung)}, file)
+    with pytest.raises(InputError, match=r"checkpoint\.safetensors: not a readable checkpoint"):
+        Checkpoint.load(path)
+    assert not sprung.exists()
+    # The trap does work where it is run.
+    if writer == "pickle":
+        pickle.loads(path.read_bytes())
+        assert sprung.exists()
+
+
+@pytest.mark.parametrize("kept", [0, 4, 8, 100, -1])
+def test_a_truncated_file_is_refused(path, kept):
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(InputError, match=r"checkpoint\.safetensors: not a readable .* delete it"):
+        Checkpoint.load(path)
+
+
+def test_a_missing_file_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"none\.safetensors: not a readable checkpoint"):
+        Checkpoint.load(tmp_path / "none.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "found"),
+    [
+        (None, "None"),
+        ({"format": "pt"}, "None"),
+        ({"salt": json.dumps({"format": "salt-segmentation/0"})}, "salt-segmentation/0"),
+        ({"salt": json.dumps({"model": SETTINGS})}, "None"),
+    ],
+)
+def test_another_format_is_refused(path, checkpoint, metadata, found):
+    state = {name: tensor.contiguous() for name, tensor in checkpoint.state.items()}
+    save_file(state, path, metadata)
+    with pytest.raises(InputError, match=f"expected a checkpoint of format .*, found {found}"):
+        Checkpoint.load(path)
+
+
+@pytest.mark.parametrize("header", ["no JSON", "[]", '"text"'])
+def test_a_header_that_is_no_object_is_refused(path, checkpoint, header):
+    state = {name: tensor.contiguous() for name, tensor in checkpoint.state.items()}
+    save_file(state, path, {"salt": header})
+    with pytest.raises(InputError, match=r"checkpoint\.safetensors"):
+        Checkpoint.load(path)
+
+
+@pytest.mark.parametrize("spoil", ["wider", "missing", "extra"])
+def test_weights_that_do_not_fit_the_header_are_refused(path, checkpoint, spoil):
+    about, state = dict(checkpoint.about), dict(checkpoint.state)
+    if spoil == "wider":
+        about["model"] = {**SETTINGS, "width": 3}
+    elif spoil == "missing":
+        del state["head.bias"]
+    else:
+        state["head.more"] = torch.zeros(1)
+    Checkpoint(about, state).save(path)
+    with pytest.raises(InputError, match=r"do not fit the model .*residual_unet.*delete it"):
+        Checkpoint.load(path).rebuild()

@@ -1,0 +1,247 @@
+"""The configuration's schema, walked key by key, and what contradicts itself."""
+
+import copy
+import math
+from pathlib import Path
+
+import pytest
+import yaml
+
+from salt.config import faults, uncovered_folds
+
+ROOT = Path(__file__).parents[1]
+CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+OVERLAYS = sorted(set((ROOT / "config").glob("*.yaml")) - {ROOT / "config/config.yaml"})
+
+
+def walk(schema, path=()):
+    """Every schema inside a schema, with the path of the value that it describes."""
+    yield path, schema
+    for key, inner in schema.get("properties", {}).items():
+        yield from walk(inner, (*path, key))
+    if "items" in schema:
+        yield from walk(schema["items"], (*path, 0))
+
+
+LEVELS = [(path, schema) for path, schema in walk(SCHEMA) if schema.get("type") == "object"]
+LEAVES = [(path, schema) for path, schema in walk(SCHEMA) if schema.get("type") != "object"]
+
+
+def dotted(path):
+    return ".".join(map(str, path))
+
+
+def changed(path, value):
+    """The default configuration with one value changed."""
+    config = copy.deepcopy(CONFIG)
+    at = config
+    for key in path[:-1]:
+        at = at[key]
+    at[path[-1]] = value
+    return config
+
+
+def without(path):
+    config = copy.deepcopy(CONFIG)
+    at = config
+    for key in path[:-1]:
+        at = at[key]
+    del at[path[-1]]
+    return config
+
+
+def wrong_values(schema):
+    """Values that a schema must refuse."""
+    if "enum" in schema:
+        return ["nonsense", 3, None, True]
+    step = 1 if schema["type"] == "integer" else 1e-6
+    wrong = {
+        "integer": ["3", 2.5, True, None, [1]],
+        "number": ["3", True, None, [1]],
+        "boolean": [1, 0, "true", None],
+        "string": [1, True, None, ["demo"]],
+        "array": [1, "1, 2", None, {"a": 1}],
+    }[schema["type"]]
+    if "minimum" in schema:
+        wrong.append(schema["minimum"] - step)
+    if "maximum" in schema:
+        wrong.append(schema["maximum"] + step)
+    for bound in ("exclusiveMinimum", "exclusiveMaximum"):
+        if bound in schema:
+            wrong.append(schema[bound])
+    if "minLength" in schema:
+        wrong.append("")
+    if "minItems" in schema:
+        wrong.append([1] * (schema["minItems"] - 1))
+    if "maxItems" in schema:
+        wrong.append([1] * (schema["maxItems"] + 1))
+    if schema.get("uniqueItems"):
+        wrong.append([0, 1, 0])
+    return wrong
+
+
+def right_values(schema):
+    """The outermost values that a schema must take."""
+    if "enum" in schema:
+        return schema["enum"]
+    if schema["type"] == "boolean":
+        return [True, False]
+    return [schema[bound] for bound in ("minimum", "maximum") if bound in schema]
+
+
+def case_id(value):
+    return dotted(value) if isinstance(value, tuple) else None
+
+
+def test_the_default_configuration_has_no_fault():
+    assert faults(CONFIG, SCHEMA) == []
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.name)
+def test_each_configuration_laid_over_the_default_has_no_fault(overlay):
+    def lay_over(base, over):
+        if not isinstance(base, dict) or not isinstance(over, dict):
+            return over
+        return base | {key: lay_over(base.get(key), value) for key, value in over.items()}
+
+    assert faults(lay_over(CONFIG, yaml.safe_load(overlay.read_text())), SCHEMA) == []
+
+
+def test_there_are_configurations_to_lay_over():
+    assert OVERLAYS
+
+
+@pytest.mark.parametrize(("path", "schema"), LEVELS, ids=case_id)
+def test_the_schema_asks_for_every_key_and_the_default_has_it(path, schema):
+    section = CONFIG
+    for key in path:
+        section = section[key]
+    assert schema["additionalProperties"] is False
+    assert sorted(schema["required"]) == sorted(schema["properties"]) == sorted(section)
+
+
+@pytest.mark.parametrize(("path", "schema"), LEVELS, ids=case_id)
+def test_an_unknown_key_is_named_with_its_section_and_the_known_ones(path, schema):
+    (fault,) = faults(changed((*path, "wdith"), 1), SCHEMA)
+    assert fault.startswith(f"{dotted((*path, 'wdith'))}: unknown key")
+    for key in schema["properties"]:
+        assert repr(key) in fault
+
+
+def test_several_unknown_keys_are_each_named():
+    config = changed(("model", "a"), 1)
+    config["model"][5] = config["extra"] = None
+    starts = sorted(fault.split(":")[0] for fault in faults(config, SCHEMA))
+    assert starts == ["extra", "model.5", "model.a"]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path, _ in walk(SCHEMA) if path and path[-1] != 0],
+    ids=case_id,
+)
+def test_a_missing_key_is_named_with_its_section(path):
+    (fault,) = faults(without(path), SCHEMA)
+    section = dotted(path[:-1]) or "configuration"
+    assert fault.startswith(f"{section}: ")
+    assert repr(path[-1]) in fault
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [(path, value) for path, schema in LEAVES for value in wrong_values(schema)],
+    ids=lambda value: dotted(value) if isinstance(value, tuple) else repr(value),
+)
+def test_a_wrong_value_is_named_with_its_key(path, value):
+    found = faults(changed(path, value), SCHEMA)
+    assert found
+    for fault in found:
+        assert fault.startswith((f"{dotted(path)}: ", f"{dotted(path)}."))
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [(path, value) for path, schema in LEAVES for value in right_values(schema)],
+    ids=lambda value: dotted(value) if isinstance(value, tuple) else repr(value),
+)
+def test_the_bounds_of_a_range_are_inside_it(path, value):
+    found = faults(changed(path, value), SCHEMA)
+    # A bound may still contradict another key, which is told in other words.
+    assert not [fault for fault in found if "swap them" not in fault and "lower it" not in fault]
+
+
+@pytest.mark.parametrize(("path", "schema"), LEVELS[1:], ids=case_id)
+@pytest.mark.parametrize("value", [None, [], "text", 1])
+def test_a_section_that_is_none_is_named(path, schema, value):
+    (fault,) = faults(changed(path, value), SCHEMA)
+    assert fault.startswith(f"{dotted(path)}: ")
+
+
+WHOLE = [path for path, schema in LEAVES if schema.get("type") == "integer"]
+NUMBERS = [path for path, schema in LEAVES if schema.get("type") == "number"]
+
+
+@pytest.mark.parametrize("path", WHOLE, ids=dotted)
+def test_a_count_written_as_a_float_is_refused(path):
+    # Python cannot count to 48.0, so the stages would fail on it.
+    found = faults(changed(path, 48.0), SCHEMA)
+    assert [fault for fault in found if fault.startswith(f"{dotted(path)}: ")]
+
+
+@pytest.mark.parametrize("path", NUMBERS, ids=dotted)
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_a_number_that_is_not_finite_is_refused(path, value):
+    found = faults(changed(path, value), SCHEMA)
+    assert [fault for fault in found if fault.startswith(f"{dotted(path)}: ")]
+
+
+def test_all_faults_are_told_at_once():
+    config = changed(("model", "width"), 0)
+    config["training"]["loss"] = "hinge"
+    config["extra"] = 1
+    starts = sorted(fault.split(":")[0] for fault in faults(config, SCHEMA))
+    assert starts == ["extra", "model.width", "training.loss"]
+
+
+def test_a_seed_named_twice_is_told_so():
+    (fault,) = faults(changed(("ensemble", "seeds"), [3, 1, 3]), SCHEMA)
+    assert fault.startswith("ensemble.seeds: [3, 1, 3] names one more than once")
+
+
+def test_a_zoom_whose_least_is_above_its_greatest_is_a_contradiction():
+    (fault,) = faults(changed(("augmentation", "zoom"), [1.2, 0.9]), SCHEMA)
+    assert fault.startswith("augmentation.zoom: ")
+    assert "1.2" in fault
+    assert "0.9" in fault
+    assert faults(changed(("augmentation", "zoom"), [1.1, 1.1]), SCHEMA) == []
+
+
+def test_a_least_learning_rate_above_the_first_is_a_contradiction():
+    (fault,) = faults(changed(("training", "minimum_learning_rate"), 0.1), SCHEMA)
+    assert fault.startswith("training.minimum_learning_rate: ")
+    equal = changed(("training", "minimum_learning_rate"), CONFIG["training"]["learning_rate"])
+    assert faults(equal, SCHEMA) == []
+
+
+def test_contradictions_are_told_together():
+    config = changed(("augmentation", "zoom"), [1.2, 0.9])
+    config["training"]["minimum_learning_rate"] = 0.1
+    assert len(faults(config, SCHEMA)) == 2
+
+
+@pytest.mark.parametrize(
+    ("folds", "seeds", "uncovered"),
+    [
+        (3, [0, 1, 2], []),
+        (5, [0, 1, 2], [3, 4]),
+        (5, [7, 10], [1, 3, 4]),
+        (2, [4], [1]),
+        (3, [9, 4, 2, 100], []),
+        (4, [3, 7, 11], [0, 1, 2]),
+    ],
+)
+def test_folds_that_no_seed_holds_out_are_found(folds, seeds, uncovered):
+    config = changed(("ensemble", "seeds"), seeds)
+    config["validation"]["folds"] = folds
+    assert uncovered_folds(config) == uncovered

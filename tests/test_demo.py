@@ -1,0 +1,242 @@
+"""The demo survey: the contest's formats and oddities, its proportions, and the same bytes."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from salt import rle
+from salt.demo import order_tiles, tile_ids, write_survey
+
+SCRIPT = Path(__file__).parents[1] / "workflow/scripts/demo.py"
+SMALL = {"tiles": 40, "test_tiles": 8, "tile_size": 48, "seed": 7}
+
+
+def table(data: bytes) -> list[dict]:
+    return list(csv.DictReader(io.StringIO(data.decode())))
+
+
+class Survey:
+    """A survey as written, read without any of the project's own readers."""
+
+    def __init__(self, folder: Path, **settings):
+        self.archive, self.sections = folder / "survey.zip", folder / "sections.csv"
+        write_survey(self.archive, self.sections, **settings)
+        with zipfile.ZipFile(self.archive) as whole:
+            self.entries = whole.infolist()
+            self.labels, self.depths, self.sample = (
+                table(whole.read(f"{name}.csv"))
+                for name in ("train", "depths", "sample_submission")
+            )
+            self.train, self.test = (
+                zipfile.ZipFile(io.BytesIO(whole.read(f"{part}.zip"))) for part in ("train", "test")
+            )
+        self.places = table(self.sections.read_bytes())
+        self.ids = [row["id"] for row in self.labels]
+
+    def image(self, name: str) -> Image.Image:
+        return Image.open(io.BytesIO(self.train.read(f"images/{name}.png")))
+
+    def mask(self, name: str) -> Image.Image:
+        return Image.open(io.BytesIO(self.train.read(f"masks/{name}.png")))
+
+    def coverages(self) -> np.ndarray:
+        return np.array([(np.asarray(self.mask(name)) > 0).mean() for name in self.ids])
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    return Survey(tmp_path_factory.mktemp("small"), **SMALL)
+
+
+@pytest.fixture(scope="module")
+def medium(tmp_path_factory):
+    settings = {"tiles": 400, "test_tiles": 50, "tile_size": 64, "seed": 11}
+    return Survey(tmp_path_factory.mktemp("medium"), **settings)
+
+
+def test_same_settings_same_bytes(small, tmp_path):
+    again = Survey(tmp_path, **SMALL)
+    assert again.archive.read_bytes() == small.archive.read_bytes()
+    assert again.sections.read_bytes() == small.sections.read_bytes()
+
+
+def test_another_seed_another_survey(small, tmp_path):
+    other = Survey(tmp_path, **SMALL | {"seed": 8})
+    assert not set(other.ids) & set(small.ids)
+    images = {small.train.read(name) for name in small.train.namelist() if "images" in name}
+    others = {other.train.read(name) for name in other.train.namelist() if "images" in name}
+    assert len(images & others) <= 1  # the black one
+
+
+def test_members_are_stored_and_undated(small):
+    assert [entry.filename for entry in small.entries] == [
+        "train.csv", "depths.csv", "sample_submission.csv", "train.zip", "test.zip"
+    ]  # fmt: skip
+    for entry in [*small.entries, *small.train.infolist(), *small.test.infolist()]:
+        assert entry.compress_type == zipfile.ZIP_STORED
+        assert entry.date_time == (1980, 1, 1, 0, 0, 0)
+
+
+def test_members_and_tables_agree(small):
+    test_ids = [row["id"] for row in small.sample]
+    assert len(set(small.ids)) == 40 and len(set(test_ids)) == 8
+    images = [f"images/{name}.png" for name in small.ids]
+    masks = [f"masks/{name}.png" for name in small.ids]
+    assert sorted(small.train.namelist()) == sorted(images + masks)
+    assert sorted(small.test.namelist()) == sorted(f"images/{name}.png" for name in test_ids)
+    assert sorted(row["id"] for row in small.depths) == sorted(small.ids + test_ids)
+    assert {row["rle_mask"] for row in small.sample} == {"1 1"}
+    for name in small.ids + test_ids:
+        assert len(name) == 10 and int(name, 16) >= 0
+
+
+def test_table_headers(small):
+    with zipfile.ZipFile(small.archive) as whole:
+        for name, header in [
+            ("train.csv", b"id,rle_mask"),
+            ("depths.csv", b"id,z"),
+            ("sample_submission.csv", b"id,rle_mask"),
+        ]:
+            assert whole.read(name).split(b"\n")[0] == header
+
+
+def test_rows_are_shuffled(small):
+    stored = [name[7:-4] for name in small.train.namelist() if name.startswith("images/")]
+    assert small.ids != stored
+    assert small.ids != sorted(small.ids)
+
+
+def test_images_are_rgb_with_equal_channels(small):
+    for name in small.ids:
+        image = small.image(name)
+        assert image.mode == "RGB" and image.size == (48, 48)
+        pixels = np.asarray(image)
+        assert (pixels == pixels[:, :, :1]).all()
+        assert (pixels.min(), pixels.max()) in {(0, 255), (0, 0)}
+
+
+def test_masks_are_16_bit_unless_empty_and_equal_their_codes(small):
+    codes = {row["id"]: row["rle_mask"] for row in small.labels}
+    modes = Counter()
+    for name in small.ids:
+        mask = small.mask(name)
+        pixels = np.asarray(mask)
+        modes[mask.mode] += 1
+        if mask.mode == "L":
+            assert not pixels.any() and codes[name] == ""
+        else:
+            assert set(np.unique(pixels)) == {0, 65535}
+        np.testing.assert_array_equal(rle.decode(codes[name], (48, 48)), pixels > 0)
+    assert set(modes) == {"L", "I;16"}
+
+
+def test_proportions_of_the_smallest_survey(small):
+    coverages = small.coverages()
+    assert 13 <= (coverages == 0).sum() <= 18
+    assert ((coverages > 0.05) & (coverages < 0.9)).sum() >= 10
+    assert (coverages > 0.9).sum() >= 2
+    assert coverages.max() < 1
+    assert len({row["section"] for row in small.places}) >= 5
+
+
+def test_proportions_are_the_contests(medium):
+    coverages = medium.coverages()
+    assert (coverages == 0).mean() == pytest.approx(0.39, abs=0.01)
+    assert coverages.mean() == pytest.approx(0.25, abs=0.02)
+    assert coverages[coverages > 0].mean() == pytest.approx(0.41, abs=0.03)
+    assert ((coverages > 0) & (coverages <= 0.01)).sum() >= 10
+    assert (coverages > 0.97).sum() >= 8
+    assert coverages.max() < 1
+
+
+def test_black_tiles_have_empty_masks(medium):
+    black = [name for name in medium.ids if not np.asarray(medium.image(name)).any()]
+    assert len(black) == 10  # 2.5 % of 400
+    codes = {row["id"]: row["rle_mask"] for row in medium.labels}
+    assert {codes[name] for name in black} == {""}
+
+
+def test_salt_is_told_from_sediment_by_its_dullness(medium):
+    """What a model could learn: inside salt, grey levels vary less."""
+    ratios = []
+    for name, coverage in zip(medium.ids, medium.coverages(), strict=True):
+        if 0.2 < coverage < 0.8:
+            pixels = np.asarray(medium.image(name))[:, :, 0]
+            salt = np.asarray(medium.mask(name)) > 0
+            ratios.append(pixels[salt].std() / pixels[~salt].std())
+    assert np.median(ratios) < 0.9
+
+
+def test_depths_are_in_the_contests_range(medium):
+    depths = np.array([int(row["z"]) for row in medium.depths])
+    assert depths.min() >= 50 and depths.max() <= 959
+    assert 130 < depths.std() < 250
+
+
+def test_sections_cover_all_tiles_without_overlap(medium):
+    splits = {row["id"]: row["split"] for row in medium.places}
+    assert len(splits) == len(medium.places)
+    train, test = set(medium.ids), {row["id"] for row in medium.sample}
+    assert {name for name, split in splits.items() if split == "train"} == train
+    assert {name for name, split in splits.items() if split == "test"} == test
+    corners = np.array(
+        [[int(row[key]) for key in ("section", "row", "column")] for row in medium.places]
+    )
+    apart = np.abs(corners[:, None] - corners[None])
+    beside = (apart[:, :, 0] == 0) & (apart[:, :, 1] < 64) & (apart[:, :, 2] < 64)
+    assert beside.sum() == len(corners)  # each only with itself
+
+
+def test_test_labels_stay_hidden(medium):
+    test_ids = {row["id"] for row in medium.sample}
+    assert not test_ids & set(medium.ids)
+    assert not any(name.startswith("masks/") for name in medium.test.namelist())
+
+
+def test_each_part_has_its_share_of_every_class():
+    orders = order_tiles(np.random.default_rng(0), 160_000, 40_000)
+    labelled = Counter(order.coverage_class for order in orders if order.labelled)
+    other = Counter(order.coverage_class for order in orders if not order.labelled)
+    assert labelled.total() == 160_000 and other.total() == 40_000
+    assert labelled[-1] == 4000 and other[-1] == 1000
+    assert set(labelled) == set(other) == set(range(-1, 9))
+
+
+def test_ids_are_distinct_even_when_many():
+    ids = tile_ids(np.random.default_rng(0), 200_000)
+    assert len(set(ids)) == 200_000
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tiles": 39}, "48 to 200000, found 47"),
+        ({"tiles": 200_000}, "found 200008"),
+        ({"tile_size": 31}, "32 to 256 pixels, found 31"),
+        ({"tile_size": 257}, "32 to 256 pixels, found 257"),
+    ],
+)
+def test_silly_requests_are_refused(change, message, tmp_path):
+    with pytest.raises(ValueError, match=message) as caught:
+        write_survey(tmp_path / "survey.zip", tmp_path / "sections.csv", **SMALL | change)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_script_writes_the_same(small, tmp_path):
+    archive, sections = tmp_path / "new" / "survey.zip", tmp_path / "new" / "sections.csv"
+    settings = json.dumps({"data": {"demo": SMALL}})
+    paths = ["--archive", archive, "--sections", sections, "--log", tmp_path / "log"]
+    subprocess.run([sys.executable, SCRIPT, *paths, "--settings", settings], check=True)
+    assert archive.read_bytes() == small.archive.read_bytes()
+    assert sections.read_bytes() == small.sections.read_bytes()
+    assert "40 labelled" in (tmp_path / "log").read_text()

@@ -1,0 +1,543 @@
+"""Import of surveys: the same arrays from every layout, and every fault named at once."""
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import Survey, image_png, mask_png, png
+from PIL import Image
+
+from salt import tiles
+from salt.errors import InputError
+from salt.import_test import import_test
+from salt.import_train import import_train
+from salt.source import Source
+
+
+def labelled(path):
+    with Source(path) as source:
+        return import_train(source)
+
+
+def unlabelled(path):
+    with Source(path) as source:
+        return import_test(source)
+
+
+@pytest.mark.parametrize("side", [(13, 17), (101, 101), (12, 12)])
+def test_labelled_tiles_come_out_as_they_are_sorted_by_id(tmp_path, layout, side):
+    survey = Survey(train=4, test=2, height=side[0], width=side[1])
+    table, images, masks = labelled(survey.write(tmp_path / "survey", layout))
+    assert list(table.columns) == ["id", "depth", "coverage"]
+    assert table["id"].tolist() == sorted(survey.ids)
+    assert table["depth"].tolist() == [survey.depths[name] for name in survey.ids]
+    assert images.dtype == np.uint8
+    assert masks.dtype == bool
+    np.testing.assert_array_equal(images, [survey.images[name] for name in survey.ids])
+    np.testing.assert_array_equal(masks, [survey.masks[name] for name in survey.ids])
+    pixels = side[0] * side[1]
+    coverage = [sum(survey.masks[name].ravel().tolist()) / pixels for name in survey.ids]
+    assert table["coverage"].tolist() == pytest.approx(coverage, rel=1e-12)
+    assert table["coverage"].tolist()[:2] == [0, 1]
+
+
+def test_test_tiles_come_out_in_the_order_of_the_sample_submission(tmp_path, survey, layout):
+    table, images = unlabelled(survey.write(tmp_path / "survey", layout))
+    assert survey.test_ids != sorted(survey.test_ids)
+    assert list(table.columns) == ["id", "depth"]
+    assert table["id"].tolist() == survey.test_ids
+    assert table["depth"].tolist() == [survey.depths[name] for name in survey.test_ids]
+    assert images.dtype == np.uint8
+    np.testing.assert_array_equal(images, [survey.images[name] for name in survey.test_ids])
+
+
+def test_the_order_of_files_and_rows_does_not_count(tmp_path, survey, layout):
+    table, images, masks = labelled(survey.write(tmp_path / "one", layout))
+    for name in ("train.csv", "depths.csv"):
+        survey.tables[name][1:] = survey.tables[name][:0:-1]
+    path = survey.write(tmp_path / "two", layout, order=lambda names: names[::-1])
+    other_table, other_images, other_masks = labelled(path)
+    assert table.equals(other_table)
+    assert np.array_equal(images, other_images)
+    assert np.array_equal(masks, other_masks)
+
+
+def test_each_part_is_imported_without_the_other(tmp_path, survey, layout):
+    whole = survey.write(tmp_path / "whole", layout)
+    alone = Survey()
+    del alone.tables["sample_submission.csv"]
+    alone.files = {n: d for n, d in alone.files.items() if n.startswith("train/")}
+    for one, other in zip(
+        labelled(alone.write(tmp_path / "train", layout)), labelled(whole), strict=True
+    ):
+        assert np.array_equal(one, other)
+    alone = Survey()
+    del alone.tables["train.csv"]
+    alone.files = {n: d for n, d in alone.files.items() if n.startswith("test/")}
+    for one, other in zip(
+        unlabelled(alone.write(tmp_path / "test", layout)), unlabelled(whole), strict=True
+    ):
+        assert np.array_equal(one, other)
+
+
+def test_names_that_look_like_numbers_or_gaps_stay_text(tmp_path, survey):
+    names = ["007", "1e5", "NA", "null", "True", "-1"]
+    for name in names:
+        survey.files[f"test/images/{name}.png"] = survey.files[
+            f"test/images/{survey.test_ids[0]}.png"
+        ]
+        survey.tables["sample_submission.csv"].append([name, "1 1"])
+        survey.tables["depths.csv"].append([name, 5])
+    table, images = unlabelled(survey.write(tmp_path / "survey", "flat zip"))
+    assert table["id"].tolist() == survey.test_ids + names
+    tiles.save(tmp_path / "packed" / "tiles.csv", table, images)
+    assert tiles.Tiles(tmp_path / "packed" / "tiles.csv").ids == survey.test_ids + names
+
+
+def test_packed_tiles_read_back_as_they_were(tmp_path, survey):
+    table, images, masks = labelled(survey.write(tmp_path / "survey", "nested zip"))
+    tiles.save(tmp_path / "packed" / "tiles.csv", table, images, masks)
+    packed = tiles.Tiles(tmp_path / "packed" / "tiles.csv")
+    assert packed.ids == survey.ids
+    assert packed.table["depth"].tolist() == table["depth"].tolist()
+    np.testing.assert_allclose(packed.table["coverage"], table["coverage"], rtol=1e-12)
+    assert packed.images.dtype == np.uint8
+    assert packed.masks.dtype == bool
+    np.testing.assert_array_equal(packed.images, images)
+    np.testing.assert_array_equal(packed.masks, masks)
+    names = sorted(file.name for file in (tmp_path / "packed").iterdir())
+    assert names == ["images.npy", "masks.npy", "tiles.csv"]
+
+
+# What may be wrong with the labelled tiles: how to spoil a survey, and what must be said of it.
+# FIRST and LAST are the ids of the first and the last tile.
+
+
+def image(survey, number=0):
+    return f"train/images/{survey.ids[number]}.png"
+
+
+def mask(survey, number=-1):
+    return f"train/masks/{survey.ids[number]}.png"
+
+
+def missing_image(survey):
+    del survey.files[image(survey)]
+
+
+def missing_mask(survey):
+    del survey.files[mask(survey)]
+
+
+def extra_image(survey):
+    survey.files["train/images/stray.png"] = survey.files[image(survey)]
+
+
+def extra_mask(survey):
+    survey.files["train/masks/stray.png"] = survey.files[mask(survey)]
+
+
+def no_depth(survey):
+    survey.drop_row("depths.csv", survey.ids[1])
+
+
+def text_depth(survey):
+    survey.set_depth(survey.ids[1], "deep")
+
+
+def empty_depth(survey):
+    survey.set_depth(survey.ids[1], "")
+
+
+def nan_depth(survey):
+    survey.set_depth(survey.ids[1], "nan")
+
+
+def infinite_depth(survey):
+    survey.set_depth(survey.ids[1], "inf")
+
+
+def doubled_depth(survey):
+    survey.tables["depths.csv"].append([survey.ids[1], 7])
+
+
+def empty_image(survey):
+    survey.files[image(survey)] = b""
+
+
+def empty_mask(survey):
+    survey.files[mask(survey)] = b""
+
+
+def truncated_image(survey):
+    survey.files[image(survey)] = survey.files[image(survey)][:-40]
+
+
+def truncated_mask(survey):
+    survey.files[mask(survey)] = survey.files[mask(survey)][:-30]
+
+
+def text_image(survey):
+    survey.files[image(survey)] = b"no picture"
+
+
+def jpeg_image(survey):
+    buffer = io.BytesIO()
+    Image.fromarray(survey.images[survey.ids[0]]).save(buffer, format="JPEG")
+    survey.files[image(survey)] = buffer.getvalue()
+
+
+def colour_image(survey):
+    pixels = np.stack([survey.images[survey.ids[0]]] * 3, axis=-1)
+    pixels[3, 4, 2] ^= 1
+    survey.files[image(survey)] = png(pixels)
+
+
+def palette_image(survey):
+    buffer = io.BytesIO()
+    Image.fromarray(survey.images[survey.ids[0]]).convert("P").save(buffer, format="PNG")
+    survey.files[image(survey)] = buffer.getvalue()
+
+
+def transparent_image(survey):
+    survey.files[image(survey)] = png(np.full((13, 17, 4), 9, dtype=np.uint8))
+
+
+def deep_image(survey):
+    survey.files[image(survey)] = png(np.full((13, 17), 999, dtype=np.uint16))
+
+
+def palette_mask(survey):
+    buffer = io.BytesIO()
+    Image.fromarray(survey.images[survey.ids[-1]]).convert("P").save(buffer, format="PNG")
+    survey.files[mask(survey)] = buffer.getvalue()
+
+
+def colour_mask(survey):
+    survey.files[mask(survey)] = image_png(survey.images[survey.ids[-1]])
+
+
+def grey_mask(survey):
+    survey.files[mask(survey)] = png(survey.images[survey.ids[-1]])
+
+
+def small_image(survey):
+    survey.files[image(survey, -1)] = image_png(np.zeros((12, 17), dtype=np.uint8))
+
+
+def turned_mask(survey):
+    survey.files[mask(survey)] = mask_png(np.ones((17, 13), dtype=bool))
+
+
+FILE_FAULTS = [
+    (missing_image, "train/images/FIRST.png is missing from"),
+    (missing_mask, "train/masks/LAST.png is missing from"),
+    (extra_image, "train/images/stray.png has no row in train.csv"),
+    (extra_mask, "train/masks/stray.png has no row in train.csv"),
+    (no_depth, "depths.csv: no depth for SECOND"),
+    (text_depth, "depths.csv: depth of SECOND is not a number: 'deep'"),
+    (empty_depth, "depths.csv: depth of SECOND is not a number: ''"),
+    (nan_depth, "depths.csv: depth of SECOND is not a number: 'nan'"),
+    (infinite_depth, "depths.csv: depth of SECOND is not a number: 'inf'"),
+    (doubled_depth, "depths.csv: id 'SECOND' is there more than once"),
+    (empty_image, "train/images/FIRST.png: empty file"),
+    (empty_mask, "train/masks/LAST.png: empty file"),
+    (truncated_image, "train/images/FIRST.png: damaged PNG file"),
+    (truncated_mask, "train/masks/LAST.png: damaged PNG file"),
+    (text_image, "train/images/FIRST.png: not a PNG file"),
+    (jpeg_image, "train/images/FIRST.png: not a PNG file"),
+    (colour_image, "train/images/FIRST.png: expected a grey picture, found different colour"),
+    (palette_image, "train/images/FIRST.png: expected 8-bit grey or RGB, found mode P"),
+    (transparent_image, "train/images/FIRST.png: expected 8-bit grey or RGB, found mode RGBA"),
+    (deep_image, "train/images/FIRST.png: expected 8-bit grey or RGB, found mode I;16"),
+    (palette_mask, "train/masks/LAST.png: expected a mask of 1, 8 or 16 bits, found mode P"),
+    (colour_mask, "train/masks/LAST.png: expected a mask of 1, 8 or 16 bits, found mode RGB"),
+    (grey_mask, "train/masks/LAST.png: expected two values, salt or not, found more"),
+    (small_image, "train/images/LAST.png: 17x12 pixels, but train/images/FIRST.png has 17x13"),
+    (turned_mask, "train/masks/LAST.png: 13x17 pixels, but train/masks/FIRST.png has 17x13"),
+]
+
+
+def filled(message, survey):
+    for word, number in (("FIRST", 0), ("SECOND", 1), ("LAST", -1)):
+        message = message.replace(word, survey.ids[number])
+    return message
+
+
+def faults_of(path, part=labelled):
+    with pytest.raises(InputError) as caught:
+        part(path)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"), FILE_FAULTS, ids=[spoil.__name__ for spoil, _ in FILE_FAULTS]
+)
+def test_a_fault_of_a_labelled_tile_is_named(tmp_path, survey, spoil, message):
+    spoil(survey)
+    found = faults_of(survey.write(tmp_path / "survey", "nested zip"))
+    assert filled(message, survey) in found
+    assert "1 fault found" in found
+
+
+@pytest.mark.parametrize("spoil", [missing_image, truncated_mask, extra_image, text_depth])
+def test_a_fault_is_named_alike_in_every_layout(tmp_path, survey, layout, spoil):
+    spoil(survey)
+    found = faults_of(survey.write(tmp_path / "survey", layout))
+    assert filled(dict(FILE_FAULTS)[spoil], survey) in found
+
+
+def test_faults_of_all_kinds_are_told_at_once(tmp_path, layout):
+    survey = Survey(train=10)
+    told = []
+    for number, name in enumerate(survey.ids):
+        img, msk = f"train/images/{name}.png", f"train/masks/{name}.png"
+        if number == 0:
+            del survey.files[img]
+            told.append(f"{img} is missing")
+        elif number == 1:
+            survey.files[msk] = b""
+            told.append(f"{msk}: empty file")
+        elif number == 2:
+            survey.files[img] = survey.files[img][:50]
+            told.append(f"{img}: damaged PNG file")
+        elif number == 3:
+            survey.files[msk] = b"text"
+            told.append(f"{msk}: not a PNG file")
+        elif number == 4:
+            survey.set_depth(name, "deep")
+            told.append(f"depth of {name} is not a number: 'deep'")
+        elif number == 5:
+            survey.drop_row("depths.csv", name)
+            told.append(f"no depth for {name}")
+        elif number == 6:
+            survey.files[img] = image_png(np.zeros((3, 3), dtype=np.uint8))
+            told.append(f"{img}: 3x3 pixels")
+        elif number == 7:
+            survey.drop_row("train.csv", name)
+            told += [f"{img} has no row", f"{msk} has no row"]
+        elif number == 8:
+            survey.set_label(name, "1 2 3")
+            told.append(f"train.csv: mask of {name}: expected pairs")
+        elif number == 9:
+            survey.tables["train.csv"].append([name, ""])
+            told.append(f"train.csv: id {name!r} is there more than once")
+    found = faults_of(survey.write(tmp_path / "survey", layout))
+    for text in told:
+        assert text in found
+    assert f"{len(told)} faults found" in found
+    assert len(found.splitlines()) == 1 + len(told)
+
+
+def test_faults_of_all_ids_are_told_at_once(tmp_path, survey):
+    survey.tables["train.csv"] += [
+        ["../evil", ""],
+        ["a/b", ""],
+        ["", ""],
+        ["with space", ""],
+        ["x" * 65, ""],
+        [survey.ids[0], ""],
+    ]
+    found = faults_of(survey.write(tmp_path / "survey", "nested zip"))
+    for name in ("../evil", "a/b", "", "with space", "x" * 65):
+        assert f"train.csv: id {name!r} may hold only letters, digits, '-' and '_'" in found
+    assert f"train.csv: id {survey.ids[0]!r} is there more than once" in found
+
+
+@pytest.mark.parametrize(
+    ("label", "message"),
+    [
+        ("1 2 3", "mask of {}: expected pairs of start and length, found 3 numbers"),
+        ("0 3", "mask of {}: run 0 3 is outside the tile's 221 pixels"),
+        ("221 2", "mask of {}: run 221 2 is outside the tile's 221 pixels"),
+        ("5 5 7 2", "mask of {}: run 7 2 begins before"),
+        ("one 1", "mask of {}: expected whole numbers only"),
+        ("+1 1", "mask of {}: expected whole numbers only"),
+        ("", "the mask of {0} differs from train/masks/{0}.png"),
+        ("1 1", "the mask of {0} differs from train/masks/{0}.png"),
+    ],
+)
+def test_a_label_that_is_not_the_mask_is_named(tmp_path, survey, label, message):
+    survey.set_label(survey.ids[-1], label)
+    found = faults_of(survey.write(tmp_path / "survey", "nested zip"))
+    assert f"train.csv: {message.format(survey.ids[-1])}" in found
+    assert "1 fault found" in found
+
+
+def test_a_label_that_runs_along_rows_is_told(tmp_path, survey):
+    # Row by row the same mask has other numbers.
+    name, pixels = survey.ids[-1], np.zeros((13, 17), dtype=bool)
+    pixels[2, 3:8] = True
+    survey.files[mask(survey)] = mask_png(pixels)
+    survey.set_label(name, f"{2 * 17 + 3 + 1} 5")
+    found = faults_of(survey.write(tmp_path / "survey", "nested zip"))
+    assert f"the mask of {name} differs from" in found
+
+
+def test_all_labels_at_fault_are_told_at_once(tmp_path, survey):
+    for name, label in zip(survey.ids, ["1", "0 1", "3 4 1 1", "x 1"], strict=True):
+        survey.set_label(name, label)
+    found = faults_of(survey.write(tmp_path / "survey", "nested zip"))
+    assert "4 faults found" in found
+    assert all(name in found for name in survey.ids)
+
+
+def test_a_row_without_its_comma_is_no_failure_of_the_program(tmp_path, survey):
+    # The last tile's mask is not empty, so its row cannot be right.
+    for row in survey.tables["train.csv"]:
+        if row[0] == survey.ids[-1]:
+            del row[1]
+    assert survey.ids[-1] in faults_of(survey.write(tmp_path / "survey", "nested zip"))
+
+
+@pytest.mark.parametrize(("count", "more"), [(20, None), (21, 1), (30, 10)])
+def test_twenty_faults_are_listed_and_the_rest_counted(tmp_path, count, more):
+    survey = Survey(train=4, test=1)
+    for number in range(count):
+        survey.files[f"train/images/stray{number:02d}.png"] = b""
+    lines = faults_of(survey.write(tmp_path / "survey", "nested zip")).splitlines()
+    assert f"{count} faults found" in lines[0]
+    listed = [line for line in lines if "stray" in line]
+    assert [line.split("/")[2][:7] for line in listed] == [f"stray{n:02d}" for n in range(20)]
+    assert lines[21:] == ([f"  ... and {more} more"] if more else [])
+
+
+TABLES = [("train.csv", labelled), ("depths.csv", labelled), ("depths.csv", unlabelled)]
+TABLES.append(("sample_submission.csv", unlabelled))
+
+
+@pytest.mark.parametrize(("name", "part"), TABLES)
+def test_a_missing_table_is_named(tmp_path, survey, layout, name, part):
+    del survey.tables[name]
+    assert f"{name} is missing from" in faults_of(survey.write(tmp_path / "s", layout), part)
+
+
+@pytest.mark.parametrize(("name", "part"), TABLES)
+@pytest.mark.parametrize(
+    "header", [["id"], ["name", "value"], ["z", "id"], ["id", "rle_mask", "z"], ["ID", "z"]]
+)
+def test_a_table_of_other_columns_is_named(tmp_path, survey, name, part, header):
+    survey.tables[name] = [header, *([f"t{i}", "1 1", "5"][: len(header)] for i in range(3))]
+    found = faults_of(survey.write(tmp_path / "survey", "nested zip"), part)
+    assert f"{name}: expected the columns id," in found
+    assert f"found {','.join(header)}" in found
+
+
+@pytest.mark.parametrize(("name", "part"), TABLES)
+@pytest.mark.parametrize("data", [b"", b"\xff\xfe\x00id", b'id,z\n"a,1\n', b"id,z\na,1\nb,2,3,4\n"])
+def test_a_table_that_cannot_be_read_is_named(tmp_path, survey, name, part, data):
+    path = survey.write(tmp_path / "survey", "unpacked folder")
+    (path / name).write_bytes(data)
+    assert f"{name}: " in faults_of(path, part)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_lines_may_end_as_on_windows(tmp_path, survey, newline):
+    path = survey.write(tmp_path / "survey", "unpacked folder")
+    for name in survey.tables:
+        text = (path / name).read_text().replace("\n", newline)
+        (path / name).write_bytes(text.encode())
+    assert labelled(path)[0]["id"].tolist() == survey.ids
+    assert unlabelled(path)[0]["id"].tolist() == survey.test_ids
+
+
+@pytest.mark.parametrize(("name", "part"), [TABLES[0], TABLES[3]])
+def test_a_table_without_rows_is_named(tmp_path, survey, name, part):
+    survey.tables[name] = survey.tables[name][:1]
+    found = faults_of(survey.write(tmp_path / "survey", "nested zip"), part)
+    assert f"{name}: no rows" in found
+
+
+def test_masks_of_another_size_than_the_images_are_told(tmp_path, survey):
+    for name in survey.ids:
+        survey.files[f"train/masks/{name}.png"] = mask_png(np.ones((14, 17), dtype=bool))
+    found = faults_of(survey.write(tmp_path / "survey", "nested zip"))
+    assert "(13, 17)" in found
+    assert "(14, 17)" in found
+
+
+def test_a_survey_of_no_readable_file_names_each(tmp_path, survey):
+    survey.files = dict.fromkeys(survey.files, b"text")
+    found = faults_of(survey.write(tmp_path / "survey", "nested zip"))
+    assert f"{2 * len(survey.ids)} faults found" in found
+
+
+def test_faults_of_test_tiles_are_told_at_once(tmp_path, survey, layout):
+    one, two, three = survey.test_ids
+    del survey.files[f"test/images/{one}.png"]
+    survey.files[f"test/images/{two}.png"] = survey.files[f"test/images/{two}.png"][:60]
+    survey.files["test/images/stray.png"] = b""
+    survey.set_depth(three, "?")
+    found = faults_of(survey.write(tmp_path / "survey", layout), unlabelled)
+    assert f"test/images/{one}.png is missing from" in found
+    assert f"test/images/{two}.png: damaged PNG file" in found
+    assert "test/images/stray.png has no row in sample_submission.csv" in found
+    assert f"depths.csv: depth of {three} is not a number: '?'" in found
+    assert "4 faults found" in found
+
+
+def test_ids_of_test_tiles_are_checked(tmp_path, survey):
+    survey.tables["sample_submission.csv"] += [["../evil", "1 1"], [survey.test_ids[0], "1 1"]]
+    found = faults_of(survey.write(tmp_path / "survey", "nested zip"), unlabelled)
+    assert "sample_submission.csv: id '../evil' may hold only" in found
+    assert f"sample_submission.csv: id {survey.test_ids[0]!r} is there more than once" in found
+
+
+def test_a_fault_names_the_survey(tmp_path, survey):
+    missing_image(survey)
+    path = survey.write(tmp_path / "survey", "nested zip")
+    assert faults_of(path).startswith(f"{path} (labelled tiles): ")
+
+
+def test_faults_of_one_part_do_not_stop_the_other(tmp_path, survey):
+    missing_image(survey)
+    survey.set_depth(survey.ids[1], "deep")
+    assert len(unlabelled(survey.write(tmp_path / "survey", "nested zip"))[1]) == 3
+
+
+@pytest.mark.parametrize("value", [1, 255])
+@pytest.mark.parametrize("kind", ["1", "L", "I;16"])
+def test_a_mask_is_salt_where_it_is_not_zero(kind, value):
+    truth = np.arange(12).reshape(3, 4) % 3 == 0
+    if kind == "1":
+        data = png(truth)
+    else:
+        data = png(truth.astype(np.uint8 if kind == "L" else np.uint16) * value)
+    decoded = tiles.decode_mask(data)
+    assert decoded.dtype == bool
+    np.testing.assert_array_equal(decoded, truth)
+
+
+def test_a_grey_image_is_taken_as_well():
+    pixels = np.arange(20, dtype=np.uint8).reshape(4, 5)
+    np.testing.assert_array_equal(tiles.decode_image(png(pixels)), pixels)
+
+
+@pytest.mark.parametrize("decode", [tiles.decode_image, tiles.decode_mask])
+@pytest.mark.parametrize("kind", ["image", "mask"])
+def test_no_damage_to_a_png_file_escapes_as_another_error(decode, kind):
+    random = np.random.default_rng(0)
+    data = (
+        image_png(random.integers(0, 256, (4, 5), dtype=np.uint8))
+        if kind == "image"
+        else mask_png(random.random((4, 5)) < 0.5)
+    )
+    spoilt = [data[:kept] for kept in range(len(data))]
+    for place in range(len(data)):
+        for flip in (1, 128, 255):
+            changed = bytearray(data)
+            changed[place] ^= flip
+            spoilt.append(bytes(changed))
+    refused = 0
+    for damaged in spoilt:
+        try:
+            assert decode(damaged).ndim == 2
+        except ValueError:
+            refused += 1
+    assert refused > len(data)
+
+
+def test_a_file_that_is_no_survey_is_refused(tmp_path):
+    Path(tmp_path / "empty").mkdir()
+    assert "train.csv is missing from" in faults_of(tmp_path / "empty")

@@ -1,0 +1,106 @@
+"""Losses against loops over pixels, and their gradients against differences."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from salt.losses import LOSSES, bce, bce_dice, dice
+
+
+def batch(seed, tiles=3, height=4, width=5, salt=0.4):
+    generator = torch.Generator().manual_seed(seed)
+    shape = (tiles, 1, height, width)
+    logits = 3 * torch.randn(shape, generator=generator, dtype=torch.float64)
+    masks = (torch.rand(shape, generator=generator) < salt).double()
+    return logits, masks
+
+
+def pixels(logits, masks):
+    probabilities = [1 / (1 + math.exp(-logit)) for logit in logits.flatten().tolist()]
+    return list(zip(probabilities, masks.flatten().tolist(), strict=True))
+
+
+def slow_bce(logits, masks):
+    total = 0.0
+    for probability, salt in pixels(logits, masks):
+        total -= math.log(probability if salt else 1 - probability)
+    return total / masks.numel()
+
+
+def slow_dice(logits, masks):
+    both = area = 0.0
+    for probability, salt in pixels(logits, masks):
+        both += probability * salt
+        area += probability + salt
+    return 1 - (2 * both + 1) / (area + 1)
+
+
+@given(
+    st.integers(0, 10**6), st.integers(1, 4), st.integers(1, 6), st.sampled_from([0, 0.1, 0.5, 1])
+)
+def test_losses_equal_loops_over_pixels(seed, tiles, height, salt):
+    logits, masks = batch(seed, tiles, height, salt=salt)
+    assert bce(logits, masks).item() == pytest.approx(slow_bce(logits, masks), rel=1e-9)
+    assert dice(logits, masks).item() == pytest.approx(slow_dice(logits, masks), rel=1e-9)
+    together = slow_bce(logits, masks) + slow_dice(logits, masks)
+    assert bce_dice(logits, masks).item() == pytest.approx(together, rel=1e-9)
+
+
+def test_losses_go_by_the_names_of_the_configuration():
+    logits, masks = batch(0)
+    assert LOSSES["bce"](logits, masks).item() == pytest.approx(slow_bce(logits, masks))
+    together = slow_bce(logits, masks) + slow_dice(logits, masks)
+    assert LOSSES["bce_dice"](logits, masks).item() == pytest.approx(together)
+    assert set(LOSSES) == {"bce", "bce_dice"}
+
+
+@pytest.mark.parametrize("loss", [bce, dice, bce_dice])
+@pytest.mark.parametrize("salt", [0, 0.4, 1])
+def test_gradients_equal_differences(loss, salt):
+    logits, masks = batch(1, tiles=2, height=3, width=2, salt=salt)
+    assert torch.autograd.gradcheck(lambda z: loss(z, masks), logits.requires_grad_())
+
+
+@pytest.mark.parametrize("loss", [bce, dice, bce_dice])
+@pytest.mark.parametrize("salt", [0, 0.4, 1])
+def test_a_sure_and_right_prediction_costs_nearly_nothing(loss, salt):
+    _, masks = batch(2, salt=salt)
+    assert 0 <= loss(80 * masks - 40, masks).item() < 1e-6
+
+
+@pytest.mark.parametrize("loss", [bce, dice, bce_dice])
+def test_a_sure_and_wrong_prediction_costs_more_than_no_opinion(loss):
+    _, masks = batch(3)
+    undecided = loss(torch.zeros_like(masks), masks).item()
+    assert loss(40 - 80 * masks, masks).item() > undecided > 0.3
+
+
+@pytest.mark.parametrize("loss", [bce, dice, bce_dice])
+@given(st.integers(0, 10**6))
+def test_a_logit_moved_towards_the_truth_costs_less(loss, seed):
+    logits, masks = batch(seed)
+    assert loss(logits + 0.1 * (2 * masks - 1), masks) < loss(logits, masks)
+
+
+def test_dice_is_one_coefficient_of_the_whole_batch():
+    # A tile without salt where some is predicted, and one that is salt and predicted so.
+    masks = torch.zeros(2, 1, 4, 5, dtype=torch.float64)
+    masks[1] = 1
+    logits = 10 * masks - 4
+    in_one_tile = dice(logits.reshape(1, 1, 8, 5), masks.reshape(1, 1, 8, 5)).item()
+    tile_by_tile = [dice(logits[i : i + 1], masks[i : i + 1]).item() for i in range(2)]
+    assert dice(logits, masks).item() == pytest.approx(in_one_tile, rel=1e-12)
+    assert sum(tile_by_tile) / 2 > in_one_tile + 0.05
+
+
+@pytest.mark.parametrize("loss", [bce, dice, bce_dice])
+def test_extreme_logits_stay_finite(loss):
+    masks = torch.tensor([0.0, 1.0, 0.0, 1.0]).reshape(1, 1, 2, 2)
+    logits = torch.tensor([1e4, -1e4, -1e4, 1e4]).reshape(1, 1, 2, 2).requires_grad_()
+    value = loss(logits, masks)
+    value.backward()
+    assert math.isfinite(value.item())
+    assert logits.grad.isfinite().all()

@@ -1,0 +1,242 @@
+"""Predictions: computing them, storing them, adding them up."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from torch import nn
+
+from salt import model
+from salt.compute import Compute
+from salt.errors import InputError
+from salt.predict import predict
+from salt.predictions import SCALE, Predictions, save, summed
+
+CPU = Compute(torch.device("cpu"), bf16=False)
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """Path of five predicted tiles."""
+    path = tmp_path / "3.npy"
+    batch = np.random.default_rng(0).random((5, 3, 4), dtype=np.float32)
+    save(path, list("abcde"), (3, 4), [batch])
+    return path
+
+
+def test_what_is_saved_in_batches_is_loaded_in_one_piece(tmp_path):
+    probabilities = np.random.default_rng(1).random((7, 3, 4), dtype=np.float32)
+    ids = [f"00{i}" for i in range(7)]
+    path = tmp_path / "new" / "0.npy"
+    save(path, ids, (3, 4), np.split(probabilities, [3, 6]))
+    loaded = Predictions.load(path)
+    assert loaded.ids == ids
+    assert loaded.values.dtype == np.uint16
+    np.testing.assert_allclose(loaded.values / SCALE, probabilities, rtol=0, atol=8e-6)
+    assert sorted(file.name for file in path.parent.iterdir()) == ["0.csv", "0.npy"]
+
+
+@given(arrays(np.float32, (1, 8, 8), elements=st.floats(0, 1, width=32)))
+def test_storage_errs_by_half_a_unit_at_most(tmp_path_factory, probabilities):
+    path = tmp_path_factory.mktemp("storage") / "0.npy"
+    save(path, ["a"], (8, 8), [probabilities])
+    values = Predictions.load(path).values
+    for stored, exact in zip(values.ravel().tolist(), probabilities.ravel().tolist(), strict=True):
+        # Half a unit, and what the product with 65535 is rounded by in float32.
+        assert abs(stored - Fraction(exact) * SCALE) <= Fraction(1, 2) + Fraction(1, 256)
+
+
+def test_the_ends_of_the_range_are_kept_exactly(tmp_path):
+    save(tmp_path / "0.npy", ["a"], (1, 2), [np.array([[[0, 1]]], dtype=np.float32)])
+    assert Predictions.load(tmp_path / "0.npy").values.tolist() == [[[0, 65535]]]
+
+
+def test_a_failure_on_the_way_leaves_the_old_files(saved):
+    before = {file.name: file.read_bytes() for file in saved.parent.iterdir()}
+
+    def batches():
+        yield np.zeros((2, 3, 4), dtype=np.float32)
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        save(saved, list("vwxyz"), (3, 4), batches())
+    assert {file.name: file.read_bytes() for file in saved.parent.iterdir()} == before
+
+
+def spoil_truncate(path):
+    path.write_bytes(path.read_bytes()[:-10])
+
+
+def spoil_header(path):
+    path.write_bytes(path.read_bytes()[:20])
+
+
+def spoil_empty(path):
+    path.write_bytes(b"")
+
+
+def spoil_text(path):
+    path.write_text("no array at all")
+
+
+def spoil_dtype(path):
+    np.save(path, np.zeros((5, 3, 4), dtype=np.float32))
+
+
+def spoil_shape(path):
+    np.save(path, np.zeros((5, 12), dtype=np.uint16))
+
+
+def spoil_objects(path):
+    np.save(path, np.array([{"a": 1}], dtype=object))
+
+
+def spoil_fewer_ids(path):
+    path.with_suffix(".csv").write_text("id\na\nb\n")
+
+
+def spoil_more_ids(path):
+    path.with_suffix(".csv").write_text("id\na\nb\nc\nd\ne\nf\n")
+
+
+def spoil_missing(path):
+    path.unlink()
+
+
+def spoil_missing_ids(path):
+    path.with_suffix(".csv").unlink()
+
+
+def spoil_empty_ids(path):
+    path.with_suffix(".csv").write_text("")
+
+
+def spoil_other_table(path):
+    path.with_suffix(".csv").write_text("name\na\nb\nc\nd\ne\n")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        spoil_truncate,
+        spoil_header,
+        spoil_empty,
+        spoil_text,
+        spoil_dtype,
+        spoil_shape,
+        spoil_objects,
+        spoil_fewer_ids,
+        spoil_more_ids,
+        spoil_missing,
+        spoil_missing_ids,
+        spoil_empty_ids,
+        spoil_other_table,
+    ],
+)
+def test_damaged_predictions_are_named_and_to_be_deleted(saved, spoil):
+    spoil(saved)
+    with pytest.raises(InputError, match=r"3\.(npy|csv).*delete it"):
+        Predictions.load(saved)
+
+
+@given(st.data())
+def test_members_are_summed_tile_by_tile_in_the_order_asked_for(data):
+    ids = data.draw(st.permutations([f"tile{i}" for i in range(6)]))
+    members = []
+    for _ in range(data.draw(st.integers(1, 3))):
+        some = data.draw(st.lists(st.sampled_from([*ids, "other"]), unique=True))
+        values = data.draw(
+            arrays(np.uint16, (len(some), 2, 3), elements=st.integers(0, SCALE), fill=st.nothing())
+        )
+        members.append(Predictions(Path("m.npy"), some, values))
+    rows = []
+    for part, total, count in summed(members, ids, chunk=data.draw(st.integers(1, 7))):
+        assert total.dtype == np.uint32
+        assert len(ids[part]) == len(total) == len(count)
+        for name, tile, number in zip(ids[part], total.tolist(), count.tolist(), strict=True):
+            own = [m.values[m.ids.index(name)].tolist() for m in members if name in m.ids]
+            assert number == len(own)
+            for y in range(2):
+                for x in range(3):
+                    assert tile[y][x] == sum(values[y][x] for values in own)
+            rows.append(name)
+    assert rows == ids
+
+
+def test_sums_of_many_full_members_do_not_overflow():
+    members = [Predictions(Path(), ["a"], np.full((1, 1, 1), SCALE, np.uint16))] * 300
+    ((_, total, count),) = summed(members, ["a"])
+    assert (total.tolist(), count.tolist()) == ([[[300 * 65535]]], [300])
+
+
+class Sided(nn.Module):
+    """A network that tells left from right and up from down."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.network = model.build("residual_unet", width=2, dropout=0.5)
+        nn.init.normal_(self.network.head.bias)
+
+    def forward(self, x):
+        ramp = torch.linspace(-2, 2, x.shape[-1]) + torch.linspace(0, 1, x.shape[-2])[:, None]
+        return self.network(x) + ramp
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(2).integers(0, 256, (5, 17, 20), dtype=np.uint8)
+
+
+def test_a_probability_is_the_sigmoid_of_the_logit(images):
+    network = Sided()
+    batches = list(predict(network, images, CPU, batch_size=5, flip=False))
+    assert not network.training
+    with torch.no_grad():
+        logits = network(torch.from_numpy(images / 255).float()[:, None])[:, 0]
+    assert batches[0].dtype == np.float32
+    np.testing.assert_allclose(batches[0], 1 / (1 + np.exp(-logits.numpy())), atol=1e-6)
+
+
+def test_with_flip_a_probability_is_the_mean_of_both_sides(images):
+    network = Sided()
+    (flipped,) = predict(network, images, CPU, batch_size=5, flip=True)
+    (straight,) = predict(network, images, CPU, batch_size=5, flip=False)
+    mirror = np.ascontiguousarray(images[:, :, ::-1])
+    (mirrored,) = predict(network, mirror, CPU, batch_size=5, flip=False)
+    np.testing.assert_allclose(flipped, (straight + mirrored[:, :, ::-1]) / 2, atol=1e-6)
+    assert np.abs(flipped - straight).max() > 0.1
+
+
+def test_with_flip_a_mirrored_tile_gets_the_mirrored_probabilities(images):
+    network = Sided()
+    (one,) = predict(network, images, CPU, batch_size=5, flip=True)
+    mirror = np.ascontiguousarray(images[:, :, ::-1])
+    (other,) = predict(network, mirror, CPU, batch_size=5, flip=True)
+    np.testing.assert_allclose(one, other[:, :, ::-1], atol=1e-6)
+
+
+@pytest.mark.parametrize("flip", [False, True])
+def test_batch_size_does_not_matter(images, flip):
+    network = Sided()
+    whole = list(predict(network, images, CPU, batch_size=100, flip=flip))
+    assert [len(batch) for batch in whole] == [5]
+    for size, lengths in [(1, [1] * 5), (2, [2, 2, 1])]:
+        batches = list(predict(network, images, CPU, batch_size=size, flip=flip))
+        assert [len(batch) for batch in batches] == lengths
+        np.testing.assert_allclose(np.concatenate(batches), whole[0], atol=1e-5)
+
+
+def test_images_read_from_disk_are_predicted_and_left_alone(images, tmp_path):
+    np.save(tmp_path / "images.npy", images)
+    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
+    network = Sided()
+    (one,) = predict(network, mapped, CPU, batch_size=5, flip=True)
+    (two,) = predict(network, images, CPU, batch_size=5, flip=True)
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(np.load(tmp_path / "images.npy"), images)

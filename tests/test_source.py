@@ -1,0 +1,330 @@
+"""Where the contest's files may lie, and the digest that tells whether they are the same."""
+
+import os
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import LAYOUTS, Survey, image_png, zipped
+
+from salt.errors import InputError
+from salt.import_test import import_test
+from salt.import_train import import_train
+from salt.source import Source
+
+
+def fingerprint(path: Path, part: str) -> str:
+    with Source(path) as source:
+        return source.fingerprint(part)
+
+
+def fingerprints(survey: Survey, path: Path, layout: str) -> dict[str, str]:
+    written = survey.write(path, layout)
+    return {part: fingerprint(written, part) for part in ("train", "test")}
+
+
+def test_every_layout_gives_the_same_files(survey, tmp_path, layout):
+    with Source(survey.write(tmp_path / "survey", layout)) as source:
+        for name, data in survey.all_files().items():
+            assert source.read(name) == data
+        assert source.ids("train/images") == source.ids("train/masks") == survey.ids
+        assert source.ids("test/images") == sorted(survey.test_ids)
+        assert source.ids("test/masks") == []
+
+
+def test_every_layout_gives_the_same_fingerprints(survey, tmp_path):
+    found = [fingerprints(survey, tmp_path / layout, layout) for layout in LAYOUTS]
+    assert all(prints == found[0] for prints in found)
+    assert found[0]["train"] != found[0]["test"]
+
+
+@pytest.mark.parametrize("turned", [lambda names: names[::-1], lambda names: sorted(names)])
+def test_the_order_of_files_does_not_count(survey, tmp_path, layout, turned):
+    one = survey.write(tmp_path / "one", layout)
+    two = survey.write(tmp_path / "two", layout, order=turned)
+    for part in ("train", "test"):
+        assert fingerprint(one, part) == fingerprint(two, part)
+
+
+def test_dates_and_compression_do_not_count(survey, tmp_path):
+    folder = survey.write(tmp_path / "folder", "unpacked folder")
+    before = fingerprint(folder, "train")
+    for file in folder.rglob("*"):
+        os.utime(file, (1, 1))
+    assert fingerprint(folder, "train") == before
+    for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2):
+        path = tmp_path / f"{compression}.zip"
+        path.write_bytes(zipped(survey.all_files(), compression))
+        assert fingerprint(path, "train") == before
+
+
+def test_new_test_tiles_change_the_fingerprint_of_the_test_part_only(tmp_path, survey, layout):
+    before = fingerprints(survey, tmp_path / "before", layout)
+    survey.files["test/images/new.png"] = image_png(np.zeros((13, 17), dtype=np.uint8))
+    survey.tables["depths.csv"].insert(2, ["new", 77])
+    survey.tables["sample_submission.csv"].append(["new", "1 1"])
+    after = fingerprints(survey, tmp_path / "after", layout)
+    assert after["train"] == before["train"]
+    assert after["test"] != before["test"]
+
+
+def test_new_labelled_tiles_change_the_fingerprint_of_the_train_part_only(tmp_path, survey):
+    before = fingerprints(survey, tmp_path / "before", "nested zip")
+    survey.files["train/images/new.png"] = image_png(np.zeros((13, 17), dtype=np.uint8))
+    survey.tables["depths.csv"].insert(2, ["new", 77])
+    survey.tables["train.csv"].append(["new", ""])
+    after = fingerprints(survey, tmp_path / "after", "nested zip")
+    assert after["test"] == before["test"]
+    assert after["train"] != before["train"]
+
+
+def test_a_changed_byte_of_any_labelled_file_changes_the_fingerprint(tmp_path, survey, layout):
+    files = survey.all_files()
+    found = {fingerprint(survey.write(tmp_path / "before", layout), "train")}
+    spoilt = [name for name in files if name.startswith("train")]
+    assert len(spoilt) == 1 + 2 * len(survey.ids)
+    for number, name in enumerate(spoilt):
+        data = bytearray(files[name])
+        data[len(data) // 2] ^= 1
+        survey.all_files = lambda name=name, data=data: {**files, name: bytes(data)}
+        found.add(fingerprint(survey.write(tmp_path / str(number), layout), "train"))
+    assert len(found) == 1 + len(spoilt)
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_removed_or_renamed_tile_changes_the_fingerprint(tmp_path, survey, layout, part):
+    before = fingerprints(survey, tmp_path / "before", layout)
+    name = sorted(name for name in survey.files if name.startswith(f"{part}/images"))[0]
+    data = survey.files.pop(name)
+    removed = fingerprints(survey, tmp_path / "removed", layout)
+    survey.files[f"{part}/images/renamed.png"] = data
+    renamed = fingerprints(survey, tmp_path / "renamed", layout)
+    other = {"train": "test", "test": "train"}[part]
+    assert len({before[part], removed[part], renamed[part]}) == 3
+    assert before[other] == removed[other] == renamed[other]
+
+
+def test_a_depth_counts_for_the_part_of_its_tile(tmp_path, survey, layout):
+    before = fingerprints(survey, tmp_path / "before", layout)
+    survey.set_depth(survey.ids[2], 12345)
+    changed = fingerprints(survey, tmp_path / "train", layout)
+    assert changed["train"] != before["train"]
+    assert changed["test"] == before["test"]
+
+
+def test_a_depth_counts_also_where_ids_are_quoted(tmp_path, survey):
+    # Quotes are good CSV, and the import reads them.
+    for row in survey.tables["depths.csv"]:
+        row[0] = f'"{row[0]}"'
+    with Source(survey.write(tmp_path / "before", "flat zip")) as source:
+        before = source.fingerprint("train")
+        assert import_train(source)[0]["depth"].tolist() == [survey.depths[i] for i in survey.ids]
+    survey.set_depth(f'"{survey.ids[2]}"', 12345)
+    assert fingerprint(survey.write(tmp_path / "after", "flat zip"), "train") != before
+
+
+@pytest.mark.parametrize("name", ["train.csv", "depths.csv"])
+def test_a_missing_table_changes_the_fingerprint_and_is_no_failure(tmp_path, survey, name):
+    before = fingerprints(survey, tmp_path / "before", "flat zip")["train"]
+    del survey.tables[name]
+    assert fingerprints(survey, tmp_path / "after", "flat zip")["train"] != before
+
+
+def test_a_missing_path_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"gone\.zip: no such file or folder; data\.source"):
+        Source(tmp_path / "gone.zip")
+
+
+@pytest.mark.parametrize("data", [b"", b"no zip at all", b"PK\x03\x04" + b"\0" * 60])
+def test_a_file_that_is_no_zip_is_named(tmp_path, data):
+    (tmp_path / "survey.zip").write_bytes(data)
+    with pytest.raises(InputError, match=r"survey\.zip: expected the contest's zip or a folder"):
+        Source(tmp_path / "survey.zip")
+
+
+def test_a_zip_inside_that_is_no_zip_is_named(tmp_path, survey):
+    files = survey.all_files() | {"train.zip": b"no zip at all"}
+    files = {name: data for name, data in files.items() if not name.startswith("train/")}
+    (tmp_path / "survey.zip").write_bytes(zipped(files))
+    with pytest.raises(
+        InputError,
+        match=r"survey\.zip: train\.zip: expected the contest's zip or a folder, found no",
+    ):
+        Source(tmp_path / "survey.zip")
+
+
+def test_a_file_that_is_twice_in_a_zip_is_named(tmp_path, survey):
+    path = survey.write(tmp_path / "survey", "flat zip")
+    name = f"train/images/{survey.ids[0]}.png"
+    with zipfile.ZipFile(path, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
+        archive.writestr(name, b"another")
+    with pytest.raises(InputError, match=f"{name} is there twice"):
+        Source(path)
+
+
+def test_a_missing_file_is_named(tmp_path, survey, layout):
+    with (
+        Source(survey.write(tmp_path / "survey", layout)) as source,
+        pytest.raises(InputError, match=r"train/images/none\.png is missing from"),
+    ):
+        source.read("train/images/none.png")
+
+
+def test_what_a_mac_adds_to_a_zip_is_left_out(tmp_path, survey):
+    before = fingerprints(survey, tmp_path / "before", "flat zip")
+    path = survey.write(tmp_path / "after", "flat zip")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("__MACOSX/train/images/._tile.png", b"resource fork")
+        archive.mkdir("train/images/")
+    assert fingerprint(path, "train") == before["train"]
+    with Source(path) as source:
+        assert source.ids("train/images") == survey.ids
+
+
+@pytest.mark.parametrize("name", [".", "./", "//"])
+def test_an_odd_name_in_a_zip_is_no_failure(tmp_path, survey, name):
+    path = survey.write(tmp_path / "survey", "flat zip")
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr(name, b"odd")
+    with Source(path) as source:
+        assert source.ids("train/images") == survey.ids
+
+
+def outcome(path, survey):
+    """Import both parts; gives whether they came out right, else the fault that was told."""
+    try:
+        with Source(path) as source:
+            _, images, masks = import_train(source)
+            _, test_images = import_test(source)
+    except InputError as error:
+        return str(error)
+    assert np.array_equal(images, [survey.images[i] for i in survey.ids])
+    assert np.array_equal(masks, [survey.masks[i] for i in survey.ids])
+    assert np.array_equal(test_images, [survey.images[i] for i in survey.test_ids])
+    return "right"
+
+
+@pytest.mark.parametrize("kind", ["flat zip", "nested zip"])
+def test_a_damaged_zip_is_told_or_does_no_harm(tmp_path, kind):
+    survey = Survey(train=2, test=1, height=4, width=5)
+    data = survey.write(tmp_path / "survey", kind).read_bytes()
+    path = tmp_path / "damaged.zip"
+    kinds, failures = set(), []
+    for place in range(0, len(data), 7):
+        damaged = bytearray(data)
+        damaged[place] ^= 0b10100110
+        path.write_bytes(damaged)
+        try:
+            kinds.add(outcome(path, survey) == "right")
+        except Exception as error:
+            failures.append(f"byte {place}: {type(error).__name__}: {error}")
+    assert not failures, "\n".join(failures)
+    assert kinds == {True, False}
+
+
+@pytest.mark.parametrize("kind", ["flat zip", "nested zip"])
+def test_a_truncated_zip_is_told(tmp_path, kind):
+    survey = Survey(train=2, test=1, height=4, width=5)
+    data = survey.write(tmp_path / "survey", kind).read_bytes()
+    path = tmp_path / "truncated.zip"
+    for kept in (0, 1, 30, len(data) // 2, len(data) - 30, len(data) - 1):
+        path.write_bytes(data[:kept])
+        assert outcome(path, survey) != "right"
+
+
+def test_a_compressed_tile_that_is_damaged_is_named(tmp_path):
+    survey = Survey(train=2, test=1)
+    name = f"train/images/{survey.ids[0]}.png"
+    path = survey.write(tmp_path / "survey", "flat zip")
+    with zipfile.ZipFile(path) as archive:
+        place = archive.getinfo(name).header_offset + 30 + len(name)
+    data = bytearray(path.read_bytes())
+    data[place : place + 10] = b"\xff" * 10
+    path.write_bytes(data)
+    assert f"{name}: cannot be read from" in outcome(path, survey)
+
+
+@pytest.mark.parametrize("part", ["train", "test"])
+def test_a_compressed_zip_inside_that_is_damaged_is_named(tmp_path, survey, part):
+    nested = survey.write(tmp_path / "survey", "nested zip")
+    with zipfile.ZipFile(nested) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    path = tmp_path / "compressed.zip"
+    path.write_bytes(zipped(files, zipfile.ZIP_DEFLATED))
+    with zipfile.ZipFile(path) as archive:
+        place = archive.getinfo(f"{part}.zip").header_offset + 30 + len(f"{part}.zip")
+    data = bytearray(path.read_bytes())
+    data[place : place + 10] = b"\xff" * 10
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=rf"compressed\.zip: {part}\.zip"):
+        Source(path)
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_zip_never_writes_outside_nor_anywhere(tmp_path, monkeypatch, inside):
+    survey = Survey(train=2, test=1)
+    work = tmp_path / "some" / "work"
+    work.mkdir(parents=True)
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    evil = {
+        "../evil.png": b"evil",
+        "../../images/evil.png": b"evil",
+        str(tmp_path / "evil.png"): b"evil",
+        "..\\evil.png": b"evil",
+    }
+    path = survey.write(tmp_path / "survey", "nested zip" if inside else "flat zip")
+    if inside:
+        with zipfile.ZipFile(path) as archive:
+            files = {name: archive.read(name) for name in archive.namelist()}
+        for part in ("train", "test"):
+            (tmp_path / "part.zip").write_bytes(files[f"{part}.zip"])
+            with zipfile.ZipFile(tmp_path / "part.zip", "a") as archive:
+                for name, data in evil.items():
+                    archive.writestr(name, data)
+            files[f"{part}.zip"] = (tmp_path / "part.zip").read_bytes()
+        path.write_bytes(zipped(files))
+    else:
+        with zipfile.ZipFile(path, "a") as archive:
+            for name, data in evil.items():
+                archive.writestr(name, data)
+    before = tree(tmp_path)
+    assert outcome(path, survey) == "right"
+    assert tree(tmp_path) == before
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/evil", "sub/evil"])
+def test_an_id_that_leads_elsewhere_is_a_fault_and_nothing_is_written(tmp_path, survey, name):
+    survey.files[f"train/images/{name}.png"] = b"evil"
+    path = tmp_path / "survey.zip"
+    path.write_bytes(zipped(survey.all_files()))
+    before = tree(tmp_path)
+    found = outcome(path, survey)
+    assert f"train/images/{name}.png has no row in train.csv" in found
+    assert tree(tmp_path) == before
+
+
+def test_a_file_that_claims_an_absurd_size_is_not_read(tmp_path, survey, layout, monkeypatch):
+    monkeypatch.setattr("salt.source.LARGEST_FILE", 5000)
+    name = f"train/images/{survey.ids[0]}.png"
+    survey.files[name] = b"\0" * 5001
+    with (
+        Source(survey.write(tmp_path / "survey", layout)) as source,
+        pytest.raises(InputError, match=f"{name}: 5001 bytes, more than the 5000 allowed"),
+    ):
+        source.read(name)
+
+
+def test_leaving_a_source_closes_its_files(tmp_path, survey):
+    with Source(survey.write(tmp_path / "survey", "nested zip")) as source:
+        source.read("train.csv")
+    with pytest.raises(ValueError, match="closed"):
+        source.read("train.csv")

@@ -1,0 +1,157 @@
+"""The submission against a naive one, and that it is written whole or not at all."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from salt import rle
+from salt.errors import InputError
+from salt.predictions import SCALE, Predictions
+from salt.submission import write_submission
+
+SHAPE = (3, 4)
+
+
+def naive_submission(slow_encode, ids, members, threshold):
+    """Text of the submission and number of tiles with salt, pixel by pixel in fractions."""
+    lines, with_salt = ["id,rle_mask"], 0
+    for name in ids:
+        tiles = [member.values[member.ids.index(name)].tolist() for member in members]
+        mask = [
+            [
+                Fraction(sum(tile[y][x] for tile in tiles), len(tiles) * SCALE) > threshold
+                for x in range(SHAPE[1])
+            ]
+            for y in range(SHAPE[0])
+        ]
+        text = slow_encode(mask)
+        with_salt += text != ""
+        lines.append(f"{name},{text}")
+    return "\n".join(lines) + "\n", with_salt
+
+
+@st.composite
+def ensembles(draw):
+    """Members that have the same tiles, each in an order of its own."""
+    ids = draw(st.permutations([f"tile{i}" for i in range(draw(st.integers(1, 4)))]))
+    members = []
+    for _ in range(draw(st.integers(1, 3))):
+        fifths = draw(arrays(np.uint16, (len(ids), *SHAPE), elements=st.integers(0, 5)))
+        values = fifths * np.uint16(SCALE // 5)
+        members.append(Predictions(Path("m.npy"), draw(st.permutations(ids)), values))
+    return ids, members
+
+
+def members_of(ids, count=2):
+    random = np.random.default_rng(0)
+    shape = (len(ids), *SHAPE)
+    return [
+        Predictions(Path(f"{seed}.npy"), list(ids), random.integers(0, SCALE + 1, shape, np.uint16))
+        for seed in range(count)
+    ]
+
+
+# No mean of fifths over up to three members lies on these.
+@given(ensembles(), st.sampled_from([0.03, 0.25, 0.47, 0.51, 0.77, 0.99]))
+def test_a_submission_equals_a_naive_one(tmp_path_factory, slow_encode, ensemble, threshold):
+    ids, members = ensemble
+    path = tmp_path_factory.mktemp("submission") / "submission.csv"
+    with_salt = write_submission(path, ids, members, threshold)
+    expected = naive_submission(slow_encode, ids, members, Fraction(threshold))
+    assert (path.read_bytes().decode(), with_salt) == expected
+
+
+def test_a_probability_at_the_threshold_is_no_salt(tmp_path):
+    values = np.array([[[0, 32767, 32768, 65535]]], dtype=np.uint16)
+    member = Predictions(Path("0.npy"), ["a"], values)
+    write_submission(tmp_path / "s.csv", ["a"], [member], 32768 / 65535)
+    assert (tmp_path / "s.csv").read_text() == "id,rle_mask\na,4 1\n"
+
+
+def test_ids_stay_in_the_order_of_the_sample_submission(tmp_path):
+    # Enough for several chunks, and names that a table reader could take for numbers.
+    ids = [f"{number:05d}" for number in np.random.default_rng(1).permutation(300)]
+    ids[3:5] = ["NA", "1e5"]
+    values = np.zeros((300, *SHAPE), dtype=np.uint16)
+    values[ids.index("00007"), 0, 0] = SCALE
+    order = np.random.default_rng(2).permutation(300)
+    member = Predictions(Path("0.npy"), [ids[i] for i in order], values[order])
+    assert write_submission(tmp_path / "s.csv", ids, [member], 0.5) == 1
+    lines = (tmp_path / "s.csv").read_text().splitlines()
+    assert [line.split(",")[0] for line in lines] == ["id", *ids]
+    assert [line for line in lines[1:] if not line.endswith(",")] == ["00007,1 1"]
+
+
+@pytest.mark.parametrize("others", [["a", "b"], ["a", "b", "x"], []])
+def test_a_member_without_all_tiles_is_named(tmp_path, others):
+    members = [*members_of(["a", "b", "c"], 1), Predictions(
+        Path("results/7.npy"), others, np.zeros((len(others), *SHAPE), np.uint16)
+    )]  # fmt: skip
+    odd = min({"a", "b", "c"} ^ set(others))
+    found = rf"results/7\.npy: expected the 3 test tiles, found {len(others)}, different in {odd};"
+    with pytest.raises(InputError, match=found):
+        write_submission(tmp_path / "s.csv", ["a", "b", "c"], members, 0.5)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_member_of_other_tiles_too_is_named(tmp_path):
+    members = members_of(["a", "b", "c"], 1)
+    with pytest.raises(InputError, match=r"0\.npy"):
+        write_submission(tmp_path / "s.csv", ["a", "b"], members, 0.5)
+    assert not list(tmp_path.iterdir())
+
+
+class Failing:
+    """Values whose second chunk cannot be read."""
+
+    shape = (200, *SHAPE)
+
+    def __init__(self):
+        self.reads = 0
+
+    def __getitem__(self, rows):
+        self.reads += 1
+        if self.reads > 1:
+            raise OSError("disk is gone")
+        return np.zeros((len(rows), *SHAPE), dtype=np.uint16)
+
+
+@pytest.mark.parametrize("old", [None, "what was there before\n"])
+def test_nothing_is_left_of_a_submission_that_fails_half_way(tmp_path, old):
+    path = tmp_path / "submission.csv"
+    if old:
+        path.write_text(old)
+    ids = [f"tile{i}" for i in range(200)]
+    with pytest.raises(OSError, match="disk is gone"):
+        write_submission(path, ids, [Predictions(Path("0.npy"), ids, Failing())], 0.5)
+    assert [file.name for file in tmp_path.iterdir()] == (["submission.csv"] if old else [])
+    assert not old or path.read_text() == old
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [("1 1", "does not read back with"), ("", "does not read back with")],
+)
+def test_a_submission_that_does_not_read_back_is_not_kept(tmp_path, monkeypatch, wrong, message):
+    monkeypatch.setattr(rle, "encode", lambda mask: wrong)
+    path = tmp_path / "submission.csv"
+    path.write_text("old\n")
+    with pytest.raises(InputError, match=message):
+        write_submission(path, ["a", "b"], members_of(["a", "b"]), 0.5)
+    assert [file.name for file in tmp_path.iterdir()] == ["submission.csv"]
+    assert path.read_text() == "old\n"
+
+
+def test_a_submission_replaces_the_old_one(tmp_path, slow_encode):
+    path = tmp_path / "submission.csv"
+    path.write_text("old\n" * 1000)
+    members = members_of(["a", "b"])
+    write_submission(path, ["b", "a"], members, 0.5)
+    text, _ = naive_submission(slow_encode, ["b", "a"], members, Fraction(1, 2))
+    assert path.read_text() == text
+    assert [file.name for file in tmp_path.iterdir()] == ["submission.csv"]

@@ -1,0 +1,377 @@
+"""The threshold search against brute force over every threshold there is."""
+
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from salt import tiles as packed
+from salt.errors import InputError
+from salt.predictions import SCALE, Predictions
+from salt.threshold import evaluate, steps, steps_of_members, tune, tuning_groups
+
+UNIT = 8
+
+
+@st.composite
+def surveys(draw, least=1):
+    """A few tiles of few values, so that there are many ties; values near the truth score."""
+    shape = draw(st.tuples(st.integers(least, 5), st.integers(1, 4), st.integers(1, 4)))
+    masks = draw(arrays(bool, shape))
+    noise = draw(arrays(np.int64, shape, elements=st.integers(-5, 5)))
+    values = np.where(masks, 5, 3) + noise
+    return np.clip(values, 0, UNIT).astype(np.uint32), masks
+
+
+def slow_scores(slow_score, values, masks, limit):
+    """Scores of the tiles, in fractions, where values above a limit count as salt."""
+    return tuple(
+        slow_score((tile > limit).tolist(), mask.tolist())
+        for tile, mask in zip(values.astype(object), masks, strict=True)
+    )
+
+
+def slow_segments(slow_score, values, masks, unit):
+    """Start, end and scores of the stretches of thresholds in which no score changes."""
+    segments = []
+    for limit in range(unit + 1):
+        scores = slow_scores(slow_score, values, masks, limit)
+        if not segments or segments[-1][1] != scores:
+            segments.append((limit, scores))
+    ends = [start for start, _ in segments[1:]] + [unit]
+    return [(start, end, scores) for (start, scores), end in zip(segments, ends, strict=True)]
+
+
+def slow_best(slow_score, values, masks, unit):
+    """Middle of the first of the widest of the best segments, as a fraction of one."""
+    segments = slow_segments(slow_score, values, masks, unit)
+    top = max(sum(scores) for _, _, scores in segments)
+    best = [(start, end) for start, end, scores in segments if sum(scores) == top]
+    start, end = max(best, key=lambda pair: pair[1] - pair[0])
+    return Fraction(start + end, 2 * unit)
+
+
+def whole_curve(values, masks, unit=UNIT):
+    return steps(values, masks, unit).curve(np.ones(len(values), dtype=bool))
+
+
+@given(surveys())
+def test_the_score_at_every_threshold_equals_the_definition(slow_score, survey):
+    values, masks = survey
+    curve = whole_curve(values, masks)
+    # At every value, between them, and beyond the last.
+    for quarter in range(4 * UNIT + 3):
+        expected = slow_scores(slow_score, values, masks, Fraction(quarter, 4))
+        found = curve.score(quarter / (4 * UNIT))
+        assert found == pytest.approx(float(sum(expected) / len(expected)), abs=1e-12)
+
+
+@given(surveys())
+def test_the_curve_changes_where_a_tile_s_score_does_and_nowhere_else(slow_score, survey):
+    values, masks = survey
+    curve = whole_curve(values, masks)
+    segments = slow_segments(slow_score, values, masks, UNIT)
+    assert curve.starts.tolist() == [start for start, _, _ in segments]
+    assert curve.totals.tolist() == [10 * sum(scores) for _, _, scores in segments]
+    assert curve.tiles == len(values)
+
+
+@given(surveys())
+def test_the_best_threshold_is_the_middle_of_the_widest_best_segment(slow_score, survey):
+    values, masks = survey
+    assert whole_curve(values, masks).best() == float(slow_best(slow_score, values, masks, UNIT))
+
+
+@given(surveys())
+def test_no_threshold_scores_above_the_best_one(slow_score, survey):
+    values, masks = survey
+    curve = whole_curve(values, masks)
+    best = curve.best()
+    reached = sum(slow_scores(slow_score, values, masks, Fraction(best) * UNIT))
+    assert curve.score(best) == pytest.approx(float(reached / len(values)), abs=1e-12)
+    for quarter in range(4 * UNIT + 1):
+        limit = Fraction(quarter, 4)
+        assert sum(slow_scores(slow_score, values, masks, limit)) <= reached
+
+
+@given(surveys(least=2), st.data())
+def test_a_curve_of_some_tiles_is_that_of_a_survey_of_them(survey, data):
+    values, masks = survey
+    flags = st.lists(st.booleans(), min_size=len(values), max_size=len(values))
+    chosen = np.array(data.draw(flags.filter(any)))
+    part = steps(values, masks, UNIT).curve(chosen)
+    alone = whole_curve(values[chosen], masks[chosen])
+    assert part.starts.tolist() == alone.starts.tolist()
+    assert part.totals.tolist() == alone.totals.tolist()
+    assert part.tiles == alone.tiles
+
+
+def test_values_near_the_top_of_32_bits_do_not_overflow(slow_score):
+    unit = 2**31 - 1
+    values = np.array([[[unit, unit - 1], [unit - 2, 0]]], dtype=np.uint32)
+    masks = np.array([[[True, True], [False, False]]])
+    curve = whole_curve(values, masks, unit)
+    for limit in (0, unit - 3, unit - 2, unit - 1, unit):
+        (expected,) = slow_scores(slow_score, values, masks, limit)
+        assert curve.score(limit / unit) == float(expected)
+    assert curve.best() == pytest.approx((unit - 1.5) / unit, rel=1e-15)
+
+
+def test_where_nothing_helps_the_whole_range_is_best():
+    values = np.full((2, 2, 2), 3, dtype=np.uint32)
+    masks = np.array([np.eye(2, dtype=bool)] * 2)
+    # Two of four pixels: an IoU of a half passes no threshold, so nothing ever changes.
+    curve = whole_curve(values, masks)
+    assert curve.best() == 0.5
+    assert curve.scores.tolist() == [0]
+
+
+def test_an_empty_survey_of_sure_salt_asks_for_a_threshold_of_one():
+    values = np.full((1, 2, 2), UNIT, dtype=np.uint32)
+    curve = whole_curve(values, np.zeros((1, 2, 2), dtype=bool))
+    assert curve.best() == 1
+    assert curve.score(1) == 1
+
+
+SHAPE = (3, 2)
+
+
+@st.composite
+def ensembles(draw):
+    """Members that predicted different tiles, each tile by at least one of them."""
+    count = draw(st.integers(1, 4))
+    ids = [f"tile{i}" for i in range(count)]
+    masks = draw(arrays(bool, (count, *SHAPE)))
+    members = []
+    for _ in range(draw(st.integers(1, 3))):
+        some = draw(st.lists(st.sampled_from(ids), unique=True))
+        members.append(draw(member_of(some)))
+    seen = {name for member in members for name in member.ids}
+    rest = [name for name in ids if name not in seen]
+    if rest:
+        members.append(draw(member_of(rest)))
+    return members, ids, masks
+
+
+@st.composite
+def member_of(draw, ids):
+    # Fifths of the scale, so that means tie.
+    fifths = draw(arrays(np.uint16, (len(ids), *SHAPE), elements=st.integers(0, 5)))
+    return Predictions(Path("member.npy"), ids, fifths * np.uint16(SCALE // 5))
+
+
+def slow_means(members, ids):
+    """Mean probability of each pixel over the members that have its tile, in fractions."""
+    means = []
+    for name in ids:
+        own = [member.values[member.ids.index(name)] for member in members if name in member.ids]
+        means.append(
+            [
+                [
+                    Fraction(sum(int(tile[y, x]) for tile in own), len(own) * SCALE)
+                    for x in range(SHAPE[1])
+                ]
+                for y in range(SHAPE[0])
+            ]
+        )
+    return np.array(means, dtype=object)
+
+
+@given(ensembles())
+def test_members_are_averaged_exactly_over_those_that_have_the_tile(slow_score, ensemble):
+    members, ids, masks = ensemble
+    curve = steps_of_members(members, ids, masks).curve(np.ones(len(ids), dtype=bool))
+    means = slow_means(members, ids)
+    values = sorted({Fraction(0), *means.ravel().tolist()})
+    between = [(a + b) / 2 for a, b in pairwise(values)]
+    for threshold in (*values, *between, Fraction(1)):
+        expected = sum(slow_scores(slow_score, means, masks, threshold))
+        segment = sum(Fraction(int(s), curve.unit) <= threshold for s in curve.starts) - 1
+        assert Fraction(int(curve.totals[segment]), 10) == expected
+    best = max(sum(slow_scores(slow_score, means, masks, value)) for value in values)
+    assert Fraction(int(curve.totals.max()), 10) == best
+    chosen = Fraction(curve.best())
+    assert sum(slow_scores(slow_score, means, masks, chosen)) == best
+
+
+def test_tiles_are_summed_chunk_by_chunk_without_a_seam(slow_score):
+    random = np.random.default_rng(0)
+    ids = [f"tile{i}" for i in range(300)]
+    masks = random.random((300, *SHAPE)) < 0.5
+    order = random.permutation(300)
+    values = random.integers(0, 2, (300, *SHAPE)).astype(np.uint16) * np.uint16(SCALE)
+    member = Predictions(Path("member.npy"), [ids[i] for i in order], values[order])
+    found = steps_of_members([member], ids, masks)
+    expected = slow_scores(slow_score, values, masks, SCALE // 2)
+    for i in (0, 127, 128, 255, 256, 299):
+        only = np.arange(300) == i
+        assert found.curve(only).score(0.5) == float(expected[i])
+
+
+def test_too_many_different_numbers_of_members_are_refused():
+    # 5, 7, 8, 9, 11 and 13 members have no common multiple below 360360.
+    counts = [5, 7, 8, 9, 11, 13]
+    members = []
+    for number in range(13):
+        ids = [f"tile{count}" for count in counts if count > number]
+        values = np.zeros((len(ids), *SHAPE), dtype=np.uint16)
+        members.append(Predictions(Path("member.npy"), ids, values))
+    masks = np.zeros((len(counts), *SHAPE), dtype=bool)
+    with pytest.raises(InputError, match=r"ensemble\.seeds"):
+        steps_of_members(members, [f"tile{count}" for count in counts], masks)
+
+
+def slow_tune(slow_score, values, masks, groups, unit):
+    """Each group scored at the threshold that is best on all others, by brute force."""
+    by_group, total = {}, Fraction(0)
+    for group in sorted(set(groups)):
+        here = [i for i, g in enumerate(groups) if g == group]
+        others = [i for i, g in enumerate(groups) if g != group]
+        threshold = slow_best(slow_score, values[others], masks[others], unit)
+        scores = slow_scores(slow_score, values[here], masks[here], threshold * unit)
+        total += sum(scores)
+        by_group[str(group)] = {
+            "threshold": pytest.approx(float(threshold), abs=1e-12),
+            "score": pytest.approx(float(sum(scores) / len(here)), abs=1e-12),
+            "tiles": len(here),
+        }
+    best = slow_best(slow_score, values, masks, unit)
+    mean = {
+        name: float(sum(slow_scores(slow_score, values, masks, limit)) / len(values))
+        for name, limit in [("best", best * unit), ("half", Fraction(unit, 2))]
+    }
+    return {
+        "threshold": pytest.approx(float(best), abs=1e-12),
+        "score": pytest.approx(float(total / len(values)), abs=1e-12),
+        "score_on_tuned_tiles": pytest.approx(mean["best"], abs=1e-12),
+        "score_at_half": pytest.approx(mean["half"], abs=1e-12),
+        "groups": by_group,
+    }
+
+
+@given(surveys(least=3), st.lists(st.integers(0, 2), min_size=5, max_size=5))
+def test_each_group_is_scored_at_the_threshold_of_the_others(slow_score, survey, folds):
+    values, masks = survey
+    groups = np.array([0, 1, *folds][: len(values)])
+    result = tune(steps(values, masks, UNIT), groups)
+    assert result == slow_tune(slow_score, values, masks, groups.tolist(), UNIT)
+
+
+@given(surveys(least=2))
+def test_the_quoted_score_is_never_above_the_optimum(survey):
+    values, masks = survey
+    result = tune(steps(values, masks, UNIT), np.arange(len(values)) % 2)
+    assert result["score"] <= result["score_on_tuned_tiles"] + 1e-12
+    assert result["score_at_half"] <= result["score_on_tuned_tiles"] + 1e-12
+
+
+def test_groups_are_the_folds_or_the_halves_of_the_only_one():
+    name, groups = tuning_groups(np.array([2, 0, 2, 1]))
+    assert (name, groups.tolist()) == ("the other folds", [2, 0, 2, 1])
+    name, groups = tuning_groups(np.array([3, 3, 3, 3, 3]))
+    assert name == "the other half of the fold"
+    assert [groups.tolist().count(half) for half in (0, 1)] == [3, 2]
+
+
+@pytest.fixture
+def labelled(tmp_path):
+    """Twelve packed tiles in three folds, and each fold's held-out predictions."""
+    random = np.random.default_rng(1)
+    ids = [f"tile{i:02d}" for i in range(12)]
+    masks = random.random((12, 4, 5)) < 0.5
+    masks[:4] = False
+    fifths = np.clip(np.where(masks, 4, 1) + random.integers(-2, 3, masks.shape), 0, 5)
+    fifths[2:4] = 0
+    values = fifths.astype(np.uint16) * np.uint16(SCALE // 5)
+    table = pd.DataFrame({"id": ids, "depth": 1.0, "coverage": masks.mean(axis=(1, 2))})
+    packed.save(tmp_path / "tiles.csv", table, np.zeros(masks.shape, dtype=np.uint8), masks)
+    folds = pd.DataFrame({"id": ids, "fold": np.arange(12) % 3})
+    members = []
+    for fold in range(3):
+        rows = np.flatnonzero(folds["fold"] == fold)[::-1]
+        members.append(Predictions(Path(f"{fold}.npy"), [ids[r] for r in rows], values[rows]))
+    return members, packed.Tiles(tmp_path / "tiles.csv"), folds, values, masks
+
+
+KEYS = {
+    "threshold",
+    "score",
+    "score_on_tuned_tiles",
+    "score_at_half",
+    "groups",
+    "score_all_empty",
+    "tuned_on",
+    "honest",
+    "tiles_scored",
+    "tiles",
+}
+
+
+def coarse(values):
+    """Values in fifths, so that brute force need not go through 65536 thresholds."""
+    return (values // (SCALE // 5)).astype(np.uint32)
+
+
+def test_evaluation_scores_every_tile_by_the_member_that_held_it_out(slow_score, labelled):
+    members, tiles, folds, values, masks = labelled
+    result, curve = evaluate(members, tiles, folds)
+    assert set(result) == KEYS
+    assert (result["tiles_scored"], result["tiles"]) == (12, 12)
+    assert result["tuned_on"] == "the other folds"
+    assert result["honest"] is True
+    assert result["score_all_empty"] == pytest.approx(4 / 12)
+    expected = slow_tune(slow_score, coarse(values), masks, folds["fold"].tolist(), 5)
+    assert {name: result[name] for name in expected} == expected
+    assert list(curve.columns) == ["threshold", "score"]
+    for row in curve.itertuples():
+        limit = Fraction(round(5 * row.threshold))
+        scores = slow_scores(slow_score, coarse(values), masks, limit)
+        assert row.score == pytest.approx(float(sum(scores) / 12), abs=1e-12)
+    assert curve["threshold"].is_monotonic_increasing
+    assert curve["threshold"].iloc[0] == 0
+
+
+def test_tiles_of_a_fold_that_no_member_held_out_do_not_count(slow_score, labelled):
+    members, tiles, folds, values, masks = labelled
+    result, _ = evaluate([members[2], members[0]], tiles, folds)
+    assert (result["tiles_scored"], result["tiles"]) == (8, 12)
+    covered = np.flatnonzero(folds["fold"] != 1)
+    expected = slow_tune(
+        slow_score, coarse(values[covered]), masks[covered], folds["fold"][covered].tolist(), 5
+    )
+    assert {name: result[name] for name in expected} == expected
+    assert set(result["groups"]) == {"0", "2"}
+    empty = sum(not masks[i].any() for i in covered)
+    assert result["score_all_empty"] == pytest.approx(empty / 8)
+
+
+def test_a_single_fold_is_tuned_on_its_own_halves(slow_score, labelled):
+    members, tiles, folds, values, masks = labelled
+    result, _ = evaluate([members[1]], tiles, folds)
+    covered = np.flatnonzero(folds["fold"] == 1)
+    assert result["tuned_on"] == "the other half of the fold"
+    expected = slow_tune(slow_score, coarse(values[covered]), masks[covered], [0, 1, 0, 1], 5)
+    assert {name: result[name] for name in expected} == expected
+
+
+@settings(max_examples=20)
+@given(st.permutations(range(3)))
+def test_the_order_of_members_does_not_count(order):
+    random = np.random.default_rng(2)
+    ids = ["a", "b", "c", "d"]
+    masks = random.random((4, *SHAPE)) < 0.5
+    members = [
+        Predictions(Path(), some, random.integers(0, SCALE + 1, (len(some), *SHAPE), np.uint16))
+        for some in (["a", "b"], ["d", "a", "c"], ["c", "d", "b", "a"])
+    ]
+    everything = np.ones(4, dtype=bool)
+    first = steps_of_members(members, ids, masks).curve(everything)
+    second = steps_of_members([members[i] for i in order], ids, masks).curve(everything)
+    assert first.starts.tolist() == second.starts.tolist()
+    assert first.totals.tolist() == second.totals.tolist()
