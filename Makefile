@@ -23,6 +23,8 @@ clean:
 	rm -rf results .snakemake $(VENV)
 
 $(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or 3.12 is \
+	needed, found " + sys.version.split()[0] + "; name one: make PYTHON=python3.12 run")'
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/run: requirements.txt | $(BIN)/python

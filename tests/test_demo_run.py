@@ -37,7 +37,7 @@ def results(tmp_path_factory) -> Path:
 def test_score_is_a_quarter_above_an_all_empty_submissions(results):
     report = json.loads((results / "threshold.json").read_text())
     print((results / "summary.txt").read_text())
-    assert report["tiles_scored"] == report["tiles"] == 480
+    assert report["tiles_scored"] == report["tiles"] == 640
     assert report["score"] > report["score_all_empty"] + 0.25
 
 
@@ -46,10 +46,10 @@ def test_storing_predictions_in_16_bits_costs_less_than_half_a_thousandth(result
     folds = pd.read_csv(results / "data/folds.csv", dtype={"id": str})
     stored = np.empty(tiles.images.shape, dtype=np.uint32)
     exact = np.empty(tiles.images.shape, dtype=np.uint32)
-    for seed in (0, 1, 2):
+    for seed in (0, 1):
         out = held_out(folds, seed)
         checkpoint = Checkpoint.load(results / f"models/{seed}/checkpoint.safetensors")
-        compute = Compute.select(device="cpu", precision="auto", threads=2)
+        compute = Compute.select(device="cpu", precision="auto", threads=1)
         batches = predict(
             checkpoint.rebuild(), tiles.images[out], compute, batch_size=32, flip=True
         )

@@ -127,7 +127,7 @@ def test_threshold_scores_every_tile_by_the_member_that_held_it_out(finished):
 def test_checkpoint_header_alone_rebuilds_the_model(finished):
     checkpoint = Checkpoint.load(finished / "results/models/1/checkpoint.safetensors")
     assert checkpoint.about["seed"] == 1
-    assert checkpoint.about["model"] == {"name": "residual_unet", "width": 2, "dropout": 0.2}
+    assert checkpoint.about["model"] == {"name": "residual_unet", "width": 2, "dropout": 0.1}
     checkpoint.rebuild()
 
 

@@ -45,6 +45,7 @@ class Compute:
 def _has_fast_bf16(device: str) -> bool:
     if device == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    # Without these instructions bf16 is emulated, and slower than fp32.
-    capabilities = torch.cpu.get_capabilities()
+    # Without these instructions bf16 is emulated, and slower than fp32. Older versions of PyTorch
+    # cannot tell; there fp32 is the safe choice.
+    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
     return capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False)

@@ -14,7 +14,7 @@ CONTRAST = (8, 30)  # of salt's top to sediments' mean coefficient
 NOISE = (0.04, 0.2)  # to signal, outside salt
 NOISE_IN_SALT = (0.25, 0.6)  # to noise outside; more of either and salt is lost in the noise
 
-PERIODS = (7, 20)  # pixels; dominant period of the wavelet at mid-section
+PERIODS = (7, 22)  # pixels; dominant period of the wavelet at mid-section
 PERIOD_DRIFT = 0.25  # relative change of the period from mid-section to top and to bottom
 SAMPLES = 4  # of the pile of layers per pixel, so that the nearest one will do
 COARSE = 4  # pixels; the grid for what varies slowly
@@ -102,7 +102,7 @@ def sheet(rng: np.random.Generator, shape: tuple[int, int], rugosity: float) -> 
     away = np.clip(away, -1, 1)
     relief = 0.08 * smooth_line(rng, width, height / 3)
     top = rng.uniform(0.2, 0.7) + rng.uniform(-0.25, 0.25) * away + relief
-    thickness = rng.uniform(0.15, 0.6) * np.sqrt(1 - away**2)
+    thickness = rng.uniform(0.3, 0.7) * np.sqrt(1 - away**2)
     base = top - relief / 2 + thickness + 0.03 * rugged_line(rng, width, height / 3)
     return between(rng, shape, rugosity, top, base)
 
@@ -131,7 +131,7 @@ def salt_bodies(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
         mask[:] = False
         rugosity = rng.choice([0.05, rng.uniform(0.2, 1.2)])
         for _ in range(rng.integers(1, 4)):
-            body = rng.choice([diapir, pillow, sheet, canopy], p=[0.6, 0.1, 0.15, 0.15])
+            body = rng.choice([diapir, pillow, sheet, canopy], p=[0.65, 0.1, 0.1, 0.15])
             mask |= body(rng, shape, rugosity)
     return mask
 
@@ -308,12 +308,12 @@ def seismic_section(rng, shape: tuple[int, int], scale: float) -> tuple[np.ndarr
     layers = look_up(pile, age, period)
     layers *= np.exp(0.4 * smooth_field(rng, shape, (height / 6, height / 3)))
     thickness = np.cumsum(mask, axis=0, dtype=np.float32)
-    layers /= 1 + thickness / (rng.uniform(0.3, 2) * height)  # the shadow under salt
-    layers[mask] *= rng.choice([0, 0.15])
+    layers /= 1 + thickness / (rng.uniform(1, 4) * height)  # the shadow under salt
+    layers[mask] = 0
     soft = ndimage.uniform_filter(mask.astype(np.float32), 3)  # else steep flanks look beaded
     edge = np.diff(soft, axis=0, prepend=soft[:1])
     edge = np.where(edge > 0, edge, 0.6 * edge) * np.exp(0.4 * smooth_line(rng, width, height / 8))
-    edge += rng.uniform(0, 0.8) * np.abs(np.diff(soft, axis=1, prepend=soft[:, :1]))
+    edge += rng.uniform(0.2, 0.8) * np.abs(np.diff(soft, axis=1, prepend=soft[:, :1]))
     contrast = rng.choice([-1, 1], p=[0.15, 0.85]) * log_uniform(rng, *CONTRAST)
     wave = convolve_wavelet(rng, layers + contrast * edge, period)
     wave /= wave[~mask].std() + 1e-9
