@@ -25,9 +25,8 @@ rule all:
 
 
 onsuccess:
-    summary = Path("results/summary.txt")
-    # A run of some targets only may have left it behind.
-    if summary.exists() and summary.stat().st_mtime >= os.path.getmtime(
-        "results/threshold.json"
-    ):
-        print(f"\n{summary.read_text()}")
+    summary, threshold = Path("results/summary.txt"), Path("results/threshold.json")
+    # A run of some targets only may have left an older summary behind.
+    if summary.exists() and threshold.exists():
+        if summary.stat().st_mtime >= threshold.stat().st_mtime:
+            print(f"\n{summary.read_text()}")
