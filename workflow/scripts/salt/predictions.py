@@ -56,7 +56,7 @@ def save(
         values = np.lib.format.open_memmap(part, "w+", np.uint16, (len(ids), *shape))
         row = 0
         for batch in batches:
-            values[row : row + len(batch)] = np.rint(batch * SCALE)
+            values[row : row + len(batch)] = np.rint(batch * np.float64(SCALE))
             row += len(batch)
         values.flush()
     with replacing(path.with_suffix(".csv")) as part:
