@@ -14,7 +14,7 @@ CONTRAST = (8, 30)  # of salt's top to sediments' mean coefficient
 NOISE = (0.04, 0.2)  # to signal, outside salt
 NOISE_IN_SALT = (0.25, 0.6)  # to noise outside; more of either and salt is lost in the noise
 
-PERIODS = (7, 22)  # pixels; dominant period of the wavelet at mid-section
+PERIODS = (7, 20)  # pixels; dominant period of the wavelet at mid-section
 PERIOD_DRIFT = 0.25  # relative change of the period from mid-section to top and to bottom
 SAMPLES = 4  # of the pile of layers per pixel, so that the nearest one will do
 COARSE = 4  # pixels; the grid for what varies slowly

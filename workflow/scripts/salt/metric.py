@@ -14,11 +14,16 @@ def tenths(intersection, union):
     return hits + 10 * (union == 0)
 
 
-def tile_scores(predicted, truth):
-    """Score in [0, 1] of each tile, from boolean masks (tiles, height, width).
+def tile_tenths(predicted, truth):
+    """Score of each tile times ten, from boolean masks (tiles, height, width).
 
     Takes and gives NumPy arrays or PyTorch tensors alike.
     """
     intersection = (predicted & truth).sum((-2, -1))
     union = (predicted | truth).sum((-2, -1))
-    return tenths(intersection, union) / 10
+    return tenths(intersection, union)
+
+
+def tile_scores(predicted, truth):
+    """Score in [0, 1] of each tile, as ``tile_tenths``."""
+    return tile_tenths(predicted, truth) / 10

@@ -98,7 +98,13 @@ def train_member(
     least_loss, best_epoch, best_state = math.inf, 0, {}
     size = training.images.shape[-2:]
     with (
-        tqdm(total=epochs * steps, unit="batch", disable=None, leave=False) as bar,
+        tqdm(
+            desc=f"member {seed}",
+            total=epochs * steps,
+            unit="batch",
+            disable=None,
+            leave=False,
+        ) as bar,
         logging_redirect_tqdm(),
     ):
         for number in range(1, epochs + 1):
@@ -189,7 +195,7 @@ def evaluate(
 ) -> tuple[float, float]:
     """Mean loss, and mean score at a threshold of 0.5, of unaugmented tiles without TTA."""
     network.eval()
-    losses, scores = [], []
+    losses, tenths = [], []
     for images, masks in zip(
         tiles.images.split(batch_size), tiles.masks.split(batch_size), strict=True
     ):
@@ -199,6 +205,6 @@ def evaluate(
             )
         logits = logits.float()
         losses.append(loss(logits, masks.float()) * len(images))
-        scores.append(metric.tile_scores(logits[:, 0] > 0, masks[:, 0] > 0))
+        tenths.append(metric.tile_tenths(logits[:, 0] > 0, masks[:, 0] > 0))
     total = torch.stack(losses).sum().item()
-    return total / len(tiles), torch.cat(scores).double().mean().item()
+    return total / len(tiles), torch.cat(tenths).sum().item() / (10 * len(tiles))
