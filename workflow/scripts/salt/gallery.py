@@ -11,7 +11,7 @@ from matplotlib import pyplot as plt
 
 from salt import metric
 from salt.files import replacing
-from salt.predictions import SCALE, Predictions, summed
+from salt.predictions import Predictions, averaged, predicted_rows
 from salt.tiles import Tiles
 
 # Okabe and Ito's palette, safe for colour blindness.
@@ -29,13 +29,10 @@ def draw_gallery(
     path: Path | str, tiles: Tiles, members: list[Predictions], threshold: float, columns: int
 ) -> None:
     """Draw labelled tiles, each with the mean probability of the members that held it out."""
-    predicted = set().union(*(member.ids for member in members))
-    rows = np.flatnonzero(tiles.table["id"].isin(predicted))
+    rows = predicted_rows(members, tiles.ids)
     masks = tiles.masks[rows]
     ids = tiles.table["id"].iloc[rows].tolist()
-    mean = np.concatenate(
-        [total / (count * SCALE)[:, None, None] for _, total, count in summed(members, ids)]
-    )
+    mean = np.concatenate([mean for _, mean in averaged(members, ids)])
     scores = metric.tile_scores(mean > threshold, masks)
     chosen = choose(tiles.table["coverage"].to_numpy()[rows], scores, columns)
     ids = [ids[row] for row in chosen]

@@ -83,3 +83,15 @@ def summed(
             total[here] += member.values[row[part][here]]
             count += here
         yield part, total, count
+
+
+def averaged(members: list[Predictions], ids: list[str]) -> Iterator[tuple[slice, np.ndarray]]:
+    """Rows as ``summed`` gives them, with their mean probabilities as float64."""
+    for rows, total, count in summed(members, ids):
+        yield rows, total / (count * SCALE)[:, None, None]
+
+
+def predicted_rows(members: list[Predictions], ids: list[str]) -> np.ndarray:
+    """Places in ``ids`` of the tiles that at least one member predicted, as int64."""
+    predicted = set().union(*(member.ids for member in members))
+    return np.flatnonzero([name in predicted for name in ids])

@@ -9,7 +9,7 @@ import pandas as pd
 from salt import rle
 from salt.errors import InputError
 from salt.files import replacing
-from salt.predictions import SCALE, Predictions, summed
+from salt.predictions import Predictions, averaged
 
 
 def write_submission(
@@ -17,8 +17,8 @@ def write_submission(
 ) -> int:
     """Write a row per id, in the given order, and give the number of tiles with salt.
 
-    Memory does not grow with the number of members or tiles. Raises InputError where a member
-    lacks a tile, or where the written file does not read back as what was meant.
+    Holds the probabilities of some tiles and one member at a time. Raises InputError where a
+    member's tiles are others, or where the written file does not read back as what was meant.
     """
     for member in members:
         odd = sorted(set(ids) ^ set(member.ids))
@@ -33,8 +33,7 @@ def write_submission(
         with open(part, "w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["id", "rle_mask"])
-            for rows, total, count in summed(members, ids):
-                mean = total / (count * SCALE)[:, None, None]
+            for rows, mean in averaged(members, ids):
                 for name, mask in zip(ids[rows], mean > threshold, strict=True):
                     areas.append(int(mask.sum()))
                     writer.writerow([name, rle.encode(mask)])

@@ -13,7 +13,7 @@ import pandas as pd
 
 from salt import metric
 from salt.errors import InputError
-from salt.predictions import SCALE, Predictions, summed
+from salt.predictions import SCALE, Predictions, predicted_rows, summed
 from salt.tiles import Tiles
 
 
@@ -131,8 +131,7 @@ def evaluate(
     Only tiles that some member predicted are scored. The curve's rows hold from one threshold to
     just below the next.
     """
-    predicted = set().union(*(member.ids for member in members))
-    rows = np.flatnonzero(tiles.table["id"].isin(predicted))
+    rows = predicted_rows(members, tiles.ids)
     ids = tiles.table["id"].iloc[rows].tolist()
     masks = tiles.masks[rows]
     tuned_on, groups = tuning_groups(folds["fold"].to_numpy()[rows])
