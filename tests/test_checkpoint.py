@@ -59,6 +59,31 @@ def test_the_file_alone_rebuilds_the_network(path, network):
     ]
 
 
+@pytest.mark.parametrize("name", ["unet", "residual_unet"])
+@pytest.mark.parametrize("depth", ["none", "first_pool", "bottleneck", "both"])
+def test_the_file_alone_rebuilds_either_network_with_its_range_of_depth(tmp_path, name, depth):
+    settings = {"name": name, "width": 2, "dropout": 0.3, "depth": depth}
+    torch.manual_seed(0)
+    network = model.build(**settings)
+    depths = torch.tensor([53.0, 400.0, 959.0])
+    network.set_depth_range(depths)
+    network(torch.rand(3, 1, 16, 20), depths)
+    network.eval()
+    Checkpoint({"model": settings}, network.state_dict()).save(tmp_path / "c.safetensors")
+    rebuilt = Checkpoint.load(tmp_path / "c.safetensors").rebuild()
+    tiles, new_depths = torch.rand(3, 1, 25, 18), torch.tensor([20.0, 500.0, 1200.0])
+    with torch.no_grad():
+        logits = network(tiles, new_depths)
+        torch.testing.assert_close(rebuilt(tiles, new_depths), logits, rtol=1e-5, atol=1e-5)
+    if depth != "none":
+        assert rebuilt.depth_range.tolist() == [53, 959]
+
+
+def test_a_checkpoint_from_before_there_was_depth_is_of_a_network_without(network, checkpoint):
+    assert "depth" not in checkpoint.about["model"]
+    assert checkpoint.rebuild().depth_levels == ()
+
+
 def test_weights_in_channels_last_order_are_saved_as_well(tmp_path, network, checkpoint):
     network = copy.deepcopy(network).to(memory_format=torch.channels_last)
     Checkpoint(checkpoint.about, network.state_dict()).save(tmp_path / "c.safetensors")
@@ -146,15 +171,19 @@ def test_a_header_that_is_no_object_is_refused(path, checkpoint, header):
         Checkpoint.load(path)
 
 
-@pytest.mark.parametrize("spoil", ["wider", "missing", "extra"])
+@pytest.mark.parametrize("spoil", ["wider", "plain", "deep", "missing", "extra"])
 def test_weights_that_do_not_fit_the_header_are_refused(path, checkpoint, spoil):
     about, state = dict(checkpoint.about), dict(checkpoint.state)
     if spoil == "wider":
         about["model"] = {**SETTINGS, "width": 3}
+    elif spoil == "plain":
+        about["model"] = {**SETTINGS, "name": "unet"}
+    elif spoil == "deep":
+        about["model"] = {**SETTINGS, "depth": "bottleneck"}
     elif spoil == "missing":
         del state["head.bias"]
     else:
         state["head.more"] = torch.zeros(1)
     Checkpoint(about, state).save(path)
-    with pytest.raises(InputError, match=r"do not fit the model .*residual_unet.*delete it"):
+    with pytest.raises(InputError, match=r"do not fit the model .*unet.*delete it"):
         Checkpoint.load(path).rebuild()

@@ -1,13 +1,18 @@
 """Losses against loops over pixels, and their gradients against differences."""
 
 import math
+from pathlib import Path
 
 import pytest
 import torch
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salt.losses import LOSSES, bce, bce_dice, dice
+from salt.losses import LOSSES, bce, bce_dice, dice, dice_per_tile
+
+SCHEMA = Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml"
+EACH = pytest.mark.parametrize("loss", [bce, dice, dice_per_tile, bce_dice])
 
 
 def batch(seed, tiles=3, height=4, width=5, salt=0.4):
@@ -38,6 +43,11 @@ def slow_dice(logits, masks):
     return 1 - (2 * both + 1) / (area + 1)
 
 
+def slow_dice_per_tile(logits, masks):
+    tiles = [slow_dice(*tile) for tile in zip(logits, masks, strict=True)]
+    return sum(tiles) / len(tiles)
+
+
 @given(
     st.integers(0, 10**6), st.integers(1, 4), st.integers(1, 6), st.sampled_from([0, 0.1, 0.5, 1])
 )
@@ -45,40 +55,54 @@ def test_losses_equal_loops_over_pixels(seed, tiles, height, salt):
     logits, masks = batch(seed, tiles, height, salt=salt)
     assert bce(logits, masks).item() == pytest.approx(slow_bce(logits, masks), rel=1e-9)
     assert dice(logits, masks).item() == pytest.approx(slow_dice(logits, masks), rel=1e-9)
+    by_tile = slow_dice_per_tile(logits, masks)
+    assert dice_per_tile(logits, masks).item() == pytest.approx(by_tile, rel=1e-9)
     together = slow_bce(logits, masks) + slow_dice(logits, masks)
     assert bce_dice(logits, masks).item() == pytest.approx(together, rel=1e-9)
 
 
 def test_losses_go_by_the_names_of_the_configuration():
     logits, masks = batch(0)
-    assert LOSSES["bce"](logits, masks).item() == pytest.approx(slow_bce(logits, masks))
-    together = slow_bce(logits, masks) + slow_dice(logits, masks)
-    assert LOSSES["bce_dice"](logits, masks).item() == pytest.approx(together)
-    assert set(LOSSES) == {"bce", "bce_dice"}
+    expected = {
+        "bce": slow_bce(logits, masks),
+        "dice": slow_dice(logits, masks),
+        "dice_per_tile": slow_dice_per_tile(logits, masks),
+        "bce_dice": slow_bce(logits, masks) + slow_dice(logits, masks),
+    }
+    found = {name: loss(logits, masks).item() for name, loss in LOSSES.items()}
+    assert found == pytest.approx(expected)
+    schema = yaml.safe_load(SCHEMA.read_text())["properties"]["training"]["properties"]
+    assert set(schema["loss"]["enum"]) == set(LOSSES)
 
 
-@pytest.mark.parametrize("loss", [bce, dice, bce_dice])
+@EACH
+def test_a_loss_is_one_number_whatever_the_batch(loss):
+    for tiles in (1, 4):
+        assert loss(*batch(5, tiles)).shape == ()
+
+
+@EACH
 @pytest.mark.parametrize("salt", [0, 0.4, 1])
 def test_gradients_equal_differences(loss, salt):
     logits, masks = batch(1, tiles=2, height=3, width=2, salt=salt)
     assert torch.autograd.gradcheck(lambda z: loss(z, masks), logits.requires_grad_())
 
 
-@pytest.mark.parametrize("loss", [bce, dice, bce_dice])
+@EACH
 @pytest.mark.parametrize("salt", [0, 0.4, 1])
 def test_a_sure_and_right_prediction_costs_nearly_nothing(loss, salt):
     _, masks = batch(2, salt=salt)
     assert 0 <= loss(80 * masks - 40, masks).item() < 1e-6
 
 
-@pytest.mark.parametrize("loss", [bce, dice, bce_dice])
+@EACH
 def test_a_sure_and_wrong_prediction_costs_more_than_no_opinion(loss):
     _, masks = batch(3)
     undecided = loss(torch.zeros_like(masks), masks).item()
     assert loss(40 - 80 * masks, masks).item() > undecided > 0.3
 
 
-@pytest.mark.parametrize("loss", [bce, dice, bce_dice])
+@EACH
 @given(st.integers(0, 10**6))
 def test_a_logit_moved_towards_the_truth_costs_less(loss, seed):
     logits, masks = batch(seed)
@@ -96,7 +120,39 @@ def test_dice_is_one_coefficient_of_the_whole_batch():
     assert sum(tile_by_tile) / 2 > in_one_tile + 0.05
 
 
-@pytest.mark.parametrize("loss", [bce, dice, bce_dice])
+@given(st.integers(0, 10**6), st.integers(1, 6), st.sampled_from([0, 0.1, 0.5, 1]))
+def test_dice_per_tile_equals_dice_on_a_single_tile(seed, height, salt):
+    logits, masks = batch(seed, tiles=1, height=height, salt=salt)
+    expected = dice(logits, masks).item()
+    assert dice_per_tile(logits, masks).item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_dice_per_tile_is_a_mean_over_tiles_and_dice_is_not():
+    # A tile without salt where some is predicted, and one that is salt and predicted so.
+    masks = torch.zeros(2, 1, 4, 5, dtype=torch.float64)
+    masks[1] = 1
+    logits = 10 * masks - 4
+    alone = [dice_per_tile(logits[i : i + 1], masks[i : i + 1]).item() for i in range(2)]
+    assert dice_per_tile(logits, masks).item() == pytest.approx(sum(alone) / 2, rel=1e-12)
+    assert dice_per_tile(logits, masks) > dice(logits, masks) + 0.05
+
+
+def test_in_dice_per_tile_a_small_body_counts_as_much_as_a_large_one():
+    # One pixel of salt in one tile, and nothing but salt in the other; either is missed.
+    masks = torch.zeros(2, 1, 6, 6, dtype=torch.float64)
+    masks[0, 0, 2, 3] = masks[1] = 1
+    right = 80 * masks - 40
+    missed = []
+    for tile in range(2):
+        logits = right.clone()
+        logits[tile] = -40
+        missed.append([loss(logits, masks).item() for loss in (dice_per_tile, dice)])
+    # Of a body of n pixels that is missed, the smoothing leaves 1 / (n + 1).
+    assert [per_tile for per_tile, _ in missed] == pytest.approx([1 / 4, 18 / 37])
+    assert [whole for _, whole in missed] == pytest.approx([1 / 74, 36 / 39])
+
+
+@EACH
 def test_extreme_logits_stay_finite(loss):
     masks = torch.tensor([0.0, 1.0, 0.0, 1.0]).reshape(1, 1, 2, 2)
     logits = torch.tensor([1e4, -1e4, -1e4, 1e4]).reshape(1, 1, 2, 2).requires_grad_()

@@ -1,18 +1,33 @@
-"""The network: its size, its shape, and each part against what it is said to be."""
+"""The networks: their sizes, their shapes, and each part against what it is said to be."""
+
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
+from torch.nn import functional as F
 
 from salt import model
-from salt.model import Level, ResidualBlock, ResidualUNet
+from salt.errors import InputError
+from salt.model import PlainLevel, ResidualBlock, ResidualLevel
+
+SCHEMA = Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml"
+BOTH = pytest.mark.parametrize("name", ["unet", "residual_unet"])
+WITH_DEPTH = pytest.mark.parametrize(
+    ("depth", "at"), [("first_pool", [1]), ("bottleneck", [4]), ("both", [1, 4])]
+)
 
 
-def record(network, kinds, size, **state):
-    """Run a tile through; gives (module, input, output) of each call of those kinds of module."""
+def build(name="residual_unet", width=1, dropout=0.5, **more):
+    return model.build(name, width=width, dropout=dropout, **more)
+
+
+def record(network, kinds, size, tiles=1, depths=None):
+    """Run tiles through; gives (module, input, output) of each call of those kinds of module."""
     calls, handles = [], []
     for module in network.modules():
         if isinstance(module, kinds):
@@ -24,27 +39,116 @@ def record(network, kinds, size, **state):
                 )
             )
     with torch.no_grad():
-        network(torch.rand(1, 1, *size))
+        network(torch.rand(tiles, 1, *size), depths)
     for handle in handles:
         handle.remove()
     return calls
 
 
-def test_the_contest_s_network_has_5112497_trainable_parameters():
-    network = ResidualUNet(width=16)
-    sizes = [int(np.prod(p.shape)) for p in network.parameters() if p.requires_grad]
-    assert sum(sizes) == 5_112_497
+def count(network):
+    return sum(int(np.prod(p.shape)) for p in network.parameters() if p.requires_grad)
+
+
+def level_table(width):
+    """Side, input channels and output channels of the nine levels on a tile of 101x101."""
+    inputs = [1, *(width * i for i in (1, 2, 4, 8, 16, 8, 4, 2))]
+    outputs = [width * i for i in (1, 2, 4, 8, 16, 8, 4, 2, 1)]
+    return list(zip([101, 50, 25, 12, 6, 12, 25, 50, 101], inputs, outputs, strict=True))
+
+
+def layer_table(name, width):
+    """Kind, input channels, output channels and side of each layer with weights, as called."""
+    layers = []
+    for number, (side, inputs, channels) in enumerate(level_table(width)):
+        if number > 4:
+            below = level_table(width)[number - 1][0]
+            layers.append(("ConvTranspose2d", 2 * channels, channels, 2 * below + 1))
+        if number and name == "unet":
+            layers.append(("BatchNorm2d", inputs, inputs, side))
+        convolution = ("Conv2d", channels, channels, side)
+        norm = ("BatchNorm2d", channels, channels, side)
+        layers.append(("Conv2d", inputs, channels, side))
+        layers += [convolution] if name == "unet" else [norm, convolution] * 4 + [norm]
+    if name == "unet":
+        layers.append(("BatchNorm2d", width, width, 101))
+    return [*layers, ("Conv2d", width, 1, 101)]
+
+
+def weights_of(kind, inputs, outputs, kernel):
+    return 2 * outputs if kind == "BatchNorm2d" else kernel * inputs * outputs + outputs
+
+
+@pytest.mark.parametrize(("name", "expected"), [("residual_unet", 5_112_497), ("unet", 2_159_889)])
+def test_the_contest_s_networks_have_that_many_trainable_parameters(name, expected):
+    assert count(build(name, width=16)) == expected
+    *layers, head = layer_table(name, width=16)
+    counts = [weights_of(*layer[:3], kernel=9) for layer in layers]
+    assert sum(counts) + weights_of(*head[:3], kernel=1) == expected
+
+
+@BOTH
+@pytest.mark.parametrize("width", [3, 16])
+def test_each_layer_has_its_kind_its_channels_and_its_size(name, width):
+    kinds = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d)
+    calls = record(build(name, width=width).eval(), kinds, (101, 101))
+    found = [
+        (type(module).__name__, inputs.shape[1], output.shape[1], output.shape[-1])
+        for module, inputs, output in calls
+    ]
+    assert found == layer_table(name, width)
+    for number, (module, inputs, output) in enumerate(calls, start=1):
+        kernel = 1 if number == len(calls) else 9
+        expected = weights_of(
+            type(module).__name__, inputs.shape[1], output.shape[1], kernel=kernel
+        )
+        assert count(module) == expected
+        assert output.shape[-2] == output.shape[-1]
+
+
+@BOTH
+@WITH_DEPTH
+@pytest.mark.parametrize("width", [2, 16])
+def test_depth_costs_nine_weights_for_each_channel_of_the_level_that_gets_it(
+    name, depth, at, width
+):
+    plain, deep = build(name, width=width), build(name, width=width, depth=depth)
+    assert count(deep) - count(plain) == sum(9 * width * 2**level for level in at)
+    before = {key: list(p.shape) for key, p in plain.named_parameters()}
+    after = {key: list(p.shape) for key, p in deep.named_parameters()}
+    changed = {key: shape for key, shape in after.items() if shape != before.get(key)}
+    # The first convolution of the level, in one more channel.
+    expected = {f"down.{i}.0.weight": [width * 2**i, width * 2 ** (i - 1) + 1, 3, 3] for i in at}
+    assert changed == expected
+    assert after.keys() == before.keys()
+
+
+def test_depth_in_the_contest_s_residual_network_costs_288_and_2304_weights():
+    counts = {
+        depth: count(build(width=16, depth=depth)) - 5_112_497
+        for depth in ("none", "first_pool", "bottleneck", "both")
+    }
+    assert counts == {"none": 0, "first_pool": 288, "bottleneck": 2304, "both": 2592}
+
+
+def test_networks_go_by_the_names_of_the_configuration():
+    schema = yaml.safe_load(SCHEMA.read_text())["properties"]["model"]["properties"]
+    for name in schema["name"]["enum"]:
+        for depth in schema["depth"]["enum"]:
+            network = build(name, depth=depth).eval()
+            assert network(torch.rand(2, 1, 16, 16), torch.rand(2)).shape == (2, 1, 16, 16)
+    assert schema["name"]["enum"] == list(model.MODELS)
 
 
 def test_nine_levels_of_two_residual_blocks():
-    network = ResidualUNet(width=1)
+    network = build("residual_unet")
     modules = list(network.modules())
     assert sum(isinstance(module, ResidualBlock) for module in modules) == 18
-    assert sum(isinstance(module, Level) for module in modules) == 9
+    assert sum(isinstance(module, ResidualLevel) for module in modules) == 9
     for level in (*network.down, *network.up):
         assert sum(isinstance(module, ResidualBlock) for module in level.modules()) == 2
 
 
+@BOTH
 @pytest.mark.parametrize(
     ("tile", "sizes"),
     [
@@ -53,48 +157,145 @@ def test_nine_levels_of_two_residual_blocks():
         (31, [31, 15, 7, 3, 1, 3, 7, 15, 31]),
     ],
 )
-def test_levels_halve_the_size_rounding_down_and_bring_it_back(tile, sizes):
-    calls = record(ResidualUNet(width=1).eval(), Level, (tile, tile))
+def test_levels_halve_the_size_rounding_down_and_bring_it_back(name, tile, sizes):
+    calls = record(build(name).eval(), (PlainLevel, ResidualLevel), (tile, tile))
     assert [tuple(output.shape[-2:]) for _, _, output in calls] == [(s, s) for s in sizes]
 
 
-def test_levels_double_the_channels_from_16_to_256_and_back():
-    calls = record(ResidualUNet(width=16).eval(), Level, (16, 16))
+@BOTH
+def test_levels_double_the_channels_from_16_to_256_and_back(name):
+    calls = record(build(name, width=16).eval(), (PlainLevel, ResidualLevel), (16, 16))
     assert [output.shape[1] for _, _, output in calls] == [16, 32, 64, 128, 256, 128, 64, 32, 16]
 
 
+@BOTH
+@pytest.mark.parametrize("depth", ["none", "both"])
 @settings(max_examples=15)
 @given(height=st.integers(16, 140), width=st.integers(16, 140))
-def test_logits_have_the_tile_s_own_size(height, width):
-    network = model.build("residual_unet", width=1, dropout=0.0).eval()
+def test_logits_have_the_tile_s_own_size(name, depth, height, width):
+    network = build(name, dropout=0.0, depth=depth).eval()
     with torch.inference_mode():
-        assert network(torch.rand(1, 1, height, width)).shape == (1, 1, height, width)
+        logits = network(torch.rand(1, 1, height, width), torch.rand(1))
+        assert logits.shape == (1, 1, height, width)
 
 
+@BOTH
 @pytest.mark.parametrize("height, width", [(15, 15), (15, 101), (101, 15), (1, 1)])
-def test_tiles_below_16_pixels_are_refused(height, width):
+def test_tiles_below_16_pixels_are_refused(name, height, width):
     with pytest.raises(ValueError, match=f"at least 16 pixels a side, found {width}x{height}"):
-        ResidualUNet(width=1)(torch.rand(1, 1, height, width))
+        build(name)(torch.rand(1, 1, height, width))
 
 
-def test_dropout_has_half_its_rate_after_the_first_pooling_only():
-    calls = record(ResidualUNet(width=1, dropout=0.4).eval(), nn.Dropout, (16, 16))
-    assert [module.p for module, _, _ in calls] == [0.2] + [0.4] * 7
+@pytest.mark.parametrize(("name", "first"), [("residual_unet", 0.2), ("unet", 0.4)])
+def test_dropout_has_half_its_rate_after_the_residual_network_s_first_pooling_only(name, first):
+    calls = record(build(name, dropout=0.4).eval(), nn.Dropout, (16, 16))
+    assert [module.p for module, _, _ in calls] == [first] + [0.4] * 7
 
 
-def test_parts_come_in_the_published_order():
-    kinds = (Level, nn.MaxPool2d, nn.Dropout, nn.ConvTranspose2d)
-    network = ResidualUNet(width=1)
-    calls = record(network.eval(), kinds, (37, 50))
-    names = [type(module).__name__ for module, _, _ in calls]
-    down = ["Level"] + ["MaxPool2d", "Dropout", "Level"] * 4
-    assert names == down + ["ConvTranspose2d", "Dropout", "Level"] * 4
+PARTS = (nn.Conv2d, nn.ReLU, nn.BatchNorm2d, nn.MaxPool2d, nn.Dropout, nn.ConvTranspose2d)
+BLOCK = ["BatchNorm2d", "ReLU", "Conv2d"] * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "level", "joint", "end"),
+    [
+        (
+            "unet",
+            ["Conv2d", "ReLU", "Conv2d", "ReLU"],
+            ["BatchNorm2d", "Dropout"],
+            ["BatchNorm2d", "Conv2d"],
+        ),
+        (
+            "residual_unet",
+            ["Conv2d", *BLOCK, *BLOCK, "BatchNorm2d", "ReLU"],
+            ["Dropout"],
+            ["Conv2d"],
+        ),
+    ],
+)
+def test_parts_come_in_the_published_order(name, level, joint, end):
+    calls = record(build(name).eval(), PARTS, (37, 50))
+    expected = level + ["MaxPool2d", *joint, *level] * 4
+    expected += ["ConvTranspose2d", *joint, *level] * 4 + end
+    assert [type(module).__name__ for module, _, _ in calls] == expected
+
+
+def unsettle(network):
+    """Give batch normalisation and biases values that a wrong order would show."""
+    generator = torch.Generator().manual_seed(3)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            for values in (module.weight, module.bias, module.running_mean, module.running_var):
+                values.data = torch.rand(values.shape, generator=generator) + 0.5
+        elif isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            module.bias.data = torch.rand(module.bias.shape, generator=generator) / 5
+    return network.eval()
+
+
+def written_out(name, state, images, depths, at):
+    """The network in evaluation, from its weights by their names, one operation at a time."""
+
+    def convolve(x, key):
+        weight = state[f"{key}.weight"]
+        return F.conv2d(x, weight, state[f"{key}.bias"], padding=weight.shape[-1] // 2)
+
+    def normalise(x, key):
+        mean, var, weight, bias = (
+            state[f"{key}.{part}"][:, None, None]
+            for part in ("running_mean", "running_var", "weight", "bias")
+        )
+        return (x - mean) / (var + 1e-5).sqrt() * weight + bias
+
+    def run_level(x, key):
+        if name == "unet":
+            return convolve(convolve(x, f"{key}.0").relu(), f"{key}.2").relu()
+        x = convolve(x, f"{key}.0")
+        for block in (f"{key}.1.body", f"{key}.2.body"):
+            y = convolve(normalise(x, f"{block}.0").relu(), f"{block}.2")
+            x = x + convolve(normalise(y, f"{block}.3.0").relu(), f"{block}.4")
+        return normalise(x, f"{key}.3.0").relu()
+
+    x, outputs = images, []
+    for number in range(5):
+        if number:
+            x = F.max_pool2d(x, 2)
+            if name == "unet":
+                x = normalise(x, f"pool_norm.{number - 1}")
+        if number in at:
+            low, high = state["depth_range"].tolist()
+            shares = [(depth - low) / (high - low) for depth in depths.tolist()]
+            x = torch.cat([x, torch.stack([torch.full_like(x[0, :1], s) for s in shares])], dim=1)
+        x = run_level(x, f"down.{number}")
+        outputs.append(x)
+    for number, skip in enumerate(outputs[3::-1]):
+        key = f"grow.{number}"
+        x = F.conv_transpose2d(x, state[f"{key}.weight"], state[f"{key}.bias"], stride=2)
+        x = torch.cat([x[:, :, : skip.shape[2], : skip.shape[3]], skip], dim=1)
+        if name == "unet":
+            x = normalise(x, f"skip_norm.{number}")
+        x = run_level(x, f"up.{number}")
+    return convolve(normalise(x, "head_norm") if name == "unet" else x, "head")
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("depth", "at"), [("none", []), ("first_pool", [1]), ("bottleneck", [4]), ("both", [1, 4])]
+)
+def test_logits_equal_the_network_written_out(name, depth, at):
+    torch.manual_seed(0)
+    network = unsettle(build(name, width=4, depth=depth))
+    network.set_depth_range(torch.tensor([60.0, 900.0, 300.0]))
+    images, depths = torch.rand(3, 1, 37, 50), torch.tensor([300.0, 50.0, 950.0])
+    with torch.no_grad():
+        expected = written_out(name, network.state_dict(), images, depths, at)
+        torch.testing.assert_close(network(images, depths), expected, rtol=1e-4, atol=1e-4)
+    assert expected.std() > 0.01
 
 
 def test_each_level_gets_the_transposed_convolution_first_and_then_the_skip():
-    network = ResidualUNet(width=2)
-    calls = record(network.eval(), (Level, nn.ConvTranspose2d), (37, 50))
-    levels = [call for call in calls if isinstance(call[0], Level)]
+    network = build("residual_unet", width=2)
+    calls = record(network.eval(), (ResidualLevel, nn.ConvTranspose2d), (37, 50))
+    levels = [call for call in calls if isinstance(call[0], ResidualLevel)]
     grown = [call for call in calls if isinstance(call[0], nn.ConvTranspose2d)]
     for step, ((_, _, big), (_, both, _)) in enumerate(zip(grown, levels[5:], strict=True)):
         skip = levels[3 - step][2]
@@ -128,13 +329,13 @@ def keras_transposed(inputs, weight, bias, padding):
 )
 def test_growing_is_keras_transposed_convolution(tile, paddings):
     # 37, 18, 9, 4, 2 and 40, 20, 10, 5, 2: an odd size is grown "valid", an even one "same".
-    network = ResidualUNet(width=1).double().eval()
+    network = build("residual_unet").double().eval()
     for module in network.modules():
         if isinstance(module, nn.ConvTranspose2d):
             nn.init.normal_(module.bias)
     torch.set_default_dtype(torch.float64)
     try:
-        calls = record(network, (nn.ConvTranspose2d, Level), (tile, tile))
+        calls = record(network, (nn.ConvTranspose2d, ResidualLevel), (tile, tile))
     finally:
         torch.set_default_dtype(torch.float32)
     grown = [i for i, call in enumerate(calls) if isinstance(call[0], nn.ConvTranspose2d)]
@@ -172,8 +373,9 @@ def test_a_residual_block_adds_its_input_as_it_was():
     assert torch.equal(x, before)
 
 
-def test_evaluation_drops_nothing_and_training_does():
-    network = ResidualUNet(width=2, dropout=0.5)
+@BOTH
+def test_evaluation_drops_nothing_and_training_does(name):
+    network = build(name, width=2)
     tiles = torch.rand(2, 1, 16, 20)
     network.eval()
     assert torch.equal(network(tiles), network(tiles))
@@ -181,21 +383,123 @@ def test_evaluation_drops_nothing_and_training_does():
     assert not torch.equal(network(tiles), network(tiles))
 
 
-def test_without_dropout_training_is_no_lottery():
-    network = ResidualUNet(width=2, dropout=0.0).train()
+@BOTH
+def test_without_dropout_training_is_no_lottery(name):
+    network = build(name, width=2, dropout=0.0).train()
     tiles = torch.rand(2, 1, 16, 20)
     assert torch.equal(network(tiles), network(tiles))
 
 
-def test_in_evaluation_a_tile_s_logits_do_not_depend_on_its_batch():
-    network = ResidualUNet(width=2).eval()
-    tiles = torch.rand(3, 1, 25, 30)
-    alone = torch.cat([network(tile[None]) for tile in tiles])
-    torch.testing.assert_close(network(tiles), alone, rtol=1e-4, atol=1e-5)
+@BOTH
+@pytest.mark.parametrize("depth", ["none", "both"])
+def test_in_evaluation_a_tile_s_logits_do_not_depend_on_its_batch(name, depth):
+    network = build(name, width=2, depth=depth).eval()
+    tiles, depths = torch.rand(3, 1, 25, 30), torch.rand(3)
+    parts = [network(tiles[i : i + 1], depths[i : i + 1]) for i in range(3)]
+    torch.testing.assert_close(network(tiles, depths), torch.cat(parts), rtol=1e-4, atol=1e-5)
 
 
-def test_weights_start_within_glorot_s_bounds_and_biases_at_zero():
-    network = ResidualUNet(width=4)
+@WITH_DEPTH
+@pytest.mark.parametrize("training", [True, False])
+def test_depth_is_one_even_channel_of_its_levels_that_dropout_spares(depth, at, training):
+    network = build("unet", width=2, dropout=0.9, depth=depth).train(training)
+    # The range is that of the tiles it was set by, whatever others come later.
+    network.set_depth_range(torch.tensor([400.0, 100.0, 500.0]))
+    depths = torch.tensor([100.0, 300.0, 500.0, 50.0, 700.0])
+    calls = record(network, PlainLevel, (37, 50), tiles=5, depths=depths)
+    levels = [inputs for _, inputs, _ in calls]
+    assert [x.shape[1] - (i in at) for i, x in enumerate(levels[:5])] == [1, 2, 4, 8, 16]
+    assert [x.shape[1] for x in levels[5:]] == [32, 16, 8, 4]
+    for level in at:
+        for channel, share in zip(levels[level][:, -1], [0, 0.5, 1, -0.125, 1.5], strict=True):
+            torch.testing.assert_close(channel, torch.full_like(channel, share))
+        if training:
+            assert (levels[level][:, :-1] == 0).float().mean() > 0.7
+
+
+@BOTH
+@WITH_DEPTH
+def test_a_tile_s_logits_depend_on_its_own_depth(name, depth, at):
+    torch.manual_seed(0)
+    network = unsettle(build(name, width=4, depth=depth))
+    network.set_depth_range(torch.tensor([0.0, 1.0]))
+    tiles = torch.rand(3, 1, 20, 30)
+    before = network(tiles, torch.tensor([0.2, 0.4, 0.6]))
+    after = network(tiles, torch.tensor([0.2, 9.0, 0.6]))
+    moved = (after - before).abs().amax(dim=(1, 2, 3))
+    assert moved[1] > 1e-4
+    assert moved[0] < 1e-6 > moved[2]
+
+
+@BOTH
+def test_without_depth_the_depths_do_not_matter(name):
+    network = build(name, width=2, depth="none").eval()
+    network.set_depth_range(torch.tensor([100.0, 900.0]))
+    tiles = torch.rand(2, 1, 20, 30)
+    assert torch.equal(network(tiles), network(tiles, torch.tensor([100.0, 700.0])))
+    assert torch.equal(network(tiles), network(tiles, torch.tensor([torch.nan, torch.inf])))
+    assert not list(network.named_buffers(prefix="depth", recurse=False))
+
+
+def test_depths_may_come_in_any_unit():
+    network = build("unet", width=2, depth="both").eval()
+    tiles, depths = torch.rand(4, 1, 20, 30), torch.tensor([53.0, 400.0, 959.0, 1000.0])
+    network.set_depth_range(depths[:3])
+    metres = network(tiles, depths)
+    network.set_depth_range(depths[:3] * 1000 - 7)
+    torch.testing.assert_close(network(tiles, depths * 1000 - 7), metres, rtol=1e-4, atol=1e-4)
+
+
+@BOTH
+@WITH_DEPTH
+@pytest.mark.parametrize("training", [True, False])
+def test_depths_that_are_missing_are_refused(name, depth, at, training):
+    network = build(name, depth=depth).train(training)
+    with pytest.raises(InputError, match="trained with the tiles' depths; give them"):
+        network(torch.rand(2, 1, 20, 30))
+
+
+@BOTH
+@WITH_DEPTH
+@pytest.mark.parametrize("at_depth", [0.0, 500.0, 1e-3])
+def test_tiles_all_at_one_depth_say_nothing_and_break_nothing(name, depth, at, at_depth):
+    network = build(name, width=2, depth=depth).eval()
+    network.set_depth_range(torch.full((4,), at_depth))
+    tile = torch.rand(1, 1, 20, 30).expand(4, -1, -1, -1)
+    # Also for tiles that come later from elsewhere.
+    logits = network(tile, torch.tensor([at_depth, 53.0, 959.0, -20.0]))
+    assert logits.isfinite().all()
+    torch.testing.assert_close(logits, logits[:1].expand(4, -1, -1, -1), rtol=1e-4, atol=1e-5)
+
+
+@WITH_DEPTH
+def test_the_range_of_depth_is_no_weight_and_goes_with_the_weights(depth, at):
+    network = build(depth=depth)
+    network.set_depth_range(torch.tensor([300.0, 53.0, 959.0, 80.0]))
+    assert network.state_dict()["depth_range"].tolist() == [53, 959]
+    assert "depth_range" not in dict(network.named_parameters())
+    other = build(depth=depth)
+    other.load_state_dict(network.state_dict())
+    assert other.depth_range.tolist() == [53, 959]
+    assert "depth_range" not in build(depth="none").state_dict()
+
+
+@BOTH
+@pytest.mark.parametrize("depth", ["none", "both"])
+def test_every_weight_learns(name, depth):
+    torch.manual_seed(0)
+    network = build(name, width=4, dropout=0.0, depth=depth).train()
+    network(torch.rand(4, 1, 32, 32), torch.rand(4)).square().mean().backward()
+    for key, parameter in network.named_parameters():
+        assert parameter.grad is not None, key
+        assert parameter.grad.isfinite().all(), key
+    for level in (*network.down, *network.up):
+        assert level[0].weight.grad.abs().sum() > 0
+
+
+@BOTH
+def test_weights_start_within_glorot_s_bounds_and_biases_at_zero(name):
+    network = build(name, width=4, depth="both")
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
             first, second, *kernel = module.weight.shape

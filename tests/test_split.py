@@ -1,15 +1,19 @@
-"""Folds: balanced, complete, reproducible; and the tiles that a member holds out."""
+"""Folds: balanced, complete, reproducible; and the tiles that a member trains on."""
 
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from salt.errors import InputError
-from salt.split import coverage_class, held_out, split
+from salt.split import coverage_class, is_honest, read_groups, roles, split
+
+SCHEMA = Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml"
 
 
 def table(coverage):
@@ -37,6 +41,19 @@ def deals(draw):
     return table(coverage), folds, draw(st.integers(0, 2**32 - 1))
 
 
+@st.composite
+def grouped_deals(draw):
+    """Tiles in groups of very different sizes, as many groups as folds or more."""
+    folds = draw(st.integers(2, 5))
+    sizes = draw(st.lists(st.integers(1, 9), min_size=folds, max_size=14))
+    names = np.repeat([f"line {i}" for i in range(len(sizes))], sizes)
+    groups = np.array(draw(st.permutations(names.tolist())), dtype=object)
+    coverage = draw(
+        st.lists(st.integers(0, 10).map(lambda i: i / 10), min_size=sum(sizes), max_size=sum(sizes))
+    )
+    return table(coverage), groups, folds, draw(st.integers(0, 2**32 - 1)), draw(st.booleans())
+
+
 def counts(values, folds):
     return [sum(fold == number for fold in values) for number in range(folds)]
 
@@ -44,7 +61,7 @@ def counts(values, folds):
 @given(deals())
 def test_folds_are_balanced_in_size_and_in_every_class(deal):
     tiles, folds, seed = deal
-    dealt = split(tiles, folds=folds, seed=seed)
+    dealt = split(tiles, folds=folds, seed=seed, stratified=True)
     sizes = counts(dealt["fold"].tolist(), folds)
     assert sum(sizes) == len(tiles)
     assert max(sizes) - min(sizes) <= 1
@@ -56,9 +73,32 @@ def test_folds_are_balanced_in_size_and_in_every_class(deal):
 
 
 @given(deals())
-def test_every_tile_is_in_one_fold_and_in_its_place(deal):
+def test_without_strata_folds_are_balanced_in_size_all_the_same(deal):
     tiles, folds, seed = deal
-    dealt = split(tiles, folds=folds, seed=seed)
+    sizes = counts(split(tiles, folds=folds, seed=seed, stratified=False)["fold"].tolist(), folds)
+    assert sum(sizes) == len(tiles)
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_without_strata_classes_fall_as_they_may():
+    tiles = table([0.0] * 30 + [1.0] * 30)
+    gaps = []
+    for stratified in (True, False):
+        gap = 0
+        for seed in range(10):
+            fold = split(tiles, folds=3, seed=seed, stratified=stratified)["fold"]
+            of_class = counts(fold[:30].tolist(), 3)
+            gap = max(gap, max(of_class) - min(of_class))
+        gaps.append(gap)
+    assert gaps[0] == 0
+    assert gaps[1] > 3
+
+
+@pytest.mark.parametrize("stratified", [True, False])
+@given(deal=deals())
+def test_every_tile_is_in_one_fold_and_in_its_place(stratified, deal):
+    tiles, folds, seed = deal
+    dealt = split(tiles, folds=folds, seed=seed, stratified=stratified)
     assert list(dealt.columns) == ["id", "coverage_class", "fold"]
     assert dealt["id"].tolist() == tiles["id"].tolist()
     assert set(dealt["fold"]) == set(range(folds))
@@ -66,23 +106,32 @@ def test_every_tile_is_in_one_fold_and_in_its_place(deal):
     assert dealt["coverage_class"].tolist() == expected
 
 
-@given(deals())
-def test_a_seed_deals_the_same_again(deal):
+@pytest.mark.parametrize("stratified", [True, False])
+@given(deal=deals())
+def test_a_seed_deals_the_same_again(stratified, deal):
     tiles, folds, seed = deal
-    pd.testing.assert_frame_equal(
-        split(tiles, folds=folds, seed=seed), split(tiles, folds=folds, seed=seed)
-    )
+    one, two = (split(tiles, folds=folds, seed=seed, stratified=stratified) for _ in range(2))
+    pd.testing.assert_frame_equal(one, two)
 
 
-def test_another_seed_deals_another_way():
+GROUPINGS = pytest.mark.parametrize("groups", [None, np.arange(40) // 2])
+
+
+@GROUPINGS
+@pytest.mark.parametrize("stratified", [True, False])
+def test_another_seed_deals_another_way(stratified, groups):
     tiles = table(np.linspace(0, 1, 40))
-    deals = {tuple(split(tiles, folds=4, seed=seed)["fold"]) for seed in range(10)}
+    deals = {
+        tuple(split(tiles, folds=4, seed=seed, stratified=stratified, groups=groups)["fold"])
+        for seed in range(10)
+    }
     assert len(deals) == 10
 
 
-def test_tiles_of_a_class_are_shuffled_over_the_folds():
+@pytest.mark.parametrize("stratified", [True, False])
+def test_tiles_of_a_class_are_shuffled_over_the_folds(stratified):
     # Neighbours in the table must not always be dealt to neighbouring folds.
-    dealt = split(table([0.5] * 60), folds=3, seed=0)["fold"].to_numpy()
+    dealt = split(table([0.5] * 60), folds=3, seed=0, stratified=stratified)["fold"].to_numpy()
     assert len({tuple((dealt[i : i + 3] - dealt[i]) % 3) for i in range(0, 60, 3)}) > 2
 
 
@@ -90,25 +139,253 @@ def test_tiles_of_a_class_are_shuffled_over_the_folds():
 def test_fewer_tiles_than_folds_are_refused(tiles):
     message = f"validation.folds is 5, but there are only {tiles} labelled tiles"
     with pytest.raises(InputError, match=message):
-        split(table([0.5] * tiles), folds=5, seed=0)
+        split(table([0.5] * tiles), folds=5, seed=0, stratified=True)
 
 
-def test_as_many_tiles_as_folds_are_one_each():
-    assert sorted(split(table([0.1, 0.2, 0.3]), folds=3, seed=1)["fold"]) == [0, 1, 2]
+@pytest.mark.parametrize("stratified", [True, False])
+def test_as_many_tiles_as_folds_are_one_each(stratified):
+    dealt = split(table([0.1, 0.2, 0.3]), folds=3, seed=1, stratified=stratified)
+    assert sorted(dealt["fold"]) == [0, 1, 2]
+
+
+@given(grouped_deals())
+def test_every_group_is_in_one_fold_and_no_fold_is_empty(deal):
+    tiles, groups, folds, seed, stratified = deal
+    dealt = split(tiles, folds=folds, seed=seed, stratified=stratified, groups=groups)
+    assert list(dealt.columns) == ["id", "coverage_class", "group", "fold"]
+    assert dealt["id"].tolist() == tiles["id"].tolist()
+    assert dealt["group"].tolist() == groups.tolist()
+    expected = [slow_class(round(10 * share), 10) for share in tiles["coverage"]]
+    assert dealt["coverage_class"].tolist() == expected
+    assert dealt["fold"].dtype == np.int64
+    assert set(dealt["fold"]) == set(range(folds))
+    folds_of = {}
+    for group, fold in zip(groups, dealt["fold"], strict=True):
+        folds_of.setdefault(group, set()).add(fold)
+    assert {len(where) for where in folds_of.values()} == {1}
+
+
+@given(grouped_deals())
+def test_a_seed_deals_groups_the_same_again(deal):
+    tiles, groups, folds, seed, stratified = deal
+    settings = {"folds": folds, "seed": seed, "stratified": stratified, "groups": groups}
+    pd.testing.assert_frame_equal(split(tiles, **settings), split(tiles, **settings))
+
+
+@given(grouped_deals())
+def test_the_names_of_groups_do_not_count_but_for_their_order(deal):
+    tiles, groups, folds, seed, stratified = deal
+    settings = {"folds": folds, "seed": seed, "stratified": stratified}
+    numbers = np.unique(groups, return_inverse=True)[1]
+    by_name = split(tiles, **settings, groups=groups)["fold"]
+    assert split(tiles, **settings, groups=numbers)["fold"].tolist() == by_name.tolist()
+
+
+@given(grouped_deals())
+def test_without_strata_folds_of_groups_differ_by_the_largest_group_at_most(deal):
+    # The group that made the largest fold so went to the smallest one of its time.
+    tiles, groups, folds, seed, _ = deal
+    dealt = split(tiles, folds=folds, seed=seed, stratified=False, groups=groups)
+    sizes = counts(dealt["fold"].tolist(), folds)
+    largest = max(groups.tolist().count(group) for group in groups)
+    assert max(sizes) - min(sizes) <= largest
+
+
+def unevenness(share_of, where, folds):
+    """Sum over folds and strata of the squared distance of the fold's share from an equal one."""
+    total = 0
+    for fold in range(folds):
+        dealt = [shares for group, shares in share_of.items() if where[group] == fold]
+        for stratum in zip(*share_of.values(), strict=True):
+            assert sum(stratum) == 1
+        for parts in zip(*dealt, strict=True):
+            total += (sum(parts) - Fraction(1, folds)) ** 2
+    return total
+
+
+@given(grouped_deals())
+def test_groups_are_dealt_at_least_as_evenly_as_by_chance(deal):
+    # A group of shares m adds |m|^2 + 2 (dealt . m) to a fold's sum of squares; the least such rise
+    # is not above the mean over the folds, which is what chance adds on average. In the end that is
+    # an unevenness of (1 - 1/folds) times the sum of |m|^2.
+    tiles, groups, folds, seed, stratified = deal
+    dealt = split(tiles, folds=folds, seed=seed, stratified=stratified, groups=groups)
+    strata = [slow_class(round(10 * x), 10) if stratified else 0 for x in tiles["coverage"]]
+    share_of = {
+        group: [
+            Fraction(
+                sum(g == group and s == stratum for g, s in zip(groups, strata, strict=True)),
+                strata.count(stratum),
+            )
+            for stratum in sorted(set(strata))
+        ]
+        for group in set(groups)
+    }
+    where = dict(zip(groups, dealt["fold"], strict=True))
+    by_chance = sum(share**2 for shares in share_of.values() for share in shares)
+    by_chance *= 1 - Fraction(1, folds)
+    # Folds within a billionth of the least rise count as equal to it.
+    slack = Fraction(2 * len(share_of), 10**9)
+    assert unevenness(share_of, where, folds) <= by_chance + slack
+
+
+def test_groups_of_one_kind_are_spread_over_the_folds_where_stratified():
+    # Twelve groups of five tiles, half of them empty and half full.
+    groups = np.repeat(np.arange(12), 5)
+    tiles = table((groups % 2).astype(float))
+    gaps = {True: [], False: []}
+    for stratified, found in gaps.items():
+        for seed in range(10):
+            dealt = split(tiles, folds=3, seed=seed, stratified=stratified, groups=groups)
+            assert counts(dealt["fold"].tolist(), 3) == [20, 20, 20]
+            empty = counts(dealt.loc[dealt["coverage_class"] == 0, "fold"].tolist(), 3)
+            found.append(max(empty) - min(empty))
+    assert gaps[True] == [0] * 10
+    assert sum(gaps[False]) / 10 >= 5
+
+
+def test_a_group_larger_than_a_fold_stays_whole_and_the_others_share_the_rest():
+    groups = np.array(["big"] * 12 + ["a", "b", "c", "d", "e", "f"])
+    for stratified in (True, False):
+        dealt = split(table([0.5] * 18), folds=3, seed=4, stratified=stratified, groups=groups)
+        assert sorted(counts(dealt["fold"].tolist(), 3)) == [3, 3, 12]
+
+
+@given(st.integers(0, 10**6))
+def test_groups_of_a_single_tile_are_balanced_as_tiles_are(seed):
+    tiles = table(np.linspace(0, 1, 23))
+    dealt = split(tiles, folds=4, seed=seed, stratified=False, groups=np.arange(23))
+    sizes = counts(dealt["fold"].tolist(), 4)
+    assert max(sizes) - min(sizes) <= 1
+
+
+def test_as_many_groups_as_folds_are_one_each():
+    groups = np.array(["x", "y", "y", "z", "z", "z"])
+    dealt = split(table([0.0, 0, 0, 1, 1, 1]), folds=3, seed=0, stratified=True, groups=groups)
+    assert len(set(zip(dealt["group"], dealt["fold"], strict=True))) == 3
+    assert set(dealt["fold"]) == {0, 1, 2}
+
+
+def test_fewer_groups_than_folds_are_refused():
+    groups = np.array(["x", "y"] * 10)
+    message = "validation.folds is 3, but there are only 2 groups of labelled tiles"
+    with pytest.raises(InputError, match=message):
+        split(table([0.5] * 20), folds=3, seed=0, stratified=True, groups=groups)
+
+
+@pytest.fixture
+def sections(tmp_path):
+    """Path of a table of three tiles in two sections, with a tile of no matter among them."""
+    path = tmp_path / "sections.csv"
+    path.write_text("line,id,section\nA,t2,north\nB,other,\nA,t1,007\nC,t3,north\n")
+    return path
+
+
+def test_groups_are_read_as_text_in_the_order_of_the_tiles(sections):
+    groups = read_groups(sections, "section", ["t1", "t2", "t3"])
+    assert groups.tolist() == ["007", "north", "north"]
+    assert read_groups(str(sections), "line", ["t3", "t1"]).tolist() == ["C", "A"]
+
+
+def test_a_group_by_a_name_that_means_missing_elsewhere_is_a_group(sections):
+    sections.write_text("id,section\nt1,NA\nt2,nan\nNA,null\n")
+    assert read_groups(sections, "section", ["t1", "t2", "NA"]).tolist() == ["NA", "nan", "null"]
+
+
+def test_tiles_may_be_grouped_by_their_own_ids(sections):
+    assert read_groups(sections, "id", ["t1", "t2", "t3"]).tolist() == ["t1", "t2", "t3"]
+
+
+def test_tiles_that_are_not_asked_for_may_have_any_fault(sections):
+    sections.write_text("id,section\nx,1\nx,2\ny,\nt1,5\n")
+    assert read_groups(sections, "section", ["t1"]).tolist() == ["5"]
+
+
+def test_a_missing_file_of_groups_names_its_key(tmp_path):
+    with pytest.raises(InputError, match=r"validation\.groups: .*none\.csv: No such file"):
+        read_groups(tmp_path / "none.csv", "section", ["t1"])
+    with pytest.raises(InputError, match=r"validation\.groups: .*: Is a directory"):
+        read_groups(tmp_path, "section", ["t1"])
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\xff\xfe\x00", b'id,section\n"t1,1\n', b"a,b\n1,2,3,4\n5\n1,2,3,4,5\n"]
+)
+def test_a_file_of_groups_that_is_no_table_is_named(sections, content):
+    sections.write_bytes(content)
+    with pytest.raises(InputError, match=r"sections\.csv: not a readable table"):
+        read_groups(sections, "section", ["t1"])
+
+
+@pytest.mark.parametrize(
+    ("header", "found"), [("id,other", "id,other"), ("name,section", "name,section")]
+)
+def test_a_missing_column_names_those_that_there_are(sections, header, found):
+    sections.write_text(f"{header}\nt1,1\n")
+    message = f"expected the columns id and section, found {found}; validation.group_column"
+    with pytest.raises(InputError, match=message):
+        read_groups(sections, "section", ["t1"])
+
+
+def test_tiles_without_a_group_or_with_two_are_named_together(sections):
+    sections.write_text("id,section\nt1,1\nt2,\nt3,1\nt3,1\nt5,2\nt5,\nx,1\n")
+    with pytest.raises(InputError) as caught:
+        read_groups(sections, "section", ["t1", "t2", "t3", "t4", "t5"])
+    title, *lines = str(caught.value).splitlines()
+    assert title == "Groups: 4 faults found"
+    assert [line.split("sections.csv: ")[1] for line in lines] == [
+        "tile t3 is there more than once",
+        "tile t5 is there more than once",
+        "no section for tile t2",
+        "no section for tile t4",
+    ]
 
 
 @pytest.mark.parametrize("folds", [2, 3, 5])
-def test_a_member_holds_out_the_fold_of_its_seed(folds):
-    dealt = split(table(np.linspace(0, 1, 23)), folds=folds, seed=0)
+def test_with_k_folds_a_member_holds_out_the_fold_of_its_seed(folds):
+    dealt = split(table(np.linspace(0, 1, 23)), folds=folds, seed=0, stratified=True)
     for seed in [0, 1, 4, 17, 2**32 - 1]:
-        out = held_out(dealt, seed)
-        assert out.dtype == bool
-        assert out.tolist() == [fold == seed % folds for fold in dealt["fold"]]
+        trains, validates = roles(dealt, "kfold", seed)
+        assert trains.dtype == validates.dtype == bool
+        assert validates.tolist() == [fold == seed % folds for fold in dealt["fold"]]
+        assert trains.tolist() == [fold != seed % folds for fold in dealt["fold"]]
 
 
-def test_members_of_successive_seeds_hold_out_each_tile_once():
-    dealt = split(table(np.linspace(0, 1, 23)), folds=5, seed=0)
-    assert sum(held_out(dealt, seed).astype(int) for seed in range(7, 12)).tolist() == [1] * 23
+def test_with_k_folds_members_of_successive_seeds_validate_on_each_tile_once():
+    dealt = split(table(np.linspace(0, 1, 23)), folds=5, seed=0, stratified=True)
+    times = sum(roles(dealt, "kfold", seed)[1].astype(int) for seed in range(7, 12))
+    assert times.tolist() == [1] * 23
+
+
+@pytest.mark.parametrize("seed", [0, 1, 4, 17])
+def test_with_a_holdout_every_member_holds_out_fold_0(seed):
+    dealt = split(table(np.linspace(0, 1, 23)), folds=4, seed=0, stratified=True)
+    trains, validates = roles(dealt, "holdout", seed)
+    assert trains.dtype == validates.dtype == bool
+    assert validates.tolist() == [fold == 0 for fold in dealt["fold"]]
+    assert trains.tolist() == [fold != 0 for fold in dealt["fold"]]
+
+
+@pytest.mark.parametrize("seed", [0, 3])
+def test_in_full_a_member_trains_and_validates_on_every_tile(seed):
+    dealt = split(table(np.linspace(0, 1, 23)), folds=4, seed=0, stratified=True)
+    trains, validates = roles(dealt, "full", seed)
+    assert trains.dtype == validates.dtype == bool
+    assert trains.tolist() == validates.tolist() == [True] * 23
+
+
+def test_a_scheme_is_honest_where_no_member_trains_on_what_it_validates_on():
+    schemes = yaml.safe_load(SCHEMA.read_text())["properties"]["validation"]["properties"]
+    dealt = split(table(np.linspace(0, 1, 23)), folds=4, seed=0, stratified=True)
+    honest = {}
+    for scheme in schemes["scheme"]["enum"]:
+        apart = [
+            not (trains & out).any() for trains, out in (roles(dealt, scheme, s) for s in range(9))
+        ]
+        assert len(set(apart)) == 1
+        assert is_honest(scheme) == apart[0]
+        honest[scheme] = apart[0]
+    assert honest == {"kfold": True, "holdout": True, "full": False}
 
 
 @pytest.mark.parametrize("pixels", [10, 100, 1000, 101 * 101, 130 * 130])

@@ -320,7 +320,7 @@ def coarse(values):
 
 def test_evaluation_scores_every_tile_by_the_member_that_held_it_out(slow_score, labelled):
     members, tiles, folds, values, masks = labelled
-    result, curve = evaluate(members, tiles, folds)
+    result, curve = evaluate(members, tiles, folds, honest=True)
     assert set(result) == KEYS
     assert (result["tiles_scored"], result["tiles"]) == (12, 12)
     assert result["tuned_on"] == "the other folds"
@@ -328,7 +328,7 @@ def test_evaluation_scores_every_tile_by_the_member_that_held_it_out(slow_score,
     assert result["score_all_empty"] == pytest.approx(4 / 12)
     expected = slow_tune(slow_score, coarse(values), masks, folds["fold"].tolist(), 5)
     assert {name: result[name] for name in expected} == expected
-    assert list(curve.columns) == ["threshold", "score"]
+    assert list(curve.columns) == ["threshold", "score", "honest"]
     for row in curve.itertuples():
         limit = Fraction(round(5 * row.threshold))
         scores = slow_scores(slow_score, coarse(values), masks, limit)
@@ -339,7 +339,7 @@ def test_evaluation_scores_every_tile_by_the_member_that_held_it_out(slow_score,
 
 def test_tiles_of_a_fold_that_no_member_held_out_do_not_count(slow_score, labelled):
     members, tiles, folds, values, masks = labelled
-    result, _ = evaluate([members[2], members[0]], tiles, folds)
+    result, _ = evaluate([members[2], members[0]], tiles, folds, honest=True)
     assert (result["tiles_scored"], result["tiles"]) == (8, 12)
     covered = np.flatnonzero(folds["fold"] != 1)
     expected = slow_tune(
@@ -353,10 +353,35 @@ def test_tiles_of_a_fold_that_no_member_held_out_do_not_count(slow_score, labell
 
 def test_a_single_fold_is_tuned_on_its_own_halves(slow_score, labelled):
     members, tiles, folds, values, masks = labelled
-    result, _ = evaluate([members[1]], tiles, folds)
+    result, _ = evaluate([members[1]], tiles, folds, honest=True)
     covered = np.flatnonzero(folds["fold"] == 1)
     assert result["tuned_on"] == "the other half of the fold"
     expected = slow_tune(slow_score, coarse(values[covered]), masks[covered], [0, 1, 0, 1], 5)
+    assert {name: result[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_whether_the_score_is_honest_stands_beside_it(labelled, honest):
+    members, tiles, folds, _, _ = labelled
+    result, curve = evaluate(members, tiles, folds, honest=honest)
+    assert result["honest"] is honest
+    assert len(curve) > 1
+    assert curve["honest"].tolist() == [honest] * len(curve)
+    # It is a label only.
+    other, its_curve = evaluate(members, tiles, folds, honest=not honest)
+    assert other | {"honest": honest} == result
+    assert its_curve["score"].tolist() == curve["score"].tolist()
+
+
+def test_members_that_each_predicted_every_tile_are_tuned_across_the_folds(slow_score, labelled):
+    # As in the scheme `full`, where no member holds out a fold.
+    _, tiles, folds, values, masks = labelled
+    ids = tiles.ids
+    member = Predictions(Path("0.npy"), ids[::-1], values[::-1])
+    result, _ = evaluate([member, member], tiles, folds, honest=False)
+    assert (result["tiles_scored"], result["tiles"]) == (12, 12)
+    assert result["tuned_on"] == "the other folds"
+    expected = slow_tune(slow_score, coarse(values), masks, folds["fold"].tolist(), 5)
     assert {name: result[name] for name in expected} == expected
 
 

@@ -1,19 +1,25 @@
 """Training of a member, on a handful of tiny tiles."""
 
+import logging
 import math
 from itertools import chain, pairwise
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
+import yaml
 
-from salt import train
+from salt import model, train
+from salt import tiles as packed
 from salt.augmentation import Augmentation
 from salt.compute import Compute
 from salt.errors import InputError
 from salt.losses import LOSSES
-from salt.train import Labelled, evaluate, train_member
+from salt.train import Epoch, Labelled, evaluate, train_member
 
+SCHEMA = Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml"
 CPU = Compute(torch.device("cpu"), bf16=False)
 STILL = Augmentation(
     horizontal_flip=False, vertical_flip=False, rotation=0.0, shift=0.0, zoom=(1.0, 1.0)
@@ -31,7 +37,12 @@ def labelled(count, seed=0, side=16):
     edges = random.integers(0, side, (count, 1, 1))
     masks = np.where(random.random((count, 1, 1)) < 0.5, rows, columns) > edges
     images = np.where(masks, 180, 60) + random.integers(-40, 41, masks.shape)
-    return Labelled.load(images.astype(np.uint8), masks, torch.device("cpu"))
+    return on_cpu(images, masks, random.uniform(50, 960, count))
+
+
+def on_cpu(images, masks, depths):
+    images, masks = (torch.from_numpy(a.astype(np.uint8))[:, None] for a in (images, masks))
+    return Labelled(images, masks, torch.from_numpy(depths.astype(np.float32)))
 
 
 def member(training=None, validation=None, **changes):
@@ -48,26 +59,32 @@ def member(training=None, validation=None, **changes):
         "plateau_patience": NEVER,
         "stopping_patience": NEVER,
         "minimum_gain": 0.0,
+        "monitor": "loss",
     }
     training = labelled(8) if training is None else training
     validation = labelled(5, seed=1) if validation is None else validation
     return train_member(training, validation, CPU, **{**settings, **changes})
 
 
-def test_tiles_are_loaded_as_8_bits_with_one_channel():
-    images = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
-    tiles = Labelled.load(images, images % 2 == 0, torch.device("cpu"))
+def test_chosen_tiles_are_loaded_as_8_bits_with_one_channel_and_their_depths(tmp_path):
+    images = np.arange(4 * 3 * 4, dtype=np.uint8).reshape(4, 3, 4)
+    table = pd.DataFrame({"id": list("abcd"), "depth": [53.0, 100.5, 959.0, 7.0]})
+    packed.save(tmp_path / "tiles.csv", table, images, images % 2 == 0)
+    rows = np.array([False, True, False, True])
+    tiles = Labelled.load(packed.Tiles(tmp_path / "tiles.csv"), rows, torch.device("cpu"))
     assert tiles.images.shape == tiles.masks.shape == (2, 1, 3, 4)
     assert tiles.images.dtype == tiles.masks.dtype == torch.uint8
-    assert tiles.images[1, 0, 2, 3] == 23
-    assert tiles.masks.sum() == 12
+    assert tiles.images.flatten().tolist() == [*range(12, 24), *range(36, 48)]
+    assert tiles.masks.flatten().tolist() == [1, 0] * 12
+    assert tiles.depths.dtype == torch.float32
+    assert tiles.depths.tolist() == [100.5, 7]
     assert len(tiles) == 2
 
 
-@pytest.mark.parametrize("loss", ["bce", "bce_dice"])
-def test_the_state_of_the_best_epoch_is_kept_and_not_the_last(loss):
+@pytest.mark.parametrize(("loss", "seed"), [("bce", 1), ("dice", 5), ("bce_dice", 1)])
+def test_the_state_of_the_best_epoch_is_kept_and_not_the_last(loss, seed):
     # A rate so high that the validation loss goes up and down.
-    checkpoint, history = member(learning_rate=0.1, epochs=8, loss=loss, seed=1)
+    checkpoint, history = member(learning_rate=0.1, epochs=8, loss=loss, seed=seed)
     losses = [epoch.valid_loss for epoch in history]
     best = losses.index(min(losses))
     assert best < len(history) - 1, "choose a seed whose last epoch is not the best"
@@ -83,7 +100,8 @@ def test_the_state_of_the_best_epoch_is_kept_and_not_the_last(loss):
 
 def test_the_checkpoint_tells_how_it_was_made(tmp_path):
     checkpoint, _ = member(seed=3, epochs=1)
-    assert set(checkpoint.about) == {"model", "seed", "epoch", "valid_loss", "valid_score"}
+    keys = {"model", "seed", "epoch", "valid_loss", "valid_score", "honest"}
+    assert set(checkpoint.about) == keys
     assert checkpoint.about["seed"] == 3
     assert checkpoint.about["model"] == {"name": "residual_unet", "width": 1, "dropout": 0.1}
     checkpoint.save(tmp_path / "checkpoint.safetensors")
@@ -140,6 +158,186 @@ def test_training_does_not_stop_while_it_gains():
     assert len(history) == 3
 
 
+def test_the_epoch_of_the_highest_score_is_kept_where_that_is_monitored():
+    settings = {"learning_rate": 0.05, "epochs": 8, "seed": 1}
+    by_score, history = member(monitor="map", **settings)
+    scores = [epoch.valid_score for epoch in history]
+    best = scores.index(max(scores))
+    losses = [epoch.valid_loss for epoch in history]
+    assert best < len(history) - 1, "choose a seed whose last epoch is not the best"
+    assert losses[best] > min(losses), "choose a seed whose losses and scores disagree"
+    assert by_score.about["epoch"] == best + 1
+    assert by_score.about["valid_score"] == scores[best]
+    assert by_score.about["valid_loss"] == losses[best]
+    found = evaluate(by_score.rebuild(), labelled(5, seed=1), LOSSES["bce_dice"], 4, CPU)
+    assert found[1] == pytest.approx(scores[best])
+    by_loss, again = member(monitor="loss", **settings)
+    assert again == history
+    assert by_loss.about["epoch"] == losses.index(min(losses)) + 1
+
+
+def scripted(monkeypatch, losses, scores, **changes):
+    """Train with validation results from a script; gives checkpoint, history and all states."""
+    results, states = iter(zip(losses, scores, strict=True)), []
+
+    def spy(network, *args):
+        states.append({name: t.clone() for name, t in network.state_dict().items()})
+        return next(results)
+
+    monkeypatch.setattr(train, "evaluate", spy)
+    checkpoint, history = member(epochs=len(losses), learning_rate=0.016, **changes)
+    return checkpoint, history, states
+
+
+FALLING = [0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.3]
+SCORES = [0.30, 0.50, 0.45, 0.50, 0.58, 0.58, 0.1]
+
+
+@pytest.mark.parametrize(
+    ("monitor", "losses", "scores", "best"),
+    [
+        ("map", FALLING, SCORES, 5),
+        ("loss", FALLING, SCORES, 7),
+        ("map", FALLING[::-1], SCORES, 5),
+        ("loss", SCORES, FALLING, 7),
+        ("map", SCORES, FALLING, 1),
+        ("map", FALLING, [0.0] * 7, 1),
+    ],
+)
+def test_weights_are_those_of_the_first_best_epoch(monkeypatch, monitor, losses, scores, best):
+    checkpoint, history, states = scripted(monkeypatch, losses, scores, monitor=monitor)
+    assert len(history) == 7
+    assert checkpoint.about["epoch"] == best
+    assert checkpoint.about["valid_loss"] == losses[best - 1]
+    assert checkpoint.about["valid_score"] == scores[best - 1]
+    for name, tensor in checkpoint.state.items():
+        assert torch.equal(tensor, states[best - 1][name])
+    assert not torch.equal(states[0]["head.weight"], states[1]["head.weight"])
+
+
+@pytest.mark.parametrize(
+    ("monitor", "losses", "scores", "gain", "epochs"),
+    [
+        ("map", FALLING, SCORES, 0.0, 4),
+        ("map", FALLING, SCORES, 0.25, 3),
+        ("map", FALLING[::-1], FALLING[::-1], 0.0, 7),
+        ("map", FALLING, FALLING, 0.0, 3),
+        ("loss", FALLING, SCORES, 0.0, 7),
+        ("loss", FALLING[::-1], FALLING[::-1], 0.0, 3),
+    ],
+)
+def test_training_stops_by_what_is_monitored(monkeypatch, monitor, losses, scores, gain, epochs):
+    _, history, _ = scripted(
+        monkeypatch, losses, scores, monitor=monitor, stopping_patience=2, minimum_gain=gain
+    )
+    assert len(history) == epochs
+
+
+@pytest.mark.parametrize(
+    ("monitor", "gain", "halved"),
+    [("map", 0.0, [4, 5, 7]), ("map", 0.1, [4, 5, 6, 7]), ("loss", 0.0, [])],
+)
+def test_the_rate_halves_by_what_is_monitored(monkeypatch, monitor, gain, halved):
+    # By score, epochs 3, 4 and 6 are bad, and where a gain is asked for, so is 5.
+    _, history, _ = scripted(
+        monkeypatch, FALLING, SCORES, monitor=monitor, plateau_patience=1, minimum_gain=gain
+    )
+    rates, rate = [], 0.016
+    for number in range(1, 8):
+        rate /= 2 if number in halved else 1
+        rates.append(rate)
+    assert [epoch.learning_rate for epoch in history] == pytest.approx(rates)
+
+
+def test_what_can_be_monitored_goes_by_the_names_of_the_configuration():
+    schema = yaml.safe_load(SCHEMA.read_text())["properties"]["training"]["properties"]
+    epoch = Epoch(1, 0.9, 0.25, 0.75, 0.1, True)
+    values = {name: epoch.monitored(name) for name in schema["monitor"]["enum"]}
+    assert values == {"loss": 0.25, "map": -0.75}
+
+
+@pytest.mark.parametrize("honest", [True, False])
+def test_whether_scores_are_honest_is_told_wherever_they_are(honest, caplog):
+    with caplog.at_level(logging.INFO, "salt.train"):
+        checkpoint, history = member(honest=honest, epochs=2)
+    assert checkpoint.about["honest"] is honest
+    assert [epoch.honest for epoch in history] == [honest] * 2
+    lines = [line for line in caplog.messages if "score" in line]
+    assert len(lines) == 2
+    for line, epoch in zip(lines, history, strict=True):
+        score = f"score {epoch.valid_score:.4f}"
+        assert f"{score}; " in line if honest else f"{score} (NOT honest, on training" in line
+
+
+def test_a_member_is_the_same_whether_honest_or_not():
+    (one, _), (two, _) = member(honest=True), member(honest=False)
+    for name, tensor in one.state.items():
+        assert torch.equal(tensor, two.state[name])
+
+
+def test_each_epoch_is_recorded_once_and_at_its_end(monkeypatch):
+    events = []
+    real = train.evaluate
+    monkeypatch.setattr(train, "evaluate", lambda *args: (events.append("scored"), real(*args))[1])
+    _, history = member(epochs=3, record=events.append)
+    assert events == list(chain(*(("scored", epoch) for epoch in history)))
+    assert len(history) == 3
+
+
+def test_an_epoch_that_fails_is_recorded_as_well():
+    events = []
+    with pytest.raises(InputError):
+        member(learning_rate=1e30, record=events.append)
+    assert [epoch.epoch for epoch in events] == [1]
+    assert not math.isfinite(events[0].valid_loss)
+
+
+@pytest.mark.parametrize("name", ["unet", "residual_unet"])
+@pytest.mark.parametrize("depth", ["first_pool", "bottleneck", "both"])
+def test_a_member_with_depth_keeps_the_training_tiles_range_of_it(name, depth):
+    training, validation = labelled(8), labelled(5, seed=1)
+    training.depths[:] = torch.linspace(200, 600, 8)
+    validation.depths[:] = torch.tensor([50.0, 200, 300, 600, 950])
+    settings = {"name": name, "width": 1, "dropout": 0.1, "depth": depth}
+    checkpoint, history = member(training, validation, model_settings=settings, epochs=2)
+    assert checkpoint.state["depth_range"].tolist() == [200, 600]
+    assert checkpoint.about["model"] == settings
+    found = evaluate(checkpoint.rebuild(), validation, LOSSES["bce_dice"], 4, CPU)
+    best = history[checkpoint.about["epoch"] - 1]
+    assert found == pytest.approx((best.valid_loss, best.valid_score), rel=1e-4)
+
+
+def test_tiles_all_at_one_depth_train_a_member():
+    training = labelled(8)
+    training.depths[:] = 300
+    settings = {"name": "unet", "width": 1, "dropout": 0.1, "depth": "both"}
+    _, history = member(training, labelled(5, seed=1), model_settings=settings)
+    assert all(math.isfinite(epoch.train_loss + epoch.valid_loss) for epoch in history)
+
+
+def test_every_tile_comes_with_its_own_depth(monkeypatch):
+    seen = {True: [], False: []}
+    build = model.build
+
+    def spied(**settings):
+        network = build(**settings)
+        network.register_forward_pre_hook(
+            lambda network, inputs: seen[network.training].append(
+                ((inputs[0][:, 0, 0, 0] * 255).round().tolist(), inputs[1].tolist())
+            )
+        )
+        return network
+
+    monkeypatch.setattr(model, "build", spied)
+    settings = {"name": "unet", "width": 1, "dropout": 0.1, "depth": "both"}
+    member(numbered(8), numbered(5), model_settings=settings, augmentation=STILL, epochs=2)
+    # 2 epochs of 2 batches, and of 4 and 1 validation tiles.
+    assert [len(images) for images, _ in seen[True]] == [4] * 4
+    assert [len(images) for images, _ in seen[False]] == [4, 1] * 2
+    for images, depths in (*seen[True], *seen[False]):
+        assert depths == [100 + number for number in images]
+
+
 def test_a_seed_trains_the_same_member_again():
     (one, history), (two, again) = member(seed=5), member(seed=5)
     assert history == again
@@ -178,7 +376,7 @@ def test_a_loss_that_is_no_number_names_member_and_epoch():
 def numbered(count):
     """Tiles that tell their number."""
     images = np.arange(count, dtype=np.uint8)[:, None, None].repeat(16, 1).repeat(16, 2)
-    return Labelled.load(images, images % 2 == 1, torch.device("cpu"))
+    return on_cpu(images, images % 2 == 1, 100.0 + np.arange(count))
 
 
 @pytest.mark.parametrize(
@@ -233,7 +431,7 @@ def test_the_loss_falls_on_an_easy_problem():
 class Bright(torch.nn.Module):
     """Says salt where a tile is bright."""
 
-    def forward(self, x):
+    def forward(self, x, depths):
         return 10 * (x - 0.5)
 
 
@@ -252,6 +450,18 @@ def test_evaluation_is_a_mean_over_tiles_whatever_the_batches(batch_size, slow_s
         scores.append(slow_score([[grey > 127.5 for grey in row] for row in image], mask))
     assert loss == pytest.approx(total / tiles.masks.numel(), rel=1e-5)
     assert score == pytest.approx(float(sum(scores) / 5), rel=1e-6)
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 5, 100])
+def test_evaluation_by_dice_per_tile_does_not_depend_on_the_batches(batch_size):
+    tiles = labelled(5, seed=2)
+    tiles.masks[1] = 0
+    loss, _ = evaluate(Bright(), tiles, LOSSES["dice_per_tile"], batch_size, CPU)
+    total = 0.0
+    for image, mask in zip(tiles.images, tiles.masks, strict=True):
+        logits = 10 * (image[None] / 255 - 0.5)
+        total += LOSSES["dice"](logits, mask[None].float()).item()
+    assert loss == pytest.approx(total / 5, rel=1e-5)
 
 
 def test_evaluation_neither_augments_nor_drops_nor_learns():

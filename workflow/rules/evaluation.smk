@@ -23,7 +23,7 @@ rule threshold:
         mem_mb=2000,
         runtime=30,
     params:
-        settings=settings("validation"),
+        settings=settings("validation", "inference"),
     shell:
         "python {input.code[0]} --settings {params.settings:q} "
         "--tiles {input.tiles} --folds {input.folds} --predictions {input.predictions} "

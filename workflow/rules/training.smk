@@ -23,11 +23,13 @@ rule train:
         mem_mb=8000,
         runtime=1440,
     params:
-        settings=settings("model", "training", "augmentation", "compute"),
+        settings=settings("validation", "model", "training", "augmentation", "compute"),
+        events="results/logs/tensorboard/{seed}",
     shell:
         "python {input.code[0]} --settings {params.settings:q} --seed {wildcards.seed} "
         "--tiles {input.tiles} --folds {input.folds} "
-        "--checkpoint {output.checkpoint} --history {output.history} --log {log}"
+        "--checkpoint {output.checkpoint} --history {output.history} "
+        "--events {params.events} --log {log}"
 
 
 rule predict_validation:
@@ -52,7 +54,7 @@ rule predict_validation:
         mem_mb=4000,
         runtime=60,
     params:
-        settings=settings("inference", "compute"),
+        settings=settings("validation", "inference", "compute"),
     shell:
         "python {input.code[0]} --settings {params.settings:q} "
         "--tiles {input.tiles} --folds {input.folds} --checkpoint {input.checkpoint} "

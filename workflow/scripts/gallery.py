@@ -14,8 +14,10 @@ COLUMNS = 8
 
 def main(args):
     members = [Predictions.load(path) for path in args.predictions]
-    threshold = json.loads(args.threshold.read_text())["threshold"]
-    draw_gallery(args.output, Tiles(args.tiles), members, threshold, COLUMNS)
+    tuned = json.loads(args.threshold.read_text())
+    draw_gallery(
+        args.output, Tiles(args.tiles), members, tuned["threshold"], COLUMNS, honest=tuned["honest"]
+    )
     logging.info("gallery to %s", args.output)
 
 

@@ -5,14 +5,23 @@ from pathlib import Path
 
 from salt.cli import run, stage_parser
 from salt.files import replacing
-from salt.split import split
+from salt.split import read_groups, split
 from salt.tiles import Tiles
 
 
 def main(args):
     settings = args.settings["validation"]
     tiles = Tiles(args.tiles)
-    folds = split(tiles.table, folds=settings["folds"], seed=settings["seed"])
+    groups = None
+    if settings["groups"] is not None:
+        groups = read_groups(settings["groups"], settings["group_column"], tiles.ids)
+    folds = split(
+        tiles.table,
+        folds=settings["folds"],
+        seed=settings["seed"],
+        stratified=settings["stratified"],
+        groups=groups,
+    )
     with replacing(args.output) as path:
         folds.to_csv(path, index=False)
     sizes = folds["fold"].value_counts().sort_index().tolist()

@@ -9,6 +9,7 @@ import pandas as pd
 from salt.cli import run, stage_parser
 from salt.files import replacing
 from salt.predictions import Predictions
+from salt.split import is_honest
 from salt.threshold import evaluate
 from salt.tiles import Tiles
 
@@ -16,14 +17,19 @@ from salt.tiles import Tiles
 def main(args):
     members = [Predictions.load(path) for path in args.predictions]
     tiles = Tiles(args.tiles)
-    result, curve = evaluate(members, tiles, pd.read_csv(args.folds, dtype={"id": str}))
-    result["scheme"] = args.settings["validation"]["scheme"]
+    scheme = args.settings["validation"]["scheme"]
+    folds = pd.read_csv(args.folds, dtype={"id": str})
+    result, curve = evaluate(members, tiles, folds, honest=is_honest(scheme))
+    result["scheme"] = scheme
+    # The threshold holds for predictions made in the same way.
+    result["flip"] = args.settings["inference"]["flip"]
     result["seeds"] = [int(path.stem) for path in args.predictions]
     with replacing(args.curve) as path:
         curve.to_csv(path, index=False)
     with replacing(args.output) as path:
         path.write_text(json.dumps(result, indent=2) + "\n")
-    logging.info("threshold %.4f, score %.4f", result["threshold"], result["score"])
+    warning = "" if result["honest"] else " (NOT honest, on training tiles)"
+    logging.info("threshold %.4f, score %.4f%s", result["threshold"], result["score"], warning)
 
 
 if __name__ == "__main__":

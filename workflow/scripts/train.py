@@ -1,15 +1,16 @@
-"""Train one member, which never sees the fold that it holds out."""
+"""Train one member."""
 
 import logging
 from pathlib import Path
 
 import pandas as pd
 
+from salt import events
 from salt.augmentation import Augmentation
 from salt.cli import run, stage_parser
 from salt.compute import Compute
 from salt.files import replacing
-from salt.split import held_out
+from salt.split import is_honest, roles
 from salt.tiles import Tiles
 from salt.train import Labelled, train_member
 
@@ -17,20 +18,25 @@ from salt.train import Labelled, train_member
 def main(args):
     compute = Compute.select(**args.settings["compute"])
     tiles = Tiles(args.tiles)
-    out = held_out(pd.read_csv(args.folds), args.seed)
+    scheme, training = args.settings["validation"]["scheme"], args.settings["training"]
+    trains, validates = roles(pd.read_csv(args.folds), scheme, args.seed)
     logging.info(
-        "member %d trains on %d tiles and holds out %d, on %s",
-        args.seed, (~out).sum(), out.sum(), compute,
+        "member %d trains on %d tiles and validates on %d%s, on %s",
+        args.seed, trains.sum(), validates.sum(),
+        "" if is_honest(scheme) else " of the same (NOT honest)", compute,
     )  # fmt: skip
-    checkpoint, history = train_member(
-        Labelled.load(tiles.images[~out], tiles.masks[~out], compute.device),
-        Labelled.load(tiles.images[out], tiles.masks[out], compute.device),
-        compute,
-        seed=args.seed,
-        model_settings=args.settings["model"],
-        augmentation=Augmentation(**args.settings["augmentation"]),
-        **args.settings["training"],
-    )
+    with events.writer(args.events if training.pop("tensorboard") else None) as record:
+        checkpoint, history = train_member(
+            Labelled.load(tiles, trains, compute.device),
+            Labelled.load(tiles, validates, compute.device),
+            compute,
+            seed=args.seed,
+            model_settings=args.settings["model"],
+            augmentation=Augmentation(**args.settings["augmentation"]),
+            honest=is_honest(scheme),
+            record=record,
+            **training,
+        )
     with replacing(args.history) as path:
         pd.DataFrame(history).to_csv(path, index=False)
     checkpoint.save(args.checkpoint)
@@ -44,4 +50,5 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, required=True, help="seed, and number, of the member")
     parser.add_argument("--checkpoint", type=Path, required=True, help="safetensors file to write")
     parser.add_argument("--history", type=Path, required=True, help="CSV file to write")
+    parser.add_argument("--events", type=Path, help="folder for TensorBoard, where it is asked for")
     run(main, parser)

@@ -43,6 +43,8 @@ def _contradictions(config: dict) -> Iterator[str]:
 
 
 def uncovered_folds(config: dict) -> list[int]:
-    """Folds that no member holds out, so that their tiles get no honest prediction."""
+    """Folds of a k-fold scheme that no member holds out, so that their tiles get no score."""
     folds = config["validation"]["folds"]
+    if config["validation"]["scheme"] != "kfold":
+        return []
     return sorted(set(range(folds)) - {seed % folds for seed in config["ensemble"]["seeds"]})

@@ -26,9 +26,17 @@ def choose(coverage: np.ndarray, scores: np.ndarray, count: int) -> np.ndarray:
 
 
 def draw_gallery(
-    path: Path | str, tiles: Tiles, members: list[Predictions], threshold: float, columns: int
+    path: Path | str,
+    tiles: Tiles,
+    members: list[Predictions],
+    threshold: float,
+    columns: int,
+    honest: bool,
 ) -> None:
-    """Draw labelled tiles, each with the mean probability of the members that held it out."""
+    """Draw labelled tiles, each with the mean probability of the members that predicted it.
+
+    Where that is not ``honest``, since they had trained on it, the picture says so.
+    """
     rows = predicted_rows(members, tiles.ids)
     masks = tiles.masks[rows]
     ids = tiles.table["id"].iloc[rows].tolist()
@@ -36,7 +44,15 @@ def draw_gallery(
     scores = metric.tile_scores(mean > threshold, masks)
     chosen = choose(tiles.table["coverage"].to_numpy()[rows], scores, columns)
     ids = [ids[row] for row in chosen]
-    draw(path, ids, tiles.images[rows[chosen]], masks[chosen], mean[chosen], threshold)
+    draw(
+        path,
+        ids,
+        tiles.images[rows[chosen]],
+        masks[chosen],
+        mean[chosen],
+        threshold,
+        title="" if honest else "NOT honest: the members trained on these tiles",
+    )
 
 
 def draw(
@@ -46,6 +62,7 @@ def draw(
     masks: np.ndarray,
     probabilities: np.ndarray,
     threshold: float,
+    title: str = "",
 ) -> None:
     """Draw a column per tile: image, true mask, probability, and both outlines on the image."""
     predicted = probabilities > threshold
@@ -70,6 +87,8 @@ def draw(
         row[0].set_ylabel(label, fontsize=9)
         for axis in row:
             axis.set(xticks=[], yticks=[])
+    if title:
+        figure.suptitle(title, fontsize=11, weight="bold")
     figure.legend(
         handles=[
             plt.Line2D([], [], color=TRUTH, label="truth"),

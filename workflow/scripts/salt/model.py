@@ -7,6 +7,9 @@ from torch import Tensor, nn
 
 from salt.errors import InputError
 
+# Levels whose input gets the tile's depth as a channel, by the configuration's model.depth.
+DEPTH_LEVELS = {"none": (), "first_pool": (1,), "bottleneck": (4,), "both": (1, 4)}
+
 
 class BNReLU(nn.Sequential):
     """Batch normalisation and ReLU."""
@@ -33,8 +36,20 @@ class ResidualBlock(nn.Module):
         return x + self.body(x)
 
 
-class Level(nn.Sequential):
-    """One level of the network: a plain 3x3 convolution, two residual blocks, BN-ReLU."""
+class PlainLevel(nn.Sequential):
+    """One level of the plain network: two 3x3 convolutions, each with a ReLU."""
+
+    def __init__(self, inputs: int, channels: int):
+        super().__init__(
+            nn.Conv2d(inputs, channels, 3, padding=1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels, channels, 3, padding=1),
+            nn.ReLU(inplace=True),
+        )
+
+
+class ResidualLevel(nn.Sequential):
+    """One level of the residual network: a 3x3 convolution, two residual blocks, BN-ReLU."""
 
     def __init__(self, inputs: int, channels: int):
         super().__init__(
@@ -45,67 +60,117 @@ class Level(nn.Sequential):
         )
 
 
-class ResidualUNet(nn.Module):
-    """Residual U-Net at the tile's own size, without resizing or padding.
+class UNet(nn.Module):
+    """Plain U-Net (Ronneberger et al. 2015, arXiv:1505.04597) at the tile's own size.
 
     Four 2x2 poolings halve the size, rounding down (101, 50, 25, 12, 6); four transposed
-    convolutions of stride 2 bring it back. Nine levels of two residual blocks; ``width`` channels
-    at full size, doubled at each level down. Dropout at half its rate after the first pooling, in
-    full after the others and after each concatenation. With width 16 and tiles of 101x101 it is
-    the network of AlbertoSabater/Kaggle-Salt-Identification-Challenge: 5,112,497 trainable
-    parameters.
+    convolutions of stride 2 bring it back, so that nothing is resized or padded. Nine levels of two
+    convolutions; ``width`` channels at full size, doubled at each level down. Batch normalisation
+    and dropout after each pooling and each concatenation, and once more before the head.
+
+    It is the network that AlbertoSabater/Kaggle-Salt-Identification-Challenge began with, but for
+    its faults: there the tiles were resized to 128x128, and two of the transposed convolutions took
+    the encoder's output, so that what the levels below them had made was lost.
 
     Args:
         width: channels of the first level.
         dropout: rate of dropout, in [0, 1).
+        depth: where a channel of the tile's depth is added: ``none``, after the ``first_pool``, at
+            the ``bottleneck``, which is after the last one, or ``both``.
     """
 
     POOLINGS = 4
+    LEVEL = PlainLevel
+    NORMALISE_JOINTS = True
+    FIRST_DROPOUT = 1.0  # rate after the first pooling, as a share of the others'
 
-    def __init__(self, width: int = 16, dropout: float = 0.5):
+    def __init__(self, width: int, dropout: float, depth: str = "none"):
         super().__init__()
         channels = [width * 2**i for i in range(self.POOLINGS + 1)]
+        self.depth_levels = DEPTH_LEVELS[depth]
         self.down = nn.ModuleList(
-            Level(inputs, outputs) for inputs, outputs in pairwise([1, *channels])
+            self.LEVEL(inputs + (level in self.depth_levels), outputs)
+            for level, (inputs, outputs) in enumerate(pairwise([1, *channels]))
         )
         self.pool = nn.MaxPool2d(2)
+        self.pool_norm = nn.ModuleList(self._norm(inputs) for inputs in channels[:-1])
         self.pool_dropout = nn.ModuleList(
-            nn.Dropout(dropout / 2 if i == 0 else dropout) for i in range(self.POOLINGS)
+            nn.Dropout(dropout * self.FIRST_DROPOUT if i == 0 else dropout)
+            for i in range(self.POOLINGS)
         )
         channels.reverse()
         self.grow = nn.ModuleList(
             nn.ConvTranspose2d(inputs, outputs, 3, stride=2)
             for inputs, outputs in pairwise(channels)
         )
-        self.up = nn.ModuleList(Level(2 * outputs, outputs) for outputs in channels[1:])
+        self.skip_norm = nn.ModuleList(self._norm(2 * outputs) for outputs in channels[1:])
+        self.up = nn.ModuleList(self.LEVEL(2 * outputs, outputs) for outputs in channels[1:])
         self.skip_dropout = nn.Dropout(dropout)
+        self.head_norm = self._norm(width)
         self.head = nn.Conv2d(width, 1, 1)
+        if self.depth_levels:
+            # With the weights, so that a member alone can scale the depths of new tiles.
+            self.register_buffer("depth_range", torch.tensor([0.0, 1.0]))
         self.apply(_initialise)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Logits (batch, 1, height, width) of images (batch, 1, height, width) in [0, 1].
+    def _norm(self, channels: int) -> nn.Module:
+        return nn.BatchNorm2d(channels) if self.NORMALISE_JOINTS else nn.Identity()
 
-        Raises InputError for images smaller than 16 pixels, which four poolings would use up.
+    def set_depth_range(self, depths: Tensor) -> None:
+        """Scale depths from now on so that these, float32 (tiles), span 0 to 1."""
+        if self.depth_levels:
+            self.depth_range.copy_(torch.stack([depths.min(), depths.max()]))
+
+    def forward(self, images: Tensor, depths: Tensor | None = None) -> Tensor:
+        """Logits (batch, 1, height, width) of images of that shape in [0, 1].
+
+        A network with depth needs the tiles' depths, float32 (batch), in the unit of its range.
+
+        Raises InputError for images smaller than 16 pixels, which four poolings would use up, and
+        for a network with depth that gets none.
         """
-        if min(x.shape[-2:]) < 2**self.POOLINGS:
+        if min(images.shape[-2:]) < 2**self.POOLINGS:
             raise InputError(
                 f"expected tiles of at least {2**self.POOLINGS} pixels a side, "
-                f"found {x.shape[-1]}x{x.shape[-2]}"
+                f"found {images.shape[-1]}x{images.shape[-2]}"
             )
-        skips = []
+        if self.depth_levels and depths is None:
+            raise InputError("this network was trained with the tiles' depths; give them, too")
+        x, skips = images, []
         for i, level in enumerate(self.down):
             if i:
-                x = self.pool_dropout[i - 1](self.pool(x))
+                x = self.pool_dropout[i - 1](self.pool_norm[i - 1](self.pool(x)))
+            if i in self.depth_levels:
+                x = torch.cat([x, self._depth_channel(depths, x)], dim=1)
             x = level(x)
             skips.append(x)
         skips.pop()
-        for grow, level in zip(self.grow, self.up, strict=True):
+        for grow, norm, level in zip(self.grow, self.skip_norm, self.up, strict=True):
             skip = skips.pop()
             # The transposed convolution gives 2n + 1 pixels. An odd size keeps them all ("valid"
             # in Keras), an even one drops the last ("same" in Keras).
             x = grow(x)[..., : skip.shape[-2], : skip.shape[-1]]
-            x = level(self.skip_dropout(torch.cat([x, skip], dim=1)))
-        return self.head(x)
+            x = level(self.skip_dropout(norm(torch.cat([x, skip], dim=1))))
+        return self.head(self.head_norm(x))
+
+    def _depth_channel(self, depths: Tensor, x: Tensor) -> Tensor:
+        low, high = self.depth_range
+        # Training tiles all at one depth could not tell what another one means.
+        scaled = torch.where(high > low, (depths - low) / (high - low), 0.0)
+        return scaled.to(x.dtype)[:, None, None, None].expand(-1, 1, *x.shape[-2:])
+
+
+class ResidualUNet(UNet):
+    """U-Net of residual levels.
+
+    Sizes and channels as the plain one's; eighteen residual blocks, two a level. No normalisation
+    but the levels' own, and half the dropout after the first pooling. With width 16 it is the
+    network of AlbertoSabater/Kaggle-Salt-Identification-Challenge: 5,112,497 trainable parameters.
+    """
+
+    LEVEL = ResidualLevel
+    NORMALISE_JOINTS = False
+    FIRST_DROPOUT = 0.5
 
 
 def _initialise(module: nn.Module) -> None:
@@ -115,7 +180,7 @@ def _initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-MODELS = {"residual_unet": ResidualUNet}
+MODELS = {"unet": UNet, "residual_unet": ResidualUNet}
 
 
 def build(name: str, **settings) -> nn.Module:

@@ -9,7 +9,11 @@ def summary(threshold: dict, submission: Path) -> str:
     """Score with its honesty, threshold and files, from threshold.json and submission.csv."""
     masks = pd.read_csv(submission, dtype=str, keep_default_na=False)["rle_mask"]
     scored, tiles = threshold["tiles_scored"], threshold["tiles"]
-    honesty = "no member saw the tile" if threshold["honest"] else "NOT honest: on training tiles"
+    honesty = (
+        "no member trained on the tile"
+        if threshold["honest"]
+        else "NOT honest: the members trained on these tiles"
+    )
     members = ",".join(map(str, threshold["seeds"]))
     results = submission.parent
     return f"""\

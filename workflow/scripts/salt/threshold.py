@@ -124,12 +124,12 @@ def steps_of_members(members: list[Predictions], ids: list[str], masks: np.ndarr
 
 
 def evaluate(
-    members: list[Predictions], tiles: Tiles, folds: pd.DataFrame
+    members: list[Predictions], tiles: Tiles, folds: pd.DataFrame, honest: bool
 ) -> tuple[dict, pd.DataFrame]:
-    """Tune on the mean of members' held-out predictions: what threshold.json holds, and the curve.
+    """Tune on the mean of members' predictions: what threshold.json holds, and the curve.
 
-    Only tiles that some member predicted are scored. The curve's rows hold from one threshold to
-    just below the next.
+    Only tiles that some member predicted are scored; ``honest`` tells whether the members did not
+    train on them. The curve's rows hold from one threshold to just below the next.
     """
     rows = predicted_rows(members, tiles.ids)
     ids = tiles.table["id"].iloc[rows].tolist()
@@ -141,11 +141,12 @@ def evaluate(
         **tune(steps, groups),
         "score_all_empty": float((~masks.any(axis=(1, 2))).mean()),
         "tuned_on": tuned_on,
-        "honest": True,
+        "honest": honest,
         "tiles_scored": len(ids),
         "tiles": len(tiles.table),
     }
-    return result, pd.DataFrame({"threshold": curve.starts / curve.unit, "score": curve.scores})
+    columns = {"threshold": curve.starts / curve.unit, "score": curve.scores, "honest": honest}
+    return result, pd.DataFrame(columns)
 
 
 def tune(steps: Steps, groups: np.ndarray) -> dict:

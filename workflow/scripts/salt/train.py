@@ -20,34 +20,53 @@ from salt.checkpoint import Checkpoint
 from salt.compute import Compute
 from salt.errors import InputError
 from salt.losses import LOSSES
+from salt.tiles import Tiles
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Epoch:
-    """A row of history.csv: mean losses, the score at a threshold of 0.5, and the rate."""
+    """A row of history.csv.
+
+    train_loss, valid_loss: mean losses
+    valid_score: score of the validation tiles at a threshold of 0.5
+    honest: whether the member trains on none of those
+    """
 
     epoch: int
     train_loss: float
     valid_loss: float
     valid_score: float
     learning_rate: float
+    honest: bool
+
+    def monitored(self, monitor: str) -> float:
+        """What is to fall, by its name in the configuration: ``loss``, or ``map`` turned round."""
+        return {"loss": self.valid_loss, "map": -self.valid_score}[monitor]
 
 
 @dataclass(frozen=True)
 class Labelled:
-    """Labelled tiles on a device: uint8 images and masks, both (tiles, 1, height, width)."""
+    """Labelled tiles on a device.
+
+    images, masks: uint8, both (tiles, 1, height, width)
+    depths: float32 (tiles)
+    """
 
     images: Tensor
     masks: Tensor
+    depths: Tensor
 
     @classmethod
-    def load(cls, images: np.ndarray, masks: np.ndarray, device: torch.device) -> "Labelled":
-        def put(array: np.ndarray) -> Tensor:
-            return torch.from_numpy(np.array(array, dtype=np.uint8)).unsqueeze(1).to(device)
+    def load(cls, tiles: Tiles, rows: np.ndarray, device: torch.device) -> "Labelled":
+        """Those tiles of a part that a boolean mask (tiles) chooses."""
 
-        return cls(put(images), put(masks))
+        def put(array: np.ndarray) -> Tensor:
+            return torch.from_numpy(array[rows].astype(np.uint8)).unsqueeze(1).to(device)
+
+        depths = torch.from_numpy(tiles.depths[rows]).to(device)
+        return cls(put(tiles.images), put(tiles.masks), depths)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -70,19 +89,27 @@ def train_member(
     plateau_patience: int,
     stopping_patience: int,
     minimum_gain: float,
+    monitor: str,
+    honest: bool = True,
+    record: Callable[[Epoch], None] = lambda epoch: None,
 ) -> tuple[Checkpoint, list[Epoch]]:
     """Train a network and give its best state with the history of all epochs.
 
-    The best state is the one of least validation loss. The learning rate is halved after
-    ``plateau_patience`` epochs in which that loss fell by less than ``minimum_gain``, and training
-    ends after ``stopping_patience`` such epochs. An epoch sees each tile ``passes_per_epoch`` times
-    on average.
+    The best state is the one of least validation loss or, where ``monitor`` is ``map``, of the
+    highest score. The learning rate is halved after ``plateau_patience`` epochs in which that got
+    better by less than ``minimum_gain``, and training ends after ``stopping_patience`` such epochs.
+    An epoch sees each tile ``passes_per_epoch`` times on average.
+
+    Args:
+        honest: whether no validation tile is a training tile.
+        record: called with each epoch at its end.
 
     Raises InputError where the loss is not a finite number at an epoch's end.
     """
     torch.manual_seed(seed)
     network = model.build(**model_settings)
     network.to(compute.device, memory_format=torch.channels_last)
+    network.set_depth_range(training.depths)
     optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
     plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
         optimiser,
@@ -95,7 +122,7 @@ def train_member(
     )
     steps = math.ceil(len(training) * passes_per_epoch / batch_size)
     history: list[Epoch] = []
-    least_loss, best_epoch, best_state = math.inf, 0, {}
+    least, best_epoch, best_state = math.inf, 0, {}
     size = training.images.shape[-2:]
     with (
         tqdm(
@@ -121,11 +148,14 @@ def train_member(
             )
             speed = steps * batch_size / (time.monotonic() - started)
             valid_loss, score = evaluate(network, validation, LOSSES[loss], batch_size, compute)
-            history.append(Epoch(number, train_loss, valid_loss, score, rate))
+            epoch = Epoch(number, train_loss, valid_loss, score, rate, honest)
+            history.append(epoch)
+            record(epoch)
             left = (epochs - number) * (time.monotonic() - started)
             logger.info(
                 f"member {seed}, epoch {number} of {epochs}: loss {train_loss:.4f}, "
-                f"validation loss {valid_loss:.4f}, score {score:.4f}; "
+                f"validation loss {valid_loss:.4f}, "
+                f"score {score:.4f}{'' if honest else ' (NOT honest, on training tiles)'}; "
                 f"{speed:.0f} tiles/s, at most {timedelta(seconds=round(left))} left"
             )
             if not (math.isfinite(train_loss) and math.isfinite(valid_loss)):
@@ -133,14 +163,15 @@ def train_member(
                     f"member {seed}: the loss of epoch {number} is not a finite number (training "
                     f"{train_loss}, validation {valid_loss}); lower training.learning_rate"
                 )
-            if valid_loss < least_loss - minimum_gain or not best_state:
-                least_loss, best_epoch = valid_loss, number
+            value = epoch.monitored(monitor)
+            if value < least - minimum_gain or not best_state:
+                least, best_epoch = value, number
                 # A copy: the state dict itself refers to weights that training goes on changing.
                 best_state = copy.deepcopy(network.state_dict())
             elif number - best_epoch >= stopping_patience:
                 logger.info(f"member {seed}: no gain in {stopping_patience} epochs, stopping")
                 break
-            plateau.step(valid_loss)
+            plateau.step(value)
     best = history[best_epoch - 1]
     about = {
         "model": model_settings,
@@ -148,6 +179,7 @@ def train_member(
         "epoch": best.epoch,
         "valid_loss": best.valid_loss,
         "valid_score": best.valid_score,
+        "honest": honest,
     }
     return Checkpoint(about, {name: t.cpu() for name, t in best_state.items()}), history
 
@@ -178,7 +210,9 @@ def _train_epoch(
             model.images_to_input(tiles.images[rows]), tiles.masks[rows].float(), moves
         )
         with compute.autocast():
-            logits = network(images.contiguous(memory_format=torch.channels_last))
+            logits = network(
+                images.contiguous(memory_format=torch.channels_last), tiles.depths[rows]
+            )
         step_loss = loss(logits.float(), masks)
         optimiser.zero_grad()
         step_loss.backward()
@@ -196,12 +230,11 @@ def evaluate(
     """Mean loss, and mean score at a threshold of 0.5, of unaugmented tiles without TTA."""
     network.eval()
     losses, tenths = [], []
-    for images, masks in zip(
-        tiles.images.split(batch_size), tiles.masks.split(batch_size), strict=True
-    ):
+    parts = (tiles.images, tiles.masks, tiles.depths)
+    for images, masks, depths in zip(*(part.split(batch_size) for part in parts), strict=True):
         with compute.autocast():
             logits = network(
-                model.images_to_input(images).contiguous(memory_format=torch.channels_last)
+                model.images_to_input(images).contiguous(memory_format=torch.channels_last), depths
             )
         logits = logits.float()
         losses.append(loss(logits, masks.float()) * len(images))

@@ -1,0 +1,129 @@
+"""TensorBoard events, read back as TensorBoard does."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.util.tensor_util import make_ndarray
+
+from salt import events
+from salt.train import Epoch
+
+SCRIPTS = Path(__file__).parents[1] / "workflow/scripts"
+
+
+def history(epochs, honest=True):
+    """Epochs of numbers that are all different."""
+    return [
+        Epoch(i, 1 / (i + 1), 1.5 / (i + 1), 1 - 0.9**i, 0.01 * 0.5**i, honest)
+        for i in range(1, epochs + 1)
+    ]
+
+
+def read(folder):
+    """Steps and values of each tag."""
+    found = EventAccumulator(str(folder), size_guidance={"tensors": 0})
+    found.Reload()
+    return {
+        tag: [(event.step, make_ndarray(event.tensor_proto).item()) for event in found.Tensors(tag)]
+        for tag in found.Tags()["tensors"]
+    }
+
+
+def expected(epochs, score="score/validation"):
+    columns = {
+        "loss/training": "train_loss",
+        "loss/validation": "valid_loss",
+        score: "valid_score",
+        "learning rate": "learning_rate",
+    }
+    return {
+        tag: [(epoch.epoch, float(np.float32(getattr(epoch, name)))) for epoch in epochs]
+        for tag, name in columns.items()
+    }
+
+
+def test_values_read_back_equal_the_history(tmp_path):
+    # More than the ten a tag that TensorBoard shows by default, which are its own choice.
+    epochs = history(25)
+    with events.writer(tmp_path / "new" / "3") as record:
+        for epoch in epochs:
+            record(epoch)
+    assert read(tmp_path / "new" / "3") == expected(epochs)
+
+
+def test_a_score_on_training_tiles_goes_by_that_name(tmp_path):
+    epochs = history(2, honest=False)
+    with events.writer(tmp_path / "3") as record:
+        for epoch in epochs:
+            record(epoch)
+    assert read(tmp_path / "3") == expected(epochs, score="score/training tiles")
+
+
+def test_an_epoch_can_be_watched_as_soon_as_it_is_recorded(tmp_path):
+    epochs = history(3)
+    with events.writer(tmp_path) as record:
+        for number, epoch in enumerate(epochs, start=1):
+            record(epoch)
+            assert read(tmp_path) == expected(epochs[:number])
+
+
+def test_events_of_an_earlier_run_are_gone(tmp_path):
+    folder = tmp_path / "3"
+    for epochs in (history(5), history(2)):
+        with events.writer(folder) as record:
+            for epoch in epochs:
+                record(epoch)
+        assert read(folder) == expected(epochs)
+    assert len(list(folder.iterdir())) == 1
+
+
+def test_events_of_other_members_stay(tmp_path):
+    for seed in ("0", "1"):
+        with events.writer(tmp_path / seed) as record:
+            record(history(1)[0])
+    assert read(tmp_path / "0") == read(tmp_path / "1") == expected(history(1))
+
+
+def test_a_training_that_fails_leaves_what_it_had(tmp_path):
+    epochs = history(2)
+    with pytest.raises(RuntimeError, match="out of memory"), events.writer(tmp_path) as record:
+        for epoch in epochs:
+            record(epoch)
+        raise RuntimeError("out of memory")
+    assert read(tmp_path) == expected(epochs)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_numbers_that_are_not_finite_are_written_as_they_are(tmp_path, value):
+    with events.writer(tmp_path) as record:
+        record(Epoch(1, value, 0.5, 0.5, 0.1, True))
+    ((step, found),) = read(tmp_path)["loss/training"]
+    assert step == 1
+    np.testing.assert_equal(found, value)
+
+
+# Trains nothing, but imports what training does.
+NOBODY_WATCHES = """
+import sys
+from salt import events, train
+
+with events.writer(None) as record:
+    record(train.Epoch(1, 0.5, 0.5, 0.5, 0.1, True))
+print([name for name in sys.modules if name.split(".")[0] in ("tensorboard", "tensorflow")])
+"""
+
+
+def test_without_a_folder_nothing_is_written_and_nothing_of_tensorboard_imported(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", NOBODY_WATCHES],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(SCRIPTS), "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+    assert list(tmp_path.iterdir()) == []
