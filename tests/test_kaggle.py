@@ -1,0 +1,395 @@
+"""The way in and out of the contest's site, with a stand-in for its client."""
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+from test_workflow import ROOT, complete, planned, snakemake, with_config
+
+from salt import kaggle
+from salt.errors import InputError
+from salt.kaggle import CONTEST, TEST_TILES
+
+USER, KEY, TOKEN = "salty", "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "KGAT_a/b+c=7d9e"
+BASIC = base64.b64encode(f"{USER}:{KEY}".encode()).decode()
+SIGNATURE = "b64-of-a-signed-address"
+SECRETS = (KEY, TOKEN, quote(TOKEN, safe=""), BASIC, SIGNATURE, "proxypass")
+THRESHOLD = {
+    "threshold": 0.4375,
+    "score": 0.72166,
+    "honest": True,
+    "tiles_scored": 1280,
+    "tiles": 3200,
+    "seeds": [0, 1],
+}
+MESSAGE = "score 0.7217 over 1280 of 3200 labelled tiles, threshold 0.4375, seeds 0,1"
+
+# Tells all that it knows, as a client in distress may, and then does as its file 'mode' says.
+STAND_IN = """#!{python}
+import base64, json, os, shutil, sys
+from pathlib import Path
+from urllib.parse import quote
+
+here = Path(__file__).parent
+with open(here / "calls", "a") as calls:
+    calls.write(json.dumps(sys.argv[1:]) + "\\n")
+known = [os.environ.get(name, "") for name in ("KAGGLE_KEY", "KAGGLE_API_TOKEN")]
+for name in ("kaggle.json", "access_token"):
+    for folder in (os.environ.get("KAGGLE_CONFIG_DIR", "none"), Path.home() / ".kaggle"):
+        if (Path(folder) / name).exists():
+            known.append((Path(folder) / name).read_text())
+known += [quote(text, safe="") for text in known]
+user, key = (os.environ.get(name, "") for name in ("KAGGLE_USERNAME", "KAGGLE_KEY"))
+print("Authorization: Basic", base64.b64encode(f"{{user}}:{{key}}".encode()).decode())
+print("DEBUG", *known, file=sys.stderr, flush=True)
+print("GET /data?GoogleAccessId=x&Signature={signature} via http://me:proxypass@proxy:80/")
+print("".join(f"\\r{{percent}}% of the zip" for percent in range(101)))
+
+mode = (here / "mode").read_text()
+if mode.isdigit():
+    print({answers}[mode])
+    sys.exit(1)
+options = dict(zip(sys.argv[3:-1:2], sys.argv[4::2]))
+if sys.argv[2] == "submit":
+    print("Successfully submitted to TGS Salt" if mode == "good" else "Could not submit")
+elif mode == "broken":
+    (Path(options["-p"]) / "contest.zip").write_bytes((here / "zip").read_bytes()[:200])
+elif mode == "cut":
+    (Path(options["-p"]) / "contest.zip").write_bytes((here / "zip").read_bytes()[:-40])
+elif mode == "altered":
+    data = bytearray((here / "zip").read_bytes())
+    data[200] ^= 255
+    (Path(options["-p"]) / "contest.zip").write_bytes(data)
+elif mode == "good":
+    os.utime(here / "zip", (1.5e9, 1.5e9))
+    shutil.copy2(here / "zip", Path(options["-p"]) / "contest.zip")
+"""
+ANSWERS = {
+    "401": "401 Client Error: Unauthorized for url: https://www.kaggle.com/api",
+    "402": "Authentication required to call the Kaggle API.",  # how 2.2 tells a 401
+    "403": "403 - Forbidden - You must accept this competition's rules",
+    "404": "Permission 'competitions.participate' was denied",  # and a 403
+    "500": "500 Server Error: Internal Server Error",
+}
+
+
+class Client:
+    """The stand-in: what it shall do, and what it was asked."""
+
+    def __init__(self, folder: Path, archive: Path):
+        self.folder = folder
+        shutil.copy(archive, folder / "zip")
+        program = folder / "kaggle"
+        program.write_text(
+            STAND_IN.format(python=sys.executable, signature=SIGNATURE, answers=ANSWERS)
+        )
+        program.chmod(0o755)
+        self.does("good")
+
+    def does(self, mode: str) -> None:
+        (self.folder / "mode").write_text(mode)
+
+    def calls(self) -> list[list[str]]:
+        file = self.folder / "calls"
+        return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+@pytest.fixture
+def client(tmp_path, monkeypatch, survey) -> Client:
+    """A stand-in first on PATH, and a user without credentials."""
+    for name in os.environ:
+        if name.startswith("KAGGLE_") or name == "XDG_CONFIG_HOME":
+            monkeypatch.delenv(name)
+    for name in ("home", "bin", "run"):
+        (tmp_path / name).mkdir()
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PATH", os.pathsep.join([str(tmp_path / "bin"), "/usr/bin", "/bin"]))
+    return Client(tmp_path / "bin", survey.write(tmp_path / "survey", "nested zip"))
+
+
+@pytest.fixture
+def key(client, monkeypatch) -> Client:
+    """The stand-in, and credentials in the environment."""
+    monkeypatch.setenv("KAGGLE_USERNAME", USER)
+    monkeypatch.setenv("KAGGLE_KEY", KEY)
+    return client
+
+
+@pytest.fixture
+def alone():
+    """Snakemake puts its own programs first on PATH; no real client may be among them."""
+    if (Path(sys.executable).parent / "kaggle").exists():
+        pytest.skip("a real client would be called")
+
+
+@pytest.fixture
+def submission(tmp_path) -> Path:
+    """A results folder's submission.csv, with threshold.json beside it."""
+    folder = tmp_path / "run/results"
+    folder.mkdir()
+    rows = (f"{number:010x},1 5\n" for number in range(TEST_TILES))
+    (folder / "submission.csv").write_text("id,rle_mask\n" + "".join(rows))
+    (folder / "threshold.json").write_text(json.dumps(THRESHOLD))
+    return folder / "submission.csv"
+
+
+def by_hand(stage: str, folder: Path, *args) -> subprocess.CompletedProcess:
+    script = ROOT / f"workflow/scripts/{stage}.py"
+    command = [sys.executable, script, *args, "--log", "hand.log"]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def submit_by_hand(folder: Path) -> subprocess.CompletedProcess:
+    files = ("--submission", "results/submission.csv", "--threshold", "results/threshold.json")
+    return by_hand("submit", folder, *files, "--output", "results/submitted.txt")
+
+
+def assert_no_secret(folder: Path, *texts: str) -> None:
+    files = [file for file in folder.rglob("*") if file.is_file()]
+    assert files
+    for place, text in [
+        *((file, file.read_bytes().decode(errors="replace")) for file in files),
+        *((f"text {number}", text) for number, text in enumerate(texts)),
+    ]:
+        for secret in SECRETS:
+            assert secret not in text, place
+
+
+def test_download_by_hand_is_the_zip_and_tells_no_secret(key, tmp_path):
+    done = by_hand("download", tmp_path / "run", "--output", "new/contest.zip")
+    assert done.returncode == 0, done.stderr
+    assert [file.name for file in (tmp_path / "run/new").iterdir()] == ["contest.zip"]
+    fetched = tmp_path / "run/new/contest.zip"
+    assert fetched.read_bytes() == (key.folder / "zip").read_bytes()
+    assert fetched.stat().st_mtime > (key.folder / "zip").stat().st_mtime + 1e6
+    [call] = key.calls()
+    assert call[:5] == ["competitions", "download", "-c", CONTEST, "-p"]
+    assert Path(call[5]).parent.name == "new" and not Path(call[5]).exists()
+    assert "Authorization: Basic ***" in done.stderr and "DEBUG ***" in done.stderr
+    assert "/data?*** via http://***@proxy:80/" in done.stderr
+    assert "100% of the zip" in done.stderr and "99% of the zip" not in done.stderr
+    assert_no_secret(tmp_path / "run", done.stdout, done.stderr)
+
+
+@pytest.mark.parametrize("stage", ["download", "submit"])
+def test_a_failure_by_hand_is_a_message_and_tells_no_secret(stage, key, tmp_path, submission):
+    key.does("500")
+    if stage == "submit":
+        done = submit_by_hand(tmp_path / "run")
+    else:
+        done = by_hand(stage, tmp_path / "run", "--output", "contest.zip")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "failed with status 1" in done.stderr and "Internal Server Error" in done.stderr
+    assert_no_secret(tmp_path / "run", done.stdout, done.stderr)
+    assert not (tmp_path / "run/contest.zip").exists()
+    assert not (tmp_path / "run/results/submitted.txt").exists()
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "KAGGLE_API_TOKEN",
+        "KAGGLE_API_TOKEN's file",
+        "~/.kaggle/access_token",
+        "~/.kaggle/kaggle.json",
+        "KAGGLE_CONFIG_DIR",
+        "XDG_CONFIG_HOME",
+        "~/.config",
+        "~/.kaggle/credentials.json",
+    ],
+)
+def test_credentials_are_found_and_hidden_wherever_the_client_looks(
+    place, client, tmp_path, monkeypatch
+):
+    home, other = tmp_path / "home", tmp_path / "other"
+    login = json.dumps({"username": USER, "key": KEY})
+    if place == "KAGGLE_API_TOKEN":
+        monkeypatch.setenv("KAGGLE_API_TOKEN", TOKEN)
+    elif place == "KAGGLE_API_TOKEN's file":
+        (tmp_path / "token").write_text(f"{TOKEN}\n")
+        monkeypatch.setenv("KAGGLE_API_TOKEN", str(tmp_path / "token"))
+    else:
+        folder, text = {
+            "~/.kaggle/access_token": (home / ".kaggle", TOKEN),
+            "~/.kaggle/kaggle.json": (home / ".kaggle", login),
+            "KAGGLE_CONFIG_DIR": (other, login),
+            "XDG_CONFIG_HOME": (other / "kaggle", login),
+            "~/.config": (home / ".config/kaggle", login),
+            "~/.kaggle/credentials.json": (home / ".kaggle", json.dumps({"refresh_token": TOKEN})),
+        }[place]
+        folder.mkdir(parents=True)
+        (folder / (Path(place).name if "/.kaggle/" in place else "kaggle.json")).write_text(text)
+        if place.isupper():
+            monkeypatch.setenv(place, str(other))
+    lines = kaggle.download(tmp_path / "contest.zip")
+    assert (tmp_path / "contest.zip").exists()
+    assert kaggle._credentials()[1] & {KEY, TOKEN}
+    for secret in SECRETS:
+        assert not any(secret in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("mode", "message"),
+    [
+        ("401", r"\(401\); make a new token on https://www.kaggle.com/settings/api(?s:.)*401 Clie"),
+        ("402", r"\(401\); make a new token(?s:.)*Authentication required"),
+        (
+            "403",
+            rf"\(403\); accept the contest's rules on .*/{CONTEST}/rules(?s:.)*403 - Forbidden",
+        ),
+        ("404", r"\(403\); accept the contest's rules(?s:.)*competitions.participate"),
+        ("500", r"failed with status 1; see that this machine(?s:.)*500 Server Error"),
+        ("broken", "expected a zip, found contest.zip of .* bytes, not readable"),
+        ("cut", "contest.zip holds no train.csv; download it again"),
+        ("altered", "contest.zip is damaged; download it again"),
+        ("nothing", "expected one zip to arrive, found nothing; download it on https"),
+    ],
+)
+def test_a_failed_download_says_why_and_leaves_what_was_there(mode, message, key, tmp_path):
+    path = tmp_path / "data/contest.zip"
+    path.parent.mkdir()
+    path.write_bytes(b"of yesterday")
+    key.does(mode)
+    with pytest.raises(InputError, match=message) as error:
+        kaggle.download(path)
+    assert not any(secret in str(error.value) for secret in SECRETS)
+    assert list(path.parent.iterdir()) == [path] and path.read_bytes() == b"of yesterday"
+
+
+def test_a_missing_client_is_named_with_the_way_to_get_it(key, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path / "run"))
+    with pytest.raises(InputError, match=r"no such program on PATH; .*'pip install kaggle'"):
+        kaggle.download(tmp_path / "contest.zip")
+
+
+def test_a_client_that_does_not_start_is_named(key, tmp_path):
+    (key.folder / "kaggle").write_text("#!/nowhere/python\n")
+    with pytest.raises(InputError, match=r"bin/kaggle: does not start \(No such file"):
+        kaggle.download(tmp_path / "contest.zip")
+
+
+def test_missing_credentials_are_told_with_every_place(client, tmp_path, monkeypatch):
+    monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path / "other"))
+    with pytest.raises(InputError, match="found no credentials") as error:
+        kaggle.download(tmp_path / "contest.zip")
+    for place in ("KAGGLE_API_TOKEN", "KAGGLE_USERNAME", "KAGGLE_KEY", "kaggle.json"):
+        assert place in str(error.value)
+    for place in ("other", "home/.kaggle", "home/.config/kaggle"):
+        assert str(tmp_path / place) in str(error.value)
+    assert "https://www.kaggle.com/settings/api" in str(error.value)
+    assert client.calls() == []
+
+
+def test_the_message_tells_where_a_score_is_not_honest():
+    assert kaggle.describe(THRESHOLD) == MESSAGE
+    assert "score 0.7217 NOT honest" in kaggle.describe({**THRESHOLD, "honest": False})
+
+
+def test_submit_by_hand_sends_each_file_once_and_keeps_a_record(key, tmp_path, submission):
+    record = submission.with_name("submitted.txt")
+    done = submit_by_hand(tmp_path / "run")
+    assert done.returncode == 0, done.stderr
+    sent = ["competitions", "submit", "-c", CONTEST, "-f", str(submission), "-m", MESSAGE, "-q"]
+    assert key.calls() == [sent]
+    first = record.read_text()
+    assert kaggle.check_submission(submission) in first
+    assert f"message  {MESSAGE}\n" in first and "answer   Successfully submitted" in first
+
+    again = submit_by_hand(tmp_path / "run")
+    assert again.returncode == 0 and "submitted before" in again.stderr
+    assert len(key.calls()) == 1 and record.read_text() == first
+
+    submission.write_text(submission.read_text().replace(",1 5\n", ",1 6\n"))
+    third = submit_by_hand(tmp_path / "run")
+    assert third.returncode == 0 and len(key.calls()) == 2
+    assert record.read_text().startswith(first) and record.read_text().count("sha256 ") == 2
+    assert_no_secret(tmp_path / "run", *(run.stdout + run.stderr for run in (done, again, third)))
+
+
+def test_a_client_that_only_seems_to_submit_is_not_believed(key, tmp_path, submission):
+    key.does("nothing")
+    done = submit_by_hand(tmp_path / "run")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert "expected the answer 'successfully submitted', found another" in done.stderr
+    assert f"{CONTEST}/submissions" in done.stderr and "  Could not submit\n" in done.stderr
+    assert not submission.with_name("submitted.txt").exists()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda text: "", "cannot be read as a submission"),
+        (lambda text: text.replace("rle_mask", "mask"), "columns id,rle_mask, found id,mask"),
+        (lambda text: text[:12], "expected the contest's 18000 test tiles, found 0 rows"),
+        (lambda text: text[:100], "found 6 rows; only predictions of the contest's own tiles"),
+        (lambda text: text.replace("0000000005", "0000000006"), "an id is empty or there twice"),
+        (lambda text: text.replace("0000000005", ""), "an id is empty or there twice"),
+    ],
+)
+def test_what_is_no_submission_is_not_sent(spoil, message, key, submission):
+    submission.write_text(spoil(submission.read_text()))
+    with pytest.raises(InputError, match=message):
+        kaggle.submit(submission, "hello")
+    assert key.calls() == []
+
+
+def test_only_data_source_kaggle_plans_a_download_and_nothing_plans_to_submit(tmp_path):
+    fetched = planned(tmp_path, config=with_config(tmp_path, {"data": {"source": "kaggle"}}))
+    made = planned(tmp_path)
+    assert fetched.pop("download") == 1 and made.pop("demo") == 1
+    assert fetched == made and "import_train" in made
+    assert "submit" not in made and "download" not in made
+
+
+def test_the_workflow_fetches_once_and_imports_what_it_fetched(key, alone, tmp_path):
+    folder, project = tmp_path / "run", tmp_path / "project"
+    for name in ("workflow", "config", "envs", "profiles"):
+        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Snakefile", project)
+    targets = ("results/data/train/tiles.csv", "results/data/test/tiles.csv")
+    run = {
+        "config": with_config(tmp_path, {"data": {"source": "kaggle"}}),
+        "snakefile": project / "Snakefile",
+    }
+    text = complete(folder, "--", *targets, **run)
+    with zipfile.ZipFile(folder / f"results/kaggle/{CONTEST}.zip") as archive:
+        assert "train.csv" in archive.namelist()
+    assert len((folder / targets[0]).read_text().splitlines()) == 1 + 4
+    log = (folder / "results/logs/download.log").read_text()
+    assert "DEBUG ***" in log
+    assert_no_secret(folder, text)
+
+    # The contest's zip is the same, whatever becomes of the code that fetches it.
+    with open(project / "workflow/scripts/salt/kaggle.py", "a") as file:
+        file.write("# changed\n")
+    assert "Nothing to be done" in complete(folder, "--", *targets, **run)
+    assert len(key.calls()) == 1
+
+
+def test_the_workflow_submits_once(key, alone, tmp_path, submission):
+    folder, record = tmp_path / "run", submission.with_name("submitted.txt")
+    # The submission is made by hand; no other rule may want to make it.
+    only = ("--allowed-rules", "submit", "--", "submit")
+    texts = [complete(folder, *only)]
+    first = record.read_text()
+    assert f"message  {MESSAGE}\n" in first and len(key.calls()) == 1
+
+    texts += [complete(folder, *only)]
+    assert "Nothing to be done" in texts[-1]
+    texts += [complete(folder, "--forcerun", "submit", *only)]
+    assert len(key.calls()) == 1 and record.read_text() == first
+
+    submission.write_text(submission.read_text().replace(",1 5\n", ",1 6\n"))
+    key.does("403")
+    failed = snakemake(folder, *only)
+    texts += [failed.stdout + failed.stderr]
+    assert failed.returncode == 1 and "accept the contest's rules" in texts[-1]
+    assert len(key.calls()) == 2 and record.read_text() == first
+    assert_no_secret(folder, *texts)

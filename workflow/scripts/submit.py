@@ -1,0 +1,36 @@
+"""Submit to the contest with the official client and the user's credentials, each file once."""
+
+import json
+import logging
+from pathlib import Path
+
+from salt.cli import run, stage_parser
+from salt.files import replacing
+from salt.kaggle import check_submission, describe, submit
+
+
+def main(args):
+    digest = check_submission(args.submission)
+    record = args.output.read_text() if args.output.exists() else ""
+    if digest in record:
+        logging.info("submitted before; to send it again, delete %s", args.output)
+    else:
+        message = describe(json.loads(args.threshold.read_text()))
+        answer = submit(args.submission, message)
+        for line in answer:
+            logging.info("kaggle: %s", line)
+        record += "\n" if record else ""
+        record += f"sha256   {digest}\nmessage  {message}\n"
+        record += "".join(f"answer   {line}\n" for line in answer)
+    with replacing(args.output) as path:
+        path.write_text(record)
+
+
+if __name__ == "__main__":
+    parser = stage_parser(__doc__, settings=False)
+    parser.add_argument("--submission", type=Path, required=True, help="submission.csv")
+    parser.add_argument("--threshold", type=Path, required=True, help="threshold.json")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="text file of what was submitted, to add to"
+    )
+    run(main, parser)
