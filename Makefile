@@ -1,10 +1,14 @@
 # make run: everything, from nothing to results/submission.csv. make test: all tests.
+# make grouped: the demo's score with random folds against folds by section.
+# make findings ZIP=...: the original's findings, measured anew on the contest's tiles; some hours.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: run test lint clean
+FINDINGS := residual unet bce depth full
+
+.PHONY: run test lint grouped findings clean
 
 run: $(VENV)/run
 	$(BIN)/snakemake
@@ -17,6 +21,20 @@ lint: $(VENV)/test
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
+
+grouped: run
+	$(BIN)/snakemake --configfile config/demo-grouped.yaml --directory experiments/grouped
+	$(BIN)/python benchmarks/compare.py results experiments/grouped/results
+
+findings: $(VENV)/run
+	@test -f "$(ZIP)" || { echo 'Name the contest zip: make findings ZIP=/data/...zip'; exit 1; }
+	for name in $(FINDINGS); do \
+		mkdir -p experiments/findings/$$name && \
+		ln -sf "$$(realpath "$(ZIP)")" experiments/findings/$$name/ && \
+		$(BIN)/snakemake --directory experiments/findings/$$name --configfile \
+			benchmarks/findings/proxy.yaml benchmarks/findings/$$name.yaml || exit 1; \
+	done
+	$(BIN)/python benchmarks/findings.py experiments/findings
 
 # Everything that was computed and installed here.
 clean:

@@ -11,6 +11,7 @@ include: "workflow/rules/data.smk"
 include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/submission.smk"
+include: "workflow/rules/prediction.smk"
 
 
 report: "workflow/report/workflow.rst"

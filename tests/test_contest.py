@@ -44,7 +44,7 @@ def test_test_tiles_are_imported_in_the_samples_order():
 
 
 def test_folds_share_every_class(labelled):
-    folds = split(labelled[0], folds=5, seed=0)
+    folds = split(labelled[0], folds=5, seed=0, stratified=True)
     counts = folds.groupby(["coverage_class", "fold"]).size().unstack(fill_value=0)
     assert (counts.max(axis=1) - counts.min(axis=1) <= 1).all()
     assert folds["fold"].value_counts().tolist() == [640] * 5

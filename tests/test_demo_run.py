@@ -13,7 +13,7 @@ from salt.checkpoint import Checkpoint
 from salt.compute import Compute
 from salt.predict import predict
 from salt.predictions import SCALE, Predictions
-from salt.split import held_out
+from salt.split import roles
 from salt.threshold import steps
 from salt.tiles import Tiles
 
@@ -47,12 +47,11 @@ def test_storing_predictions_in_16_bits_costs_less_than_half_a_thousandth(result
     stored = np.empty(tiles.images.shape, dtype=np.uint32)
     exact = np.empty(tiles.images.shape, dtype=np.uint32)
     for seed in (0, 1):
-        out = held_out(folds, seed)
+        _, out = roles(folds, "kfold", seed)
         checkpoint = Checkpoint.load(results / f"models/{seed}/checkpoint.safetensors")
         compute = Compute.select(device="cpu", precision="auto", threads=1)
-        batches = predict(
-            checkpoint.rebuild(), tiles.images[out], compute, batch_size=32, flip=True
-        )
+        network, images, depths = checkpoint.rebuild(), tiles.images[out], tiles.depths[out]
+        batches = predict(network, images, depths, compute, batch_size=32, flip=True)
         probabilities = np.concatenate(list(batches)).astype(np.float64)
         exact[out] = np.rint(probabilities * FINE)
         member = Predictions.load(results / f"predictions/validation/{seed}.npy")

@@ -18,6 +18,7 @@ from PIL import Image
 from salt import metric, rle
 from salt.checkpoint import Checkpoint
 from salt.predictions import SCALE, Predictions
+from salt.submission import write_submission
 from salt.tiles import Tiles
 
 ROOT = Path(__file__).parents[1]
@@ -70,9 +71,9 @@ def finished(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def copied(finished, tmp_path) -> Path:
-    """A copy of the finished folder, to try changes on."""
-    return shutil.copytree(finished, tmp_path / "copy")
+def copied(finished, tmp_path_factory) -> Path:
+    """A copy of the finished folder beside it, to try changes on."""
+    return shutil.copytree(finished, tmp_path_factory.mktemp("copied"), dirs_exist_ok=True)
 
 
 def unpack(archive: Path, folder: Path) -> None:
@@ -327,3 +328,203 @@ def test_every_rule_has_what_an_engine_needs_to_know():
         for rule in re.split(r"^rule ", file.read_text(), flags=re.MULTILINE)[1:]:
             for directive in ("log", "benchmark", "conda", "threads", "resources", "shell"):
                 assert re.search(rf"^    {directive}:", rule, re.MULTILINE), (rule, directive)
+
+
+@pytest.fixture(scope="session")
+def other_run(finished, tmp_path_factory) -> Path:
+    """What new tiles need of the finished run, and a threshold that gives masks to look at."""
+    results = tmp_path_factory.mktemp("other") / "results"
+    shutil.copytree(finished / "results/models", results / "models")
+    report = json.loads((finished / "results/threshold.json").read_text())
+    members = [
+        Predictions.load(finished / f"results/predictions/test/{seed}.npy") for seed in (0, 1)
+    ]
+    report["threshold"] = float(np.median(np.mean([m.values / SCALE for m in members], axis=0)))
+    (results / "threshold.json").write_text(json.dumps(report))
+    write_submission(results / "submission.csv", members[0].ids, members, report["threshold"])
+    return results
+
+
+@pytest.fixture
+def new_tiles(finished, tmp_path) -> Path:
+    """The survey's test tiles, without anything else of it."""
+    unpack(finished / "results/demo/survey.zip", tmp_path / "survey")
+    return shutil.copytree(tmp_path / "survey/test/images", tmp_path / "new")
+
+
+def masks_in(folder: Path) -> dict[str, str]:
+    """Runs by id, from the table and the pictures alike."""
+    table = pd.read_csv(folder / "masks.csv", dtype=str, keep_default_na=False)
+    assert table["id"].tolist() == sorted(table["id"])
+    pictures = {}
+    for file in (folder / "masks").glob("*.png"):
+        with Image.open(file) as picture:
+            pictures[file.stem] = rle.encode(np.asarray(picture) == 255)
+    masks = dict(zip(table["id"], table["rle_mask"], strict=True))
+    assert masks == pictures
+    return masks
+
+
+def test_new_tiles_get_a_finished_runs_masks_and_nothing_is_trained(other_run, new_tiles, tmp_path):
+    folder = tmp_path / "empty"
+    predict = {"tiles": str(new_tiles), "run": str(other_run)}
+    config = with_config(tmp_path, {"predict": predict})
+    assert planned(folder, "--", "predict", config=config) == {"predict": 1}
+    complete(folder, "--", "predict", config=config)
+    results = sorted(path.name for path in (folder / "results").iterdir())
+    assert results == ["benchmarks", "logs", "predict"]
+    masks = masks_in(folder / "results/predict")
+    submission = pd.read_csv(other_run / "submission.csv", dtype=str, keep_default_na=False)
+    assert masks == dict(zip(submission["id"], submission["rle_mask"], strict=True))
+    assert len(masks) == len(set(masks.values())) == 12
+
+    for file in [*new_tiles.iterdir(), *other_run.rglob("*")]:
+        file.touch()
+    again = complete(folder, "--", "predict", config=config)
+    assert "Nothing to be done" in again
+    gone, changed, *_ = sorted(new_tiles.iterdir())
+    changed.write_bytes(gone.read_bytes())
+    assert planned(folder, "--", "predict", config=config) == {"predict": 1}
+    gone.unlink()
+    complete(folder, "--", "predict", config=config)
+    masks[changed.stem] = masks.pop(gone.stem)
+    assert masks_in(folder / "results/predict") == masks
+
+
+def test_new_tiles_in_a_zip_get_this_runs_own_masks(
+    finished, new_tiles, tmp_path, tmp_path_factory
+):
+    # Beside the finished folder, since a job's paths to its code are relative.
+    copied = shutil.copytree(finished, tmp_path_factory.mktemp("own"), dirs_exist_ok=True)
+    with zipfile.ZipFile(tmp_path / "new.zip", "w") as archive:
+        for file in new_tiles.iterdir():
+            archive.write(file, f"some/where/{file.name}")
+    config = with_config(tmp_path, {"predict": {"tiles": str(tmp_path / "new.zip")}})
+    assert planned(copied, "--", "predict", config=config) == {"predict": 1}
+    complete(copied, "--", "predict", config=config)
+    submission = pd.read_csv(copied / "results/submission.csv", dtype=str, keep_default_na=False)
+    masks = dict(zip(submission["id"], submission["rle_mask"], strict=True))
+    assert masks_in(copied / "results/predict") == masks
+    # Named as a finished run it is not made anew, whatever the configuration would make of it.
+    predict = {"tiles": str(tmp_path / "new.zip"), "run": "results"}
+    config = with_config(tmp_path, {"predict": predict, "training": {"epochs": 2}})
+    assert planned(copied, "--", "predict", config=config) == {"predict": 1}
+
+
+def test_members_that_are_missing_are_trained_for_new_tiles(new_tiles, tmp_path):
+    config = with_config(tmp_path, {"predict": {"tiles": str(new_tiles)}})
+    assert planned(tmp_path / "empty", "--", "predict", config=config) == {
+        "demo": 1,
+        "import_train": 1,
+        "split": 1,
+        "train": 2,
+        "predict_validation": 2,
+        "threshold": 1,
+        "predict": 1,
+    }
+
+
+@pytest.mark.parametrize(
+    ("tiles", "run", "message"),
+    [
+        (None, None, "predict.tiles: not set; give it the path of a folder or zip of PNG files"),
+        ("nowhere", None, "predict.tiles: nowhere: no such file or folder"),
+        (".", None, "predict.tiles: .: no PNG file (*.png) in it"),
+        ("new", "nix", "empty/nix/threshold.json: No such file or directory"),
+        ("new", "old", "empty/old/threshold.json: flip, seeds missing or not as expected"),
+    ],
+)
+def test_what_new_tiles_lack_is_named_before_any_job_and_is_nothing_to_others(
+    finished, tmp_path, tiles, run, message
+):
+    folder = tmp_path / "empty"
+    (folder / "new").mkdir(parents=True)
+    (folder / "new/a.png").touch()
+    (folder / "old").mkdir()
+    (folder / "old/threshold.json").write_text('{"threshold": 0.5}')
+    config = with_config(tmp_path, {"predict": {"tiles": tiles, "run": run}})
+    done = snakemake(folder, "--", "predict", config=config)
+    assert done.returncode == 1
+    assert f"\npredict.{'run' if run else 'tiles'}: " in done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (folder / "results").exists()
+    assert "Nothing to be done" in complete(finished, "--dry-run", config=config)
+
+
+def test_broken_new_tiles_are_all_named_and_leave_no_masks(other_run, new_tiles, tmp_path):
+    first, second, *_ = sorted(new_tiles.iterdir())
+    first.write_bytes(first.read_bytes()[:200])
+    second.write_bytes(b"")
+    predict = {"tiles": str(new_tiles), "run": str(other_run)}
+    config = with_config(tmp_path, {"predict": predict})
+    done = snakemake(tmp_path / "empty", "--", "predict", config=config)
+    assert done.returncode == 1
+    assert "2 faults found" in done.stderr and "Traceback" not in done.stderr
+    log = (tmp_path / "empty/results/logs/predict.log").read_text()
+    for file in (first, second):
+        assert str(file) in done.stderr and str(file) in log
+    assert not list((tmp_path / "empty/results").glob("predict/*"))
+
+
+def test_members_that_validate_on_training_tiles_are_marked_as_not_honest(copied, tmp_path):
+    config = with_config(
+        tmp_path,
+        {
+            "validation": {"scheme": "full"},
+            "model": {"name": "unet", "depth": "both"},
+            "training": {"monitor": "map", "tensorboard": True},
+        },
+    )
+    complete(copied, config=config)
+    results = copied / "results"
+    report = json.loads((results / "threshold.json").read_text())
+    assert report["scheme"] == "full" and report["honest"] is False
+    assert report["tiles_scored"] == report["tiles"] == 48
+    assert "NOT honest" in (results / "summary.txt").read_text()
+    assert not pd.read_csv(results / "threshold_curve.csv")["honest"].any()
+    for log in ("threshold.log", "train/0.log"):
+        assert "NOT honest" in (results / "logs" / log).read_text()
+    for seed in (0, 1):
+        assert not pd.read_csv(results / f"models/{seed}/history.csv")["honest"].any()
+        checkpoint = Checkpoint.load(results / f"models/{seed}/checkpoint.safetensors")
+        assert checkpoint.about["honest"] is False
+        assert checkpoint.about["model"]["name"] == "unet"
+        depths = Tiles(results / "data/train/tiles.csv").depths
+        assert checkpoint.state["depth_range"].tolist() == [depths.min(), depths.max()]
+        assert len(Predictions.load(results / f"predictions/validation/{seed}.npy").ids) == 48
+        assert list((results / f"logs/tensorboard/{seed}").glob("events.out.tfevents.*"))
+
+
+def test_a_holdout_by_section_keeps_sections_whole_and_scores_one_fold(copied, tmp_path):
+    config = with_config(
+        tmp_path,
+        {
+            "validation": {"scheme": "holdout", "groups": "results/demo/sections.csv"},
+            "training": {"loss": "dice_per_tile"},
+        },
+    )
+    assert set(planned(copied, config=config)) & {"demo", "import_train", "import_test"} == set()
+    complete(copied, config=config)
+    results = copied / "results"
+    folds = pd.read_csv(results / "data/folds.csv", dtype={"id": str})
+    sections = pd.read_csv(results / "demo/sections.csv", dtype={"id": str}).set_index("id")
+    assert folds["group"].tolist() == sections["section"].loc[folds["id"]].tolist()
+    assert (folds.groupby("group")["fold"].nunique() == 1).all()
+    held_out = folds["id"][folds["fold"] == 0].tolist()
+    for seed in (0, 1):
+        member = Predictions.load(results / f"predictions/validation/{seed}.npy")
+        assert member.ids == held_out
+    report = json.loads((results / "threshold.json").read_text())
+    assert report["honest"] is True
+    assert (report["tiles_scored"], report["tiles"]) == (len(held_out), 48)
+
+
+def test_the_originals_recipe_plans_five_members_on_a_survey_of_the_contests_form(
+    finished, tmp_path
+):
+    shutil.copy(
+        finished / "results/demo/survey.zip", tmp_path / "tgs-salt-identification-challenge.zip"
+    )
+    jobs = planned(tmp_path, config=ROOT / "config/albertosabater.yaml")
+    assert jobs["train"] == jobs["predict_validation"] == jobs["predict_test"] == 5

@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
@@ -19,8 +20,10 @@ sys.path.insert(0, str(SCRIPTS.resolve()))
 os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])}
 
 from salt.config import faults, uncovered_folds
+from salt.decision import Decision
 from salt.errors import InputError, raise_faults
 from salt.imports import local_files
+from salt.new_tiles import NewTiles
 from salt.source import Source
 
 
@@ -48,6 +51,13 @@ if uncovered and workflow.is_main_process:
     )
 
 
+# Surveys that the workflow itself makes or fetches, by their data.source.
+KAGGLE_ZIP = "results/kaggle/tgs-salt-identification-challenge.zip"
+SURVEYS = {"demo": "results/demo/survey.zip", "kaggle": KAGGLE_ZIP}
+# Stages that bring something from the contest's site, or take it there.
+KAGGLE_STAGES = ("download", "submit")
+
+
 wildcard_constraints:
     seed=r"\d+",
 
@@ -55,10 +65,12 @@ wildcard_constraints:
 def code(stage, environment):
     """Script of a stage, every module that it imports, and the pins that it runs with.
 
-    As plain inputs, their content counts and not their date.
+    As plain inputs, their content counts and not their date. Where a stage only carries something
+    over, neither does: what is carried stays the same.
     """
     files = local_files(SCRIPTS / f"{stage}.py")
-    return [str(file) for file in [*files, ROOT / f"envs/{environment}.yaml"]]
+    files = [str(file) for file in [*files, ROOT / f"envs/{environment}.yaml"]]
+    return ancient(files) if stage in KAGGLE_STAGES else files
 
 
 def settings(*sections):
@@ -71,7 +83,7 @@ def settings(*sections):
 
 def fingerprint(part):
     """Digest of the files that a part is imported from; empty where the workflow makes them."""
-    if config["data"]["source"] == "demo":
+    if config["data"]["source"] in SURVEYS:
         return ""
     try:
         with Source(config["data"]["source"]) as source:
@@ -83,4 +95,50 @@ def fingerprint(part):
 def get_survey():
     """The survey; a given one by its fingerprint only, so that its date does not count."""
     source = config["data"]["source"]
-    return "results/demo/survey.zip" if source == "demo" else ancient(source)
+    return SURVEYS[source] if source in SURVEYS else ancient(source)
+
+
+@contextmanager
+def telling(key):
+    """End with a message that names the key, where Snakemake would print a traceback."""
+    try:
+        yield
+    except InputError as error:
+        logger.error(f"{key}: {error}")
+        sys.exit(1)
+
+
+def get_new_tiles(wildcards):
+    """The new tiles; by their fingerprint only, so that their date does not count."""
+    with telling("predict.tiles"):
+        if config["predict"]["tiles"] is None:
+            raise InputError("not set; give it the path of a folder or zip of PNG files")
+        with NewTiles(config["predict"]["tiles"]) as source:
+            return ancient(str(source.path))
+
+
+def get_new_fingerprint(wildcards):
+    """Digest of the new tiles."""
+    with telling("predict.tiles"), NewTiles(config["predict"]["tiles"]) as source:
+        return source.fingerprint()
+
+
+def run_folder():
+    """Results of the run whose members predict new tiles."""
+    run = config["predict"]["run"]
+    # In full, so that no rule makes a finished run's files, not even where it is this one.
+    return Path("results") if run is None else Path(run).resolve()
+
+
+def get_threshold(wildcards):
+    """Threshold for new tiles: a finished run's, or this run's own."""
+    return str(run_folder() / "threshold.json")
+
+
+def get_members(wildcards):
+    """Members for new tiles: a finished run's, or this run's own, which it trains if need be."""
+    seeds = SEEDS
+    if config["predict"]["run"] is not None:
+        with telling("predict.run"):
+            seeds = Decision.load(get_threshold(wildcards)).seeds
+    return [str(run_folder() / f"models/{seed}/checkpoint.safetensors") for seed in seeds]

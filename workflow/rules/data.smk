@@ -24,6 +24,27 @@ rule demo:
         "--archive {output.archive} --sections {output.sections} --log {log}"
 
 
+# Where the workflow itself runs: compute nodes often have no internet.
+rule download:
+    input:
+        code=code("download", "data"),
+    output:
+        KAGGLE_ZIP,
+    log:
+        "results/logs/download.log",
+    benchmark:
+        "results/benchmarks/download.tsv"
+    localrule: True
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=120,
+    shell:
+        "python {input.code[0]} --output {output} --log {log}"
+
+
 rule import_train:
     input:
         survey=get_survey(),
@@ -75,6 +96,7 @@ rule import_test:
 rule split:
     input:
         tiles="results/data/train/tiles.csv",
+        groups=config["validation"]["groups"] or [],
         code=code("split", "data"),
     output:
         "results/data/folds.csv",

@@ -72,3 +72,27 @@ rule summary:
     shell:
         "python {input.code[0]} --threshold {input.threshold} --submission {input.submission} "
         "--output {output} --log {log}"
+
+
+# Only where it is asked for; the output is kept and added to, so that nothing is sent twice.
+rule submit:
+    input:
+        submission="results/submission.csv",
+        threshold="results/threshold.json",
+        code=code("submit", "data"),
+    output:
+        update("results/submitted.txt"),
+    log:
+        "results/logs/submit.log",
+    benchmark:
+        "results/benchmarks/submit.tsv"
+    localrule: True
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=30,
+    shell:
+        "python {input.code[0]} --submission {input.submission} --threshold {input.threshold} "
+        "--output {output} --log {log}"

@@ -15,7 +15,7 @@ def main(args):
     compute = Compute.select(**args.settings["compute"])
     network = Checkpoint.load(args.checkpoint).rebuild().to(compute.device)
     tiles = Tiles(args.tiles)
-    batches = predict(network, tiles.images, compute, **args.settings["inference"])
+    batches = predict(network, tiles.images, tiles.depths, compute, **args.settings["inference"])
     save(args.output, tiles.ids, tiles.images.shape[1:], batches)
     logging.info("%d test tiles predicted to %s", len(tiles.ids), args.output)
 

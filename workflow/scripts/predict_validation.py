@@ -1,4 +1,4 @@
-"""Predict the labelled tiles that a member held out."""
+"""Predict the labelled tiles that a member validates on."""
 
 import logging
 from pathlib import Path
@@ -10,7 +10,7 @@ from salt.cli import run, stage_parser
 from salt.compute import Compute
 from salt.predict import predict
 from salt.predictions import save
-from salt.split import held_out
+from salt.split import roles
 from salt.tiles import Tiles
 
 
@@ -19,10 +19,12 @@ def main(args):
     checkpoint = Checkpoint.load(args.checkpoint)
     network = checkpoint.rebuild().to(compute.device)
     tiles = Tiles(args.tiles)
-    out = held_out(pd.read_csv(args.folds), checkpoint.about["seed"])
-    batches = predict(network, tiles.images[out], compute, **args.settings["inference"])
-    save(args.output, tiles.table["id"][out].tolist(), tiles.images.shape[1:], batches)
-    logging.info("%d held-out tiles predicted to %s", out.sum(), args.output)
+    scheme, seed = args.settings["validation"]["scheme"], checkpoint.about["seed"]
+    _, validates = roles(pd.read_csv(args.folds), scheme, seed)
+    images, depths = tiles.images[validates], tiles.depths[validates]
+    batches = predict(network, images, depths, compute, **args.settings["inference"])
+    save(args.output, tiles.table["id"][validates].tolist(), tiles.images.shape[1:], batches)
+    logging.info("%d validation tiles predicted to %s", validates.sum(), args.output)
 
 
 if __name__ == "__main__":

@@ -13,20 +13,32 @@ from salt.compute import Compute
 
 @torch.inference_mode()
 def predict(
-    network: nn.Module, images: np.ndarray, compute: Compute, *, batch_size: int, flip: bool
+    network: nn.Module,
+    images: np.ndarray,
+    depths: np.ndarray | None,
+    compute: Compute,
+    *,
+    batch_size: int,
+    flip: bool,
+    bar: bool = True,
 ) -> Iterator[np.ndarray]:
     """Probabilities of uint8 images (tiles, height, width), batch by batch as float32.
 
-    With ``flip``, the mean over the tile and its mirror image, left to right, turned back.
+    With ``flip``, the mean over the tile and its mirror image, left to right, turned back. Depths,
+    float32 (tiles), are needed by a network that was trained with them. ``bar`` shows the progress.
     """
     network.eval()
-    for start in tqdm(range(0, len(images), batch_size), unit="batch", disable=None, leave=False):
-        batch = torch.from_numpy(np.array(images[start : start + batch_size])).unsqueeze(1)
+    starts = range(0, len(images), batch_size)
+    for start in tqdm(starts, unit="batch", disable=None if bar else True, leave=False):
+        part = slice(start, start + batch_size)
+        batch = torch.from_numpy(np.array(images[part])).unsqueeze(1)
         tiles = model.images_to_input(batch.to(compute.device))
+        depth = None if depths is None else torch.from_numpy(depths[part]).to(compute.device)
         if flip:
             tiles = torch.cat([tiles, tiles.flip(-1)])
+            depth = None if depth is None else torch.cat([depth, depth])
         with compute.autocast():
-            logits = network(tiles.contiguous(memory_format=torch.channels_last))
+            logits = network(tiles.contiguous(memory_format=torch.channels_last), depth)
         probabilities = torch.sigmoid(logits[:, 0].float())
         if flip:
             straight, mirrored = probabilities.chunk(2)

@@ -47,6 +47,12 @@ class Predictions:
         return cls(path, ids, values)
 
 
+def quantised(probabilities: np.ndarray) -> np.ndarray:
+    """Values as uint16 of probabilities, float32 in [0, 1], of any shape."""
+    # A product in float32 would be rounded twice.
+    return np.rint(probabilities * np.float64(SCALE)).astype(np.uint16)
+
+
 def save(
     path: Path | str, ids: list[str], shape: tuple[int, int], batches: Iterable[np.ndarray]
 ) -> None:
@@ -56,7 +62,7 @@ def save(
         values = np.lib.format.open_memmap(part, "w+", np.uint16, (len(ids), *shape))
         row = 0
         for batch in batches:
-            values[row : row + len(batch)] = np.rint(batch * np.float64(SCALE))
+            values[row : row + len(batch)] = quantised(batch)
             row += len(batch)
         values.flush()
     with replacing(path.with_suffix(".csv")) as part:

@@ -14,7 +14,7 @@ import zipfile
 import zlib
 from contextlib import ExitStack
 from pathlib import Path
-from typing import IO
+from typing import IO, Self
 
 from salt.errors import InputError
 
@@ -29,11 +29,8 @@ SPOOLED = 64 * 2**20  # bytes of a nested zip that are held in memory and not in
 UNREADABLE = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError)
 
 
-class Source:
-    """Read-only view of a survey, a context manager.
-
-    Raises InputError where ``path`` is neither a zip nor a folder, or the zip is damaged.
-    """
+class Files:
+    """Read-only view of files by their logical names, a context manager; subclasses find them."""
 
     def __init__(self, path: Path | str):
         self.path = Path(path)
@@ -42,11 +39,45 @@ class Source:
             self._open(stack)
             self._stack = stack.pop_all()
 
-    def __enter__(self) -> "Source":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *exception) -> None:
         self._stack.close()
+
+    def _open(self, stack: ExitStack) -> None:
+        """Fill ``_files`` with each file's place; what is to be closed goes on the stack."""
+        raise NotImplementedError
+
+    def ids(self, folder: str) -> list[str]:
+        """Sorted ids of the PNG files in a logical folder such as ``train/images``."""
+        names = (name for name in self._files if name.startswith(f"{folder}/"))
+        return sorted(name.removeprefix(f"{folder}/").removesuffix(".png") for name in names)
+
+    def read(self, name: str) -> bytes:
+        """Contents of a file; InputError where it is missing, damaged or absurdly large."""
+        found = self._files.get(name)
+        if found is None:
+            raise InputError(f"{name} is missing from {self.path}")
+        size = found.stat().st_size if isinstance(found, Path) else found[1].file_size
+        if size > LARGEST_FILE:
+            raise InputError(f"{name}: {size} bytes, more than the {LARGEST_FILE} allowed")
+        try:
+            return found.read_bytes() if isinstance(found, Path) else found[0].read(found[1])
+        except UNREADABLE as error:
+            raise InputError(f"{name}: cannot be read from {self.path} ({error})") from None
+
+    def _checksum(self, name: str) -> int:
+        """CRC-32 of a file, which a zip has at hand."""
+        found = self._files[name]
+        return zlib.crc32(self.read(name)) if isinstance(found, Path) else found[1].CRC
+
+
+class Source(Files):
+    """The contest's files.
+
+    Raises InputError where ``path`` is neither a zip nor a folder, or the zip is damaged.
+    """
 
     def _open(self, stack: ExitStack) -> None:
         if self.path.is_dir():
@@ -63,8 +94,8 @@ class Source:
             self._add_archive(stack, self.path.open("rb"), str(self.path), "")
         else:
             raise InputError(
-                f"{self.path}: no such file or folder; data.source is 'demo' or the path of the "
-                "contest's zip, or of the folder it unpacks to"
+                f"{self.path}: no such file or folder; data.source is demo, kaggle, or the path "
+                "of the contest's zip or of the folder it unpacks to"
             )
 
     def _add(self, name: str, place: tuple[zipfile.ZipFile, zipfile.ZipInfo] | Path) -> None:
@@ -96,24 +127,6 @@ class Source:
             else:
                 self._add(prefix + entry.filename, (archive, entry))
 
-    def ids(self, folder: str) -> list[str]:
-        """Sorted ids of the PNG files in a logical folder such as ``train/images``."""
-        names = (name for name in self._files if name.startswith(f"{folder}/"))
-        return sorted(name.removeprefix(f"{folder}/").removesuffix(".png") for name in names)
-
-    def read(self, name: str) -> bytes:
-        """Contents of a file; InputError where it is missing, damaged or absurdly large."""
-        found = self._files.get(name)
-        if found is None:
-            raise InputError(f"{name} is missing from {self.path}")
-        size = found.stat().st_size if isinstance(found, Path) else found[1].file_size
-        if size > LARGEST_FILE:
-            raise InputError(f"{name}: {size} bytes, more than the {LARGEST_FILE} allowed")
-        try:
-            return found.read_bytes() if isinstance(found, Path) else found[0].read(found[1])
-        except UNREADABLE as error:
-            raise InputError(f"{name}: cannot be read from {self.path} ({error})") from None
-
     def fingerprint(self, part: str) -> str:
         """Digest of all that one part ('train' or 'test') is imported from, however it is packed.
 
@@ -131,8 +144,3 @@ class Source:
                 if row and row[0] in wanted:
                     digest.update(f"{row}\n".encode())
         return digest.hexdigest()
-
-    def _checksum(self, name: str) -> int:
-        """CRC-32 of a file, which a zip has at hand."""
-        found = self._files[name]
-        return zlib.crc32(self.read(name)) if isinstance(found, Path) else found[1].CRC

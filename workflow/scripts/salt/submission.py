@@ -1,6 +1,7 @@
 """The submission: mean over members, threshold, run-length encoding, and a last check."""
 
 import csv
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -27,16 +28,26 @@ def write_submission(
                 f"{member.path}: expected the {len(ids)} test tiles, found {len(member.ids)}, "
                 f"different in {odd[0]}; delete it to predict again"
             )
-    shape = members[0].values.shape[1:]
+    masks = (mask for _, mean in averaged(members, ids) for mask in mean > threshold)
+    return write_table(path, ids, members[0].values.shape[1:], masks)
+
+
+def write_table(
+    path: Path | str, ids: list[str], shape: tuple[int, int], masks: Iterable[np.ndarray]
+) -> int:
+    """Write a row per id for masks, bool of ``shape`` (height, width), one by one as they come.
+
+    Gives the number of tiles with salt. Raises InputError where the written file does not read back
+    as what was meant.
+    """
     areas = []
     with replacing(path) as part:
         with open(part, "w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["id", "rle_mask"])
-            for rows, mean in averaged(members, ids):
-                for name, mask in zip(ids[rows], mean > threshold, strict=True):
-                    areas.append(int(mask.sum()))
-                    writer.writerow([name, rle.encode(mask)])
+            for name, mask in zip(ids, masks, strict=True):
+                areas.append(int(mask.sum()))
+                writer.writerow([name, rle.encode(mask)])
         _check(part, ids, shape, areas)
     return int(np.count_nonzero(areas))
 
@@ -44,7 +55,7 @@ def write_submission(
 def _check(path: Path, ids: list[str], shape: tuple[int, int], areas: list[int]) -> None:
     table = pd.read_csv(path, dtype=str, keep_default_na=False)
     if table["id"].tolist() != ids:
-        raise InputError(f"{path}: its ids are not those of sample_submission.csv, in their order")
+        raise InputError(f"{path}: its ids do not read back as the {len(ids)} meant")
     for name, text, area in zip(ids, table["rle_mask"], areas, strict=True):
         if int(rle.decode(text, shape).sum()) != area:
             raise InputError(f"{path}: mask of {name} does not read back with {area} pixels")

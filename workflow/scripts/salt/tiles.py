@@ -19,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from salt.errors import InputError
 from salt.files import replacing
-from salt.source import Source
+from salt.source import Files
 
 # Ids become file names of predictions and rows of a CSV file.
 SAFE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -61,7 +61,7 @@ def _decode(data: bytes) -> tuple[np.ndarray, str]:
         raise ValueError(f"damaged PNG file ({error})") from None
 
 
-def read_table(source: Source, name: str, columns: list[str]) -> pd.DataFrame:
+def read_table(source: Files, name: str, columns: list[str]) -> pd.DataFrame:
     """A CSV table as text, empty fields as empty strings; InputError on other columns."""
     try:
         table = pd.read_csv(io.BytesIO(source.read(name)), dtype=str, keep_default_na=False)
@@ -97,14 +97,14 @@ def depths_of(table: pd.DataFrame, ids: list[str], faults: list[str]) -> np.ndar
     return np.array([depths.get(name, np.nan) for name in ids], dtype=np.float64)
 
 
-def strays(source: Source, folder: str, ids: list[str], table: str) -> Iterator[str]:
+def strays(source: Files, folder: str, ids: list[str], table: str) -> Iterator[str]:
     """Files of a folder whose ids the table does not have."""
     for name in sorted(set(source.ids(folder)) - set(ids)):
         yield f"{folder}/{name}.png has no row in {table}"
 
 
 def decode_all(
-    source: Source, folder: str, ids: list[str], decode: Callable, faults: list[str]
+    source: Files, folder: str, ids: list[str], decode: Callable, faults: list[str]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Decode a folder's PNG files side by side.
 
@@ -171,6 +171,11 @@ class Tiles:
     @property
     def ids(self) -> list[str]:
         return self.table["id"].tolist()
+
+    @property
+    def depths(self) -> np.ndarray:
+        """Depth of each tile, float32 (tiles)."""
+        return self.table["depth"].to_numpy(dtype=np.float32)
 
     @cached_property
     def images(self) -> np.ndarray:

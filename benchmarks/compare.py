@@ -1,0 +1,61 @@
+"""Two runs on the same tiles, tile by tile: the difference of their scores and its standard error.
+
+    python benchmarks/compare.py FIRST/results SECOND/results
+
+Each tile is scored as threshold.json says: with the threshold tuned on other tiles than its own
+fold's. Only tiles that both runs predicted count.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
+
+from salt import metric
+from salt.predictions import Predictions, averaged, predicted_rows
+from salt.threshold import steps_of_members, tune, tuning_groups
+from salt.tiles import Tiles
+
+
+def tile_scores(members: list[Predictions], results: Path) -> pd.Series:
+    """Score of the members' mean for each tile that they predicted, by its id."""
+    tiles = Tiles(results / "data/train/tiles.csv")
+    folds = pd.read_csv(results / "data/folds.csv", dtype={"id": str})
+    rows = predicted_rows(members, tiles.ids)
+    ids, masks = tiles.table["id"].iloc[rows].tolist(), tiles.masks[rows]
+    _, groups = tuning_groups(folds["fold"].to_numpy()[rows])
+    tuned = tune(steps_of_members(members, ids, masks), groups)["groups"]
+    thresholds = np.array([tuned[str(group)]["threshold"] for group in groups])
+    mean = np.concatenate([mean for _, mean in averaged(members, ids)])
+    return pd.Series(metric.tile_scores(mean > thresholds[:, None, None], masks), index=ids)
+
+
+def difference(first: pd.Series, second: pd.Series) -> tuple[float, float]:
+    """Mean of second - first over the tiles of both, and its standard error."""
+    both = (second - first).dropna()
+    return float(both.mean()), float(both.std(ddof=1) / np.sqrt(len(both)))
+
+
+def main(first: Path, second: Path) -> None:
+    scores = []
+    for results in (first, second):
+        tuned = json.loads((results / "threshold.json").read_text())
+        paths = [results / f"predictions/validation/{seed}.npy" for seed in tuned["seeds"]]
+        scores.append(tile_scores([Predictions.load(path) for path in paths], results))
+        warning = "" if tuned["honest"] else "  NOT honest: on training tiles"
+        print(f"{scores[-1].mean():.4f}  over {len(scores[-1])} tiles  {results}{warning}")
+    change, error = difference(*scores)
+    print(f"{change:+.4f}  second less first, standard error {error:.4f} over the tiles of both")
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("first", type=Path, help="results folder of a finished run")
+    parser.add_argument("second", type=Path, help="results folder of another")
+    args = parser.parse_args()
+    main(args.first, args.second)

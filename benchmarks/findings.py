@@ -1,0 +1,146 @@
+"""The original's findings, each as a paired comparison on the contest's tiles.
+
+    python benchmarks/findings.py experiments/findings
+
+The folder holds a run of benchmarks/findings/NAME.yaml under NAME (``make findings`` makes them
+all). All members that are compared hold out the same fold. Verdicts go by rules that were written
+down before the runs: a claim of a gain is confirmed where the difference is above twice its
+uncertainty, refuted where it is as far below zero; "no gain" is confirmed where even twice the
+uncertainty above the difference a gain stays below 0.01, and refuted where the difference is above
+twice its uncertainty; all else is unresolved. The uncertainty joins the standard error over tiles
+with the noise of training, as members that differ by nothing but their seed show it.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from compare import difference, tile_scores
+
+from salt.checkpoint import Checkpoint
+from salt.compute import Compute
+from salt.predict import predict
+from salt.predictions import Predictions, save
+from salt.split import roles
+from salt.submission import write_submission
+from salt.threshold import evaluate
+from salt.tiles import Tiles
+
+SAME_FOLD = [0, 5, 10, 15, 20]  # seeds of five members that hold out fold 0 of 5
+PAIRED = [0, 5]  # seeds of the runs with a change
+TWO_FOLDS = [0, 1]
+NEGLIGIBLE = 0.01
+
+
+def member(run: Path, seed: int, part: str = "validation") -> Predictions:
+    return Predictions.load(run / f"results/predictions/{part}/{seed}.npy")
+
+
+def without_flip(run: Path, seed: int) -> Predictions:
+    """The held-out predictions of a finished member, made again without the mirror image."""
+    path = run / f"no_flip/{seed}.npy"
+    if not path.exists():
+        compute = Compute.select(device="auto", precision="auto", threads=1)
+        network = Checkpoint.load(run / f"results/models/{seed}/checkpoint.safetensors").rebuild()
+        tiles = Tiles(run / "results/data/train/tiles.csv")
+        _, out = roles(pd.read_csv(run / "results/data/folds.csv"), "kfold", seed)
+        images, depths = tiles.images[out], tiles.depths[out]
+        batches = predict(
+            network.to(compute.device), images, depths, compute, batch_size=32, flip=False
+        )
+        save(path, tiles.table["id"][out].tolist(), images.shape[1:], batches)
+    return Predictions.load(path)
+
+
+def verdict(change: float, uncertainty: float, claims_gain: bool) -> str:
+    if claims_gain:
+        if change > 2 * uncertainty:
+            return "confirmed"
+        return "refuted" if change < -2 * uncertainty else "unresolved"
+    if change > 2 * uncertainty:
+        return "refuted"
+    return "confirmed" if change + 2 * uncertainty < NEGLIGIBLE else "unresolved"
+
+
+def table(runs: Path) -> pd.DataFrame:
+    base = runs / "residual"
+    single = {seed: tile_scores([member(base, seed)], base / "results") for seed in SAME_FOLD}
+    means = [scores.mean().round(4) for scores in single.values()]
+    noise = np.std(means, ddof=1)
+    print(f"five members with nothing but the seed changed: {[*map(float, means)]}, SD {noise:.4f}")
+    rows = []
+
+    def add(finding, claim, before, after, training_noise, claims_gain=True):
+        """Lists of scores by tile, run by run; the mean over the runs is compared."""
+        first, second = (pd.concat(runs, axis=1).mean(axis=1) for runs in (before, after))
+        change, error = difference(first, second)
+        uncertainty = float(np.hypot(error, training_noise))
+        rows.append(
+            {
+                "finding": finding,
+                "of the original": claim,
+                "runs": f"{len(before)} against {len(after)}",
+                "without": first.mean(),
+                "with": second.mean(),
+                "difference": change,
+                "standard error over tiles": error,
+                "training noise": training_noise,
+                "verdict": verdict(change, uncertainty, claims_gain),
+            }
+        )
+
+    def changed(name):
+        run = runs / name
+        return [tile_scores([member(run, seed)], run / "results") for seed in PAIRED]
+
+    paired = [single[seed] for seed in PAIRED]
+    noise_of_pairs = noise * np.sqrt(2 / len(PAIRED))
+    add("residual blocks", "better", changed("unet"), paired, noise_of_pairs)
+    add("BCE + Dice, not BCE", "better", changed("bce"), paired, noise_of_pairs)
+    add("depth as a channel", "no gain", paired, changed("depth"), noise_of_pairs, False)
+    plain = [tile_scores([without_flip(base, seed)], base / "results") for seed in SAME_FOLD]
+    add("flip TTA", "better", plain, list(single.values()), 0.0)
+    together = tile_scores([member(base, seed) for seed in SAME_FOLD], base / "results")
+    add("5 members, not 1", "better", list(single.values()), [together], 0.0)
+    return pd.DataFrame(rows)
+
+
+def submit(run: Path, path: Path, honest: bool) -> dict:
+    """Write the submission of two members and give what threshold.json would hold."""
+    results = run / "results"
+    folds = pd.read_csv(results / "data/folds.csv", dtype={"id": str})
+    members = [member(run, seed) for seed in TWO_FOLDS]
+    tuned, _ = evaluate(members, Tiles(results / "data/train/tiles.csv"), folds, honest=honest)
+    ids = Tiles(results / "data/test/tiles.csv").ids
+    write_submission(
+        path, ids, [member(run, seed, "test") for seed in TWO_FOLDS], tuned["threshold"]
+    )
+    return tuned
+
+
+def main(runs: Path, submissions: Path) -> None:
+    found = table(runs)
+    print(f"\n| {' | '.join(found.columns)} |\n|{'---|' * len(found.columns)}")
+    for row in found.itertuples(index=False):
+        cells = [f"{cell:.4f}" if isinstance(cell, float) else cell for cell in row]
+        print(f"| {' | '.join(cells)} |")
+    print()
+    for name, run, honest in (
+        ("k-fold", runs / "residual", True),
+        ("full", runs / "full", False),
+    ):
+        path = submissions / f"findings-{name.replace('-', '')}.csv"
+        tuned = submit(run, path, honest)
+        print(
+            f"{name}: score {tuned['score']:.4f}{'' if honest else ' (NOT honest)'} over "
+            f"{tuned['tiles_scored']} tiles, threshold {tuned['threshold']:.3f}, to {path}"
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("runs", type=Path, help="folder of the runs")
+    parser.add_argument("--submissions", type=Path, default=Path("benchmarks/contest"))
+    args = parser.parse_args()
+    main(args.runs, args.submissions)

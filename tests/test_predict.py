@@ -1,0 +1,590 @@
+"""New tiles: how they are read, that masks are decided as for the test tiles, and written whole."""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import predict as stage
+import pytest
+import torch
+from conftest import image_png, png, zipped
+from PIL import Image
+
+from salt import model, predictions, rle, source
+from salt.checkpoint import Checkpoint
+from salt.compute import Compute
+from salt.decision import Decision
+from salt.errors import InputError
+from salt.new_tiles import NewTiles
+from salt.predict import predict
+from salt.predict_new import decide, read_tiles, write_masks
+from salt.predictions import SCALE, Predictions, averaged, quantised
+from salt.submission import write_submission
+
+SCRIPTS = Path(__file__).parents[1] / "workflow/scripts"
+PACKINGS = ("folder", "zip", "zip of folders")
+CPU = Compute(torch.device("cpu"), bf16=False)
+SHAPE = (17, 20)
+IDS = ["007", "1e5", "NA", "b_-9", "c", "d", "e"]
+
+
+def tiles_of(ids=IDS, shape=SHAPE):
+    random = np.random.default_rng(3)
+    return {name: random.integers(0, 256, shape, dtype=np.uint8) for name in ids}
+
+
+def files_of(tiles):
+    """PNG files as bytes, of 8-bit grey and of RGB in turn."""
+    makers = (image_png, png)
+    return {f"{name}.png": makers[i % 2](tile) for i, (name, tile) in enumerate(tiles.items())}
+
+
+def pack(path: Path, packing: str, files: dict[str, bytes]) -> Path:
+    """Files to a new folder or zip in one of the ways that are understood."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if packing == "folder":
+        path.mkdir()
+        for name, data in files.items():
+            (path / name).write_bytes(data)
+        return path
+    if packing == "zip of folders":
+        files = {
+            name if name == "depths.csv" else f"deep/{i % 3}/{name}": data
+            for i, (name, data) in enumerate(files.items())
+        }
+    path.write_bytes(zipped(files, zipfile.ZIP_DEFLATED))
+    return path
+
+
+@pytest.fixture(params=PACKINGS)
+def packing(request) -> str:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def networks():
+    """Three members that do not agree, the first of them with depth."""
+    made = []
+    for seed, depth in enumerate(("both", "none", "none")):
+        torch.manual_seed(seed)
+        network = model.build("residual_unet", width=2, dropout=0.1, depth=depth)
+        network.set_depth_range(torch.tensor([50.0, 950.0]))
+        made.append(network.eval())
+    return made
+
+
+def stored(folder, networks, ids, images, depths, flip=True, batch_size=3) -> list[Predictions]:
+    """Predictions as the workflow makes and stores them of its test tiles."""
+    members = []
+    for number, network in enumerate(networks):
+        batches = predict(network, images, depths, CPU, batch_size=batch_size, flip=flip)
+        predictions.save(folder / f"{number}.npy", ids, images.shape[1:], batches)
+        members.append(Predictions.load(folder / f"{number}.npy"))
+    return members
+
+
+# Reading
+
+
+def test_tiles_come_out_sorted_by_id_as_they_are(tmp_path, packing):
+    tiles = tiles_of()
+    files = dict(reversed(files_of(tiles).items()))
+    ids, images, depths = read_tiles(pack(tmp_path / "new", packing, files), with_depth=False)
+    assert ids == sorted(IDS)
+    assert images.dtype == np.uint8
+    np.testing.assert_array_equal(images, [tiles[name] for name in ids])
+    assert depths is None
+
+
+def test_depths_come_out_in_the_order_of_the_ids(tmp_path, packing):
+    rows = [f"{name},{100 + i}.5" for i, name in enumerate(IDS)]
+    table = "\n".join(["id,z", "other,nonsense", *reversed(rows)]).encode()
+    path = pack(tmp_path / "new", packing, files_of(tiles_of()) | {"depths.csv": table})
+    ids, _, depths = read_tiles(path, with_depth=True)
+    assert depths.dtype == np.float32
+    assert depths.tolist() == [100.5 + IDS.index(name) for name in ids]
+
+
+def test_a_table_of_depths_is_not_looked_at_where_no_member_needs_it(tmp_path, packing):
+    files = files_of(tiles_of()) | {"depths.csv": b"nonsense"}
+    assert read_tiles(pack(tmp_path / "new", packing, files), with_depth=False)[2] is None
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (None, r"depths\.csv is missing from .*members trained with depth need"),
+        (b"id,depth\n", "expected the columns id,z, found id,depth; members trained"),
+        (b"id,z\n007,1\n", "no depth for c"),
+        (b"id,z\n007,deep\n", "depth of 007 is not a number: 'deep'"),
+    ],
+)
+def test_missing_depths_are_named_beside_other_faults(tmp_path, packing, table, message):
+    files = files_of(tiles_of()) | {"x.png": b"no picture"}
+    if table is not None:
+        files["depths.csv"] = table
+    with pytest.raises(InputError, match=message) as caught:
+        read_tiles(pack(tmp_path / "new", packing, files), with_depth=True)
+    assert "x.png: not a PNG file" in str(caught.value)
+
+
+def test_other_files_are_left_out(tmp_path, packing):
+    files = files_of(tiles_of(["a"]))
+    files |= {"notes.txt": b"", "a.csv": b"", "._a.png": b"", ".png": b"", "train.zip": b"no zip"}
+    assert read_tiles(pack(tmp_path / "new", packing, files), with_depth=False)[0] == ["a"]
+
+
+def test_folders_in_a_folder_are_left_out(tmp_path):
+    path = pack(tmp_path / "new", "folder", files_of(tiles_of(["a"])))
+    pack(path / "masks", "folder", files_of(tiles_of(["b"])))
+    (path / "c.png").mkdir()
+    assert read_tiles(path, with_depth=False)[0] == ["a"]
+
+
+def test_all_faults_are_named_at_once(tmp_path, packing):
+    files = files_of(tiles_of())
+    files["c.png"] = files["c.png"][:100]
+    files["d.png"] = b""
+    files["no id.png"] = files["007.png"]
+    files["other.png"] = image_png(np.zeros((20, 17), dtype=np.uint8))
+    colour = np.zeros((*SHAPE, 3), dtype=np.uint8)
+    colour[3, 4, 1] = 1
+    files["colour.png"] = png(colour)
+    path = pack(tmp_path / "new", packing, files)
+    with pytest.raises(InputError) as caught:
+        read_tiles(path, with_depth=False)
+    text = str(caught.value)
+    assert text.startswith(f"{path} (new tiles): 5 faults found")
+    assert f"{path}: id 'no id' may hold only letters" in text
+    assert f"{path}/c.png: damaged PNG file" in text
+    assert f"{path}/d.png: empty file" in text
+    assert f"{path}/colour.png: expected a grey picture, found different colour channels" in text
+    assert f"{path}/other.png: 17x20 pixels, but {path}/007.png has 20x17" in text
+
+
+@pytest.mark.parametrize("name", ["../up.png", "/etc/up.png", "a/../../up.png", "a\\..\\up.png"])
+def test_a_zip_writes_nothing_outside(tmp_path, name):
+    path = tmp_path / "in" / "new.zip"
+    path.parent.mkdir()
+    path.write_bytes(zipped({name: image_png(np.zeros(SHAPE, dtype=np.uint8))}))
+    if "\\" in name:
+        with pytest.raises(InputError, match="may hold only letters"):
+            read_tiles(path, with_depth=False)
+    else:
+        assert read_tiles(path, with_depth=False)[0] == ["up"]
+    assert [file.name for file in tmp_path.rglob("*")] == ["in", "new.zip"]
+
+
+def test_an_id_that_is_there_twice_is_a_fault(tmp_path):
+    files = files_of(tiles_of(["a", "b"]))
+    path = tmp_path / "new.zip"
+    path.write_bytes(zipped({f"{part}/{n}": data for part in "xy" for n, data in files.items()}))
+    with pytest.raises(InputError, match="2 faults") as caught:
+        read_tiles(path, with_depth=False)
+    for name in ("y/a.png", "y/b.png"):
+        assert f"{name}: another file is of the same name; rename or remove one" in str(
+            caught.value
+        )
+
+
+@pytest.mark.parametrize("files", [{}, {"depths.csv": b"id,z\n", "a.jpg": b"", ".a.png": b""}])
+def test_no_tiles_at_all_are_told_with_the_path(tmp_path, packing, files):
+    path = pack(tmp_path / "new", packing, files)
+    with pytest.raises(InputError, match=r"new: no PNG file \(\*\.png\) in it"):
+        NewTiles(path)
+
+
+def test_a_missing_path_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"gone: no such file or folder; expected a zip or a fold"):
+        NewTiles(tmp_path / "gone")
+
+
+def test_a_file_that_is_no_zip_is_named(tmp_path):
+    (tmp_path / "new.zip").write_bytes(b"no zip at all")
+    with pytest.raises(InputError, match=r"new\.zip: expected a zip or a folder of PNG files"):
+        NewTiles(tmp_path / "new.zip")
+
+
+def test_a_zip_damaged_in_the_middle_is_named_with_the_tile(tmp_path):
+    files = files_of(tiles_of(["a", "b"]))
+    data = bytearray(zipped(files))
+    data[data.index(files["b.png"]) + 60] ^= 1
+    (tmp_path / "new.zip").write_bytes(data)
+    with pytest.raises(InputError, match=r"new\.zip/b\.png: cannot be read from .*CRC") as caught:
+        read_tiles(tmp_path / "new.zip", with_depth=False)
+    assert "1 fault found" in str(caught.value)
+
+
+def test_a_file_absurdly_large_is_not_read(tmp_path, packing, monkeypatch):
+    path = pack(tmp_path / "new", packing, files_of(tiles_of(["a"])) | {"b.png": b"\0" * 9000})
+    monkeypatch.setattr(source, "LARGEST_FILE", 8999)
+    with pytest.raises(InputError, match=r"b\.png: 9000 bytes, more than the 8999 allowed"):
+        read_tiles(path, with_depth=False)
+
+
+# What tells that tiles are others
+
+
+def fingerprint(path: Path) -> str:
+    with NewTiles(path) as tiles:
+        return tiles.fingerprint()
+
+
+def test_packing_dates_order_and_other_files_leave_the_fingerprint(tmp_path):
+    files = files_of(tiles_of()) | {"depths.csv": b"id,z\n"}
+    found = {fingerprint(pack(tmp_path / packing, packing, files)) for packing in PACKINGS}
+    found.add(fingerprint(pack(tmp_path / "turned", "zip", dict(reversed(files.items())))))
+    found.add(fingerprint(pack(tmp_path / "more", "folder", files | {"notes.txt": b"new"})))
+    for file in (tmp_path / "folder").iterdir():
+        os.utime(file, (1, 1))
+    found.add(fingerprint(tmp_path / "folder"))
+    assert len(found) == 1
+
+
+def test_every_change_of_a_tile_or_depth_changes_the_fingerprint(tmp_path, packing):
+    files = files_of(tiles_of()) | {"depths.csv": b"id,z\n"}
+    less = {name: data for name, data in files.items() if name != "c.png"}
+    variants = [
+        files,
+        less,
+        less | {"ca.png": files["c.png"]},
+        files | {"c.png": files["d.png"]},
+        files | {"c.png": files["d.png"], "d.png": files["c.png"]},
+        files | {"depths.csv": b"id,z\nc,3\n"},
+        files_of(tiles_of()),
+    ]
+    found = {fingerprint(pack(tmp_path / str(i), packing, each)) for i, each in enumerate(variants)}
+    assert len(found) == len(variants)
+
+
+# Deciding
+
+
+@pytest.mark.parametrize("flip", [True, False])
+def test_masks_are_those_of_a_submission_also_at_a_tie(tmp_path, networks, flip):
+    ids, images = sorted(IDS), np.stack(list(tiles_of().values()))
+    depths = np.linspace(50, 950, len(ids), dtype=np.float32)
+    members = stored(tmp_path, networks, ids, images, depths, flip)
+    means = np.concatenate([mean for _, mean in averaged(members, ids)])
+    # Thresholds that some pixels lie on, and those that would go wrong by the smallest step.
+    ties = np.quantile(means, [0.05, 0.3, 0.5, 0.7, 0.95], method="nearest")
+    for number, tie in enumerate(ties):
+        for threshold in (np.nextafter(tie, 0), tie, np.nextafter(tie, 1)):
+            masks = decide(
+                networks, images, depths, CPU, threshold=threshold, flip=flip, batch_size=3
+            )
+            masks = np.stack(list(masks))
+            assert masks.dtype == bool
+            np.testing.assert_array_equal(masks, means > threshold)
+            ours = tmp_path / f"{number}.csv"
+            write_masks(ours, ids, SHAPE, masks)
+            theirs = tmp_path / f"{number}-submission.csv"
+            write_submission(theirs, ids, members, threshold)
+            assert ours.read_bytes() == theirs.read_bytes()
+
+
+def test_probabilities_are_quantised_as_they_are_stored(tmp_path):
+    probabilities = np.random.default_rng(0).random((4, *SHAPE), dtype=np.float32)
+    probabilities[0, 0, :3] = [0, 1, np.float32(0.5 / SCALE)]
+    predictions.save(tmp_path / "0.npy", list("abcd"), SHAPE, [probabilities])
+    values = quantised(probabilities)
+    assert values.dtype == np.uint16
+    np.testing.assert_array_equal(values, Predictions.load(tmp_path / "0.npy").values)
+    exact = np.rint(probabilities.astype(np.longdouble) * SCALE)
+    np.testing.assert_array_equal(values, exact)
+
+
+def test_a_flip_is_done_where_asked_for(networks):
+    images = np.stack(list(tiles_of().values()))
+    arguments = {"threshold": 0.5, "batch_size": 32}
+    straight, flipped = (
+        np.stack(list(decide(networks[1:], images, None, CPU, flip=flip, **arguments)))
+        for flip in (False, True)
+    )
+    turned = list(decide(networks[1:], images[..., ::-1], None, CPU, flip=True, **arguments))
+    np.testing.assert_array_equal(np.stack(turned)[..., ::-1], flipped)
+    assert (straight != flipped).any()
+
+
+def test_small_tiles_are_refused(networks):
+    images = np.zeros((2, 15, 40), dtype=np.uint8)
+    with pytest.raises(InputError, match="at least 16 pixels a side, found 40x15"):
+        list(decide(networks[1:], images, None, CPU, threshold=0.5, flip=True, batch_size=2))
+
+
+def test_one_batch_of_probabilities_is_held_at_a_time(networks):
+    seen = []
+
+    class Watched(torch.nn.Module):
+        def __init__(self, number):
+            super().__init__()
+            self.number = number
+
+        def forward(self, images, depths):
+            seen.append((self.number, len(images)))
+            return images - 0.5
+
+    images = np.stack(list(tiles_of().values()))
+    watched = [Watched(number) for number in range(2)]
+    masks = decide(watched, images, None, CPU, threshold=0.5, flip=False, batch_size=3)
+    next(masks)
+    assert seen == [(0, 3), (1, 3)]
+    assert len(list(masks)) == 6
+    assert seen[2:] == [(0, 3), (1, 3), (0, 1), (1, 1)]
+
+
+# Writing
+
+
+def random_masks(count, seed=0):
+    masks = np.random.default_rng(seed).random((count, *SHAPE)) < 0.3
+    masks[0] = False
+    return masks
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    files = (file for file in folder.rglob("*") if file.is_file())
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files}
+
+
+def test_pictures_equal_the_table(tmp_path):
+    ids, masks = sorted(IDS), random_masks(len(IDS))
+    assert write_masks(tmp_path / "out/masks.csv", ids, SHAPE, masks) == len(ids) - 1
+    table = pd.read_csv(tmp_path / "out/masks.csv", dtype=str, keep_default_na=False)
+    assert table.columns.tolist() == ["id", "rle_mask"]
+    assert table["id"].tolist() == ids
+    names = ["masks.csv", *(f"masks/{name}.png" for name in ids)]
+    assert sorted(contents(tmp_path / "out")) == sorted(names)
+    for name, text, mask in zip(ids, table["rle_mask"], masks, strict=True):
+        with Image.open(tmp_path / f"out/masks/{name}.png") as picture:
+            assert picture.mode == "L"
+            pixels = np.asarray(picture)
+        np.testing.assert_array_equal(pixels, np.where(mask, 255, 0))
+        np.testing.assert_array_equal(rle.decode(text, SHAPE), mask)
+
+
+def test_new_masks_replace_all_old_ones(tmp_path):
+    write_masks(tmp_path / "masks.csv", ["a", "b", "c"], SHAPE, random_masks(3))
+    # As the workflow engine leaves it.
+    (tmp_path / "masks/.timestamp").touch()
+    write_masks(tmp_path / "masks.csv", ["b", "d"], SHAPE, random_masks(2, seed=1))
+    write_masks(tmp_path / "fresh/masks.csv", ["b", "d"], SHAPE, random_masks(2, seed=1))
+    fresh = contents(tmp_path / "fresh")
+    assert {name: tmp_path.joinpath(name).read_bytes() for name in fresh} == fresh
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["fresh", "masks", "masks.csv"]
+    assert sorted(file.name for file in (tmp_path / "masks").iterdir()) == ["b.png", "d.png"]
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_nothing_is_left_of_masks_that_fail_half_way(tmp_path, old):
+    if old:
+        write_masks(tmp_path / "masks.csv", ["a", "b", "c"], SHAPE, random_masks(3))
+    before = contents(tmp_path)
+
+    def failing():
+        yield from random_masks(2, seed=1)
+        raise OSError("disk is gone")
+
+    with pytest.raises(OSError, match="disk is gone"):
+        write_masks(tmp_path / "masks.csv", ["a", "b", "c"], SHAPE, failing())
+    assert contents(tmp_path) == before
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["masks", "masks.csv"] * old
+
+
+def test_masks_that_do_not_read_back_are_not_kept(tmp_path, monkeypatch):
+    monkeypatch.setattr(rle, "encode", lambda mask: "1 1")
+    with pytest.raises(InputError, match="does not read back with"):
+        write_masks(tmp_path / "masks.csv", ["a", "b"], SHAPE, random_masks(2))
+    assert not list(tmp_path.iterdir())
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from salt.predict_new import write_masks
+
+def masks():
+    yield np.ones((17, 20), dtype=bool)
+    yield np.ones((17, 20), dtype=bool)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+write_masks(Path(sys.argv[1]), ["a", "b", "c"], (17, 20), masks())
+"""
+
+
+def test_a_kill_leaves_the_old_masks_and_the_next_run_clears_up(tmp_path):
+    path = tmp_path / "masks.csv"
+    write_masks(path, ["a", "b", "c"], SHAPE, random_masks(3))
+    before = contents(tmp_path)
+    done = subprocess.run([sys.executable, "-c", KILLED, path], cwd=SCRIPTS)
+    assert done.returncode == -signal.SIGKILL
+    after = contents(tmp_path)
+    assert {name: after[name] for name in before} == before
+    assert all(name.startswith(".") for name in after.keys() - before.keys())
+    write_masks(path, ["a"], SHAPE, random_masks(1))
+    assert [file.name for file in tmp_path.iterdir() if file.is_dir()] == ["masks"]
+    assert [file.name for file in (tmp_path / "masks").iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize("table", [None, "id,rle_mask\na,\n", "\0 no table"])
+def test_a_folder_of_other_files_is_left_alone(tmp_path, table):
+    (tmp_path / "masks").mkdir()
+    for name in ("a.png", "mine.png"):
+        (tmp_path / "masks" / name).write_bytes(b"dear to me")
+    if table is not None:
+        (tmp_path / "masks.csv").write_text(table)
+    before = contents(tmp_path)
+
+    def never():
+        raise AssertionError("predicted for nothing")
+        yield
+
+    with pytest.raises(InputError, match=r"masks: to be replaced by masks, but \w+\.png is none"):
+        write_masks(tmp_path / "masks.csv", ["a", "mine"], SHAPE, never())
+    assert contents(tmp_path) == before
+
+
+def test_an_output_that_is_no_csv_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"masks: expected a path NAME\.csv"):
+        write_masks(tmp_path / "masks", ["a"], SHAPE, random_masks(1))
+
+
+# The threshold
+
+
+def threshold_json(path: Path, **changes) -> Path:
+    found = {"threshold": 0.5, "flip": True, "seeds": [0, 1, 2], "score": 0.7} | changes
+    path.write_text(json.dumps({key: value for key, value in found.items() if value is not ...}))
+    return path
+
+
+def test_a_threshold_comes_with_how_it_was_tuned(tmp_path):
+    path = threshold_json(tmp_path / "threshold.json", threshold=0.25, flip=False, seeds=[7, 3])
+    assert Decision.load(path) == Decision(0.25, False, [7, 3])
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"flip": ...}, "flip"),
+        ({"seeds": ...}, "seeds"),
+        ({"flip": ..., "seeds": ...}, "flip, seeds"),
+        ({"flip": 1}, "flip"),
+        ({"seeds": []}, "seeds"),
+        ({"seeds": [0, "1"]}, "seeds"),
+        ({"seeds": [True]}, "seeds"),
+        ({"threshold": "0.5"}, "threshold"),
+        ({"threshold": float("nan")}, "threshold"),
+        ({"threshold": None}, "threshold"),
+    ],
+)
+def test_an_older_or_odd_threshold_is_named_with_what_it_lacks(tmp_path, changes, named):
+    path = threshold_json(tmp_path / "threshold.json", **changes)
+    with pytest.raises(InputError, match=rf"threshold\.json: {named} missing or not as expected"):
+        Decision.load(path)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b"[1]", b"3"])
+def test_a_file_that_is_no_threshold_is_named(tmp_path, data):
+    (tmp_path / "t.json").write_bytes(data)
+    with pytest.raises(InputError, match=r"t\.json: (expected threshold\.json|threshold, flip, s)"):
+        Decision.load(tmp_path / "t.json")
+
+
+def test_a_missing_threshold_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"t\.json: No such file or directory; expected"):
+        Decision.load(tmp_path / "t.json")
+
+
+# The stage
+
+
+SETTINGS = {
+    "inference": {"flip": True, "batch_size": 3},
+    "compute": {"device": "cpu", "precision": "fp32", "threads": 1},
+}
+
+
+@pytest.fixture
+def checkpoints(tmp_path, networks):
+    paths = []
+    for number, (network, depth) in enumerate(zip(networks, ("both", "none", "none"), strict=True)):
+        settings = {"name": "residual_unet", "width": 2, "dropout": 0.1, "depth": depth}
+        paths.append(tmp_path / f"{number}.safetensors")
+        Checkpoint({"model": settings, "seed": number}, network.state_dict()).save(paths[-1])
+    return paths
+
+
+def predicted(tmp_path, checkpoints, path, name="masks", **changes):
+    threshold = threshold_json(tmp_path / f"{name}.json", **changes)
+    output = tmp_path / name / "masks.csv"
+    stage.main(
+        argparse.Namespace(
+            settings=SETTINGS,
+            source=path,
+            checkpoints=checkpoints,
+            threshold=threshold,
+            output=output,
+        )
+    )
+    return output.read_text()
+
+
+def test_the_stage_gives_the_submissions_masks_with_the_thresholds_flip(
+    tmp_path, networks, checkpoints
+):
+    tiles = tiles_of()
+    table = "\n".join(["id,z", *(f"{name},{300 + 9 * i}" for i, name in enumerate(IDS))]).encode()
+    path = pack(tmp_path / "new", "zip", files_of(tiles) | {"depths.csv": table})
+    images = np.stack([tiles[name] for name in sorted(IDS)])
+    depths = np.array([300 + 9 * IDS.index(name) for name in sorted(IDS)], dtype=np.float32)
+    texts = set()
+    for flip in (True, False):
+        (tmp_path / f"{flip}").mkdir()
+        members = stored(tmp_path / f"{flip}", networks, sorted(IDS), images, depths, flip)
+        means = np.concatenate([mean for _, mean in averaged(members, sorted(IDS))])
+        threshold = float(np.median(means))
+        write_submission(tmp_path / f"{flip}.csv", sorted(IDS), members, threshold)
+        found = predicted(
+            tmp_path, checkpoints, path, f"{flip}-masks", flip=flip, threshold=threshold
+        )
+        assert found == (tmp_path / f"{flip}.csv").read_text()
+        texts.add(found)
+    assert len(texts) == 2
+
+
+def test_depths_count_only_for_members_trained_with_them(tmp_path, checkpoints):
+    path = pack(tmp_path / "new", "folder", files_of(tiles_of()))
+    with pytest.raises(InputError, match=r"depths\.csv is missing from .*members trained with"):
+        predicted(tmp_path, checkpoints, path, "with")
+    assert predicted(tmp_path, checkpoints[1:], path, "without").startswith("id,rle_mask\n007,")
+
+
+@pytest.mark.parametrize("spoilt", ["source", "checkpoint", "threshold"])
+def test_the_script_names_what_is_wrong_without_a_traceback(tmp_path, checkpoints, spoilt):
+    path = pack(tmp_path / "new", "folder", files_of(tiles_of()))
+    threshold = threshold_json(tmp_path / "threshold.json")
+    wrong = {"source": path / "c.png", "checkpoint": checkpoints[1], "threshold": threshold}[spoilt]
+    wrong.write_bytes(b"nothing of use")
+    done = subprocess.run(
+        [
+            *(sys.executable, SCRIPTS / "predict.py", "--settings", json.dumps(SETTINGS)),
+            *("--source", path, "--checkpoints", *checkpoints[1:], "--threshold", threshold),
+            *("--output", tmp_path / "out/masks.csv", "--log", tmp_path / "log"),
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    assert f"{wrong}: " in done.stderr and f"{wrong}: " in (tmp_path / "log").read_text()
+    assert not (tmp_path / "out").exists()

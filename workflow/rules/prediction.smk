@@ -1,0 +1,30 @@
+# Masks of new tiles from finished members, only where asked for.
+
+
+rule predict:
+    input:
+        tiles=get_new_tiles,
+        checkpoints=get_members,
+        threshold=get_threshold,
+        code=code("predict", "torch"),
+    output:
+        table="results/predict/masks.csv",
+        masks=directory("results/predict/masks"),
+    log:
+        "results/logs/predict.log",
+    benchmark:
+        "results/benchmarks/predict.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: THREADS
+    resources:
+        gpu=GPU,
+        mem_mb=4000,
+        runtime=240,
+    params:
+        settings=settings("inference", "compute"),
+        fingerprint=get_new_fingerprint,
+    shell:
+        "python {input.code[0]} --settings {params.settings:q} --source {input.tiles:q} "
+        "--checkpoints {input.checkpoints:q} --threshold {input.threshold:q} "
+        "--output {output.table} --log {log}"

@@ -1,0 +1,43 @@
+"""Predict new tiles with finished members, and write their masks."""
+
+import logging
+from pathlib import Path
+
+from salt.checkpoint import Checkpoint
+from salt.cli import run, stage_parser
+from salt.compute import Compute
+from salt.decision import Decision
+from salt.predict_new import decide, read_tiles, write_masks
+
+
+def main(args):
+    compute = Compute.select(**args.settings["compute"])
+    decision = Decision.load(args.threshold)
+    members = [Checkpoint.load(path).rebuild().to(compute.device) for path in args.checkpoints]
+    with_depth = any(member.depth_levels for member in members)
+    ids, images, depths = read_tiles(args.source, with_depth)
+    masks = decide(
+        members,
+        images,
+        depths,
+        compute,
+        threshold=decision.threshold,
+        # Not that of the settings: the threshold was tuned for predictions made in this way.
+        flip=decision.flip,
+        batch_size=args.settings["inference"]["batch_size"],
+    )
+    with_salt = write_masks(args.output, ids, images.shape[1:], masks)
+    logging.info("%d tiles, %d of them with salt, to %s", len(ids), with_salt, args.output)
+
+
+if __name__ == "__main__":
+    parser = stage_parser(__doc__)
+    parser.add_argument("--source", type=Path, required=True, help="folder or zip of PNG files")
+    parser.add_argument(
+        "--checkpoints", type=Path, nargs="+", required=True, help="the members, safetensors files"
+    )
+    parser.add_argument("--threshold", type=Path, required=True, help="the members' threshold.json")
+    parser.add_argument(
+        "--output", type=Path, required=True, help="CSV file; a folder of masks goes beside it"
+    )
+    run(main, parser)
