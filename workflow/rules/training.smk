@@ -25,11 +25,13 @@ rule train:
     params:
         settings=settings("validation", "model", "training", "augmentation", "compute"),
         events="results/logs/tensorboard/{seed}",
+        # No output, which would be deleted where the job fails.
+        state="results/states/{seed}",
     shell:
         "python {input.code[0]} --settings {params.settings:q} --seed {wildcards.seed} "
         "--tiles {input.tiles} --folds {input.folds} "
         "--checkpoint {output.checkpoint} --history {output.history} "
-        "--events {params.events} --log {log}"
+        "--events {params.events} --state {params.state} --log {log}"
 
 
 rule predict_validation:

@@ -1,15 +1,20 @@
 """Train one member."""
 
+import json
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 
 import pandas as pd
+import torch
 
 from salt import events
 from salt.augmentation import Augmentation
 from salt.cli import run, stage_parser
 from salt.compute import Compute
 from salt.files import replacing
+from salt.imports import local_files
+from salt.saved import Saved, fingerprint
 from salt.split import is_honest, roles
 from salt.tiles import Tiles
 from salt.train import Labelled, train_member
@@ -25,7 +30,20 @@ def main(args):
         args.seed, trains.sum(), validates.sum(),
         "" if is_honest(scheme) else " of the same (NOT honest)", compute,
     )  # fmt: skip
-    with events.writer(args.events if training.pop("tensorboard") else None) as record:
+    # Whatever a state depends on: with anything else in its place it must not be gone on from.
+    own = fingerprint(
+        [
+            json.dumps(args.settings, sort_keys=True),
+            f"{args.seed} {compute} {torch.__version__}",
+            *(args.tiles, args.tiles.with_name("images.npy"), args.tiles.with_name("masks.npy")),
+            args.folds,
+            *local_files(Path(__file__)),
+        ]
+    )
+    with (
+        Saved(args.state, own) if args.state else nullcontext() as saved,
+        events.writer(args.events if training.pop("tensorboard") else None) as record,
+    ):
         checkpoint, history = train_member(
             Labelled.load(tiles, trains, compute.device),
             Labelled.load(tiles, validates, compute.device),
@@ -35,11 +53,14 @@ def main(args):
             augmentation=Augmentation(**args.settings["augmentation"]),
             honest=is_honest(scheme),
             record=record,
+            saved=saved,
             **training,
         )
-    with replacing(args.history) as path:
-        pd.DataFrame(history).to_csv(path, index=False)
-    checkpoint.save(args.checkpoint)
+        with replacing(args.history) as path:
+            pd.DataFrame(history).to_csv(path, index=False)
+        checkpoint.save(args.checkpoint)
+        if saved:
+            saved.drop()
     logging.info("epoch %d kept, to %s", checkpoint.about["epoch"], args.checkpoint)
 
 
@@ -50,5 +71,6 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, required=True, help="seed, and number, of the member")
     parser.add_argument("--checkpoint", type=Path, required=True, help="safetensors file to write")
     parser.add_argument("--history", type=Path, required=True, help="CSV file to write")
+    parser.add_argument("--state", type=Path, help="folder to go on from where it was killed")
     parser.add_argument("--events", type=Path, help="folder for TensorBoard, where it is asked for")
     run(main, parser)

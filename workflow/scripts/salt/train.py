@@ -5,7 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 
 import numpy as np
@@ -20,9 +20,12 @@ from salt.checkpoint import Checkpoint
 from salt.compute import Compute
 from salt.errors import InputError
 from salt.losses import LOSSES
+from salt.saved import Saved
 from salt.tiles import Tiles
 
 logger = logging.getLogger(__name__)
+
+SAVING_SHARE = 0.02
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,7 @@ def train_member(
     monitor: str,
     honest: bool = True,
     record: Callable[[Epoch], None] = lambda epoch: None,
+    saved: Saved | None = None,
 ) -> tuple[Checkpoint, list[Epoch]]:
     """Train a network and give its best state with the history of all epochs.
 
@@ -103,6 +107,8 @@ def train_member(
     Args:
         honest: whether no validation tile is a training tile.
         record: called with each epoch at its end.
+        saved: where the state is kept at the end of epochs, and gone on from. Not of every epoch
+            where that would take more than SAVING_SHARE of the time.
 
     Raises InputError where the loss is not a finite number at an epoch's end.
     """
@@ -123,18 +129,33 @@ def train_member(
     steps = math.ceil(len(training) * passes_per_epoch / batch_size)
     history: list[Epoch] = []
     least, best_epoch, best_state = math.inf, 0, {}
+    state = saved.load() if saved else None
+    if state:
+        network.load_state_dict(state["network"])
+        optimiser.load_state_dict(state["optimiser"])
+        plateau.load_state_dict(state["plateau"])
+        history = [Epoch(**row) for row in state["history"]]
+        least, best_epoch, best_state = state["least"], state["best_epoch"], state["best_state"]
+        for epoch in history:
+            record(epoch)
+        logger.info(f"member {seed} goes on after epoch {len(history)}")
+    next_save = 0.0
     size = training.images.shape[-2:]
     with (
         tqdm(
             desc=f"member {seed}",
             total=epochs * steps,
+            initial=len(history) * steps,
             unit="batch",
             disable=None,
             leave=False,
         ) as bar,
         logging_redirect_tqdm(),
     ):
-        for number in range(1, epochs + 1):
+        for number in range(len(history) + 1, epochs + 1):
+            if number - 1 - best_epoch >= stopping_patience:
+                logger.info(f"member {seed}: no gain in {stopping_patience} epochs, stopping")
+                break
             started = time.monotonic()
             # Each epoch's randomness is its own, whatever went on before it.
             epoch_seed = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
@@ -168,10 +189,21 @@ def train_member(
                 least, best_epoch = value, number
                 # A copy: the state dict itself refers to weights that training goes on changing.
                 best_state = copy.deepcopy(network.state_dict())
-            elif number - best_epoch >= stopping_patience:
-                logger.info(f"member {seed}: no gain in {stopping_patience} epochs, stopping")
-                break
             plateau.step(value)
+            if saved and time.monotonic() >= next_save:
+                before = time.monotonic()
+                saved.save(
+                    {
+                        "network": network.state_dict(),
+                        "optimiser": optimiser.state_dict(),
+                        "plateau": plateau.state_dict(),
+                        "history": [asdict(row) for row in history],
+                        "least": least,
+                        "best_epoch": best_epoch,
+                        "best_state": best_state,
+                    }
+                )
+                next_save = time.monotonic() + (time.monotonic() - before) / SAVING_SHARE
     best = history[best_epoch - 1]
     about = {
         "model": model_settings,

@@ -1,0 +1,269 @@
+"""A training that was killed goes on to the very bytes that it would have come to."""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import yaml
+from test_train import member
+
+from salt import tiles
+from salt.saved import Saved, fingerprint
+
+ROOT = Path(__file__).parents[1]
+SETTINGS = {"epochs": 6, "stopping_patience": 3, "plateau_patience": 1, "learning_rate": 0.05}
+
+
+class KilledError(Exception):
+    pass
+
+
+def killed_after(epoch):
+    def record(row):
+        if row.epoch == epoch + 1:
+            raise KilledError
+
+    return record
+
+
+@pytest.mark.parametrize("cuts", [[1], [2], [5], [1, 2, 3, 4], [3, 3, 3]])
+@pytest.mark.parametrize("changes", [{}, {"monitor": "map", "seed": 3}])
+def test_a_training_that_was_cut_ends_as_one_that_was_not(cuts, changes, tmp_path):
+    settings = {**SETTINGS, **changes}
+    whole, history = member(**settings)
+    for cut in cuts:
+        with Saved(tmp_path / "state", "mine") as state, contextlib.suppress(KilledError):
+            member(saved=state, record=killed_after(cut), **settings)
+    seen = []
+    with Saved(tmp_path / "state", "mine") as state:
+        pieces, again = member(saved=state, record=seen.append, **settings)
+    assert again == history == seen
+    assert pieces.about == whole.about
+    assert pieces.state.keys() == whole.state.keys()
+    for name, tensor in whole.state.items():
+        assert torch.equal(pieces.state[name], tensor), name
+
+
+def test_a_training_that_had_stopped_by_itself_trains_no_further(tmp_path):
+    settings = {**SETTINGS, "epochs": 30, "stopping_patience": 1, "minimum_gain": 10.0}
+    with Saved(tmp_path / "state", "mine") as state:
+        _, history = member(saved=state, **settings)
+    assert len(history) == 2
+    with Saved(tmp_path / "state", "mine") as state:
+        assert member(saved=state, **settings)[1] == history
+
+
+def test_saving_takes_a_small_share_of_the_time(tmp_path, monkeypatch):
+    saves = []
+    clock = iter(range(10**6))
+    monkeypatch.setattr("salt.train.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr(Saved, "save", lambda self, content: saves.append(len(content["history"])))
+    with Saved(tmp_path / "state", "mine") as state:
+        member(saved=state, epochs=40, record=lambda epoch: None)
+    # The clock goes on by one at each look: a save takes 1, and there are few looks an epoch.
+    assert saves[0] == 1
+    assert 2 <= len(saves) < 10
+
+
+def content():
+    return {"tensor": torch.arange(3.0), "list": [1, 2.5, "x", None, True]}
+
+
+def test_what_was_saved_is_loaded_again(tmp_path):
+    with Saved(tmp_path / "state", "mine") as state:
+        assert state.load() is None
+        state.save({"tensor": torch.zeros(1)})
+        state.save(content())
+    with Saved(tmp_path / "state", "mine") as state:
+        found = state.load()
+        assert torch.equal(found.pop("tensor"), torch.arange(3.0))
+        assert found == {"list": [1, 2.5, "x", None, True]}
+        state.drop()
+    assert not (tmp_path / "state").exists()
+
+
+def test_a_state_of_something_else_is_dropped(tmp_path, caplog):
+    with Saved(tmp_path / "state", "mine") as state:
+        state.save(content())
+    caplog.set_level("INFO")
+    with Saved(tmp_path / "state", "another") as state:
+        assert state.load() is None
+        assert "another configuration, data or code, dropped" in caplog.text
+        assert not state.path.exists()
+
+
+@pytest.mark.parametrize("size", [0, 1, 32, 100, -1])
+def test_a_damaged_state_is_told_and_dropped(tmp_path, caplog, size):
+    with Saved(tmp_path / "state", "mine") as state:
+        state.save(content())
+        data = state.path.read_bytes()
+        state.path.write_bytes(data[:size])
+        assert state.load() is None
+        assert "damaged, dropped" in caplog.text
+        assert not state.path.exists()
+        state.save(content())
+        flipped = bytearray(state.path.read_bytes())
+        flipped[len(flipped) // 2] ^= 1
+        state.path.write_bytes(flipped)
+        assert state.load() is None
+
+
+def test_a_save_that_fails_keeps_the_last_one(tmp_path, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    with Saved(tmp_path / "state", "mine") as state:
+        state.save(content())
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "write_bytes", full)
+            with pytest.raises(ValueError, match=r"state\.pt: cannot be written \(No space left"):
+                state.save({"tensor": torch.zeros(1)})
+        assert torch.equal(state.load()["tensor"], torch.arange(3.0))
+
+
+def test_what_a_kill_left_of_a_save_is_removed(tmp_path):
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state/.state.pt.123.part").write_bytes(b"half")
+    with Saved(tmp_path / "state", "mine"):
+        assert [file.name for file in (tmp_path / "state").iterdir()] == ["lock"]
+
+
+HOLDER = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+from salt.saved import Saved
+with Saved(sys.argv[2], "mine") as state:
+    print("held", flush=True)
+    time.sleep(float(sys.argv[3]))
+    if sys.argv[4] == "drop":
+        state.drop()
+"""
+
+
+def holder(folder, seconds, end="keep"):
+    command = [sys.executable, "-c", HOLDER, str(ROOT / "workflow/scripts"), str(folder)]
+    process = subprocess.Popen([*command, str(seconds), end], stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "held\n"
+    return process
+
+
+@pytest.mark.parametrize("end", ["keep", "drop"])
+def test_a_second_process_waits_for_the_first(tmp_path, caplog, end):
+    with holder(tmp_path / "state", 1.0, end) as process:
+        with Saved(tmp_path / "state", "mine"):
+            assert process.wait(10) == 0
+            assert (tmp_path / "state/lock").read_text() == str(os.getpid())
+        assert f"process {process.pid} is training this member" in caplog.text
+
+
+def test_a_killed_process_holds_nothing(tmp_path, caplog):
+    with holder(tmp_path / "state", 60) as process:
+        process.kill()
+        process.wait()
+        with Saved(tmp_path / "state", "mine"):
+            assert caplog.text == ""
+
+
+def test_a_fingerprint_tells_its_parts_apart(tmp_path):
+    file = tmp_path / "file"
+    file.write_bytes(b"ab")
+    assert fingerprint(["ab"]) == fingerprint([b"ab"]) == fingerprint([file])
+    different = [["ab"], ["a", "b"], ["b", "a"], ["ab", ""], [], ["abc"]]
+    assert len({fingerprint(parts) for parts in different}) == len(different)
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory):
+    """Twenty packed tiles in two folds, and settings of a training of a second or two."""
+    folder = tmp_path_factory.mktemp("survey")
+    random = np.random.default_rng(0)
+    masks = random.random((20, 16, 16)) < 0.5
+    images = np.where(masks, 180, 60).astype(np.uint8)
+    ids = [f"t{i:02d}" for i in range(20)]
+    table = pd.DataFrame({"id": ids, "depth": 1.0, "coverage": masks.mean(axis=(1, 2))})
+    tiles.save(folder / "tiles.csv", table, images, masks)
+    folds = pd.DataFrame({"id": ids, "coverage_class": 5, "fold": np.arange(20) % 2})
+    folds.to_csv(folder / "folds.csv", index=False)
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    config["model"]["width"] = 2
+    config["training"] |= {"epochs": 30, "passes_per_epoch": 4, "batch_size": 2}
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    return folder
+
+
+def trainer(survey, folder, **options):
+    command = [sys.executable, str(ROOT / "workflow/scripts/train.py")]
+    arguments = {
+        "settings": survey / "config.yaml",
+        "seed": 0,
+        "tiles": survey / "tiles.csv",
+        "folds": survey / "folds.csv",
+        "checkpoint": folder / "checkpoint.safetensors",
+        "history": folder / "history.csv",
+        "state": folder / "state",
+        "log": folder / "log.txt",
+        **options,
+    }
+    for name, value in arguments.items():
+        command += [f"--{name}", str(value)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
+def outputs(folder):
+    return [(folder / name).read_bytes() for name in ("checkpoint.safetensors", "history.csv")]
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_process_killed_again_and_again_ends_with_the_same_bytes(survey, tmp_path, how):
+    whole, pieces = tmp_path / "whole", tmp_path / "pieces"
+    assert trainer(survey, whole).wait() == 0
+    assert not (whole / "state").exists()
+    state, kills = pieces / "state/state.pt", 0
+    for _ in range(3):
+        process = trainer(survey, pieces)
+        before = state.read_bytes() if state.exists() else b""
+        # Killed once it has saved anew, at no moment in particular.
+        while process.poll() is None:
+            if state.exists() and state.read_bytes() != before:
+                time.sleep(0.02)
+                process.send_signal(how)
+                kills += 1
+                break
+            time.sleep(0.005)
+        process.wait()
+    assert kills >= 2
+    process = trainer(survey, pieces)
+    _, text = process.communicate()
+    assert process.returncode == 0, text
+    assert "goes on after epoch" in text
+    assert outputs(pieces) == outputs(whole)
+    assert sorted(file.name for file in pieces.iterdir()) == [
+        "checkpoint.safetensors",
+        "history.csv",
+        "log.txt",
+    ]
+
+
+def test_after_a_change_of_the_settings_a_state_is_not_gone_on_from(survey, tmp_path):
+    process = trainer(survey, tmp_path)
+    while not (tmp_path / "state/state.pt").exists():
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    config = yaml.safe_load((survey / "config.yaml").read_text())
+    config["training"] |= {"epochs": 2}
+    (tmp_path / "other.yaml").write_text(json.dumps(config))
+    process = trainer(survey, tmp_path, settings=tmp_path / "other.yaml")
+    _, text = process.communicate()
+    assert process.returncode == 0, text
+    assert "of another configuration, data or code, dropped" in text
+    assert len(pd.read_csv(tmp_path / "history.csv")) == 2
