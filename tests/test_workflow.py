@@ -128,13 +128,19 @@ def test_threshold_scores_every_tile_by_the_member_that_held_it_out(finished):
 def test_checkpoint_header_alone_rebuilds_the_model(finished):
     checkpoint = Checkpoint.load(finished / "results/models/1/checkpoint.safetensors")
     assert checkpoint.about["seed"] == 1
-    assert checkpoint.about["model"] == {"name": "residual_unet", "width": 2, "dropout": 0.1}
+    assert checkpoint.about["model"] == {
+        "name": "residual_unet",
+        "width": 2,
+        "dropout": 0.1,
+        "depth": "none",
+    }
     checkpoint.rebuild()
 
 
 def test_history_has_a_row_per_epoch(finished):
     history = pd.read_csv(finished / "results/models/0/history.csv")
     assert history["epoch"].tolist() == [1]
+    assert history.pop("honest").all()
     assert np.isfinite(history.to_numpy()).all()
 
 
