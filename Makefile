@@ -30,7 +30,8 @@ findings: $(VENV)/run
 	@test -f "$(ZIP)" || { echo 'Name the contest zip: make findings ZIP=/data/...zip'; exit 1; }
 	for name in $(FINDINGS); do \
 		mkdir -p experiments/findings/$$name && \
-		ln -sf "$$(realpath "$(ZIP)")" experiments/findings/$$name/ && \
+		ln -sf "$$(realpath "$(ZIP)")" \
+			experiments/findings/$$name/tgs-salt-identification-challenge.zip && \
 		$(BIN)/snakemake --directory experiments/findings/$$name --configfile \
 			benchmarks/findings/proxy.yaml benchmarks/findings/$$name.yaml || exit 1; \
 	done
