@@ -12,21 +12,21 @@ with the noise of training, as members that differ by nothing but their seed sho
 """
 
 import argparse
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from compare import difference, tile_scores
 
-from salt.checkpoint import Checkpoint
-from salt.compute import Compute
-from salt.predict import predict
-from salt.predictions import Predictions, save
-from salt.split import roles
+from salt.predictions import Predictions
 from salt.submission import write_submission
 from salt.threshold import evaluate
 from salt.tiles import Tiles
 
+STAGE = Path(__file__).parents[1] / "workflow/scripts/predict_validation.py"
 SAME_FOLD = [0, 5, 10, 15, 20]  # seeds of five members that hold out fold 0 of 5
 PAIRED = [0]  # seeds of the runs with a change
 TWO_FOLDS = [0, 1]
@@ -41,15 +41,21 @@ def without_flip(run: Path, seed: int) -> Predictions:
     """The held-out predictions of a finished member, made again without the mirror image."""
     path = run / f"no_flip/{seed}.npy"
     if not path.exists():
-        compute = Compute.select(device="auto", precision="auto", threads=1)
-        network = Checkpoint.load(run / f"results/models/{seed}/checkpoint.safetensors").rebuild()
-        tiles = Tiles(run / "results/data/train/tiles.csv")
-        _, out = roles(pd.read_csv(run / "results/data/folds.csv"), "kfold", seed)
-        images, depths = tiles.images[out], tiles.depths[out]
-        batches = predict(
-            network.to(compute.device), images, depths, compute, batch_size=32, flip=False
-        )
-        save(path, tiles.table["id"][out].tolist(), images.shape[1:], batches)
+        settings = {
+            "validation": {"scheme": "kfold"},
+            "inference": {"flip": False, "batch_size": 32},
+            "compute": {"device": "auto", "precision": "auto", "threads": 1},
+        }
+        results = run / "results"
+        inputs = {
+            "settings": json.dumps(settings),
+            "tiles": results / "data/train/tiles.csv",
+            "folds": results / "data/folds.csv",
+            "checkpoint": results / f"models/{seed}/checkpoint.safetensors",
+            "output": path,
+        }
+        arguments = [f"--{name}={value}" for name, value in inputs.items()]
+        subprocess.run([sys.executable, STAGE, *arguments], check=True)
     return Predictions.load(path)
 
 
