@@ -11,7 +11,9 @@ from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
 from salt.errors import InputError
-from salt.source import UNREADABLE, Files
+from salt.source import Files, open_zip
+
+EXPECTED = "a zip or a folder of PNG files"
 
 
 class NewTiles(Files):
@@ -31,19 +33,11 @@ class NewTiles(Files):
                 if file.is_file():
                     self._add(file.name, file)
         elif self.path.is_file():
-            try:
-                archive = stack.enter_context(zipfile.ZipFile(self.path))
-            except UNREADABLE as error:
-                raise InputError(
-                    f"{self.path}: expected a zip or a folder of PNG files, found no readable zip "
-                    f"({error})"
-                ) from None
+            archive = stack.enter_context(open_zip(self.path, str(self.path), EXPECTED))
             for entry in archive.infolist():
                 self._add(entry.filename, (archive, entry))
         else:
-            raise InputError(
-                f"{self.path}: no such file or folder; expected a zip or a folder of PNG files"
-            )
+            raise InputError(f"{self.path}: no such file or folder; expected {EXPECTED}")
         if not self.ids(self.folder):
             raise InputError(f"{self.path}: no PNG file (*.png) in it, so nothing to predict")
 

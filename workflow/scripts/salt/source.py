@@ -29,6 +29,16 @@ SPOOLED = 64 * 2**20  # bytes of a nested zip that are held in memory and not in
 UNREADABLE = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError)
 
 
+def open_zip(file: IO[bytes] | Path, label: str, expected: str, mend: str = "") -> zipfile.ZipFile:
+    """Open a zip; InputError where it is none, with what was expected and how to mend it."""
+    try:
+        return zipfile.ZipFile(file)
+    except UNREADABLE as error:
+        raise InputError(
+            f"{label}: expected {expected}, found no readable zip ({error}){mend}"
+        ) from None
+
+
 class Files:
     """Read-only view of files by their logical names, a context manager; subclasses find them."""
 
@@ -106,13 +116,8 @@ class Source(Files):
 
     def _add_archive(self, stack: ExitStack, file: IO[bytes], label: str, prefix: str) -> None:
         stack.enter_context(file)
-        try:
-            archive = stack.enter_context(zipfile.ZipFile(file))
-        except UNREADABLE as error:
-            raise InputError(
-                f"{label}: expected the contest's zip or a folder, found no readable zip "
-                f"({error}); download it again"
-            ) from None
+        archive = open_zip(file, label, "the contest's zip or a folder", "; download it again")
+        stack.enter_context(archive)
         for entry in archive.infolist():
             if not prefix and entry.filename in NESTED:
                 nested = tempfile.SpooledTemporaryFile(SPOOLED)  # noqa: SIM115 (closed by the stack)
