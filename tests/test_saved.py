@@ -133,8 +133,9 @@ def test_a_save_that_fails_keeps_the_last_one(tmp_path, monkeypatch):
 def test_what_a_kill_left_of_a_save_is_removed(tmp_path):
     (tmp_path / "state").mkdir()
     (tmp_path / "state/.state.pt.123.part").write_bytes(b"half")
-    with Saved(tmp_path / "state", "mine"):
-        assert [file.name for file in (tmp_path / "state").iterdir()] == ["lock"]
+    with Saved(tmp_path / "state", "mine") as state:
+        state.save(content())
+        assert {file.name for file in (tmp_path / "state").iterdir()} == {"lock", "state.pt"}
 
 
 HOLDER = """

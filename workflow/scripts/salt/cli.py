@@ -5,12 +5,14 @@ import faulthandler
 import json
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import yaml
 
 from salt.errors import InputError
+from salt.files import writable
 
 
 def stage_parser(description: str, settings: bool = True) -> argparse.ArgumentParser:
@@ -46,20 +48,63 @@ def read_settings(text: str) -> dict:
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
     """Run a stage; leave with status 1 and a message where it fails."""
     args = parser.parse_args()
-    handlers: list[logging.Handler] = [logging.StreamHandler()]
-    if args.log:
-        args.log.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(args.log, mode="w"))
-        faulthandler.enable(handlers[1].stream)
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", handlers=handlers
-    )
+    # A full disk takes no messages either; that is no reason for a traceback of its own.
+    logging.raiseExceptions = False
     logging.captureWarnings(True)
+    with ExitStack() as stack:
+        stack.enter_context(_handling(logging.StreamHandler()))
+        try:
+            if args.log:
+                stack.enter_context(_logging_to(args.log))
+            main(args)
+        except InputError as error:
+            logging.error("Error: %s", error)
+            sys.exit(1)
+        except Exception as error:
+            if _is_for_want_of_memory(error):
+                logging.error(
+                    "Error: not enough memory (%s); give the job more, or lower "
+                    "training.batch_size or inference.batch_size, and run the same command again",
+                    str(error).strip().partition("\n")[0],
+                )
+            else:
+                logging.exception("Error: this stage failed in a way it does not know")
+            sys.exit(1)
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Write messages, and what the interpreter says of a crash, to a file as well."""
+    with writable(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler = logging.FileHandler(path, mode="w")
+    with _handling(handler):
+        faulthandler.enable(handler.stream)
+        try:
+            yield
+        finally:
+            faulthandler.disable()
+
+
+@contextmanager
+def _handling(handler: logging.Handler) -> Iterator[None]:
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    root.addHandler(handler)
     try:
-        main(args)
-    except InputError as error:
-        logging.error("Error: %s", error)
-        sys.exit(1)
-    except Exception:
-        logging.exception("Error: this stage failed in a way it does not know")
-        sys.exit(1)
+        yield
+    finally:
+        root.removeHandler(handler)
+        # Closing writes what is left, for which there may be no room.
+        with suppress(OSError):
+            handler.close()
+
+
+def _is_for_want_of_memory(error: Exception) -> bool:
+    # PyTorch, which not every stage has, raises its own on a GPU and a RuntimeError on a CPU.
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    )

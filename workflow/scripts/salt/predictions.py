@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from salt.errors import InputError
-from salt.files import replacing
+from salt.files import replacing, write_npy
 
 SCALE = 65535
 
@@ -58,13 +58,7 @@ def save(
 ) -> None:
     """Write batches of probabilities, float32 in [0, 1], to disk as they come, and the ids."""
     path = Path(path)
-    with replacing(path) as part:
-        values = np.lib.format.open_memmap(part, "w+", np.uint16, (len(ids), *shape))
-        row = 0
-        for batch in batches:
-            values[row : row + len(batch)] = quantised(batch)
-            row += len(batch)
-        values.flush()
+    write_npy(path, np.uint16, (len(ids), *shape), map(quantised, batches))
     with replacing(path.with_suffix(".csv")) as part:
         pd.DataFrame({"id": ids}).to_csv(part, index=False)
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 
-from salt.errors import InputError
 from salt.files import replacing
 
 logger = logging.getLogger(__name__)
@@ -65,9 +64,6 @@ class Saved:
         file.write(str(os.getpid()))
         file.flush()
         self._held = file
-        # What a process that was killed while it saved has left.
-        for part in self.path.parent.glob(".*.part"):
-            part.unlink()
         return self
 
     def __exit__(self, *exception) -> None:
@@ -95,14 +91,8 @@ class Saved:
         buffer = io.BytesIO()
         torch.save({"fingerprint": self.fingerprint, "content": content}, buffer)
         payload = buffer.getvalue()
-        try:
-            with replacing(self.path) as part:
-                part.write_bytes(DIGEST(payload).digest() + payload)
-        except OSError as error:
-            raise InputError(
-                f"{self.path}: cannot be written ({error.strerror}); make room or mend its "
-                "permissions, and run the same command again"
-            ) from None
+        with replacing(self.path) as part:
+            part.write_bytes(DIGEST(payload).digest() + payload)
 
     def drop(self) -> None:
         """Remove the state and its folder, once what it was for is finished."""

@@ -18,7 +18,7 @@ import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
 from salt.errors import InputError
-from salt.files import replacing
+from salt.files import replacing, write_npy
 from salt.source import Files
 
 # Ids become file names of predictions and rows of a CSV file.
@@ -148,8 +148,7 @@ def save(
     path = Path(path)
     for name, array in (("images", images), ("masks", masks)):
         if array is not None:
-            with replacing(path.with_name(f"{name}.npy")) as part, open(part, "wb") as file:
-                np.save(file, array)
+            write_npy(path.with_name(f"{name}.npy"), array.dtype, array.shape, [array])
     with replacing(path) as part:
         table.to_csv(part, index=False)
 
