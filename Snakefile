@@ -26,8 +26,24 @@ rule all:
 
 
 onsuccess:
+    # What finished members would have gone on from.
+    for state in Path("results/states").glob("*.pt"):
+        if Path(f"results/models/{state.stem}/checkpoint.safetensors").exists():
+            state.unlink()
+    with suppress(OSError):
+        Path("results/states").rmdir()
     summary, threshold = Path("results/summary.txt"), Path("results/threshold.json")
     # A run of some targets only may have left an older summary behind.
     if summary.exists() and threshold.exists():
         if summary.stat().st_mtime >= threshold.stat().st_mtime:
             print(f"\n{summary.read_text()}")
+
+
+onerror:
+    said = "".join(Path(file).read_text() for file in log)
+    if "Signals.SIGKILL" in said or "exit status 137" in said:
+        print(
+            "\nA job was killed, as a system does that runs out of memory. Give it more, or lower "
+            "--cores or training.batch_size, and run the same command again: a training goes on "
+            "from the epoch that it saved last."
+        )

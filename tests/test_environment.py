@@ -11,6 +11,7 @@ import yaml
 from salt.imports import local_files
 
 ROOT = Path(__file__).parents[1]
+ENVIRONMENTS = sorted(file.stem for file in (ROOT / "envs").glob("*.yaml"))
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 IMPORT_NAMES = {"PIL": "pillow", "yaml": "pyyaml"}
 
@@ -55,7 +56,7 @@ def test_no_dependency_is_pinned_in_both_requirement_files():
     assert not runtime.keys() & dev.keys()
 
 
-@pytest.mark.parametrize("environment", ["data", "torch"])
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_conda_pins_are_those_of_the_requirements(environment):
     wanted = pins((ROOT / "requirements.txt").read_text())
     wanted = {CONDA_NAMES.get(name, name): version for name, version in wanted.items()}
@@ -65,7 +66,7 @@ def test_conda_pins_are_those_of_the_requirements(environment):
     assert stated == {name: wanted[name] for name in stated}
 
 
-@pytest.mark.parametrize("environment", ["data", "torch"])
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_conda_channels_leave_out_the_defaults(environment):
     channels = yaml.safe_load((ROOT / f"envs/{environment}.yaml").read_text())["channels"]
     assert channels == ["conda-forge", "nodefaults"]
@@ -82,7 +83,7 @@ def test_each_stage_has_a_rule_and_each_rule_a_stage():
     assert {stage for stage, _ in stages_by_environment()} == scripts
 
 
-@pytest.mark.parametrize("environment", ["data", "torch"])
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_an_environment_holds_nothing_unused(environment):
     files = set()
     for stage, used in stages_by_environment():

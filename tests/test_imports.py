@@ -36,13 +36,17 @@ print(json.dumps(found))
 """
 
 
-@pytest.fixture(scope="module")
-def imported():
+def real_imports():
     """Files that Python imports from the project for each script, by the script's name."""
     command = [sys.executable, "-c", IMPORTER, str(SCRIPTS), *(path.name for path in STAGES)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def imported():
+    return real_imports()
 
 
 @pytest.mark.parametrize("script", STAGES, ids=lambda path: path.name)

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -41,11 +40,10 @@ def test_a_training_that_was_cut_ends_as_one_that_was_not(cuts, changes, tmp_pat
     settings = {**SETTINGS, **changes}
     whole, history = member(**settings)
     for cut in cuts:
-        with Saved(tmp_path / "state", "mine") as state, contextlib.suppress(KilledError):
-            member(saved=state, record=killed_after(cut), **settings)
+        with contextlib.suppress(KilledError):
+            member(saved=Saved(tmp_path / "0.pt", "mine"), record=killed_after(cut), **settings)
     seen = []
-    with Saved(tmp_path / "state", "mine") as state:
-        pieces, again = member(saved=state, record=seen.append, **settings)
+    pieces, again = member(saved=Saved(tmp_path / "0.pt", "mine"), record=seen.append, **settings)
     assert again == history == seen
     assert pieces.about == whole.about
     assert pieces.state.keys() == whole.state.keys()
@@ -53,13 +51,24 @@ def test_a_training_that_was_cut_ends_as_one_that_was_not(cuts, changes, tmp_pat
         assert torch.equal(pieces.state[name], tensor), name
 
 
-def test_a_training_that_had_stopped_by_itself_trains_no_further(tmp_path):
-    settings = {**SETTINGS, "epochs": 30, "stopping_patience": 1, "minimum_gain": 10.0}
-    with Saved(tmp_path / "state", "mine") as state:
-        _, history = member(saved=state, **settings)
-    assert len(history) == 2
-    with Saved(tmp_path / "state", "mine") as state:
-        assert member(saved=state, **settings)[1] == history
+@pytest.mark.parametrize(
+    ("settings", "epochs"),
+    [
+        ({"epochs": 30, "stopping_patience": 1, "minimum_gain": 10.0}, 2),
+        ({"epochs": 5, "stopping_patience": 10}, 5),
+    ],
+)
+def test_a_training_that_had_ended_trains_no_further(tmp_path, monkeypatch, settings, epochs):
+    # However long ago the last save was, and however long a save takes.
+    monkeypatch.setattr("salt.train.SAVING_SHARE", 1e-9)
+    state = Saved(tmp_path / "0.pt", "mine")
+    whole, history = member(saved=state, **{**SETTINGS, **settings})
+    assert len(history) == epochs
+    monkeypatch.setattr("salt.train._train_epoch", None)
+    again, same = member(saved=state, **{**SETTINGS, **settings})
+    assert same == history
+    assert again.about == whole.about
+    assert all(torch.equal(again.state[name], tensor) for name, tensor in whole.state.items())
 
 
 def test_saving_takes_a_small_share_of_the_time(tmp_path, monkeypatch):
@@ -67,111 +76,70 @@ def test_saving_takes_a_small_share_of_the_time(tmp_path, monkeypatch):
     clock = iter(range(10**6))
     monkeypatch.setattr("salt.train.time.monotonic", lambda: next(clock))
     monkeypatch.setattr(Saved, "save", lambda self, content: saves.append(len(content["history"])))
-    with Saved(tmp_path / "state", "mine") as state:
-        member(saved=state, epochs=40, record=lambda epoch: None)
+    member(saved=Saved(tmp_path / "0.pt", "mine"), epochs=40)
     # The clock goes on by one at each look: a save takes 1, and there are few looks an epoch.
-    assert saves[0] == 1
-    assert 2 <= len(saves) < 10
+    assert (saves[0], saves[-1]) == (1, 40)
+    assert 3 <= len(saves) < 10
 
 
 def content():
     return {"tensor": torch.arange(3.0), "list": [1, 2.5, "x", None, True]}
 
 
-def test_what_was_saved_is_loaded_again(tmp_path):
-    with Saved(tmp_path / "state", "mine") as state:
-        assert state.load() is None
-        state.save({"tensor": torch.zeros(1)})
-        state.save(content())
-    with Saved(tmp_path / "state", "mine") as state:
-        found = state.load()
-        assert torch.equal(found.pop("tensor"), torch.arange(3.0))
-        assert found == {"list": [1, 2.5, "x", None, True]}
-        state.drop()
-    assert not (tmp_path / "state").exists()
+@pytest.fixture
+def state(tmp_path):
+    return Saved(tmp_path / "states/0.pt", "mine")
 
 
-def test_a_state_of_something_else_is_dropped(tmp_path, caplog):
-    with Saved(tmp_path / "state", "mine") as state:
-        state.save(content())
+def test_what_was_saved_is_loaded_again(state):
+    assert state.load() is None
+    state.save({"tensor": torch.zeros(1)})
+    state.save(content())
+    found = Saved(state.path, "mine").load()
+    assert torch.equal(found.pop("tensor"), torch.arange(3.0))
+    assert found == {"list": [1, 2.5, "x", None, True]}
+
+
+def test_a_state_of_something_else_is_dropped(state, caplog):
+    state.save(content())
     caplog.set_level("INFO")
-    with Saved(tmp_path / "state", "another") as state:
-        assert state.load() is None
-        assert "another configuration, data or code, dropped" in caplog.text
-        assert not state.path.exists()
+    assert Saved(state.path, "another").load() is None
+    assert "another configuration, data or code, dropped" in caplog.text
+    assert not state.path.exists()
 
 
 @pytest.mark.parametrize("size", [0, 1, 32, 100, -1])
-def test_a_damaged_state_is_told_and_dropped(tmp_path, caplog, size):
-    with Saved(tmp_path / "state", "mine") as state:
-        state.save(content())
-        data = state.path.read_bytes()
-        state.path.write_bytes(data[:size])
-        assert state.load() is None
-        assert "damaged, dropped" in caplog.text
-        assert not state.path.exists()
-        state.save(content())
-        flipped = bytearray(state.path.read_bytes())
-        flipped[len(flipped) // 2] ^= 1
-        state.path.write_bytes(flipped)
-        assert state.load() is None
+def test_a_damaged_state_is_told_and_dropped(state, caplog, size):
+    state.save(content())
+    data = state.path.read_bytes()
+    state.path.write_bytes(data[:size])
+    assert state.load() is None
+    assert "damaged, dropped" in caplog.text
+    assert not state.path.exists()
+    state.save(content())
+    flipped = bytearray(state.path.read_bytes())
+    flipped[len(flipped) // 2] ^= 1
+    state.path.write_bytes(flipped)
+    assert state.load() is None
 
 
-def test_a_save_that_fails_keeps_the_last_one(tmp_path, monkeypatch):
+def test_a_save_that_fails_keeps_the_last_one(state, monkeypatch):
     def full(*args):
         raise OSError(28, "No space left on device")
 
-    with Saved(tmp_path / "state", "mine") as state:
-        state.save(content())
-        with monkeypatch.context() as patch:
-            patch.setattr(Path, "write_bytes", full)
-            with pytest.raises(ValueError, match=r"state\.pt: cannot be written \(No space left"):
-                state.save({"tensor": torch.zeros(1)})
-        assert torch.equal(state.load()["tensor"], torch.arange(3.0))
+    state.save(content())
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        with pytest.raises(ValueError, match=r"0\.pt: cannot be written \(No space left"):
+            state.save({"tensor": torch.zeros(1)})
+    assert torch.equal(state.load()["tensor"], torch.arange(3.0))
 
 
-def test_what_a_kill_left_of_a_save_is_removed(tmp_path):
-    (tmp_path / "state").mkdir()
-    (tmp_path / "state/.state.pt.123.part").write_bytes(b"half")
-    with Saved(tmp_path / "state", "mine") as state:
-        state.save(content())
-        assert {file.name for file in (tmp_path / "state").iterdir()} == {"lock", "state.pt"}
-
-
-HOLDER = """
-import sys, time
-sys.path.insert(0, sys.argv[1])
-from salt.saved import Saved
-with Saved(sys.argv[2], "mine") as state:
-    print("held", flush=True)
-    time.sleep(float(sys.argv[3]))
-    if sys.argv[4] == "drop":
-        state.drop()
-"""
-
-
-def holder(folder, seconds, end="keep"):
-    command = [sys.executable, "-c", HOLDER, str(ROOT / "workflow/scripts"), str(folder)]
-    process = subprocess.Popen([*command, str(seconds), end], stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "held\n"
-    return process
-
-
-@pytest.mark.parametrize("end", ["keep", "drop"])
-def test_a_second_process_waits_for_the_first(tmp_path, caplog, end):
-    with holder(tmp_path / "state", 1.0, end) as process:
-        with Saved(tmp_path / "state", "mine"):
-            assert process.wait(10) == 0
-            assert (tmp_path / "state/lock").read_text() == str(os.getpid())
-        assert f"process {process.pid} is training this member" in caplog.text
-
-
-def test_a_killed_process_holds_nothing(tmp_path, caplog):
-    with holder(tmp_path / "state", 60) as process:
-        process.kill()
-        process.wait()
-        with Saved(tmp_path / "state", "mine"):
-            assert caplog.text == ""
+def test_what_a_kill_left_of_a_save_is_removed(state):
+    state.path.parent.mkdir()
+    state.path.with_name(".0.pt.123.part").write_bytes(b"half")
+    state.save(content())
+    assert [file.name for file in state.path.parent.iterdir()] == ["0.pt"]
 
 
 def test_a_fingerprint_tells_its_parts_apart(tmp_path):
@@ -210,7 +178,7 @@ def trainer(survey, folder, **options):
         "folds": survey / "folds.csv",
         "checkpoint": folder / "checkpoint.safetensors",
         "history": folder / "history.csv",
-        "state": folder / "state",
+        "state": folder / "state.pt",
         "log": folder / "log.txt",
         **options,
     }
@@ -227,8 +195,7 @@ def outputs(folder):
 def test_a_process_killed_again_and_again_ends_with_the_same_bytes(survey, tmp_path, how):
     whole, pieces = tmp_path / "whole", tmp_path / "pieces"
     assert trainer(survey, whole).wait() == 0
-    assert not (whole / "state").exists()
-    state, kills = pieces / "state/state.pt", 0
+    state, kills = pieces / "state.pt", 0
     for _ in range(3):
         process = trainer(survey, pieces)
         before = state.read_bytes() if state.exists() else b""
@@ -251,12 +218,13 @@ def test_a_process_killed_again_and_again_ends_with_the_same_bytes(survey, tmp_p
         "checkpoint.safetensors",
         "history.csv",
         "log.txt",
+        "state.pt",
     ]
 
 
 def test_after_a_change_of_the_settings_a_state_is_not_gone_on_from(survey, tmp_path):
     process = trainer(survey, tmp_path)
-    while not (tmp_path / "state/state.pt").exists():
+    while not (tmp_path / "state.pt").exists():
         time.sleep(0.01)
     process.kill()
     process.wait()

@@ -17,6 +17,7 @@ from salt.augmentation import Augmentation
 from salt.compute import Compute
 from salt.errors import InputError
 from salt.losses import LOSSES
+from salt.saved import Saved
 from salt.train import Epoch, Labelled, evaluate, train_member
 
 SCHEMA = Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml"
@@ -368,9 +369,30 @@ def test_the_random_numbers_used_before_do_not_count():
     assert one == two
 
 
-def test_a_loss_that_is_no_number_names_member_and_epoch():
-    with pytest.raises(InputError, match=r"member 7: the loss of epoch 1 .* lower training\."):
+def test_a_loss_that_is_no_number_names_member_batch_and_epoch():
+    with pytest.raises(InputError, match=r"member 7: the loss of batch 2 of 2 in epoch 1 .* lower"):
         member(seed=7, learning_rate=1e30)
+
+
+def test_a_loss_that_is_no_number_keeps_the_state_from_before(monkeypatch, tmp_path):
+    real = train._train_epoch
+
+    def diverging(network, *args):
+        losses = real(network, *args)
+        return losses if next(epochs) < 3 else [losses[0], math.nan]
+
+    for where, match in ((diverging, "batch 2 of 2 in epoch 3"), (real, "validation in epoch 3")):
+        epochs = iter(range(1, 10))
+        state = Saved(tmp_path / where.__name__, "mine")
+        monkeypatch.setattr(train, "_train_epoch", where)
+        monkeypatch.setattr(train, "SAVING_SHARE", math.inf)
+        if where is real:
+            monkeypatch.setattr(
+                train, "evaluate", lambda *args: (math.inf if next(epochs) == 3 else 0.5, 0.5)
+            )
+        with pytest.raises(InputError, match=match):
+            member(epochs=5, saved=state)
+        assert len(state.load()["history"]) == 2
 
 
 def numbered(count):

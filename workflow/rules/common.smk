@@ -1,18 +1,21 @@
 # Configuration, and what the rules share.
 
+import fcntl
 import json
 import os
 import shutil
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
 
-# Relative, so that a project that is moved keeps its results.
-ROOT = Path(os.path.relpath(Path(workflow.current_basedir).parents[1]))
+ROOT = Path(workflow.current_basedir).parents[1]
+if Path.cwd().is_relative_to(ROOT):
+    # A project that is moved keeps the results inside it.
+    ROOT = Path(os.path.relpath(ROOT))
 SCRIPTS = ROOT / "workflow/scripts"
 
 sys.path.insert(0, str(SCRIPTS.resolve()))
@@ -36,7 +39,8 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-SEEDS = config["ensemble"]["seeds"]
+# In no particular order: a member is what its seed makes it.
+SEEDS = sorted(config["ensemble"]["seeds"])
 THREADS = config["compute"]["threads"]
 # Without a GPU to share, members compute side by side; another machine may have one.
 NO_GPU = workflow.local_exec and shutil.which("nvidia-smi") is None
@@ -54,8 +58,36 @@ if uncovered and workflow.is_main_process:
 # Surveys that the workflow itself makes or fetches, by their data.source.
 KAGGLE_ZIP = "results/kaggle/tgs-salt-identification-challenge.zip"
 SURVEYS = {"demo": "results/demo/survey.zip", "kaggle": KAGGLE_ZIP}
+SOURCE = SURVEYS.get(config["data"]["source"], config["data"]["source"])
 # Stages that bring something from the contest's site, or take it there.
 KAGGLE_STAGES = ("download", "submit")
+
+
+def clear_locks():
+    """Remove the locks of runs that were killed, unless another run is alive in this folder.
+
+    A run holds the lock of one file, which the system frees at its end however that comes.
+    """
+    path = Path(".snakemake/alive")
+    with suppress(OSError):
+        path.parent.mkdir(exist_ok=True)
+        held = open(path, "a")
+        with suppress(BlockingIOError):
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            for lock in Path(".snakemake/locks").glob("*.lock"):
+                lock.unlink()
+        fcntl.flock(held, fcntl.LOCK_SH)
+        return held
+
+
+ALIVE = clear_locks() if workflow.is_main_process else None
+
+if workflow.is_main_process and Path("results/data").exists():
+    if not Path(".snakemake/metadata").exists():
+        logger.warning(
+            "results/ is here without the .snakemake/ that was beside it, so only dates can tell "
+            "what is stale, and a changed setting goes unseen; --forceall makes everything anew."
+        )
 
 
 wildcard_constraints:
@@ -73,16 +105,25 @@ def code(stage, environment):
     return ancient(files) if stage in KAGGLE_STAGES else files
 
 
-def settings(*sections):
-    """Canonical JSON of some of the configuration's sections: a job is stale where it changes.
+def settings(*names):
+    """Canonical JSON of sections, or of single keys as in "inference.flip", that a stage reads.
 
-    One text and not a parameter each, since Snakemake does not see two parameters swap values.
+    A job is stale where it changes. One text and not a parameter each, since Snakemake does not see
+    two parameters swap values.
     """
-    return json.dumps({name: config[name] for name in sections}, sort_keys=True)
+    chosen = {}
+    for name in names:
+        section, _, key = name.partition(".")
+        part = {key: config[section][key]} if key else config[section]
+        chosen.setdefault(section, {}).update(part)
+    return json.dumps(chosen, sort_keys=True)
 
 
 def fingerprint(part):
-    """Digest of the files that a part is imported from; empty where the workflow makes them."""
+    """Digest of the files that a part is imported from; empty where the workflow makes them.
+
+    It stands for a given survey, which is no input of a rule: neither date nor place counts.
+    """
     if config["data"]["source"] in SURVEYS:
         return ""
     try:
@@ -90,12 +131,6 @@ def fingerprint(part):
             return source.fingerprint(part)
     except InputError as error:
         raise WorkflowError(str(error)) from None
-
-
-def get_survey():
-    """The survey; a given one by its fingerprint only, so that its date does not count."""
-    source = config["data"]["source"]
-    return SURVEYS[source] if source in SURVEYS else ancient(source)
 
 
 @contextmanager

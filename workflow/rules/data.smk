@@ -3,7 +3,7 @@
 
 rule demo:
     input:
-        code=code("demo", "data"),
+        code=code("demo", "demo"),
     output:
         archive="results/demo/survey.zip",
         sections="results/demo/sections.csv",
@@ -12,7 +12,7 @@ rule demo:
     benchmark:
         "results/benchmarks/demo.tsv"
     conda:
-        "../../envs/data.yaml"
+        "../../envs/demo.yaml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -47,7 +47,7 @@ rule download:
 
 rule import_train:
     input:
-        survey=get_survey(),
+        survey=SURVEYS.get(config["data"]["source"], []),
         code=code("import_train", "data"),
     output:
         tiles="results/data/train/tiles.csv",
@@ -66,13 +66,13 @@ rule import_train:
     params:
         fingerprint=fingerprint("train"),
     shell:
-        "python {input.code[0]} --source {input.survey:q} --output {output.tiles} --log {log}"
+        "python {input.code[0]} --source {SOURCE:q} --output {output.tiles} --log {log}"
 
 
 # Apart from the labelled tiles, so that new test tiles train nothing anew.
 rule import_test:
     input:
-        survey=get_survey(),
+        survey=SURVEYS.get(config["data"]["source"], []),
         code=code("import_test", "data"),
     output:
         tiles="results/data/test/tiles.csv",
@@ -90,7 +90,7 @@ rule import_test:
     params:
         fingerprint=fingerprint("test"),
     shell:
-        "python {input.code[0]} --source {input.survey:q} --output {output.tiles} --log {log}"
+        "python {input.code[0]} --source {SOURCE:q} --output {output.tiles} --log {log}"
 
 
 rule split:
@@ -111,7 +111,13 @@ rule split:
         mem_mb=500,
         runtime=10,
     params:
-        settings=settings("validation"),
+        settings=settings(
+            "validation.folds",
+            "validation.seed",
+            "validation.stratified",
+            "validation.groups",
+            "validation.group_column",
+        ),
     shell:
         "python {input.code[0]} --settings {params.settings:q} "
         "--tiles {input.tiles} --output {output} --log {log}"

@@ -23,7 +23,7 @@ rule threshold:
         mem_mb=2000,
         runtime=30,
     params:
-        settings=settings("validation", "inference"),
+        settings=settings("validation.scheme", "inference.flip"),
     shell:
         "python {input.code[0]} --settings {params.settings:q} "
         "--tiles {input.tiles} --folds {input.folds} --predictions {input.predictions} "
@@ -38,7 +38,7 @@ rule gallery:
         threshold="results/threshold.json",
         predictions=expand("results/predictions/validation/{seed}.npy", seed=SEEDS),
         ids=expand("results/predictions/validation/{seed}.csv", seed=SEEDS),
-        code=code("gallery", "data"),
+        code=code("gallery", "plots"),
     output:
         report("results/gallery.png", caption="../report/gallery.rst", category="Evaluation"),
     log:
@@ -46,7 +46,7 @@ rule gallery:
     benchmark:
         "results/benchmarks/gallery.tsv"
     conda:
-        "../../envs/data.yaml"
+        "../../envs/plots.yaml"
     threads: 1
     resources:
         mem_mb=1000,

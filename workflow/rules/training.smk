@@ -23,10 +23,10 @@ rule train:
         mem_mb=8000,
         runtime=1440,
     params:
-        settings=settings("validation", "model", "training", "augmentation", "compute"),
+        settings=settings("validation.scheme", "model", "training", "augmentation", "compute"),
         events="results/logs/tensorboard/{seed}",
         # No output, which would be deleted where the job fails.
-        state="results/states/{seed}",
+        state="results/states/{seed}.pt",
     shell:
         "python {input.code[0]} --settings {params.settings:q} --seed {wildcards.seed} "
         "--tiles {input.tiles} --folds {input.folds} "
@@ -56,7 +56,7 @@ rule predict_validation:
         mem_mb=4000,
         runtime=60,
     params:
-        settings=settings("validation", "inference", "compute"),
+        settings=settings("validation.scheme", "inference", "compute"),
     shell:
         "python {input.code[0]} --settings {params.settings:q} "
         "--tiles {input.tiles} --folds {input.folds} --checkpoint {input.checkpoint} "

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from contextlib import nullcontext
 from pathlib import Path
 
 import pandas as pd
@@ -40,10 +39,7 @@ def main(args):
             *local_files(Path(__file__)),
         ]
     )
-    with (
-        Saved(args.state, own) if args.state else nullcontext() as saved,
-        events.writer(args.events if training.pop("tensorboard") else None) as record,
-    ):
+    with events.writer(args.events if training.pop("tensorboard") else None) as record:
         checkpoint, history = train_member(
             Labelled.load(tiles, trains, compute.device),
             Labelled.load(tiles, validates, compute.device),
@@ -53,14 +49,12 @@ def main(args):
             augmentation=Augmentation(**args.settings["augmentation"]),
             honest=is_honest(scheme),
             record=record,
-            saved=saved,
+            saved=Saved(args.state, own) if args.state else None,
             **training,
         )
-        with replacing(args.history) as path:
-            pd.DataFrame(history).to_csv(path, index=False)
-        checkpoint.save(args.checkpoint)
-        if saved:
-            saved.drop()
+    with replacing(args.history) as path:
+        pd.DataFrame(history).to_csv(path, index=False)
+    checkpoint.save(args.checkpoint)
     logging.info("epoch %d kept, to %s", checkpoint.about["epoch"], args.checkpoint)
 
 
@@ -71,6 +65,6 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, required=True, help="seed, and number, of the member")
     parser.add_argument("--checkpoint", type=Path, required=True, help="safetensors file to write")
     parser.add_argument("--history", type=Path, required=True, help="CSV file to write")
-    parser.add_argument("--state", type=Path, help="folder to go on from where it was killed")
+    parser.add_argument("--state", type=Path, help="file to go on from where it was killed")
     parser.add_argument("--events", type=Path, help="folder for TensorBoard, where it is asked for")
     run(main, parser)

@@ -2,6 +2,7 @@
 
 import argparse
 import faulthandler
+import fcntl
 import json
 import logging
 import sys
@@ -74,10 +75,23 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
 
 @contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
-    """Write messages, and what the interpreter says of a crash, to a file as well."""
+    """Write messages, and what the interpreter says of a crash, to a file as well.
+
+    The file is locked, and the lock waited for: a job that outlived its workflow must not overwrite
+    what the next one makes, nor compute the same beside it.
+    """
     with writable(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(path, mode="w")
+        handler = logging.FileHandler(path)
+    try:
+        fcntl.flock(handler.stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        logging.warning(f"{path}: a process of an earlier run still writes to it; waiting for its end")
+        fcntl.flock(handler.stream, fcntl.LOCK_EX)
+    except OSError:
+        # Some network file systems have no locks.
+        pass
+    handler.stream.truncate(0)
     with _handling(handler):
         faulthandler.enable(handler.stream)
         try:

@@ -1,11 +1,8 @@
-"""What a training needs to go on after it was killed, held by one process at a time."""
+"""What a training needs to go on after it was killed."""
 
-import fcntl
 import hashlib
 import io
 import logging
-import os
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -30,44 +27,15 @@ def fingerprint(parts: Iterable[bytes | str | Path]) -> str:
 
 
 class Saved:
-    """State of one training in a folder of its own, a context manager that holds the folder's lock.
+    """State of one training in a file.
 
-    The state belongs to exactly one configuration, data and code, which its fingerprint stands for;
-    that of another, or a damaged one, is dropped when it is asked for.
+    It belongs to exactly one configuration, data and code, which its fingerprint stands for; that
+    of another, or a damaged one, is dropped when it is asked for.
     """
 
-    def __init__(self, folder: Path | str, fingerprint: str):
-        self.path = Path(folder) / "state.pt"
-        self.lock = Path(folder) / "lock"
+    def __init__(self, path: Path | str, fingerprint: str):
+        self.path = Path(path)
         self.fingerprint = fingerprint
-
-    def __enter__(self) -> "Saved":
-        """Wait for the lock, which a process that outlived its workflow may still hold."""
-        self.lock.parent.mkdir(parents=True, exist_ok=True)
-        while True:
-            file = open(self.lock, "a+")
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                file.seek(0)
-                logger.warning(
-                    f"{self.lock}: process {file.read().strip() or 'unknown'} is training this "
-                    "member; waiting for its end"
-                )
-                fcntl.flock(file, fcntl.LOCK_EX)
-            # The one that held it may have removed the file at its end.
-            if self.lock.exists() and os.fstat(file.fileno()).st_ino == self.lock.stat().st_ino:
-                break
-            file.close()
-            self.lock.parent.mkdir(parents=True, exist_ok=True)
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        self._held = file
-        return self
-
-    def __exit__(self, *exception) -> None:
-        self._held.close()
 
     def load(self) -> dict | None:
         """The state that was saved last; none where there is none that belongs to this training."""
@@ -93,7 +61,3 @@ class Saved:
         payload = buffer.getvalue()
         with replacing(self.path) as part:
             part.write_bytes(DIGEST(payload).digest() + payload)
-
-    def drop(self) -> None:
-        """Remove the state and its folder, once what it was for is finished."""
-        shutil.rmtree(self.path.parent)

@@ -107,10 +107,10 @@ def train_member(
     Args:
         honest: whether no validation tile is a training tile.
         record: called with each epoch at its end.
-        saved: where the state is kept at the end of epochs, and gone on from. Not of every epoch
-            where that would take more than SAVING_SHARE of the time.
+        saved: where the state is kept, and gone on from: at the end of the last epoch, and of the
+            first one after 1 / SAVING_SHARE times as long as the last save took.
 
-    Raises InputError where the loss is not a finite number at an epoch's end.
+    Raises InputError at the end of an epoch in which the loss was not a finite number.
     """
     torch.manual_seed(seed)
     network = model.build(**model_settings)
@@ -139,6 +139,10 @@ def train_member(
         for epoch in history:
             record(epoch)
         logger.info(f"member {seed} goes on after epoch {len(history)}")
+
+    def finished() -> bool:
+        return len(history) == epochs or len(history) - best_epoch >= stopping_patience
+
     next_save = 0.0
     size = training.images.shape[-2:]
     with (
@@ -152,10 +156,8 @@ def train_member(
         ) as bar,
         logging_redirect_tqdm(),
     ):
-        for number in range(len(history) + 1, epochs + 1):
-            if number - 1 - best_epoch >= stopping_patience:
-                logger.info(f"member {seed}: no gain in {stopping_patience} epochs, stopping")
-                break
+        while not finished():
+            number = len(history) + 1
             started = time.monotonic()
             # Each epoch's randomness is its own, whatever went on before it.
             epoch_seed = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
@@ -164,9 +166,10 @@ def train_member(
             rate = optimiser.param_groups[0]["lr"]
             batches = _batches(len(training), batch_size, steps, generator)
             maps = [augmentation.draw(len(rows), *size, generator) for rows in batches]
-            train_loss = _train_epoch(
+            losses = _train_epoch(
                 network, optimiser, training, batches, maps, LOSSES[loss], compute, bar
             )
+            train_loss = sum(losses) / steps
             speed = steps * batch_size / (time.monotonic() - started)
             valid_loss, score = evaluate(network, validation, LOSSES[loss], batch_size, compute)
             epoch = Epoch(number, train_loss, valid_loss, score, rate, honest)
@@ -179,18 +182,14 @@ def train_member(
                 f"score {score:.4f}{'' if honest else ' (NOT honest, on training tiles)'}; "
                 f"{speed:.0f} tiles/s, at most {timedelta(seconds=round(left))} left"
             )
-            if not (math.isfinite(train_loss) and math.isfinite(valid_loss)):
-                raise InputError(
-                    f"member {seed}: the loss of epoch {number} is not a finite number (training "
-                    f"{train_loss}, validation {valid_loss}); lower training.learning_rate"
-                )
+            _raise_for_divergence(f"member {seed}", number, losses, valid_loss)
             value = epoch.monitored(monitor)
             if value < least - minimum_gain or not best_state:
                 least, best_epoch = value, number
                 # A copy: the state dict itself refers to weights that training goes on changing.
                 best_state = copy.deepcopy(network.state_dict())
             plateau.step(value)
-            if saved and time.monotonic() >= next_save:
+            if saved and (finished() or time.monotonic() >= next_save):
                 before = time.monotonic()
                 saved.save(
                     {
@@ -204,6 +203,8 @@ def train_member(
                     }
                 )
                 next_save = time.monotonic() + (time.monotonic() - before) / SAVING_SHARE
+    if len(history) < epochs:
+        logger.info(f"member {seed}: no gain in {stopping_patience} epochs, stopped")
     best = history[best_epoch - 1]
     about = {
         "model": model_settings,
@@ -232,11 +233,11 @@ def _train_epoch(
     loss: Callable[[Tensor, Tensor], Tensor],
     compute: Compute,
     bar: tqdm,
-) -> float:
-    """One step per batch of tile numbers and their maps; gives the mean loss of the batches."""
+) -> list[float]:
+    """One step per batch of tile numbers and their maps; gives the loss of each."""
     network.train()
-    total = torch.zeros((), device=compute.device)
-    for rows, moves in zip(batches, maps, strict=True):
+    losses = torch.zeros(len(batches), device=compute.device)
+    for number, (rows, moves) in enumerate(zip(batches, maps, strict=True)):
         rows = rows.to(compute.device)
         images, masks = warp(
             model.images_to_input(tiles.images[rows]), tiles.masks[rows].float(), moves
@@ -250,9 +251,26 @@ def _train_epoch(
         step_loss.backward()
         optimiser.step()
         # Left on the device, where reading it would wait for the step to end.
-        total += step_loss.detach()
+        losses[number] = step_loss.detach()
         bar.update()
-    return total.item() / len(batches)
+    return losses.tolist()
+
+
+def _raise_for_divergence(
+    member: str, epoch: int, losses: list[float], valid_loss: float
+) -> None:
+    """InputError where a loss of an epoch's batches, or of its validation, is not finite."""
+    batch = next((i for i, loss in enumerate(losses, 1) if not math.isfinite(loss)), None)
+    if batch:
+        where, value = f"batch {batch} of {len(losses)}", losses[batch - 1]
+    elif not math.isfinite(valid_loss):
+        where, value = "the validation", valid_loss
+    else:
+        return
+    raise InputError(
+        f"{member}: the loss of {where} in epoch {epoch} is not a finite number ({value}); lower "
+        "training.learning_rate. The state saved last is from before that"
+    )
 
 
 @torch.inference_mode()

@@ -1,0 +1,665 @@
+"""What runs again after a change: as declared here, and as Snakemake then does.
+
+Each case changes one thing in a copy of a project that ran to its end, and asks what runs. For
+each set of jobs at least one case really runs, and must leave nothing to be done; the others of
+that set are dry runs. docs/staleness.md is the table of all cases: `make staleness` writes it anew.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import mask_png
+from test_imports import real_imports
+from test_workflow import unpack
+
+ROOT = Path(__file__).parents[1]
+TABLE = ROOT / "docs/staleness.md"
+PROJECT = ("Snakefile", "workflow", "config", "envs", "profiles", "requirements.txt")
+
+# Each rule's jobs with two members, and the rules that read what it makes.
+JOBS = {
+    "demo": 1,
+    "import_train": 1,
+    "import_test": 1,
+    "split": 1,
+    "train": 2,
+    "predict_validation": 2,
+    "predict_test": 2,
+    "threshold": 1,
+    "gallery": 1,
+    "submission": 1,
+    "summary": 1,
+}
+READERS = {
+    "demo": ["import_train", "import_test"],
+    "import_train": ["split", "train", "predict_validation", "threshold", "gallery"],
+    "import_test": ["predict_test", "submission"],
+    "split": ["train", "predict_validation", "threshold"],
+    "train": ["predict_validation", "predict_test"],
+    "predict_validation": ["threshold", "gallery"],
+    "predict_test": ["submission"],
+    "threshold": ["gallery", "submission", "summary"],
+    "submission": ["summary"],
+}
+# Rules that read each key. A new key belongs here, too.
+KEYS = {
+    "data.source": None,
+    "data.demo.tiles": ["demo"],
+    "data.demo.test_tiles": ["demo"],
+    "data.demo.tile_size": ["demo"],
+    "data.demo.seed": ["demo"],
+    "validation.scheme": ["train", "predict_validation", "threshold"],
+    "validation.folds": ["split"],
+    "validation.seed": ["split"],
+    "validation.stratified": ["split"],
+    "validation.groups": ["split"],
+    "validation.group_column": ["split"],
+    "ensemble.seeds": None,
+    "model.name": ["train"],
+    "model.width": ["train"],
+    "model.dropout": ["train"],
+    "model.depth": ["train"],
+    "training.epochs": ["train"],
+    "training.passes_per_epoch": ["train"],
+    "training.batch_size": ["train"],
+    "training.loss": ["train"],
+    "training.learning_rate": ["train"],
+    "training.minimum_learning_rate": ["train"],
+    "training.plateau_patience": ["train"],
+    "training.stopping_patience": ["train"],
+    "training.minimum_gain": ["train"],
+    "training.monitor": ["train"],
+    "training.tensorboard": ["train"],
+    "augmentation.horizontal_flip": ["train"],
+    "augmentation.vertical_flip": ["train"],
+    "augmentation.rotation": ["train"],
+    "augmentation.shift": ["train"],
+    "augmentation.zoom": ["train"],
+    "inference.flip": ["predict_validation", "predict_test", "threshold"],
+    "inference.batch_size": ["predict_validation", "predict_test"],
+    "predict.tiles": [],
+    "predict.run": [],
+    "compute.device": ["train", "predict_validation", "predict_test"],
+    "compute.precision": ["train", "predict_validation", "predict_test"],
+    "compute.threads": ["train", "predict_validation", "predict_test"],
+}
+# Where another value cannot be made up from the type.
+OTHER_VALUES = {
+    "validation.groups": "results/demo/sections.csv",
+    "validation.group_column": "id",
+    "augmentation.zoom": [0.8, 1.2],
+    "predict.tiles": "anywhere",
+    "predict.run": "anything",
+    "compute.device": "cpu",
+}
+
+
+def below(*rules: str) -> dict[str, int]:
+    """Jobs of some rules, and of all that depend on them."""
+    found, waiting = set(), list(rules)
+    while waiting:
+        rule = waiting.pop()
+        if rule not in found:
+            found.add(rule)
+            waiting.extend(READERS.get(rule, []))
+    return {rule: count for rule, count in JOBS.items() if rule in found}
+
+
+EVERYTHING = below("demo")
+IMPORTED = {rule: count for rule, count in EVERYTHING.items() if rule != "demo"}
+JOINING = below("threshold")
+
+
+@dataclass(frozen=True)
+class Case:
+    """A change to a finished project, and what is to run after it.
+
+    edit: makes the change in the project's folder; gives further arguments, or where to run
+    survey: whether the tiles are a folder of the user's, and not the demo
+    real: whether to run, and not only to ask what would
+    """
+
+    change: str
+    expected: dict[str, int]
+    edit: Callable[[Path], "list[str] | Path | None"]
+    survey: bool = False
+    real: bool = False
+
+
+def snakemake(project: Path, *args: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--cores", "2", *args],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def planned(project: Path, *args: str) -> dict[str, int]:
+    """Jobs that a run would do, by rule."""
+    text = snakemake(project, *args, "--dry-run", "--quiet", "rules")
+    table = re.search(r"^job +count\n-.*\n((?:\w+ +\d+\n)+)", text, re.MULTILINE)
+    found = dict(line.split() for line in table.group(1).splitlines()) if table else {}
+    assert table or "Nothing to be done" in text, text
+    return {rule: int(found[rule]) for rule in JOBS if rule in found}
+
+
+def done(project: Path, *args: str) -> dict[str, int]:
+    """Jobs that a run did, by rule."""
+    finished = re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", snakemake(project, *args))
+    return {rule: finished.count(rule) for rule in JOBS if rule in finished}
+
+
+def build(folder: Path) -> Path:
+    """A copy of the project in which the tiny workflow ran, and its survey, unpacked."""
+    folder.mkdir()
+    for name in PROJECT:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        copy(ROOT / name, folder / name)
+    tiny = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())
+    # As the configuration is laid over the default one, all keys are given here.
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    for section, keys in tiny.items():
+        for key, value in keys.items():
+            merged = {**config[section][key], **value} if isinstance(value, dict) else value
+            config[section][key] = merged
+    (folder / "mine.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+    snakemake(folder, "--configfile", "mine.yaml")
+    return folder
+
+
+def with_survey(finished: Path, folder: Path) -> Path:
+    """A finished project like another, but with its tiles in a folder of the user's."""
+    shutil.copytree(finished, folder)
+    unpack(folder / "results/demo/survey.zip", folder / "survey")
+    shutil.rmtree(folder / "results")
+    change(folder, "data.source", "survey")
+    snakemake(folder, "--configfile", "mine.yaml")
+    return folder
+
+
+def observe(case: Case, finished: Path) -> dict[str, int]:
+    """What runs after a case's change to a copy of the finished project."""
+    with tempfile.TemporaryDirectory() as name:
+        project = shutil.copytree(finished, Path(name) / "project")
+        given = case.edit(project)
+        if isinstance(given, Path):
+            project, given = given, None
+        args = ["--configfile", "mine.yaml", *(given or [])]
+        if not case.real:
+            return planned(project, *args)
+        ran = done(project, *args)
+        left = planned(project, *args)
+        assert not left, f"{case.change}: left to be done after it was done: {left}"
+        return ran
+
+
+def observe_all(cases: list[Case], folder: Path) -> dict[str, dict[str, int]]:
+    demo = build(folder / "demo")
+    given = with_survey(demo, folder / "given")
+    with ThreadPoolExecutor(2) as pool:
+        ran = pool.map(lambda case: observe(case, given if case.survey else demo), cases)
+        return dict(zip([case.change for case in cases], ran, strict=True))
+
+
+# The changes.
+
+
+def nothing(project: Path) -> None:
+    pass
+
+
+def arguments(*args: str):
+    return lambda project: list(args)
+
+
+def change(project: Path, key: str, value) -> None:
+    path = project / "mine.yaml"
+    config = yaml.safe_load(path.read_text())
+    *sections, name = key.split(".")
+    section = config
+    for part in sections:
+        section = section[part]
+    section[name] = value
+    path.write_text(yaml.safe_dump(config, sort_keys=False))
+
+
+def setting(key: str, value):
+    return lambda project: change(project, key, value)
+
+
+def text(file: str, old: str, new: str):
+    def edit(project: Path) -> None:
+        content = (project / file).read_text()
+        assert content.count(old) == 1, (file, old)
+        (project / file).write_text(content.replace(old, new))
+
+    return edit
+
+
+def appended(file: str, line: str = "\n# Changed.\n"):
+    def edit(project: Path) -> None:
+        with open(project / file, "a") as opened:
+            opened.write(line)
+
+    return edit
+
+
+def touched(*patterns: str):
+    def edit(project: Path) -> None:
+        files = [file for pattern in patterns for file in project.glob(pattern) if file.is_file()]
+        assert files
+        for file in files:
+            file.touch()
+
+    return edit
+
+
+def deleted(*names: str):
+    def edit(project: Path) -> None:
+        for name in names:
+            path = project / name
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+    return edit
+
+
+def chained(*edits):
+    def edit(project: Path) -> None:
+        for one in edits:
+            one(project)
+
+    return edit
+
+
+def swapped(section: str, one: str, other: str):
+    def edit(project: Path) -> None:
+        values = yaml.safe_load((project / "mine.yaml").read_text())[section]
+        change(project, f"{section}.{one}", values[other])
+        change(project, f"{section}.{other}", values[one])
+
+    return edit
+
+
+def resorted(project: Path) -> None:
+    path = project / "mine.yaml"
+    config = yaml.safe_load(path.read_text())
+    turned = {name: dict(reversed(keys.items())) for name, keys in reversed(config.items())}
+    path.write_text("# Turned round.\n" + yaml.safe_dump(turned, sort_keys=False))
+
+
+def moved(project: Path) -> Path:
+    return project.rename(project.with_name("elsewhere"))
+
+
+def copied(project: Path) -> Path:
+    return shutil.copytree(project, project.with_name("copy"), copy_function=shutil.copyfile)
+
+
+def cloned(*names: str):
+    """A fresh clone, with results copied to it that keep their dates."""
+
+    def edit(project: Path) -> Path:
+        def left_out(folder, found):
+            return {"results", ".snakemake"} & set(found)
+
+        clone = project.with_name("clone")
+        shutil.copytree(project, clone, ignore=left_out, copy_function=shutil.copyfile)
+        for name in names:
+            shutil.copytree(project / name, clone / name)
+        return clone
+
+    return edit
+
+
+def other_fold(project: Path) -> None:
+    path = project / "results/data/folds.csv"
+    table = pd.read_csv(path, dtype={"id": str})
+    table.loc[0, "fold"] = 1 - table.loc[0, "fold"]
+    table.to_csv(path, index=False)
+
+
+def first_tile(project: Path, part: str) -> str:
+    return min(file.stem for file in (project / f"survey/{part}/images").iterdir())
+
+
+def new_test_tile(project: Path) -> None:
+    survey = project / "survey"
+    name = first_tile(project, "test")
+    shutil.copy(survey / f"test/images/{name}.png", survey / "test/images/newcomer.png")
+    appended("survey/sample_submission.csv", "newcomer,1 1\n")(project)
+    appended("survey/depths.csv", "newcomer,500\n")(project)
+
+
+def emptied_mask(project: Path) -> None:
+    table = pd.read_csv(project / "survey/train.csv", dtype=str, keep_default_na=False)
+    row = (table["rle_mask"] != "").idxmax()
+    table.loc[row, "rle_mask"] = ""
+    table.to_csv(project / "survey/train.csv", index=False)
+    empty = mask_png(np.zeros((101, 101), dtype=bool))
+    (project / f"survey/train/masks/{table['id'][row]}.png").write_bytes(empty)
+
+
+def other_depth(part: str):
+    def edit(project: Path) -> None:
+        path = project / "survey/depths.csv"
+        table = pd.read_csv(path, dtype=str)
+        table.loc[table["id"] == first_tile(project, part), "z"] = "1"
+        table.to_csv(path, index=False)
+
+    return edit
+
+
+def moved_survey(project: Path) -> None:
+    (project / "survey").rename(project / "another place")
+    change(project, "data.source", "another place")
+
+
+def packed_survey(project: Path) -> None:
+    shutil.make_archive(str(project / "packed"), "zip", project / "survey")
+    change(project, "data.source", "packed.zip")
+
+
+def other_value(key: str, schema: dict, value):
+    """A valid value of a key that differs from the one it has."""
+    if key in OTHER_VALUES:
+        return OTHER_VALUES[key]
+    if "enum" in schema:
+        return next(choice for choice in schema["enum"] if choice != value)
+    if schema["type"] == "boolean":
+        return not value
+    return value + 1 if schema["type"] == "integer" else value * 0.9
+
+
+def leaves(schema: dict, path: str = "") -> dict[str, dict]:
+    """Each key of the configuration, dotted, with its part of the schema."""
+    if "properties" not in schema:
+        return {path: schema}
+    found = {}
+    for name, part in schema["properties"].items():
+        found |= leaves(part, f"{path}.{name}" if path else name)
+    return found
+
+
+SCHEMA = leaves(yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text()))
+# Of the keys and files of each set of jobs, one at least runs.
+REAL = {
+    "data.demo.seed",
+    "validation.seed",
+    "training.loss",
+    "inference.flip",
+    "inference.batch_size",
+    "gallery.py",
+    "predict_test.py",
+    "predict_validation.py",
+    "salt/rle.py",
+    "salt/threshold.py",
+    "salt/tiles.py",
+    "summary.py",
+}
+
+
+def key_cases() -> list[Case]:
+    default = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    cases = []
+    for key, rules in KEYS.items():
+        if rules is None:
+            continue
+        value = default
+        for part in key.split("."):
+            value = value[part]
+        edit = setting(key, other_value(key, SCHEMA[key], value))
+        cases.append(Case(f"`{key}`", below(*rules), edit, real=key in REAL))
+    return cases
+
+
+def member_cases() -> list[Case]:
+    another = {**JOINING, "train": 1, "predict_validation": 1, "predict_test": 1}
+    another = {rule: another[rule] for rule in JOBS if rule in another}
+    return [
+        Case("one added", another, setting("ensemble.seeds", [0, 1, 2]), real=True),
+        Case("one in the place of another", another, setting("ensemble.seeds", [0, 3])),
+        Case("one removed", JOINING, setting("ensemble.seeds", [0]), real=True),
+        Case("in another order", {}, setting("ensemble.seeds", [1, 0])),
+    ]
+
+
+def form_cases() -> list[Case]:
+    return [
+        Case(
+            "two keys of a section swap values",
+            below("train"),
+            swapped("training", "plateau_patience", "stopping_patience"),
+        ),
+        Case("keys in another order, and a comment", {}, resorted),
+        Case(
+            "a default that the own file overrides",
+            {},
+            text("config/config.yaml", "epochs: 9", "epochs: 10"),
+        ),
+        Case("a description in the schema", {}, appended("workflow/schemas/config.schema.yaml")),
+    ]
+
+
+def file_cases() -> list[Case]:
+    scripts = ROOT / "workflow/scripts"
+    users: dict[str, list[str]] = {}
+    for script, files in real_imports().items():
+        for file in [scripts / script, *map(Path, files)]:
+            users.setdefault(str(file.relative_to(scripts)), []).append(Path(script).stem)
+    return [
+        Case(
+            f"`{file}`",
+            below(*(stage for stage in users.get(file, []) if stage in JOBS)),
+            appended(f"workflow/scripts/{file}"),
+            real=file in REAL,
+        )
+        for file in sorted(str(path.relative_to(scripts)) for path in scripts.rglob("*.py"))
+    ]
+
+
+def environment_cases() -> list[Case]:
+    rules = {
+        "data": ["import_train", "import_test", "split", "threshold", "submission", "summary"],
+        "demo": ["demo"],
+        "plots": ["gallery"],
+        "torch": ["train", "predict_validation", "predict_test"],
+    }
+    assert {file.stem for file in (ROOT / "envs").glob("*.yaml")} == set(rules)
+    cases = [
+        Case(f"`envs/{name}.yaml`", below(*used), appended(f"envs/{name}.yaml"))
+        for name, used in rules.items()
+    ]
+    same = "`requirements.txt` (a test keeps its pins equal to those of `envs`)"
+    return [*cases, Case(same, {}, appended("requirements.txt"))]
+
+
+def workflow_cases() -> list[Case]:
+    rules = "workflow/rules"
+    options = ["--set-threads", "train=2", "--set-resources", "train:mem_mb=9000"]
+    return [
+        Case(
+            "a rule's command",
+            below("gallery"),
+            text(
+                f"{rules}/evaluation.smk",
+                "--output {output} --log {log}",
+                "--log {log} --output {output}",
+            ),
+        ),
+        Case(
+            "a rule's memory and run time",
+            {},
+            text(
+                f"{rules}/training.smk",
+                "mem_mb=8000,\n        runtime=1440",
+                "mem_mb=1,\n        runtime=1",
+            ),
+        ),
+        Case(
+            "a comment, or a function that leaves the rules as they are",
+            {},
+            appended(f"{rules}/common.smk"),
+        ),
+        Case("a caption of the report", {}, appended("workflow/report/gallery.rst")),
+        Case("the profile", {}, text("profiles/default/config.yaml", "gpu=1", "gpu=4")),
+        Case("`--cores 1`", {}, arguments("--cores", "1")),
+        Case(f"`{' '.join(options)}`", {}, arguments(*options)),
+    ]
+
+
+def place_cases() -> list[Case]:
+    return [
+        Case("nothing, right after the run", {}, nothing, real=True),
+        Case(
+            "all files of the project touched",
+            {},
+            touched("workflow/**/*", "envs/*", "config/*", "profiles/**/*", "Snakefile", "*.yaml"),
+        ),
+        Case("all results touched", {}, touched("results/**/*")),
+        Case("project moved", {}, moved),
+        Case("project copied, so that all dates are new", {}, copied),
+        Case(
+            "fresh clone, `results` and `.snakemake` copied to it",
+            {},
+            cloned("results", ".snakemake"),
+        ),
+        Case(
+            "fresh clone, `results` alone copied to it: no record of what made them, and the code "
+            "is newer",
+            EVERYTHING,
+            cloned("results"),
+        ),
+        Case("fresh clone: no results", EVERYTHING, cloned()),
+        Case(
+            "`.snakemake` deleted: no record is left, and dates tell nothing new (a warning says "
+            "so)",
+            {},
+            deleted(".snakemake"),
+        ),
+        Case(
+            "`.snakemake` deleted, then `training.loss`: goes unseen, which is what the warning "
+            "is for",
+            {},
+            chained(deleted(".snakemake"), setting("training.loss", "bce")),
+        ),
+    ]
+
+
+def result_cases() -> list[Case]:
+    checkpoint = "results/models/0/checkpoint.safetensors"
+    return [
+        Case("`folds.csv` edited", below("train", "predict_validation", "threshold"), other_fold),
+        Case("`submission.csv` deleted", below("submission"), deleted("results/submission.csv")),
+        Case(
+            "a checkpoint deleted: what was made with it is there (naming the file as a target "
+            "makes it anew)",
+            {},
+            deleted(checkpoint),
+        ),
+        Case("logs and benchmarks deleted", {}, deleted("results/logs", "results/benchmarks")),
+    ]
+
+
+def survey_cases() -> list[Case]:
+    test, train = below("import_test"), below("import_train")
+    cases = [
+        ("a test tile added", test, new_test_tile),
+        ("a mask changed", train, emptied_mask),
+        ("depth of a labelled tile changed", train, other_depth("train")),
+        ("depth of a test tile changed", test, other_depth("test")),
+        ("a file added that is none of a survey's", {}, appended("survey/notes.txt")),
+        ("all files touched", {}, touched("survey/**/*")),
+        ("folder moved, and `data.source` changed to where it is", {}, moved_survey),
+        ("folder packed to a zip, and `data.source` changed to that", {}, packed_survey),
+        ("`data.source: demo` in its place", EVERYTHING, setting("data.source", "demo")),
+    ]
+    real = {new_test_tile, emptied_mask}
+    return [Case(*case, survey=True, real=case[2] in real) for case in cases]
+
+
+GROUPS = {
+    "Keys of the configuration": key_cases(),
+    "Form of the configuration": form_cases(),
+    "`ensemble.seeds`": member_cases(),
+    "A survey of the user's": survey_cases(),
+    "Python files": file_cases(),
+    "Environments": environment_cases(),
+    "The workflow": workflow_cases(),
+    "Results": result_cases(),
+    "Dates and places": place_cases(),
+}
+CASES = [case for cases in GROUPS.values() for case in cases]
+
+HEAD = """# What runs again after what change
+
+Each row is a change to a finished run of {tiles} tiles and two members, the jobs that are to run
+after it, and those that Snakemake did run (**run**) or would run (dry run). Of the rows with equal
+jobs at least one is a real run, and after each of those nothing was left to be done.
+`make staleness` makes this table; a test compares it with what happens.
+"""
+
+
+def named(jobs: dict[str, int]) -> str:
+    if jobs in ({}, EVERYTHING):
+        return "everything" if jobs else "nothing"
+    return ", ".join(f"{rule} {count}" if count > 1 else rule for rule, count in jobs.items())
+
+
+def table(ran: dict[str, dict[str, int]]) -> str:
+    """The page of all cases, with what ran after each."""
+    lines = [HEAD.format(tiles=48)]
+    for group, cases in GROUPS.items():
+        lines += [f"## {group}", "", "| change | to run | | ran |", "|---|---|---|---|"]
+        for case in cases:
+            how = "**run**" if case.real else "dry run"
+            expected, found = named(case.expected), named(ran[case.change])
+            lines.append(f"| {case.change} | {expected} | {how} | {found} |")
+        lines.append("")
+    same = sum(case.expected == ran[case.change] for case in CASES)
+    lines.append(f"{len(CASES)} changes, {len(CASES) - same} deviations.")
+    return "\n".join(lines) + "\n"
+
+
+def test_each_key_of_the_configuration_has_a_declared_effect():
+    assert set(KEYS) == set(SCHEMA)
+
+
+def test_each_set_of_jobs_is_proven_by_a_real_run():
+    assert len({case.change for case in CASES}) == len(CASES)
+    real = [case.expected for case in CASES if case.real]
+    assert [case.change for case in CASES if case.expected not in real] == []
+
+
+@pytest.fixture(scope="module")
+def ran(tmp_path_factory):
+    return observe_all(CASES, tmp_path_factory.mktemp("staleness"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.change)
+def test_what_a_change_makes_stale_runs_again_and_nothing_else(case, ran):
+    assert ran[case.change] == case.expected
+
+
+def test_the_table_in_the_docs_is_what_happens(ran):
+    assert TABLE.read_text() == table(ran), "run `make staleness`"
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        TABLE.write_text(table(observe_all(CASES, Path(folder))))
