@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import zipfile
 from fractions import Fraction
 from pathlib import Path
@@ -10,13 +11,16 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from PIL import Image
+from running import complete
 
 # On tiles this small several threads only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-# The same examples on every run; --hypothesis-profile=thorough looks for new ones.
+# The same examples on every run; --hypothesis-profile=thorough looks for new ones, and fuzz for
+# rare ones, some hours long.
 settings.register_profile("steady", deadline=None, derandomize=True, max_examples=50)
 settings.register_profile("thorough", deadline=None, max_examples=1000)
+settings.register_profile("fuzz", deadline=None, max_examples=20_000)
 settings.load_profile("steady")
 
 LAYOUTS = ("nested zip", "flat zip", "folder of zips", "unpacked folder")
@@ -170,3 +174,17 @@ def survey() -> Survey:
 @pytest.fixture(params=LAYOUTS)
 def layout(request) -> str:
     return request.param
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory) -> Path:
+    """A folder in which the tiny workflow ran to its end; not to be changed."""
+    folder = tmp_path_factory.mktemp("tiny")
+    complete(folder)
+    return folder
+
+
+@pytest.fixture
+def copied(finished, tmp_path_factory) -> Path:
+    """A copy of the finished folder beside it, to try changes on."""
+    return shutil.copytree(finished, tmp_path_factory.mktemp("copied"), dirs_exist_ok=True)

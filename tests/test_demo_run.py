@@ -49,7 +49,7 @@ def test_storing_predictions_in_16_bits_costs_less_than_half_a_thousandth(result
     for seed in (0, 1):
         _, out = roles(folds, "kfold", seed)
         checkpoint = Checkpoint.load(results / f"models/{seed}/checkpoint.safetensors")
-        compute = Compute.select(device="cpu", precision="auto", threads=1)
+        compute = Compute.select(device="cpu", precision="auto", threads=1, deterministic=True)
         network, images, depths = checkpoint.rebuild(), tiles.images[out], tiles.depths[out]
         batches = predict(network, images, depths, compute, batch_size=32, flip=True)
         probabilities = np.concatenate(list(batches)).astype(np.float64)

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from test_workflow import ROOT, complete, planned, snakemake, with_config
+from running import ROOT, complete, planned, snakemake, with_config
 
 from salt import kaggle
 from salt.errors import InputError

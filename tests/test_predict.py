@@ -509,7 +509,7 @@ def test_a_missing_threshold_is_named(tmp_path):
 
 SETTINGS = {
     "inference": {"flip": True, "batch_size": 3},
-    "compute": {"device": "cpu", "precision": "fp32", "threads": 1},
+    "compute": {"device": "cpu", "precision": "fp32", "threads": 1, "deterministic": True},
 }
 
 

@@ -21,8 +21,8 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import mask_png
+from running import unpack
 from test_imports import real_imports
-from test_workflow import unpack
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "docs/staleness.md"
@@ -94,6 +94,7 @@ KEYS = {
     "compute.device": ["train", "predict_validation", "predict_test"],
     "compute.precision": ["train", "predict_validation", "predict_test"],
     "compute.threads": ["train", "predict_validation", "predict_test"],
+    "compute.deterministic": ["train", "predict_validation", "predict_test"],
 }
 # Where another value cannot be made up from the type.
 OTHER_VALUES = {

@@ -374,25 +374,27 @@ def test_a_loss_that_is_no_number_names_member_batch_and_epoch():
         member(seed=7, learning_rate=1e30)
 
 
-def test_a_loss_that_is_no_number_keeps_the_state_from_before(monkeypatch, tmp_path):
-    real = train._train_epoch
+@pytest.mark.parametrize("part", ["training", "validation"])
+def test_a_loss_that_is_no_number_keeps_the_state_from_before(monkeypatch, tmp_path, part):
+    numbers = iter(range(1, 10))
 
-    def diverging(network, *args):
-        losses = real(network, *args)
-        return losses if next(epochs) < 3 else [losses[0], math.nan]
+    def losses(*args):
+        return [0.5, math.nan if part == "training" and next(numbers) == 3 else 0.5]
 
-    for where, match in ((diverging, "batch 2 of 2 in epoch 3"), (real, "validation in epoch 3")):
-        epochs = iter(range(1, 10))
-        state = Saved(tmp_path / where.__name__, "mine")
-        monkeypatch.setattr(train, "_train_epoch", where)
-        monkeypatch.setattr(train, "SAVING_SHARE", math.inf)
-        if where is real:
-            monkeypatch.setattr(
-                train, "evaluate", lambda *args: (math.inf if next(epochs) == 3 else 0.5, 0.5)
-            )
-        with pytest.raises(InputError, match=match):
-            member(epochs=5, saved=state)
-        assert len(state.load()["history"]) == 2
+    def evaluated(*args):
+        return math.inf if part == "validation" and next(numbers) == 3 else 0.5, 0.5
+
+    monkeypatch.setattr(train, "_train_epoch", losses)
+    monkeypatch.setattr(train, "evaluate", evaluated)
+    # After each epoch.
+    monkeypatch.setattr(train, "SAVING_SHARE", math.inf)
+    state = Saved(tmp_path / "0.pt", "mine")
+    where = {"training": "batch 2 of 2", "validation": "the validation"}[part]
+    with pytest.raises(
+        InputError, match=f"member 0: the loss of {where} in epoch 3 is not a finit"
+    ):
+        member(epochs=5, saved=state)
+    assert len(state.load()["history"]) == 2
 
 
 def numbered(count):

@@ -1,6 +1,5 @@
 """The workflow as a user runs it, on a tiny demo survey."""
 
-import io
 import json
 import re
 import shutil
@@ -14,76 +13,13 @@ import pandas as pd
 import pytest
 import yaml
 from PIL import Image
+from running import ROOT, TINY, complete, planned, snakemake, unpack, with_config
 
 from salt import metric, rle
 from salt.checkpoint import Checkpoint
 from salt.predictions import SCALE, Predictions
 from salt.submission import write_submission
 from salt.tiles import Tiles
-
-ROOT = Path(__file__).parents[1]
-TINY = ROOT / "tests/tiny.yaml"
-
-
-def snakemake(folder: Path, *args, config: Path = TINY, snakefile: Path = ROOT / "Snakefile"):
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--cores", "2"),
-            *("--directory", folder, "--configfile", config),
-            *args,
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-
-
-def complete(folder: Path, *args, **kwargs) -> str:
-    done = snakemake(folder, *args, **kwargs)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def planned(folder: Path, *args, **kwargs) -> dict[str, int]:
-    """Jobs that a run would do, by rule."""
-    text = complete(folder, "--dry-run", *args, **kwargs)
-    table = re.search(r"^job +count\n-.*\n((?:\w+ +\d+\n)+)", text, re.MULTILINE)
-    jobs = dict(line.split() for line in table.group(1).splitlines()) if table else {}
-    return {rule: int(count) for rule, count in jobs.items() if rule not in ("all", "total")}
-
-
-def with_config(folder: Path, changes: dict) -> Path:
-    """A configuration like the tiny one but for some keys."""
-    config = yaml.safe_load(TINY.read_text())
-    for section, keys in changes.items():
-        config.setdefault(section, {}).update(keys)
-    path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump(config))
-    return path
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Path:
-    """A folder in which the tiny workflow ran to its end; not to be changed."""
-    folder = tmp_path_factory.mktemp("tiny")
-    complete(folder)
-    return folder
-
-
-@pytest.fixture
-def copied(finished, tmp_path_factory) -> Path:
-    """A copy of the finished folder beside it, to try changes on."""
-    return shutil.copytree(finished, tmp_path_factory.mktemp("copied"), dirs_exist_ok=True)
-
-
-def unpack(archive: Path, folder: Path) -> None:
-    with zipfile.ZipFile(archive) as outer:
-        for name in outer.namelist():
-            if name.endswith(".zip"):
-                with zipfile.ZipFile(io.BytesIO(outer.read(name))) as inner:
-                    inner.extractall(folder / name.removesuffix(".zip"))
-            else:
-                outer.extract(name, folder)
 
 
 def test_submission_has_the_samples_ids_in_their_order_and_readable_masks(finished):

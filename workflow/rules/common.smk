@@ -58,7 +58,6 @@ if uncovered and workflow.is_main_process:
 # Surveys that the workflow itself makes or fetches, by their data.source.
 KAGGLE_ZIP = "results/kaggle/tgs-salt-identification-challenge.zip"
 SURVEYS = {"demo": "results/demo/survey.zip", "kaggle": KAGGLE_ZIP}
-SOURCE = SURVEYS.get(config["data"]["source"], config["data"]["source"])
 # Stages that bring something from the contest's site, or take it there.
 KAGGLE_STAGES = ("download", "submit")
 
@@ -131,6 +130,11 @@ def fingerprint(part):
             return source.fingerprint(part)
     except InputError as error:
         raise WorkflowError(str(error)) from None
+
+
+def get_source(wildcards, input):
+    """Path of the survey. Parameters that are derived from inputs are none that make a job stale."""
+    return input.survey or config["data"]["source"]
 
 
 @contextmanager

@@ -64,9 +64,10 @@ rule import_train:
         mem_mb=2000,
         runtime=30,
     params:
+        source=get_source,
         fingerprint=fingerprint("train"),
     shell:
-        "python {input.code[0]} --source {SOURCE:q} --output {output.tiles} --log {log}"
+        "python {input.code[0]} --source {params.source:q} --output {output.tiles} --log {log}"
 
 
 # Apart from the labelled tiles, so that new test tiles train nothing anew.
@@ -88,9 +89,10 @@ rule import_test:
         mem_mb=2000,
         runtime=30,
     params:
+        source=get_source,
         fingerprint=fingerprint("test"),
     shell:
-        "python {input.code[0]} --source {SOURCE:q} --output {output.tiles} --log {log}"
+        "python {input.code[0]} --source {params.source:q} --output {output.tiles} --log {log}"
 
 
 rule split:

@@ -1,5 +1,6 @@
 """The device that a stage computes on, and in which precision."""
 
+import os
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
@@ -16,12 +17,26 @@ class Compute:
     bf16: bool
 
     @classmethod
-    def select(cls, *, device: str, precision: str, threads: int) -> "Compute":
-        """Choose by the configuration's section ``compute``; sets PyTorch's thread count.
+    def select(
+        cls, *, device: str, precision: str, threads: int, deterministic: bool
+    ) -> "Compute":
+        """Choose by the configuration's section ``compute``, and set PyTorch accordingly.
+
+        With ``deterministic`` the same computation gives the same bytes on a GPU, too, as it always
+        does on a CPU.
 
         Raises InputError where ``device`` is cuda and there is none.
         """
         torch.set_num_threads(threads)
+        if deterministic:
+            # What cuBLAS asks for, before its first use: https://docs.nvidia.com/cuda/cublas
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        # Where PyTorch knows no deterministic way, a warning in the log names the operation.
+        torch.use_deterministic_algorithms(deterministic, warn_only=True)
+        # No result depends on memory that was never written to.
+        torch.utils.deterministic.fill_uninitialized_memory = False
+        # The fastest convolution by trial may be another one each time.
+        torch.backends.cudnn.benchmark = not deterministic
         if device == "cuda" and not torch.cuda.is_available():
             raise InputError(
                 "compute.device is cuda, but PyTorch finds no GPU here; set it to auto or cpu, "

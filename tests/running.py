@@ -1,0 +1,60 @@
+"""Run the workflow as a user does, on a tiny demo survey."""
+
+import io
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+TINY = ROOT / "tests/tiny.yaml"
+
+
+def snakemake(folder: Path, *args, config: Path = TINY, snakefile: Path = ROOT / "Snakefile"):
+    return subprocess.run(
+        [
+            *(sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--cores", "2"),
+            *("--directory", folder, "--configfile", config),
+            *args,
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+
+
+def complete(folder: Path, *args, **kwargs) -> str:
+    done = snakemake(folder, *args, **kwargs)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def planned(folder: Path, *args, **kwargs) -> dict[str, int]:
+    """Jobs that a run would do, by rule."""
+    text = complete(folder, "--dry-run", *args, **kwargs)
+    table = re.search(r"^job +count\n-.*\n((?:\w+ +\d+\n)+)", text, re.MULTILINE)
+    jobs = dict(line.split() for line in table.group(1).splitlines()) if table else {}
+    return {rule: int(count) for rule, count in jobs.items() if rule not in ("all", "total")}
+
+
+def with_config(folder: Path, changes: dict) -> Path:
+    """A configuration like the tiny one but for some keys."""
+    config = yaml.safe_load(TINY.read_text())
+    for section, keys in changes.items():
+        config.setdefault(section, {}).update(keys)
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def unpack(archive: Path, folder: Path) -> None:
+    with zipfile.ZipFile(archive) as outer:
+        for name in outer.namelist():
+            if name.endswith(".zip"):
+                with zipfile.ZipFile(io.BytesIO(outer.read(name))) as inner:
+                    inner.extractall(folder / name.removesuffix(".zip"))
+            else:
+                outer.extract(name, folder)

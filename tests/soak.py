@@ -1,0 +1,171 @@
+"""Kill a run again and again, at random instants, and compare the bytes it ends with.
+
+A first run is left in peace. Then the same workflow runs in another folder, on another number of
+cores, and is killed: a job, the main process, or all processes at once, while it trains, saves,
+predicts, or does anything. After each kill the same command goes on. Whenever the run comes to its
+end, all its outputs must be the first run's, byte by byte, and nothing else may be left; then it
+starts anew, until there were enough kills.
+
+    python tests/soak.py --kills 25 --folder experiments/soak
+"""
+
+import argparse
+import hashlib
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from itertools import cycle
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+HOWS = ("job", "job, politely", "main process", "whole group")
+WHENS = ("training", "saving", "predicting", "any time")
+PATIENCE = 900  # seconds in which any run ends
+
+
+class Run:
+    """The workflow in a folder, in a process group of its own."""
+
+    def __init__(self, folder: Path, cores: int, options: list[str]):
+        self.folder = folder
+        self.command = [
+            *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
+            *("--directory", str(folder), "--cores", str(cores), *options),
+        ]
+        self.main: subprocess.Popen | None = None
+
+    def start(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.folder / "soak.log", "a") as log:
+            self.main = subprocess.Popen(
+                self.command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def jobs(self, stage: str = "") -> list[int]:
+        """Processes of stages in this folder, also those that outlived their main process."""
+        found = []
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                words = (entry / "cmdline").read_bytes().decode().split("\0")
+                here = (entry / "cwd").readlink() == self.folder
+            except OSError:
+                continue
+            script = words[1] if len(words) > 1 else ""
+            if here and "workflow/scripts" in script and Path(script).name.startswith(stage):
+                found.append(int(entry.name))
+        return found
+
+    def saving(self) -> list[int]:
+        """Processes that are writing a state."""
+        parts = (self.folder / "results/states").glob(".*.part")
+        return [int(part.name.split(".")[-2]) for part in parts]
+
+    def kill(self, how: str, victims: list[int]) -> None:
+        try:
+            if how == "main process":
+                self.main.kill()
+            elif how == "whole group":
+                os.killpg(self.main.pid, signal.SIGKILL)
+            else:
+                os.kill(victims[0], signal.SIGKILL if how == "job" else signal.SIGTERM)
+        except ProcessLookupError:
+            pass
+        if how in ("main process", "whole group"):
+            self.main.wait(PATIENCE)
+
+
+def outputs(folder: Path) -> dict[str, str]:
+    """Digest of every output, by its path; logs and benchmarks are none."""
+    results = folder / "results"
+    files = (file for file in results.rglob("*") if file.is_file())
+    names = {str(file.relative_to(results)): file for file in files}
+    return {
+        name: hashlib.sha256(file.read_bytes()).hexdigest()
+        for name, file in sorted(names.items())
+        if not name.startswith(("logs/", "benchmarks/"))
+    }
+
+
+def await_victims(run: Run, when: str, latest: float) -> list[int] | None:
+    """Processes to kill at some instant of a kind; None where the run ends before there is one."""
+    look = {
+        "training": lambda: run.jobs("train"),
+        "saving": run.saving,
+        "predicting": lambda: run.jobs("predict"),
+        "any time": run.jobs,
+    }[when]
+    begun = time.monotonic()
+    delay = random.uniform(0, latest if when == "any time" else 3.0)
+    if when != "saving":
+        while run.main.poll() is None and not (when == "any time" or look()):
+            time.sleep(0.05)
+        time.sleep(min(delay, max(0.0, PATIENCE - (time.monotonic() - begun))))
+    while run.main.poll() is None and time.monotonic() - begun < PATIENCE:
+        victims = look()
+        if victims:
+            return victims
+        # A save takes some milliseconds.
+        time.sleep(0.001 if when == "saving" else 0.02)
+    return None
+
+
+def soak(folder: Path, kills: int, options: list[str], seed: int = 0) -> Counter:
+    """Kill so many times, and give how often in which way; AssertionError on any difference."""
+    random.seed(seed)
+    shutil.rmtree(folder, ignore_errors=True)
+    reference, run = Run(folder / "reference", 1, options), Run(folder / "killed", 2, options)
+    begun = time.monotonic()
+    reference.start()
+    assert reference.main.wait(PATIENCE) == 0, f"see {reference.folder / 'soak.log'}"
+    seconds = time.monotonic() - begun
+    expected = outputs(reference.folder)
+    print(f"reference: {len(expected)} outputs in {seconds:.0f} s", flush=True)
+
+    done, compared = Counter(), 0
+    plan = cycle(random.sample([(how, when) for how in HOWS for when in WHENS], 16))
+    run.start()
+    while True:
+        if done.total() < kills:
+            how, when = next(plan)
+            victims = await_victims(run, when, seconds)
+            if victims:
+                run.kill(how, victims)
+                done[how, when] += 1
+                print(f"kill {done.total()}: {how}, {when}", flush=True)
+        elif run.main.wait(PATIENCE) == 0 and not run.jobs():
+            break
+        if run.main.poll() == 0:
+            compared += compare(run, expected)
+            shutil.rmtree(run.folder / "results")
+        if run.main.poll() is not None:
+            run.start()
+    compared += compare(run, expected)
+    print(f"{done.total()} kills, {compared} runs to the end, all of them with equal bytes")
+    return done
+
+
+def compare(run: Run, expected: dict[str, str]) -> int:
+    found = outputs(run.folder)
+    different = {
+        name for name in expected.keys() | found.keys() if expected.get(name) != found.get(name)
+    }
+    assert not different, f"{run.folder}: other bytes, missing or left over: {sorted(different)}"
+    assert not list((run.folder / ".snakemake/locks").glob("*")), "a lock is left"
+    return 1
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--kills", type=int, default=25)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("options", nargs="*", help="further arguments of Snakemake, after --")
+    args = parser.parse_args()
+    counts = soak(args.folder.resolve(), args.kills, args.options, args.seed)
+    for (how, when), count in sorted(counts.items()):
+        print(f"{count:3d} x {how}, {when}")

@@ -1,0 +1,70 @@
+"""The device, and what PyTorch is told for the sake of equal bytes."""
+
+import os
+
+import pytest
+import torch
+from test_train import MOVING, labelled
+
+from salt.compute import Compute
+from salt.errors import InputError
+from salt.train import Labelled, train_member
+
+SECTION = {"device": "cpu", "precision": "fp32", "threads": 1, "deterministic": True}
+
+
+@pytest.fixture(autouse=True)
+def restored():
+    threads = torch.get_num_threads()
+    yield
+    torch.use_deterministic_algorithms(False)
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_the_switch_reaches_pytorch(deterministic, monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    Compute.select(**{**SECTION, "deterministic": deterministic})
+    assert torch.are_deterministic_algorithms_enabled() is deterministic
+    assert torch.backends.cudnn.benchmark is not deterministic
+    assert ("CUBLAS_WORKSPACE_CONFIG" in os.environ) is deterministic
+
+
+def test_threads_are_those_of_the_configuration_whatever_the_engine_gives(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    Compute.select(**{**SECTION, "threads": 2})
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_that_is_not_there_is_told():
+    with pytest.raises(InputError, match=r"compute\.device is cuda, but PyTorch finds no GPU"):
+        Compute.select(**{**SECTION, "device": "cuda"})
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_on_a_gpu_a_seed_trains_the_same_member_again(precision):
+    compute = Compute.select(**{**SECTION, "device": "cuda", "precision": precision})
+    tiles = labelled(64, side=101)
+    tiles = Labelled(*(part.to(compute.device) for part in vars(tiles).values()))
+    settings = {
+        "seed": 0,
+        "model_settings": {"name": "residual_unet", "width": 8, "dropout": 0.5},
+        "augmentation": MOVING,
+        "epochs": 3,
+        "passes_per_epoch": 2,
+        "batch_size": 16,
+        "loss": "bce_dice",
+        "learning_rate": 1e-3,
+        "minimum_learning_rate": 0.0,
+        "plateau_patience": 9,
+        "stopping_patience": 9,
+        "minimum_gain": 0.0,
+        "monitor": "loss",
+    }
+    (one, history), (other, same) = (
+        train_member(tiles, tiles, compute, **settings) for _ in range(2)
+    )
+    assert history == same
+    assert all(torch.equal(tensor, other.state[name]) for name, tensor in one.state.items())
