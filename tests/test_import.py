@@ -1,12 +1,18 @@
 """Import of surveys: the same arrays from every layout, and every fault named at once."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import Survey, image_png, mask_png, png
-from PIL import Image
+from test_hostile import (
+    FILE_FAULTS,
+    extra_image,
+    filled,
+    missing_image,
+    text_depth,
+    truncated_mask,
+)
 
 from salt import tiles
 from salt.errors import InputError
@@ -110,182 +116,18 @@ def test_packed_tiles_read_back_as_they_were(tmp_path, survey):
     assert names == ["images.npy", "masks.npy", "tiles.csv"]
 
 
-# What may be wrong with the labelled tiles: how to spoil a survey, and what must be said of it.
-# FIRST and LAST are the ids of the first and the last tile.
-
-
-def image(survey, number=0):
-    return f"train/images/{survey.ids[number]}.png"
-
-
-def mask(survey, number=-1):
-    return f"train/masks/{survey.ids[number]}.png"
-
-
-def missing_image(survey):
-    del survey.files[image(survey)]
-
-
-def missing_mask(survey):
-    del survey.files[mask(survey)]
-
-
-def extra_image(survey):
-    survey.files["train/images/stray.png"] = survey.files[image(survey)]
-
-
-def extra_mask(survey):
-    survey.files["train/masks/stray.png"] = survey.files[mask(survey)]
-
-
-def no_depth(survey):
-    survey.drop_row("depths.csv", survey.ids[1])
-
-
-def text_depth(survey):
-    survey.set_depth(survey.ids[1], "deep")
-
-
-def empty_depth(survey):
-    survey.set_depth(survey.ids[1], "")
-
-
-def nan_depth(survey):
-    survey.set_depth(survey.ids[1], "nan")
-
-
-def infinite_depth(survey):
-    survey.set_depth(survey.ids[1], "inf")
-
-
-def doubled_depth(survey):
-    survey.tables["depths.csv"].append([survey.ids[1], 7])
-
-
-def empty_image(survey):
-    survey.files[image(survey)] = b""
-
-
-def empty_mask(survey):
-    survey.files[mask(survey)] = b""
-
-
-def truncated_image(survey):
-    survey.files[image(survey)] = survey.files[image(survey)][:-40]
-
-
-def truncated_mask(survey):
-    survey.files[mask(survey)] = survey.files[mask(survey)][:-30]
-
-
-def text_image(survey):
-    survey.files[image(survey)] = b"no picture"
-
-
-def jpeg_image(survey):
-    buffer = io.BytesIO()
-    Image.fromarray(survey.images[survey.ids[0]]).save(buffer, format="JPEG")
-    survey.files[image(survey)] = buffer.getvalue()
-
-
-def colour_image(survey):
-    pixels = np.stack([survey.images[survey.ids[0]]] * 3, axis=-1)
-    pixels[3, 4, 2] ^= 1
-    survey.files[image(survey)] = png(pixels)
-
-
-def palette_image(survey):
-    buffer = io.BytesIO()
-    Image.fromarray(survey.images[survey.ids[0]]).convert("P").save(buffer, format="PNG")
-    survey.files[image(survey)] = buffer.getvalue()
-
-
-def transparent_image(survey):
-    survey.files[image(survey)] = png(np.full((13, 17, 4), 9, dtype=np.uint8))
-
-
-def deep_image(survey):
-    survey.files[image(survey)] = png(np.full((13, 17), 999, dtype=np.uint16))
-
-
-def palette_mask(survey):
-    buffer = io.BytesIO()
-    Image.fromarray(survey.images[survey.ids[-1]]).convert("P").save(buffer, format="PNG")
-    survey.files[mask(survey)] = buffer.getvalue()
-
-
-def colour_mask(survey):
-    survey.files[mask(survey)] = image_png(survey.images[survey.ids[-1]])
-
-
-def grey_mask(survey):
-    survey.files[mask(survey)] = png(survey.images[survey.ids[-1]])
-
-
-def small_image(survey):
-    survey.files[image(survey, -1)] = image_png(np.zeros((12, 17), dtype=np.uint8))
-
-
-def turned_mask(survey):
-    survey.files[mask(survey)] = mask_png(np.ones((17, 13), dtype=bool))
-
-
-FILE_FAULTS = [
-    (missing_image, "train/images/FIRST.png is missing from"),
-    (missing_mask, "train/masks/LAST.png is missing from"),
-    (extra_image, "train/images/stray.png has no row in train.csv"),
-    (extra_mask, "train/masks/stray.png has no row in train.csv"),
-    (no_depth, "depths.csv: no depth for SECOND"),
-    (text_depth, "depths.csv: depth of SECOND is not a number: 'deep'"),
-    (empty_depth, "depths.csv: depth of SECOND is not a number: ''"),
-    (nan_depth, "depths.csv: depth of SECOND is not a number: 'nan'"),
-    (infinite_depth, "depths.csv: depth of SECOND is not a number: 'inf'"),
-    (doubled_depth, "depths.csv: id 'SECOND' is there more than once"),
-    (empty_image, "train/images/FIRST.png: empty file"),
-    (empty_mask, "train/masks/LAST.png: empty file"),
-    (truncated_image, "train/images/FIRST.png: damaged PNG file"),
-    (truncated_mask, "train/masks/LAST.png: damaged PNG file"),
-    (text_image, "train/images/FIRST.png: not a PNG file"),
-    (jpeg_image, "train/images/FIRST.png: not a PNG file"),
-    (colour_image, "train/images/FIRST.png: expected a grey picture, found different colour"),
-    (palette_image, "train/images/FIRST.png: expected 8-bit grey or RGB, found mode P"),
-    (transparent_image, "train/images/FIRST.png: expected 8-bit grey or RGB, found mode RGBA"),
-    (deep_image, "train/images/FIRST.png: expected 8-bit grey or RGB, found mode I;16"),
-    (palette_mask, "train/masks/LAST.png: expected a mask of 1, 8 or 16 bits, found mode P"),
-    (colour_mask, "train/masks/LAST.png: expected a mask of 1, 8 or 16 bits, found mode RGB"),
-    (grey_mask, "train/masks/LAST.png: expected two values, salt or not, found more"),
-    (small_image, "train/images/LAST.png: 17x12 pixels, but train/images/FIRST.png has 17x13"),
-    (turned_mask, "train/masks/LAST.png: 13x17 pixels, but train/masks/FIRST.png has 17x13"),
-]
-
-
-def filled(message, survey):
-    for word, number in (("FIRST", 0), ("SECOND", 1), ("LAST", -1)):
-        message = message.replace(word, survey.ids[number])
-    return message
-
-
 def faults_of(path, part=labelled):
     with pytest.raises(InputError) as caught:
         part(path)
     return str(caught.value)
 
 
-@pytest.mark.parametrize(
-    ("spoil", "message"), FILE_FAULTS, ids=[spoil.__name__ for spoil, _ in FILE_FAULTS]
-)
-def test_a_fault_of_a_labelled_tile_is_named(tmp_path, survey, spoil, message):
-    spoil(survey)
-    found = faults_of(survey.write(tmp_path / "survey", "nested zip"))
-    assert filled(message, survey) in found
-    assert "1 fault found" in found
-
-
 @pytest.mark.parametrize("spoil", [missing_image, truncated_mask, extra_image, text_depth])
 def test_a_fault_is_named_alike_in_every_layout(tmp_path, survey, layout, spoil):
     spoil(survey)
     found = faults_of(survey.write(tmp_path / "survey", layout))
-    assert filled(dict(FILE_FAULTS)[spoil], survey) in found
+    (case,) = (case for case in FILE_FAULTS if case.spoil is spoil)
+    assert filled(case.message, survey) in found
 
 
 def test_faults_of_all_kinds_are_told_at_once(tmp_path, layout):
@@ -343,36 +185,6 @@ def test_faults_of_all_ids_are_told_at_once(tmp_path, survey):
     for name in ("../evil", "a/b", "", "with space", "x" * 65):
         assert f"train.csv: id {name!r} may hold only letters, digits, '-' and '_'" in found
     assert f"train.csv: id {survey.ids[0]!r} is there more than once" in found
-
-
-@pytest.mark.parametrize(
-    ("label", "message"),
-    [
-        ("1 2 3", "mask of {}: expected pairs of start and length, found 3 numbers"),
-        ("0 3", "mask of {}: run 0 3 is outside the tile's 221 pixels"),
-        ("221 2", "mask of {}: run 221 2 is outside the tile's 221 pixels"),
-        ("5 5 7 2", "mask of {}: run 7 2 begins before"),
-        ("one 1", "mask of {}: expected whole numbers only"),
-        ("+1 1", "mask of {}: expected whole numbers only"),
-        ("", "the mask of {0} differs from train/masks/{0}.png"),
-        ("1 1", "the mask of {0} differs from train/masks/{0}.png"),
-    ],
-)
-def test_a_label_that_is_not_the_mask_is_named(tmp_path, survey, label, message):
-    survey.set_label(survey.ids[-1], label)
-    found = faults_of(survey.write(tmp_path / "survey", "nested zip"))
-    assert f"train.csv: {message.format(survey.ids[-1])}" in found
-    assert "1 fault found" in found
-
-
-def test_a_label_that_runs_along_rows_is_told(tmp_path, survey):
-    # Row by row the same mask has other numbers.
-    name, pixels = survey.ids[-1], np.zeros((13, 17), dtype=bool)
-    pixels[2, 3:8] = True
-    survey.files[mask(survey)] = mask_png(pixels)
-    survey.set_label(name, f"{2 * 17 + 3 + 1} 5")
-    found = faults_of(survey.write(tmp_path / "survey", "nested zip"))
-    assert f"the mask of {name} differs from" in found
 
 
 def test_all_labels_at_fault_are_told_at_once(tmp_path, survey):
@@ -440,21 +252,6 @@ def test_lines_may_end_as_on_windows(tmp_path, survey, newline):
         (path / name).write_bytes(text.encode())
     assert labelled(path)[0]["id"].tolist() == survey.ids
     assert unlabelled(path)[0]["id"].tolist() == survey.test_ids
-
-
-@pytest.mark.parametrize(("name", "part"), [TABLES[0], TABLES[3]])
-def test_a_table_without_rows_is_named(tmp_path, survey, name, part):
-    survey.tables[name] = survey.tables[name][:1]
-    found = faults_of(survey.write(tmp_path / "survey", "nested zip"), part)
-    assert f"{name}: no rows" in found
-
-
-def test_masks_of_another_size_than_the_images_are_told(tmp_path, survey):
-    for name in survey.ids:
-        survey.files[f"train/masks/{name}.png"] = mask_png(np.ones((14, 17), dtype=bool))
-    found = faults_of(survey.write(tmp_path / "survey", "nested zip"))
-    assert "(13, 17)" in found
-    assert "(14, 17)" in found
 
 
 def test_a_survey_of_no_readable_file_names_each(tmp_path, survey):

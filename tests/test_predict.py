@@ -17,7 +17,7 @@ import torch
 from conftest import image_png, png, zipped
 from PIL import Image
 
-from salt import model, predictions, rle, source
+from salt import labels, model, predictions, rle, source
 from salt.checkpoint import Checkpoint
 from salt.compute import Compute
 from salt.decision import Decision
@@ -367,7 +367,7 @@ def test_pictures_equal_the_table(tmp_path):
             assert picture.mode == "L"
             pixels = np.asarray(picture)
         np.testing.assert_array_equal(pixels, np.where(mask, 255, 0))
-        np.testing.assert_array_equal(rle.decode(text, SHAPE), mask)
+        np.testing.assert_array_equal(labels.decode(text, SHAPE), mask)
 
 
 def test_new_masks_replace_all_old_ones(tmp_path):

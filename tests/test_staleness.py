@@ -408,6 +408,7 @@ REAL = {
     "gallery.py",
     "predict_test.py",
     "predict_validation.py",
+    "salt/decision.py",
     "salt/rle.py",
     "salt/threshold.py",
     "salt/tiles.py",

@@ -397,6 +397,12 @@ def test_a_loss_that_is_no_number_keeps_the_state_from_before(monkeypatch, tmp_p
     assert len(state.load()["history"]) == 2
 
 
+def test_batches_too_small_to_be_normalised_are_refused():
+    with pytest.raises(InputError, match=r"training\.batch_size: 1 is too few for tiles of 16x16"):
+        member(batch_size=1)
+    assert len(member(labelled(4, side=32), batch_size=1, epochs=1)[1]) == 1
+
+
 def numbered(count):
     """Tiles that tell their number."""
     images = np.arange(count, dtype=np.uint8)[:, None, None].repeat(16, 1).repeat(16, 2)

@@ -15,7 +15,7 @@ import yaml
 from PIL import Image
 from running import ROOT, TINY, complete, planned, snakemake, unpack, with_config
 
-from salt import metric, rle
+from salt import labels, metric, rle
 from salt.checkpoint import Checkpoint
 from salt.predictions import SCALE, Predictions
 from salt.submission import write_submission
@@ -29,7 +29,7 @@ def test_submission_has_the_samples_ids_in_their_order_and_readable_masks(finish
     assert submission.columns.tolist() == ["id", "rle_mask"]
     assert submission["id"].tolist() == sample["id"].tolist()
     for text in submission["rle_mask"]:
-        rle.decode(text, (101, 101))
+        labels.decode(text, (101, 101))
 
 
 def test_submission_is_the_thresholded_mean_of_the_members(finished):

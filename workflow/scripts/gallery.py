@@ -1,23 +1,22 @@
 """Draw labelled tiles with their true and predicted masks."""
 
-import json
 import logging
 from pathlib import Path
 
 from salt.cli import run, stage_parser
+from salt.decision import read_report
 from salt.gallery import draw_gallery
-from salt.predictions import Predictions
+from salt.predictions import load_all
 from salt.tiles import Tiles
 
 COLUMNS = 8
 
 
 def main(args):
-    members = [Predictions.load(path) for path in args.predictions]
-    tuned = json.loads(args.threshold.read_text())
-    draw_gallery(
-        args.output, Tiles(args.tiles), members, tuned["threshold"], COLUMNS, honest=tuned["honest"]
-    )
+    tiles = Tiles(args.tiles)
+    members = load_all(args.predictions, tiles.ids, tiles.images.shape[1:])
+    tuned = read_report(args.threshold, ["threshold", "honest"])
+    draw_gallery(args.output, tiles, members, tuned["threshold"], COLUMNS, honest=tuned["honest"])
     logging.info("gallery to %s", args.output)
 
 

@@ -3,14 +3,12 @@
 import logging
 from pathlib import Path
 
-import pandas as pd
-
 from salt.checkpoint import Checkpoint
 from salt.cli import run, stage_parser
 from salt.compute import Compute
 from salt.predict import predict
 from salt.predictions import save
-from salt.split import roles
+from salt.split import read_folds, roles
 from salt.tiles import Tiles
 
 
@@ -19,8 +17,8 @@ def main(args):
     checkpoint = Checkpoint.load(args.checkpoint)
     network = checkpoint.rebuild().to(compute.device)
     tiles = Tiles(args.tiles)
-    scheme, seed = args.settings["validation"]["scheme"], checkpoint.about["seed"]
-    _, validates = roles(pd.read_csv(args.folds), scheme, seed)
+    scheme, seed = args.settings["validation"]["scheme"], checkpoint.seed
+    _, validates = roles(read_folds(args.folds, tiles.ids), scheme, seed)
     images, depths = tiles.images[validates], tiles.depths[validates]
     batches = predict(network, images, depths, compute, **args.settings["inference"])
     save(args.output, tiles.table["id"][validates].tolist(), tiles.images.shape[1:], batches)

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 from salt.cli import run, stage_parser
+from salt.errors import InputError
 from salt.files import replacing
 from salt.split import read_groups, split
 from salt.tiles import Tiles
@@ -12,6 +13,8 @@ from salt.tiles import Tiles
 def main(args):
     settings = args.settings["validation"]
     tiles = Tiles(args.tiles)
+    if "coverage" not in tiles.table:
+        raise InputError(f"{args.tiles}: no column coverage; expected tiles.csv of labelled tiles")
     groups = None
     if settings["groups"] is not None:
         groups = read_groups(settings["groups"], settings["group_column"], tiles.ids)

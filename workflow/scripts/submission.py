@@ -1,19 +1,19 @@
 """Average the members, decide by the threshold, and write the submission."""
 
-import json
 import logging
 from pathlib import Path
 
 from salt.cli import run, stage_parser
-from salt.predictions import Predictions
+from salt.decision import Decision
+from salt.predictions import load_all
 from salt.submission import write_submission
 from salt.tiles import Tiles
 
 
 def main(args):
-    members = [Predictions.load(path) for path in args.predictions]
     ids = Tiles(args.tiles).ids
-    threshold = json.loads(args.threshold.read_text())["threshold"]
+    members = load_all(args.predictions, ids)
+    threshold = Decision.load(args.threshold).threshold
     with_salt = write_submission(args.output, ids, members, threshold)
     logging.info("%d tiles, %d of them with salt, to %s", len(ids), with_salt, args.output)
 

@@ -1,10 +1,10 @@
 """Submit to the contest with the official client and the user's credentials, each file once."""
 
-import json
 import logging
 from pathlib import Path
 
 from salt.cli import run, stage_parser
+from salt.decision import SCORE, read_report
 from salt.files import replacing
 from salt.kaggle import check_submission, describe, submit
 
@@ -15,7 +15,7 @@ def main(args):
     if digest in record:
         logging.info("submitted before; to send it again, delete %s", args.output)
     else:
-        message = describe(json.loads(args.threshold.read_text()))
+        message = describe(read_report(args.threshold, SCORE))
         answer = submit(args.submission, message)
         for line in answer:
             logging.info("kaggle: %s", line)

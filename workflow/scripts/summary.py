@@ -1,16 +1,17 @@
 """Say in a few lines what came out."""
 
-import json
 import logging
 from pathlib import Path
 
 from salt.cli import run, stage_parser
+from salt.decision import SCORE, read_report
 from salt.files import replacing
 from salt.summary import summary
 
 
 def main(args):
-    text = summary(json.loads(args.threshold.read_text()), args.submission)
+    report = read_report(args.threshold, [*SCORE, "score_all_empty", "tuned_on"])
+    text = summary(report, args.submission)
     with replacing(args.output) as path:
         path.write_text(text)
     logging.info("summary to %s", args.output)

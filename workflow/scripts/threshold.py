@@ -4,26 +4,29 @@ import json
 import logging
 from pathlib import Path
 
-import pandas as pd
-
 from salt.cli import run, stage_parser
+from salt.errors import InputError
 from salt.files import replacing
-from salt.predictions import Predictions
-from salt.split import is_honest
+from salt.predictions import load_all
+from salt.split import is_honest, read_folds
 from salt.threshold import evaluate
 from salt.tiles import Tiles
 
 
 def main(args):
-    members = [Predictions.load(path) for path in args.predictions]
+    try:
+        seeds = [int(path.stem) for path in args.predictions]
+    except ValueError as error:
+        raise InputError(f"expected predictions named by seeds, 0.npy, 1.npy ({error})") from None
     tiles = Tiles(args.tiles)
+    members = load_all(args.predictions, tiles.ids, tiles.masks.shape[1:])
     scheme = args.settings["validation"]["scheme"]
-    folds = pd.read_csv(args.folds, dtype={"id": str})
+    folds = read_folds(args.folds, tiles.ids)
     result, curve = evaluate(members, tiles, folds, honest=is_honest(scheme))
     result["scheme"] = scheme
     # The threshold holds for predictions made in the same way.
     result["flip"] = args.settings["inference"]["flip"]
-    result["seeds"] = [int(path.stem) for path in args.predictions]
+    result["seeds"] = seeds
     with replacing(args.curve) as path:
         curve.to_csv(path, index=False)
     with replacing(args.output) as path:

@@ -14,7 +14,7 @@ from salt.compute import Compute
 from salt.files import replacing
 from salt.imports import local_files
 from salt.saved import Saved, fingerprint
-from salt.split import is_honest, roles
+from salt.split import is_honest, read_folds, roles
 from salt.tiles import Tiles
 from salt.train import Labelled, train_member
 
@@ -23,7 +23,7 @@ def main(args):
     compute = Compute.select(**args.settings["compute"])
     tiles = Tiles(args.tiles)
     scheme, training = args.settings["validation"]["scheme"], args.settings["training"]
-    trains, validates = roles(pd.read_csv(args.folds), scheme, args.seed)
+    trains, validates = roles(read_folds(args.folds, tiles.ids), scheme, args.seed)
     logging.info(
         "member %d trains on %d tiles and validates on %d%s, on %s",
         args.seed, trains.sum(), validates.sum(),

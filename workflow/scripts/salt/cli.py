@@ -86,7 +86,9 @@ def _logging_to(path: Path) -> Iterator[None]:
     try:
         fcntl.flock(handler.stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        logging.warning(f"{path}: a process of an earlier run still writes to it; waiting for its end")
+        logging.warning(
+            f"{path}: a process of an earlier run still writes to it; waiting for its end"
+        )
         fcntl.flock(handler.stream, fcntl.LOCK_EX)
     except OSError:
         # Some network file systems have no locks.

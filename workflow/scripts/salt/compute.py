@@ -17,9 +17,7 @@ class Compute:
     bf16: bool
 
     @classmethod
-    def select(
-        cls, *, device: str, precision: str, threads: int, deterministic: bool
-    ) -> "Compute":
+    def select(cls, *, device: str, precision: str, threads: int, deterministic: bool) -> "Compute":
         """Choose by the configuration's section ``compute``, and set PyTorch accordingly.
 
         With ``deterministic`` the same computation gives the same bytes on a GPU, too, as it always

@@ -19,3 +19,9 @@ def raise_faults(what: str, faults: Iterable[str]) -> None:
     if len(faults) > LISTED_FAULTS:
         lines.append(f"  ... and {len(faults) - LISTED_FAULTS} more")
     raise InputError("\n".join(lines))
+
+
+def shown(text: str) -> str:
+    """A name or a value from a file for a message: printable, and cut where it is very long."""
+    text = text if text.isprintable() else repr(text)
+    return text if len(text) <= 300 else f"{text[:200]}...{text[-80:]}"

@@ -19,8 +19,11 @@ TRUTH, PREDICTION = "#E69F00", "#56B4E9"
 
 
 def choose(coverage: np.ndarray, scores: np.ndarray, count: int) -> np.ndarray:
-    """Rows of ``count`` tiles with salt, evenly spread over the scores from worst to best."""
-    rows = np.flatnonzero(coverage > 0)
+    """Rows of ``count`` tiles with salt, evenly spread over the scores from worst to best.
+
+    Of tiles without salt where there are no others.
+    """
+    rows = np.flatnonzero(coverage > 0) if (coverage > 0).any() else np.arange(len(coverage))
     rows = rows[np.argsort(scores[rows], kind="stable")]
     return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).round().astype(int)]
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from salt import rle
-from salt.errors import raise_faults
+from salt import labels
+from salt.errors import raise_faults, shown
 from salt.source import Source
 from salt.tiles import (
     decode_all,
@@ -49,7 +49,8 @@ def import_train(source: Source) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
 
 def _label_faults(name: str, text: str, mask: np.ndarray) -> Iterator[str]:
     try:
-        if not np.array_equal(rle.decode(text, mask.shape), mask):
-            yield f"train.csv: the mask of {name} differs from train/masks/{name}.png"
+        if not np.array_equal(labels.decode(text, mask.shape), mask):
+            png = shown(f"train/masks/{name}.png")
+            yield f"train.csv: the mask of {shown(name)} differs from {png}"
     except ValueError as error:
-        yield f"train.csv: mask of {name}: {error}"
+        yield f"train.csv: mask of {shown(name)}: {error}"

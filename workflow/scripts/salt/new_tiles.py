@@ -10,7 +10,7 @@ import zipfile
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
-from salt.errors import InputError
+from salt.errors import InputError, shown
 from salt.source import Files, open_zip
 
 EXPECTED = "a zip or a folder of PNG files"
@@ -50,7 +50,9 @@ class NewTiles(Files):
         else:
             return
         if logical in self._files:
-            self.doubled.append(f"{name}: another file is of the same name; rename or remove one")
+            self.doubled.append(
+                f"{shown(name)}: another file is of the same name; rename or remove one"
+            )
         self._files.setdefault(logical, place)
 
     def fingerprint(self) -> str:
@@ -58,5 +60,5 @@ class NewTiles(Files):
         digest = hashlib.sha256()
         for name in sorted(self._files):
             base = name.removeprefix(f"{self.folder}/")
-            digest.update(f"{base} {self._checksum(name)}\n".encode())
+            digest.update(f"{base} {self._checksum(name)}\n".encode(errors="surrogateescape"))
         return digest.hexdigest()

@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from salt.errors import InputError
+from salt.errors import InputError, shown
 from salt.files import replacing, write_npy
+from salt.tiles import open_npy
 
 SCALE = 65535
+PREDICT_AGAIN = "delete it to predict again"
 
 
 @dataclass(frozen=True)
@@ -31,20 +33,41 @@ class Predictions:
         """Open ``NAME.npy`` and the ids beside it; InputError where they do not fit together."""
         path = Path(path)
         try:
-            values = np.load(path, mmap_mode="r")
             table = pd.read_csv(path.with_suffix(".csv"), dtype=str, keep_default_na=False)
             ids = table["id"].tolist()
-        except (OSError, ValueError, EOFError, KeyError) as error:
+        except (OSError, ValueError, KeyError) as error:
             raise InputError(
-                f"{path}, or the ids beside it: not readable ({error}); delete it to predict again"
+                f"{path}: the ids beside it, {path.stem}.csv, are not readable "
+                f"({str(error).strip()}); {PREDICT_AGAIN}"
             ) from None
-        if values.dtype != np.uint16 or values.ndim != 3 or len(values) != len(ids):
-            raise InputError(
-                f"{path}: expected uint16 values of shape ({len(ids)}, height, width) for the "
-                f"{len(ids)} ids beside it, found {values.dtype} {values.shape}; "
-                "delete it to predict again"
-            )
+        if len(set(ids)) < len(ids):
+            raise InputError(f"{path}: the ids beside it are not each there once; {PREDICT_AGAIN}")
+        values = open_npy(path, np.uint16, len(ids), "beside it", PREDICT_AGAIN)
         return cls(path, ids, values)
+
+
+def load_all(
+    paths: Iterable[Path], ids: list[str], size: tuple[int, int] | None = None
+) -> list[Predictions]:
+    """Open members' predictions of some of the tiles ``ids``, which have that size if one is given.
+
+    Raises InputError where a member's are of no tile, of other tiles, or of another size.
+    """
+    members = [Predictions.load(path) for path in paths]
+    for member in members:
+        odd = sorted(set(member.ids) - set(ids))
+        if odd or not member.ids:
+            raise InputError(
+                f"{member.path}: expected some of {len(ids)} tiles, found "
+                f"{shown(odd[0]) if odd else 'none'}; {PREDICT_AGAIN}"
+            )
+        found, size = member.values.shape[1:], size or members[0].values.shape[1:]
+        if found != size:
+            raise InputError(
+                f"{member.path}: expected tiles of {size[1]}x{size[0]} pixels, found "
+                f"{found[1]}x{found[0]}; {PREDICT_AGAIN}"
+            )
+    return members
 
 
 def quantised(probabilities: np.ndarray) -> np.ndarray:

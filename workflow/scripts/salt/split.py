@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from salt.errors import InputError, raise_faults
+from salt.errors import InputError, raise_faults, shown
 
 COVERAGE_CLASSES = 10
 
@@ -103,6 +103,31 @@ def read_groups(path: Path | str, column: str, ids: list[str]) -> np.ndarray:
     faults += [f"{path}: no {column} for tile {name}" for name in sorted({*ids} - {*known})]
     raise_faults("Groups", faults)
     return table.set_index("id", drop=False)[column].loc[ids].to_numpy()
+
+
+def read_folds(path: Path | str, ids: list[str]) -> pd.DataFrame:
+    """Folds as ``split`` gave them; InputError where they are damaged, or those of other tiles."""
+    mend = "delete it to deal the tiles anew"
+    try:
+        folds = pd.read_csv(path, dtype={"id": str}, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable table ({str(error).strip()}); {mend}") from None
+    if not {"id", "fold"} <= set(folds.columns):
+        found = shown(",".join(map(str, folds.columns)))
+        raise InputError(f"{path}: expected the columns id and fold, found {found}; {mend}")
+    if folds["id"].tolist() != ids:
+        odd = sorted(set(folds["id"]) ^ set(ids))
+        found = f"different in {shown(odd[0])}" if odd else "in another order or doubled"
+        raise InputError(
+            f"{path}: expected the {len(ids)} labelled tiles, found {len(folds)} rows, {found}; "
+            f"{mend}"
+        )
+    numbers = folds["fold"].unique().tolist()
+    if len(numbers) < 2 or set(numbers) != set(range(len(numbers))):
+        raise InputError(
+            f"{path}: expected folds 0, 1 and so on, found {shown(str(numbers))}; {mend}"
+        )
+    return folds
 
 
 def roles(folds: pd.DataFrame, scheme: str, seed: int) -> tuple[np.ndarray, np.ndarray]:

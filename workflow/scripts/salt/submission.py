@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from salt import rle
+from salt import labels, rle
 from salt.errors import InputError
 from salt.files import replacing
 from salt.predictions import Predictions, averaged
@@ -57,5 +57,5 @@ def _check(path: Path, ids: list[str], shape: tuple[int, int], areas: list[int])
     if table["id"].tolist() != ids:
         raise InputError(f"{path}: its ids do not read back as the {len(ids)} meant")
     for name, text, area in zip(ids, table["rle_mask"], areas, strict=True):
-        if int(rle.decode(text, shape).sum()) != area:
+        if int(labels.decode(text, shape).sum()) != area:
             raise InputError(f"{path}: mask of {name} does not read back with {area} pixels")

@@ -4,10 +4,21 @@ from pathlib import Path
 
 import pandas as pd
 
+from salt.errors import InputError
+
 
 def summary(threshold: dict, submission: Path) -> str:
-    """Score with its honesty, threshold and files, from threshold.json and submission.csv."""
-    masks = pd.read_csv(submission, dtype=str, keep_default_na=False)["rle_mask"]
+    """Score with its honesty, threshold and files, from threshold.json and submission.csv.
+
+    Raises InputError where the submission is damaged.
+    """
+    try:
+        masks = pd.read_csv(submission, dtype=str, keep_default_na=False)["rle_mask"]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{submission}: not a readable submission ({str(error).strip()}); delete it to make it "
+            "anew"
+        ) from None
     scored, tiles = threshold["tiles_scored"], threshold["tiles"]
     honesty = (
         "no member trained on the tile"

@@ -8,6 +8,7 @@ mask is known), ``images.npy`` (uint8, tiles x height x width) and, where known,
 import io
 import os
 import re
+import tokenize
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -17,13 +18,23 @@ import numpy as np
 import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
-from salt.errors import InputError
+from salt.errors import InputError, shown
 from salt.files import replacing, write_npy
 from salt.source import Files
 
 # Ids become file names of predictions and rows of a CSV file.
 SAFE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
-CHUNK = 256
+# The contest's tiles have 101 pixels a side; a small file that unpacks to far more may be a bomb.
+LARGEST_SIDE = 2048
+# The contest has 22,000 tiles; far longer tables would fill the memory before anything is checked.
+LARGEST_ROWS = 1_000_000
+LARGEST_HEADER = 1000  # characters
+IMPORT_AGAIN = "delete it to import again"
+# What NumPy raises for headers that are cut or altered.
+DAMAGED_NPY = (
+    *(OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError),
+    *(TypeError, OverflowError, RecursionError),
+)
 
 
 def decode_image(data: bytes) -> np.ndarray:
@@ -54,24 +65,38 @@ def decode_mask(data: bytes) -> np.ndarray:
 def _decode(data: bytes) -> tuple[np.ndarray, str]:
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
-            return np.asarray(picture), picture.mode
+            width, height = picture.size
+            if max(width, height) <= LARGEST_SIDE:
+                # Pillow cuts 16 bits a channel to 8 without a word.
+                cut = picture.mode == "RGB" and data[24] == 16
+                return np.asarray(picture), picture.mode + ";16" * cut
     except UnidentifiedImageError:
         raise ValueError("not a PNG file" if data else "empty file") from None
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ValueError(f"too large a picture ({error})") from None
+    except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"damaged PNG file ({error})") from None
+    raise ValueError(f"{width}x{height} pixels, more than the {LARGEST_SIDE} a side allowed")
 
 
 def read_table(source: Files, name: str, columns: list[str]) -> pd.DataFrame:
     """A CSV table as text, empty fields as empty strings; InputError on other columns."""
+    data, expected = source.read(name), f"{name}: expected the columns {','.join(columns)}, "
+    if len(b"".join(data[: LARGEST_HEADER + 1].splitlines()[:1])) > LARGEST_HEADER:
+        raise InputError(f"{expected}found a first line of more than {LARGEST_HEADER} characters")
     try:
-        table = pd.read_csv(io.BytesIO(source.read(name)), dtype=str, keep_default_na=False)
+        table = pd.read_csv(
+            io.BytesIO(data), dtype=str, keep_default_na=False, nrows=LARGEST_ROWS + 1
+        )
     except ValueError as error:
         raise InputError(f"{name}: not a readable table ({str(error).strip()})") from None
     if list(table.columns) != columns:
-        raise InputError(
-            f"{name}: expected the columns {','.join(columns)}, "
-            f"found {','.join(map(str, table.columns))}"
-        )
+        raise InputError(f"{expected}found {shown(','.join(map(str, table.columns)))}")
+    # Where rows are longer than the header, pandas takes their first fields for names of rows.
+    if not isinstance(table.index, pd.RangeIndex):
+        raise InputError(f"{expected}found rows of more fields than that; remove the others")
+    if len(table) > LARGEST_ROWS:
+        raise InputError(f"{name}: more than the {LARGEST_ROWS} rows allowed")
     return table
 
 
@@ -79,10 +104,13 @@ def id_faults(ids: Iterable[str], where: str) -> Iterator[str]:
     """Ids that are doubled or cannot name a file."""
     ids = pd.Series(list(ids), dtype=str)
     for name in ids[ids.duplicated()].unique():
-        yield f"{where}: id {name!r} is there more than once"
+        yield f"{where}: id {shown(repr(name))} is there more than once"
     for name in ids.unique():
         if not SAFE_ID.fullmatch(name):
-            yield f"{where}: id {name!r} may hold only letters, digits, '-' and '_' (64 at most)"
+            yield (
+                f"{where}: id {shown(repr(name))} may hold only letters, digits, '-' and '_' "
+                "(64 at most)"
+            )
 
 
 def depths_of(table: pd.DataFrame, ids: list[str], faults: list[str]) -> np.ndarray:
@@ -90,17 +118,20 @@ def depths_of(table: pd.DataFrame, ids: list[str], faults: list[str]) -> np.ndar
     wanted = table[table["id"].isin(set(ids))]
     faults.extend(id_faults(wanted["id"], "depths.csv"))
     values = pd.to_numeric(wanted["z"], errors="coerce")
-    for name, text in wanted.loc[~np.isfinite(values), ["id", "z"]].itertuples(index=False):
-        faults.append(f"depths.csv: depth of {name} is not a number: {text!r}")
+    with np.errstate(over="ignore"):
+        # As the networks will have them.
+        finite = np.isfinite(values.to_numpy(np.float32))
+    for name, text in wanted.loc[~finite, ["id", "z"]].itertuples(index=False):
+        faults.append(f"depths.csv: depth of {shown(name)} is not a number: {shown(repr(text))}")
     depths = dict(zip(wanted["id"], values, strict=True))
-    faults.extend(f"depths.csv: no depth for {name}" for name in ids if name not in depths)
+    faults.extend(f"depths.csv: no depth for {shown(name)}" for name in ids if name not in depths)
     return np.array([depths.get(name, np.nan) for name in ids], dtype=np.float64)
 
 
 def strays(source: Files, folder: str, ids: list[str], table: str) -> Iterator[str]:
     """Files of a folder whose ids the table does not have."""
     for name in sorted(set(source.ids(folder)) - set(ids)):
-        yield f"{folder}/{name}.png has no row in {table}"
+        yield f"{shown(f'{folder}/{name}.png')} has no row in {table}"
 
 
 def decode_all(
@@ -119,7 +150,7 @@ def decode_all(
         except InputError as error:
             return str(error)
         except ValueError as error:
-            return f"{name}: {error}"
+            return f"{shown(name)}: {error}"
 
     stack, readable, first = np.zeros((len(ids), 0, 0)), np.zeros(len(ids), dtype=bool), ""
     names = [f"{folder}/{name}.png" for name in ids]
@@ -153,6 +184,24 @@ def save(
         table.to_csv(part, index=False)
 
 
+def open_npy(path: Path, dtype: type, tiles: int, of: str, mend: str) -> np.ndarray:
+    """Open an NPY file of shape (tiles, height, width), to be read from disk as used.
+
+    Raises InputError, with ``mend``, where it is damaged or another array; never unpickles.
+    """
+    try:
+        # Not numpy.load, which opens zip files as well.
+        array = np.lib.format.open_memmap(path, mode="r")
+    except DAMAGED_NPY as error:
+        raise InputError(f"{path}: not a readable array ({error}); {mend}") from None
+    if array.dtype != dtype or array.ndim != 3 or len(array) != tiles:
+        raise InputError(
+            f"{path}: expected {np.dtype(dtype)} values of shape ({tiles}, height, width) for the "
+            f"{tiles} tiles {of}, found {array.dtype} {array.shape}; {mend}"
+        )
+    return array
+
+
 class Tiles:
     """A packed part; its arrays are opened when first asked for, and read from disk as used.
 
@@ -163,9 +212,27 @@ class Tiles:
     """
 
     def __init__(self, path: Path | str):
-        """Open the part of a ``tiles.csv``."""
+        """Open the part of a ``tiles.csv``; InputError where it is damaged, or its arrays are."""
         self.path = Path(path)
-        self.table = pd.read_csv(self.path, dtype={"id": str}, keep_default_na=False)
+        try:
+            self.table = pd.read_csv(self.path, dtype={"id": str}, keep_default_na=False)
+        except (OSError, ValueError) as error:
+            raise InputError(
+                f"{self.path}: not a readable table ({str(error).strip()}); {IMPORT_AGAIN}"
+            ) from None
+        numbers = [name for name in ("depth", "coverage") if name in self.table]
+        if (
+            not {"id", "depth"} <= set(self.table.columns)
+            or self.table["id"].duplicated().any()
+            or not all(pd.api.types.is_numeric_dtype(self.table[name]) for name in numbers)
+            or not np.isfinite(self.table[numbers].to_numpy(np.float64)).all()
+        ):
+            raise InputError(
+                f"{self.path}: expected tiles by columns id and depth, and coverage where they are "
+                "labelled, each id once and all others numbers; found "
+                f"{shown(','.join(map(str, self.table.columns)))} of {len(self.table)} rows; "
+                f"{IMPORT_AGAIN}"
+            )
 
     @property
     def ids(self) -> list[str]:
@@ -178,8 +245,20 @@ class Tiles:
 
     @cached_property
     def images(self) -> np.ndarray:
-        return np.load(self.path.with_name("images.npy"), mmap_mode="r")
+        return self._open("images.npy", np.uint8)
 
     @cached_property
     def masks(self) -> np.ndarray:
-        return np.load(self.path.with_name("masks.npy"), mmap_mode="r")
+        masks = self._open("masks.npy", bool)
+        # Not every stage has the images.
+        images = self.__dict__.get("images", masks)
+        if images.shape != masks.shape:
+            raise InputError(
+                f"{self.path.with_name('masks.npy')}: expected masks of shape {images.shape}, as "
+                f"the images beside them, found {masks.shape}; {IMPORT_AGAIN}"
+            )
+        return masks
+
+    def _open(self, name: str, dtype: type) -> np.ndarray:
+        path, tiles = self.path.with_name(name), len(self.table)
+        return open_npy(path, dtype, tiles, f"of {self.path.name}", IMPORT_AGAIN)

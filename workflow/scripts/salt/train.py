@@ -110,10 +110,18 @@ def train_member(
         saved: where the state is kept, and gone on from: at the end of the last epoch, and of the
             first one after 1 / SAVING_SHARE times as long as the last save took.
 
-    Raises InputError at the end of an epoch in which the loss was not a finite number.
+    Raises InputError at the end of an epoch in which the loss was not a finite number, and where
+    batches are too small to be normalised.
     """
     torch.manual_seed(seed)
     network = model.build(**model_settings)
+    size = training.images.shape[-2:]
+    if batch_size == 1 and min(size) < 2 ** (network.POOLINGS + 1):
+        # At the bottleneck batch normalisation would have one value to take the variance of.
+        raise InputError(
+            f"training.batch_size: 1 is too few for tiles of {size[1]}x{size[0]} pixels; set it to "
+            "2 or more"
+        )
     network.to(compute.device, memory_format=torch.channels_last)
     network.set_depth_range(training.depths)
     optimiser = torch.optim.Adam(network.parameters(), lr=learning_rate, fused=True)
@@ -144,7 +152,6 @@ def train_member(
         return len(history) == epochs or len(history) - best_epoch >= stopping_patience
 
     next_save = 0.0
-    size = training.images.shape[-2:]
     with (
         tqdm(
             desc=f"member {seed}",
@@ -256,9 +263,7 @@ def _train_epoch(
     return losses.tolist()
 
 
-def _raise_for_divergence(
-    member: str, epoch: int, losses: list[float], valid_loss: float
-) -> None:
+def _raise_for_divergence(member: str, epoch: int, losses: list[float], valid_loss: float) -> None:
     """InputError where a loss of an epoch's batches, or of its validation, is not finite."""
     batch = next((i for i, loss in enumerate(losses, 1) if not math.isfinite(loss)), None)
     if batch:

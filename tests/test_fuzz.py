@@ -1,0 +1,368 @@
+"""Random damage: whatever the bytes, a stage gets sound arrays or an InputError, and nothing else.
+
+--hypothesis-profile=fuzz looks for rare failures; what it found stands here as examples, and in
+test_hostile.py as cases.
+"""
+
+import json
+import resource
+import signal
+import tempfile
+import zipfile
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import LAYOUTS, Survey, zipped
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from salt import labels, model, predictions, rle
+from salt.checkpoint import Checkpoint
+from salt.decision import FITS, read_report
+from salt.errors import InputError
+from salt.import_test import import_test
+from salt.import_train import import_train
+from salt.predict_new import read_tiles
+from salt.predictions import Predictions
+from salt.source import Source
+from salt.split import read_folds
+from salt.tiles import Tiles, save
+
+SECONDS = 30
+BYTES = 2 * 2**30
+
+
+def too_slow(*_):
+    raise TimeoutError(f"more than {SECONDS} seconds")
+
+
+@contextmanager
+def in_bounds():
+    """Fail what takes long or much memory."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    before = signal.signal(signal.SIGALRM, too_slow)
+    signal.alarm(SECONDS)
+    resource.setrlimit(resource.RLIMIT_AS, (now + BYTES, hard))
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def outcome(read, check=lambda found: None) -> bool:
+    """Whether something can be read, which is then checked; else it must be an InputError."""
+    with in_bounds():
+        try:
+            found = read()
+        except InputError as error:
+            assert "Traceback" not in str(error)
+            return False
+    check(found)
+    return True
+
+
+# Run-length encoding
+
+WORDS = st.one_of(
+    st.integers(-5, 30).map(str),
+    st.integers(0, 10**40).map(str),
+    st.integers(1, 6000).map(lambda digits: "9" * digits),
+    st.sampled_from(["", "+1", "-1", "1_0", "1.0", "1e1", "0x1", "nan", "inf", "007", "\0", "1\0"]),
+    st.sampled_from(["\u0661", "\uff11", "\u00b2", "\u2160", "\U0001d7ce", "\ufeff1", "None"]),
+    st.text(max_size=3),
+)
+SEPARATORS = st.sampled_from([" ", "  ", "\t", "\n", "\u00a0", "\x1c", ",", ""])
+PLAUSIBLE = st.lists(st.tuples(WORDS, SEPARATORS), max_size=12).map(
+    lambda parts: "".join(word + gap for word, gap in parts)
+)
+LONG = st.tuples(st.integers(0, 5000), st.integers(1, 3), st.integers(1, 3)).map(
+    lambda of: " ".join(f"{1 + i * of[1]} {of[2]}" for i in range(of[0]))
+)
+
+
+@given(
+    text=st.one_of(st.text(), PLAUSIBLE, LONG), height=st.integers(1, 9), width=st.integers(1, 9)
+)
+@example(f"1 {'9' * 5000}", 3, 4)
+@example(f"{'0' * 5000}1 1", 3, 4)
+def test_a_text_is_no_run_lengths_or_gives_a_mask_that_encodes_to_them(text, height, width):
+    try:
+        mask = labels.decode(text, (height, width))
+    except ValueError as error:
+        assert len(str(error)) < 200
+        return
+    assert mask.shape == (height, width) and mask.dtype == bool
+    assert np.array_equal(labels.decode(rle.encode(mask), mask.shape), mask)
+    numbers = [int(word) for word in text.split()]
+    assert mask.sum() == sum(numbers[1::2])
+
+
+# A survey, damaged
+
+SMALL = Survey(train=2, test=1, height=4, width=5).all_files()
+
+
+def survey_of(files: dict[str, bytes]) -> Survey:
+    survey = Survey(train=2, test=1, height=4, width=5)
+    survey.all_files = lambda: files
+    return survey
+
+
+PLACES = st.floats(0, 1, exclude_max=True)
+CHANGES = st.lists(
+    st.one_of(
+        st.tuples(st.just("change"), PLACES, st.binary(min_size=1, max_size=8)),
+        st.tuples(st.just("insert"), PLACES, st.binary(min_size=1, max_size=40)),
+        st.tuples(st.just("fill"), PLACES, st.sampled_from([b"\0", b"\xff", b"\n", b",", b'"'])),
+        st.tuples(st.just("cut"), PLACES, PLACES),
+        st.tuples(st.just("double"), PLACES, PLACES),
+        st.tuples(st.just("truncate"), PLACES, st.none()),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+def damaged(data: bytes, changes: list) -> bytes:
+    for kind, where, what in changes:
+        place = int(where * len(data))
+        if kind == "change":
+            data = data[:place] + what + data[place + len(what) :]
+        elif kind == "insert":
+            data = data[:place] + what + data[place:]
+        elif kind == "fill":
+            data = data[:place] + what * 8 + data[place + 8 :]
+        elif kind == "truncate":
+            data = data[:place]
+        else:
+            end = place + int(what * (len(data) - place))
+            data = data[:place] + data[end:] if kind == "cut" else data[:end] + data[place:]
+    return data
+
+
+def check_labelled(found):
+    table, images, masks = found
+    assert images.dtype == np.uint8 and masks.dtype == bool
+    assert images.shape == masks.shape and len(images) == len(table) > 0
+    assert table["id"].is_unique and np.isfinite(table["depth"]).all()
+    assert table["coverage"].tolist() == [mask.mean() for mask in masks]
+
+
+def check_unlabelled(found):
+    table, images = found
+    assert images.dtype == np.uint8 and images.ndim == 3 and len(images) == len(table) > 0
+    assert table["id"].is_unique and np.isfinite(table["depth"]).all()
+
+
+def check_digest(found):
+    assert len(found) == 64
+
+
+def read_all(path: Path) -> list[bool]:
+    """Whether each part, and each part's digest, can be read."""
+
+    def of(read, *given):
+        def from_source():
+            with Source(path) as source:
+                return read(source, *given)
+
+        return from_source
+
+    return [
+        outcome(of(import_train), check_labelled),
+        outcome(of(import_test), check_unlabelled),
+        outcome(of(Source.fingerprint, "train"), check_digest),
+        outcome(of(Source.fingerprint, "test"), check_digest),
+    ]
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_an_undamaged_survey_is_read(tmp_path, layout):
+    assert read_all(survey_of(SMALL).write(tmp_path / "survey", layout)) == [True] * 4
+
+
+@given(layout=st.sampled_from(LAYOUTS), name=st.sampled_from(sorted(SMALL)), changes=CHANGES)
+def test_damage_to_a_survey_s_file_is_told_or_does_no_harm(layout, name, changes):
+    files = SMALL | {name: damaged(SMALL[name], changes)}
+    with tempfile.TemporaryDirectory() as folder:
+        read_all(survey_of(files).write(Path(folder) / "survey", layout))
+
+
+def near_the_end(changes: list, near: float) -> list:
+    """Changes moved to the last part of a file, where a zip has its list of contents."""
+    return [(kind, 1 - near + where * near, what) for kind, where, what in changes]
+
+
+@given(
+    compression=st.sampled_from(
+        [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+    ),
+    inner=st.booleans(),
+    changes=CHANGES,
+    near=st.sampled_from([1, 0.3, 0.02]),
+)
+def test_damage_to_a_zip_is_told_or_does_no_harm(compression, inner, changes, near):
+    # A name beyond ASCII is encoded in another way.
+    data = zipped(SMALL | {"train/images/\u00e9": b""}, compression)
+    if inner:
+        names = [name for name in SMALL if name.startswith("train/")]
+        part = zipped({name.removeprefix("train/"): SMALL[name] for name in names}, compression)
+        rest = {name: SMALL[name] for name in SMALL if name not in names}
+        part = damaged(part, near_the_end(changes, near))
+        data = zipped(rest | {"train.zip": part}, compression)
+    else:
+        data = damaged(data, near_the_end(changes, near))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "survey.zip"
+        path.write_bytes(data)
+        read_all(path)
+        outcome(lambda: read_tiles(path, with_depth=False))
+
+
+# Tables whose cells are mixed up
+
+TABLES = {
+    name: [line.split(",") for line in data.decode().splitlines()]
+    for name, data in SMALL.items()
+    if name.endswith(".csv")
+}
+CELLS = st.one_of(
+    st.sampled_from(["", " ", "nan", "inf", "-1", "1e400", "1e39", "None", "id", "#", "\r", "\n"]),
+    st.sampled_from(['"', '"a', 'a"b"', "a,b", "\0", "\ufeff", "\x1b[2J", "../a", "\ud800"]),
+    st.integers(1, 140_000).map("x".__mul__),
+    st.text(max_size=8),
+    PLAUSIBLE,
+)
+NUMBERS = st.integers(0, 50)
+MIXES = st.lists(
+    st.tuples(
+        st.sampled_from(["swap", "replace", "drop cell", "add cell", "drop row", "double row"]),
+        *(NUMBERS, NUMBERS, NUMBERS, NUMBERS, CELLS),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+def mixed(rows: list[list[str]], mixes: list) -> bytes:
+    rows = [list(row) for row in rows]
+    for kind, *numbers, cell in mixes:
+        rows = rows or [[""]]
+        row, other = (rows[number % len(rows)] for number in numbers[:2])
+        place, there = numbers[2] % max(len(row), 1), numbers[3] % max(len(other), 1)
+        if kind == "add cell":
+            row.insert(place, cell)
+        elif kind == "double row":
+            rows.append(list(row))
+        elif kind == "drop row":
+            rows.remove(row)
+        elif not row or not other:
+            continue
+        elif kind == "swap":
+            row[place], other[there] = other[there], row[place]
+        elif kind == "replace":
+            row[place] = cell
+        else:
+            del row[place]
+    text = "".join(",".join(row) + "\n" for row in rows)
+    return text.encode(errors="surrogatepass")
+
+
+@given(layout=st.sampled_from(LAYOUTS), name=st.sampled_from(sorted(TABLES)), mixes=MIXES)
+@example("flat zip", "depths.csv", [("replace", 1, 0, 1, 0, "x" * 140_000)])
+@example("flat zip", "depths.csv", [("replace", 1, 0, 1, 0, "1e39")])
+@example("flat zip", "train.csv", [("add cell", n, 0, 0, 0, "a") for n in (1, 2)])
+def test_tables_mixed_up_are_told_or_do_no_harm(layout, name, mixes):
+    files = SMALL | {name: mixed(TABLES[name], mixes)}
+    with tempfile.TemporaryDirectory() as folder:
+        read_all(survey_of(files).write(Path(folder) / "survey", layout))
+
+
+# What stages hand on to each other
+
+IDS = [f"tile{number}" for number in range(4)]
+
+
+@cache
+def handed_on() -> dict[str, bytes]:
+    """Small files of each kind, by name."""
+    images = np.random.default_rng(0).integers(0, 256, (4, 3, 5), dtype=np.uint8)
+    settings = {"name": "unet", "width": 1, "dropout": 0.1, "depth": "both"}
+    report = dict.fromkeys(["threshold", "score", "score_all_empty"], 0.5)
+    report |= {"tiles": 4, "tiles_scored": 4, "flip": True, "honest": True, "seeds": [0]}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        table = pd.DataFrame({"id": IDS, "depth": 1.5, "coverage": 0.5})
+        save(folder / "tiles.csv", table, images, images > 99)
+        predictions.save(folder / "0.npy", IDS, (3, 5), [images / np.float32(255)])
+        pd.DataFrame({"id": IDS, "fold": [0, 1, 0, 1]}).to_csv(folder / "folds.csv", index=False)
+        state = model.build(**settings).state_dict()
+        Checkpoint({"model": settings, "seed": 0}, state).save(folder / "0.safetensors")
+        (folder / "threshold.json").write_text(json.dumps(report | {"tuned_on": "other folds"}))
+        return {file.name: file.read_bytes() for file in folder.iterdir()}
+
+
+def check_predictions(found):
+    assert found.values.dtype == np.uint16 and len(found.ids) == len(found.values)
+
+
+def check_network(found):
+    network, seed = found
+    assert seed >= 0
+    assert all(tensor.isfinite().all() for tensor in network.state_dict().values())
+
+
+def read_member(path):
+    checkpoint = Checkpoint.load(path)
+    return checkpoint.rebuild(), checkpoint.seed
+
+
+def read_packed(path):
+    tiles = Tiles(path)
+    return tiles.ids, tiles.depths, tiles.images.sum(), tiles.masks.sum()
+
+
+READERS = {
+    "tiles.csv": ("tiles.csv", read_packed, lambda found: None),
+    "images.npy": ("tiles.csv", read_packed, lambda found: None),
+    "masks.npy": ("tiles.csv", read_packed, lambda found: None),
+    "0.npy": ("0.npy", Predictions.load, check_predictions),
+    "0.csv": ("0.npy", Predictions.load, check_predictions),
+    "folds.csv": ("folds.csv", lambda path: read_folds(path, IDS), lambda found: None),
+    "0.safetensors": ("0.safetensors", read_member, check_network),
+    "threshold.json": ("threshold.json", lambda path: read_report(path, FITS), lambda found: None),
+}
+
+
+def reads(files: dict[str, bytes], name: str) -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        for each, data in files.items():
+            (Path(folder) / each).write_bytes(data)
+        opened, read, check = READERS[name]
+        return outcome(lambda: read(Path(folder) / opened), check)
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_undamaged_files_are_read(name):
+    assert reads(handed_on(), name)
+
+
+@given(name=st.sampled_from(sorted(READERS)), changes=CHANGES, near=st.sampled_from([1, 0.1, 0.01]))
+@example("0.npy", [("cut", 0.125, 0.5)], 1)
+def test_damage_to_what_stages_hand_on_is_told_or_does_no_harm(name, changes, near):
+    # Mostly in the first part of a file, where its header is.
+    changes = [(kind, where * near, what) for kind, where, what in changes]
+    files = handed_on()
+    reads(files | {name: damaged(files[name], changes)}, name)
+
+
+def test_what_takes_too_much_memory_fails():
+    with pytest.raises(MemoryError), in_bounds():
+        np.ones(2 * BYTES, dtype=np.uint8)

@@ -1,0 +1,33 @@
+"""Masks as the contest's tables have them, read again from their runs.
+
+Apart from ``rle``, which writes them, so that a change of that leaves all labels as they were read.
+"""
+
+import numpy as np
+
+LONGEST_NUMBER = 30  # digits; Python reads no numbers of thousands of them
+
+
+def decode(text: str, shape: tuple[int, int]) -> np.ndarray:
+    """Decode to a boolean mask of ``shape`` (height, width).
+
+    Raises ValueError where the text is no list of rising, disjoint runs inside the tile.
+    """
+    words = text.split()
+    # isdecimal alone would let other scripts' digits pass, and int() underscores and signs.
+    if not all(word.isascii() and word.isdecimal() for word in words):
+        raise ValueError("expected whole numbers only")
+    if any(len(word) > LONGEST_NUMBER for word in words):
+        raise ValueError(f"expected numbers of at most {LONGEST_NUMBER} digits")
+    if len(words) % 2:
+        raise ValueError(f"expected pairs of start and length, found {len(words)} numbers")
+    mask = np.zeros(shape, dtype=bool).ravel()
+    end = 0
+    for start, length in zip(map(int, words[::2]), map(int, words[1::2]), strict=True):
+        if start < 1 or length < 1 or start - 1 + length > mask.size:
+            raise ValueError(f"run {start} {length} is outside the tile's {mask.size} pixels")
+        if start <= end:
+            raise ValueError(f"run {start} {length} begins before the run before it ends ({end})")
+        end = start - 1 + length
+        mask[start - 1 : end] = True
+    return mask.reshape(shape, order="F")
