@@ -1,5 +1,8 @@
 # make run: everything, from nothing to results/submission.csv. make test: all tests.
 # make grouped: the demo's score with random folds against folds by section.
+# make staleness: what runs again after what change, to docs/staleness.md; some minutes.
+# make soak: the demo killed 25 times, and its bytes compared; half an hour.
+# make fuzz: random damage to surveys, tables and results; an hour.
 # make findings ZIP=...: the original's findings, measured anew on the contest's tiles; some hours.
 
 PYTHON ?= python3
@@ -8,7 +11,7 @@ BIN := $(VENV)/bin
 
 FINDINGS := residual unet bce depth full
 
-.PHONY: run test lint grouped findings clean
+.PHONY: run test lint grouped staleness soak fuzz findings clean
 
 run: $(VENV)/run
 	$(BIN)/snakemake
@@ -25,6 +28,15 @@ lint: $(VENV)/test
 grouped: run
 	$(BIN)/snakemake --configfile config/demo-grouped.yaml --directory experiments/grouped
 	$(BIN)/python benchmarks/compare.py results experiments/grouped/results
+
+staleness: $(VENV)/test
+	PYTHONPATH=workflow/scripts $(BIN)/python tests/test_staleness.py
+
+soak: $(VENV)/run
+	$(BIN)/python tests/soak.py --kills 25 --folder experiments/soak
+
+fuzz: $(VENV)/test
+	$(BIN)/python -m pytest --hypothesis-profile=fuzz tests/test_fuzz.py
 
 findings: $(VENV)/run
 	@test -f "$(ZIP)" || { echo 'Name the contest zip: make findings ZIP=/data/...zip'; exit 1; }

@@ -2,16 +2,17 @@
 
 import fcntl
 import os
+import re
+import shutil
 import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import yaml
-from running import ROOT, TINY, complete, snakemake
+from running import ROOT, TINY, complete, planned, snakemake, with_config
 from soak import HOWS, WHENS, Run, outputs, soak
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -40,24 +41,67 @@ def wait_for(condition, seconds=120):
         time.sleep(0.02)
 
 
-def test_the_same_command_recovers_from_a_killed_run_and_leaves_a_live_one_alone(longer, tmp_path):
-    run = Run(tmp_path / "run", 2, ["--configfile", str(longer)])
+def test_the_same_command_recovers_from_a_killed_run_and_leaves_a_live_one_alone(copied, tmp_path):
+    training = ["--until", "train"]
+    # Long enough that its jobs are still alive when the next run starts them again.
+    training_for_long = {"epochs": 25, "passes_per_epoch": 1, "stopping_patience": 25}
+    longer = with_config(tmp_path, {"training": training_for_long})
+    run = Run(copied, 2, ["--configfile", str(longer), *training])
     locks = run.folder / ".snakemake/locks"
     run.start()
     wait_for(lambda: run.jobs("train"))
     held = sorted(locks.iterdir())
     assert held
-    second = snakemake(run.folder, config=longer)
+    second = snakemake(run.folder, *training, config=longer)
     assert second.returncode == 1
     assert "Directory cannot be locked" in second.stdout + second.stderr
     assert sorted(locks.iterdir()) == held
     run.main.kill()
     run.main.wait()
     assert sorted(locks.iterdir()) == held
-    # Jobs of the killed run may still be alive, and are not run twice.
-    assert "Nothing to be done" not in complete(run.folder, config=longer)
-    assert not run.jobs()
-    assert outputs(run.folder)["submission.csv"]
+    # The killed run's jobs are alive, and not run a second time beside themselves.
+    assert run.jobs("train")
+    text = complete(run.folder, *training, config=longer)
+    assert text.count("a process of an earlier run still writes to it") == 2
+    assert text.count("goes on after epoch") == 2
+    assert not run.jobs() and not list(locks.glob("*"))
+
+
+@pytest.mark.parametrize("how", ["job", "whole group"])
+@pytest.mark.parametrize("target", [[], ["--until", "train"]], ids=["all", "members"])
+def test_a_change_is_not_forgotten_by_a_kill(finished, copied, tmp_path, target, how):
+    """Though the killed jobs' outputs are gone, which Snakemake alone takes for up to date."""
+    config = with_config(tmp_path, {"training": {"loss": "bce", "epochs": 3}})
+    run = Run(copied, 2, ["--configfile", str(config), *target])
+    run.start()
+    wait_for(lambda: len(run.jobs("train")) == 2)
+    for job in run.jobs("train"):
+        run.kill(how, [job])
+    run.main.wait()
+    assert (copied / "results/submission.csv").exists()
+    assert planned(copied, config=config) == {
+        "train": 2,
+        "predict_validation": 2,
+        "predict_test": 2,
+        "threshold": 1,
+        "gallery": 1,
+        "submission": 1,
+        "summary": 1,
+    }
+    # And where the change is taken back, nothing has to be done but what is missing.
+    assert "submission" not in planned(copied)
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_asked_to_stop_can_be_gone_on_with(longer, copied, how):
+    training = ["--until", "train"]
+    run = Run(copied, 2, ["--configfile", str(longer), *training])
+    run.start()
+    wait_for(lambda: list((run.folder / "results/states").glob("*.pt")))
+    os.killpg(run.main.pid, how)
+    assert run.main.wait(60) != 0
+    wait_for(lambda: not run.jobs())
+    assert "goes on after epoch" in complete(run.folder, *training, config=longer)
 
 
 def stage(name: str, *args) -> subprocess.Popen:
@@ -68,7 +112,7 @@ def stage(name: str, *args) -> subprocess.Popen:
 def test_a_job_waits_for_the_one_that_outlived_its_workflow(tmp_path):
     log, archive = tmp_path / "demo.log", tmp_path / "survey.zip"
     settings = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    settings["data"]["demo"] |= {"tiles": 24, "test_tiles": 1}
+    settings["data"]["demo"] |= {"tiles": 47, "test_tiles": 1}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
     arguments = ["--settings", tmp_path / "config.yaml", "--log", log, "--archive", archive]
     with open(log, "w") as held:
@@ -85,83 +129,82 @@ def test_a_job_waits_for_the_one_that_outlived_its_workflow(tmp_path):
     assert "other one" not in log.read_text()
 
 
-@contextmanager
-def small_disk(folder: Path, size: str):
-    folder.mkdir(parents=True)
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "none", folder], capture_output=True
-    )
-    if mounted.returncode:
+@pytest.fixture
+def disk(finished, copied):
+    """Finished results on a disk of their own, whose mount options a test may change."""
+    results = copied / "results"
+
+    def mount(*options: str) -> bool:
+        command = ["mount", "-t", "tmpfs", *options, "none", results]
+        return subprocess.run(command, capture_output=True).returncode == 0
+
+    if not mount("-o", "size=100m"):
         pytest.skip("needs the right to mount a file system")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
-
-
-def remount(folder: Path, options: str) -> None:
-    subprocess.run(["mount", "-o", f"remount,{options}", folder], check=True)
+    shutil.copytree(finished / "results", results, dirs_exist_ok=True)
+    yield lambda options: mount("-o", f"remount,{options}")
+    subprocess.run(["umount", "--lazy", results], check=True)
 
 
 @pytest.mark.parametrize(
-    ("size", "where"),
+    ("rule", "outputs_of_it", "where"),
     [
-        ("500k", r"results/demo/(survey\.zip|sections\.csv)"),
-        ("1100k", r"results/data/t\w+/(images|masks)\.npy"),
-        ("1900k", r"results/(states|models)/\S+"),
-        ("4200k", r"results/predictions/\w+/\d\.npy"),
+        ("demo", ["demo/*"], r"demo/(survey\.zip|sections\.csv)"),
+        ("import_train", ["data/train/*"], r"data/train/(images|masks)\.npy"),
+        ("train", ["models/*/*"], r"(states|models)/\S+"),
+        ("predict_test", ["predictions/test/*"], r"predictions/test/\d\.npy"),
+        ("gallery", ["gallery.png"], r"gallery\.png"),
     ],
 )
-def test_a_full_disk_is_told_and_the_same_command_goes_on(finished, tmp_path, size, where):
-    import re
-
-    results = tmp_path / "run/results"
-    with small_disk(results, size):
-        done = snakemake(tmp_path / "run")
-        said = done.stdout + done.stderr
-        assert done.returncode == 1
-        message = rf"Error: {where}: cannot be written \(No space left on device\); make room"
-        assert re.search(message, said), said
-        assert "Traceback" not in said
-        assert not list(results.rglob("*.part"))
-        remount(results, "size=100m")
-        complete(tmp_path / "run")
-        assert outputs(tmp_path / "run") == outputs(finished)
+def test_a_full_disk_is_told_and_the_same_command_goes_on(
+    finished, copied, disk, rule, outputs_of_it, where
+):
+    results = copied / "results"
+    for pattern in outputs_of_it:
+        for file in results.glob(pattern):
+            file.unlink()
+    command = ["--until", rule, "--forcerun", rule]
+    found = os.statvfs(results)
+    # Room for the log and little more.
+    disk(f"size={(found.f_blocks - found.f_bfree) * found.f_frsize + 50_000}")
+    done = snakemake(copied, *command)
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    message = rf"Error: results/{where}: cannot be written \(No space left on device\); make room"
+    assert re.search(message, said), said
+    assert "Traceback" not in said
+    assert not list(results.rglob("*.part"))
+    disk("size=100m")
+    complete(copied, *command)
+    assert outputs(copied) == outputs(finished)
 
 
 def test_a_folder_that_cannot_be_written_to_is_told_and_the_same_command_goes_on(
-    finished, tmp_path
+    finished, copied, disk
 ):
-    results = tmp_path / "run/results"
-    with small_disk(results, "100m"):
-        complete(tmp_path / "run", "--until", "import_train", "import_test")
-        remount(results, "ro")
-        done = snakemake(tmp_path / "run")
-        assert done.returncode == 1
-        assert "Read-only file system" in done.stdout + done.stderr
-        script = stage(
-            "summary",
-            *("--threshold", finished / "results/threshold.json"),
-            *("--submission", finished / "results/submission.csv"),
-            *("--output", results / "summary.txt"),
-        )
-        _, text = script.communicate()
-        assert script.returncode == 1 and "Traceback" not in text
-        assert "summary.txt: cannot be written (Read-only file system); make room or mend" in text
-        remount(results, "rw")
-        complete(tmp_path / "run")
-        assert outputs(tmp_path / "run") == outputs(finished)
+    results = copied / "results"
+    disk("ro")
+    done = snakemake(copied, "--forcerun", "summary")
+    assert done.returncode == 1
+    assert "Write-protected output files for rule summary" in done.stdout + done.stderr
+    arguments = ["--threshold", results / "threshold.json", "--output", results / "summary.txt"]
+    script = stage("summary", *arguments, "--submission", results / "submission.csv")
+    _, text = script.communicate()
+    assert script.returncode == 1 and "Traceback" not in text
+    assert "summary.txt: cannot be written (Read-only file system); make room or mend" in text
+    disk("rw")
+    complete(copied, "--forcerun", "summary")
+    assert outputs(copied) == outputs(finished)
 
 
 @pytest.fixture
 def little_memory():
-    """Give a file to write a process's number to, which confines it to 400 MB."""
+    """Give a file to write a process's number to, which confines it to 220 MB."""
     first = CGROUPS / "memory/memory.limit_in_bytes"
     group = (CGROUPS / "memory" if first.exists() else CGROUPS) / f"salt-{os.getpid()}"
     try:
         group.mkdir()
         limit = group / ("memory.limit_in_bytes" if first.exists() else "memory.max")
-        limit.write_text(str(400 * 2**20))
+        limit.write_text(str(220 * 2**20))
     except OSError as error:
         pytest.skip(f"needs the right to limit memory ({error})")
     yield group / "cgroup.procs"
@@ -170,16 +213,16 @@ def little_memory():
 
 
 def test_a_job_killed_for_want_of_memory_is_told_and_the_same_command_goes_on(
-    finished, tmp_path, little_memory
+    finished, copied, little_memory
 ):
-    run = Run(tmp_path / "run", 2, ["--configfile", str(TINY)])
-    run.folder.mkdir()
+    training = ["--until", "train", "--forcerun", "train"]
+    run = Run(copied, 1, ["--configfile", str(TINY), *training])
     confined = ["sh", "-c", f'echo $$ > {little_memory} && exec "$@"', "sh", *run.command]
     done = subprocess.run(confined, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
     assert "A job was killed, as a system does that runs out of memory." in done.stdout
     assert "run the same command again" in done.stdout
-    complete(run.folder)
+    complete(run.folder, *training)
     assert outputs(run.folder) == outputs(finished)
 
 
@@ -202,15 +245,3 @@ def test_a_job_that_gets_no_memory_is_told(finished, tmp_path):
     assert done.returncode == 1
     assert "Error: not enough memory" in done.stderr and "training.batch_size" in done.stderr
     assert "Traceback" not in done.stderr
-
-
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_that_is_asked_to_stop_can_be_gone_on_with(longer, tmp_path, how):
-    run = Run(tmp_path / "run", 2, ["--configfile", str(longer)])
-    run.start()
-    wait_for(lambda: list((run.folder / "results/states").glob("*.pt")))
-    os.killpg(run.main.pid, how)
-    assert run.main.wait(60) != 0
-    wait_for(lambda: not run.jobs())
-    text = complete(run.folder, config=longer)
-    assert "goes on after epoch" in text

@@ -271,6 +271,10 @@ def touched(*patterns: str):
     return edit
 
 
+def aged(file: str):
+    return lambda project: os.utime(project / file, (0, 0))
+
+
 def deleted(*names: str):
     def edit(project: Path) -> None:
         for name in names:
@@ -534,6 +538,13 @@ def place_cases() -> list[Case]:
             touched("workflow/**/*", "envs/*", "config/*", "profiles/**/*", "Snakefile", "*.yaml"),
         ),
         Case("all results touched", {}, touched("results/**/*")),
+        Case(
+            "`salt/losses.py` changed, with a date older than the results'",
+            below("train"),
+            chained(
+                appended("workflow/scripts/salt/losses.py"), aged("workflow/scripts/salt/losses.py")
+            ),
+        ),
         Case("project moved", {}, moved),
         Case("project copied, so that all dates are new", {}, copied),
         Case(

@@ -1,6 +1,7 @@
 # Configuration, and what the rules share.
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -96,12 +97,20 @@ wildcard_constraints:
 def code(stage, environment):
     """Script of a stage, every module that it imports, and the pins that it runs with.
 
-    As plain inputs, their content counts and not their date. Where a stage only carries something
-    over, neither does: what is carried stays the same.
+    As plain inputs, so that Snakemake names the one that changed. Where a stage only carries
+    something over, they do not count: what is carried stays the same.
     """
     files = local_files(SCRIPTS / f"{stage}.py")
     files = [str(file) for file in [*files, ROOT / f"envs/{environment}.yaml"]]
     return ancient(files) if stage in KAGGLE_STAGES else files
+
+
+def digest(stage, environment):
+    """Digest of the same files: Snakemake does not look into one whose date is an old one."""
+    found = hashlib.sha256()
+    for file in code(stage, environment):
+        found.update(Path(file).read_bytes())
+    return found.hexdigest()
 
 
 def settings(*names):

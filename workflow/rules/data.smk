@@ -18,6 +18,7 @@ rule demo:
         mem_mb=1000,
         runtime=30,
     params:
+        code=digest("demo", "demo"),
         settings=settings("data"),
     shell:
         "python {input.code[0]} --settings {params.settings:q} "
@@ -64,6 +65,7 @@ rule import_train:
         mem_mb=2000,
         runtime=30,
     params:
+        code=digest("import_train", "data"),
         source=get_source,
         fingerprint=fingerprint("train"),
     shell:
@@ -89,6 +91,7 @@ rule import_test:
         mem_mb=2000,
         runtime=30,
     params:
+        code=digest("import_test", "data"),
         source=get_source,
         fingerprint=fingerprint("test"),
     shell:
@@ -113,6 +116,7 @@ rule split:
         mem_mb=500,
         runtime=10,
     params:
+        code=digest("split", "data"),
         settings=settings(
             "validation.folds",
             "validation.seed",

@@ -23,6 +23,7 @@ rule threshold:
         mem_mb=2000,
         runtime=30,
     params:
+        code=digest("threshold", "data"),
         settings=settings("validation.scheme", "inference.flip"),
     shell:
         "python {input.code[0]} --settings {params.settings:q} "
@@ -51,6 +52,8 @@ rule gallery:
     resources:
         mem_mb=1000,
         runtime=10,
+    params:
+        code=digest("gallery", "plots"),
     shell:
         "python {input.code[0]} --tiles {input.tiles} --threshold {input.threshold} "
         "--predictions {input.predictions} --output {output} --log {log}"

@@ -22,6 +22,7 @@ rule predict:
         mem_mb=4000,
         runtime=240,
     params:
+        code=digest("predict", "torch"),
         settings=settings("inference", "compute"),
         fingerprint=get_new_fingerprint,
     shell:

@@ -22,6 +22,7 @@ rule predict_test:
         mem_mb=4000,
         runtime=240,
     params:
+        code=digest("predict_test", "torch"),
         settings=settings("inference", "compute"),
     shell:
         "python {input.code[0]} --settings {params.settings:q} "
@@ -47,6 +48,8 @@ rule submission:
     resources:
         mem_mb=1000,
         runtime=60,
+    params:
+        code=digest("submission", "data"),
     shell:
         "python {input.code[0]} --tiles {input.tiles} --threshold {input.threshold} "
         "--predictions {input.predictions} --output {output} --log {log}"
@@ -69,6 +72,8 @@ rule summary:
     resources:
         mem_mb=500,
         runtime=10,
+    params:
+        code=digest("summary", "data"),
     shell:
         "python {input.code[0]} --threshold {input.threshold} --submission {input.submission} "
         "--output {output} --log {log}"

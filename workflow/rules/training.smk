@@ -23,6 +23,7 @@ rule train:
         mem_mb=8000,
         runtime=1440,
     params:
+        code=digest("train", "torch"),
         settings=settings("validation.scheme", "model", "training", "augmentation", "compute"),
         events="results/logs/tensorboard/{seed}",
         # No output, which would be deleted where the job fails.
@@ -56,6 +57,7 @@ rule predict_validation:
         mem_mb=4000,
         runtime=60,
     params:
+        code=digest("predict_validation", "torch"),
         settings=settings("validation.scheme", "inference", "compute"),
     shell:
         "python {input.code[0]} --settings {params.settings:q} "
