@@ -62,7 +62,7 @@ def test_the_same_command_recovers_from_a_killed_run_and_leaves_a_live_one_alone
     # The killed run's jobs are alive, and not run a second time beside themselves.
     assert run.jobs("train")
     text = complete(run.folder, *training, config=longer)
-    assert text.count("a process of an earlier run still writes to it") == 2
+    assert text.count("an earlier run's process is still at this") == 2
     assert text.count("goes on after epoch") == 2
     assert not run.jobs() and not list(locks.glob("*"))
 
@@ -115,12 +115,11 @@ def test_a_job_waits_for_the_one_that_outlived_its_workflow(tmp_path):
     settings["data"]["demo"] |= {"tiles": 47, "test_tiles": 1}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
     arguments = ["--settings", tmp_path / "config.yaml", "--log", log, "--archive", archive]
-    with open(log, "w") as held:
-        held.write("what the other one has to say\n" * 100)
-        held.flush()
+    log.write_text("what the other one has to say\n" * 100)
+    with open(tmp_path / ".demo.log.lock", "w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         process = stage("demo", *arguments, "--sections", tmp_path / "sections.csv")
-        assert f"{log}: a process of an earlier run still writes to it" in process.stderr.readline()
+        assert f"{log}: an earlier run's process is still at this" in process.stderr.readline()
         time.sleep(0.5)
         assert process.poll() is None and not archive.exists()
     _, text = process.communicate(timeout=60)

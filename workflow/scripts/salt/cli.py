@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import yaml
 
@@ -75,31 +76,35 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
 
 @contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
-    """Write messages, and what the interpreter says of a crash, to a file as well.
-
-    The file is locked, and the lock waited for: a job that outlived its workflow must not overwrite
-    what the next one makes, nor compute the same beside it.
-    """
-    with writable(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handler = logging.FileHandler(path)
-    try:
-        fcntl.flock(handler.stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        logging.warning(
-            f"{path}: a process of an earlier run still writes to it; waiting for its end"
-        )
-        fcntl.flock(handler.stream, fcntl.LOCK_EX)
-    except OSError:
-        # Some network file systems have no locks.
-        pass
-    handler.stream.truncate(0)
-    with _handling(handler):
+    """Write messages, and what the interpreter says of a crash, to a file as well."""
+    with ExitStack() as stack:
+        with writable(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(open(path.with_name(f".{path.name}.lock"), "w"))
+            _wait_for(lock, path)
+            handler = logging.FileHandler(path, mode="w")
+        stack.enter_context(_handling(handler))
         faulthandler.enable(handler.stream)
         try:
             yield
         finally:
             faulthandler.disable()
+
+
+def _wait_for(lock: IO[str], log: Path) -> None:
+    """Hold a job's lock, not its log's, which Snakemake deletes and makes anew.
+
+    A job that outlived its workflow must not overwrite what the next one makes, nor compute the
+    same beside it.
+    """
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        logging.warning(f"{log}: an earlier run's process is still at this; waiting for its end")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError:
+        # Some network file systems have no locks.
+        pass
 
 
 @contextmanager
