@@ -17,7 +17,7 @@ run: $(VENV)/run
 	$(BIN)/snakemake
 
 test: $(VENV)/test lint
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
 
 lint: $(VENV)/test
 	$(BIN)/ruff check .

@@ -2,7 +2,8 @@
 
 Each case changes one thing in a copy of a project that ran to its end, and asks what runs. For
 each set of jobs at least one case really runs, and must leave nothing to be done; the others of
-that set are dry runs. docs/staleness.md is the table of all cases: `make staleness` writes it anew.
+that set are dry runs. `make staleness` observes all cases and writes the table docs/staleness.md.
+The tests observe a part of them, in dry runs, and compare the table with all.
 """
 
 import os
@@ -194,15 +195,15 @@ def with_survey(finished: Path, folder: Path) -> Path:
     return folder
 
 
-def observe(case: Case, finished: Path) -> dict[str, int]:
-    """What runs after a case's change to a copy of the finished project."""
+def observe(case: Case, finished: Path, dry: bool) -> dict[str, int]:
+    """What runs after a case's change to a copy of the finished project; or what would."""
     with tempfile.TemporaryDirectory() as name:
         project = shutil.copytree(finished, Path(name) / "project")
         given = case.edit(project)
         if isinstance(given, Path):
             project, given = given, None
         args = ["--configfile", "mine.yaml", *(given or [])]
-        if not case.real:
+        if dry or not case.real:
             return planned(project, *args)
         ran = done(project, *args)
         left = planned(project, *args)
@@ -210,11 +211,11 @@ def observe(case: Case, finished: Path) -> dict[str, int]:
         return ran
 
 
-def observe_all(cases: list[Case], folder: Path) -> dict[str, dict[str, int]]:
+def observe_all(cases: list[Case], folder: Path, dry: bool = False) -> dict[str, dict[str, int]]:
     demo = build(folder / "demo")
     given = with_survey(demo, folder / "given")
     with ThreadPoolExecutor(2) as pool:
-        ran = pool.map(lambda case: observe(case, given if case.survey else demo), cases)
+        ran = pool.map(lambda case: observe(case, given if case.survey else demo, dry), cases)
         return dict(zip([case.change for case in cases], ran, strict=True))
 
 
@@ -659,20 +660,27 @@ def test_each_set_of_jobs_is_proven_by_a_real_run():
     assert [case.change for case in CASES if case.expected not in real] == []
 
 
+# Of the Python files a few: which rule has which is compared with the real imports elsewhere.
+OBSERVED = [case for case in CASES if case.real or case not in GROUPS["Python files"]]
+
+
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory):
-    return observe_all(CASES, tmp_path_factory.mktemp("staleness"))
+def would_run(tmp_path_factory):
+    return observe_all(OBSERVED, tmp_path_factory.mktemp("staleness"), dry=True)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: case.change)
-def test_what_a_change_makes_stale_runs_again_and_nothing_else(case, ran):
-    assert ran[case.change] == case.expected
+@pytest.mark.parametrize("case", OBSERVED, ids=lambda case: case.change)
+def test_what_a_change_makes_stale_runs_again_and_nothing_else(case, would_run):
+    assert would_run[case.change] == case.expected
 
 
-def test_the_table_in_the_docs_is_what_happens(ran):
-    assert TABLE.read_text() == table(ran), "run `make staleness`"
+def test_the_table_in_the_docs_has_every_case_and_no_deviation():
+    assert TABLE.read_text() == table({case.change: case.expected for case in CASES}), (
+        "run `make staleness`"
+    )
 
 
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         TABLE.write_text(table(observe_all(CASES, Path(folder))))
+    sys.exit(" 0 deviations." not in TABLE.read_text())
