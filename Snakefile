@@ -26,16 +26,7 @@ rule all:
 
 
 onstart:
-    # Snakemake 9 records a job that failed as if it had finished. Its outputs are gone by then, but a
-    # file that is gone counts as up to date while those made from it are there: the change that the
-    # job was to follow would be forgotten. So only what is there goes on record.
-    record = workflow.persistence.finished
-
-    async def record_what_is_there(job):
-        if all(Path(file).exists() for file in job.output):
-            await record(job)
-
-    workflow.persistence.finished = record_what_is_there
+    record_what_is_there(workflow.persistence)
 
 
 onsuccess:

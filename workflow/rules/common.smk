@@ -80,6 +80,21 @@ def clear_locks():
         return held
 
 
+def record_what_is_there(persistence):
+    """Put no job on record that failed, as Snakemake 9 does.
+
+    Its outputs are gone by then, but a file that is gone counts as up to date while those made from
+    it are there: the change that the job was to follow would be forgotten.
+    """
+    finished = persistence.finished
+
+    async def record(job):
+        if all(Path(file).exists() for file in job.output):
+            await finished(job)
+
+    persistence.finished = record
+
+
 ALIVE = clear_locks() if workflow.is_main_process else None
 
 if workflow.is_main_process and Path("results/data").exists():
