@@ -100,7 +100,8 @@ def await_victims(run: Run, when: str, latest: float) -> list[int] | None:
         "any time": run.jobs,
     }[when]
     begun = time.monotonic()
-    delay = random.uniform(0, latest if when == "any time" else 3.0)
+    # A run goes on from where the last kill left it, so that a part of its time is enough.
+    delay = random.uniform(0, latest / 4 if when == "any time" else 3.0)
     if when != "saving":
         while run.main.poll() is None and not (when == "any time" or look()):
             time.sleep(0.05)
