@@ -30,15 +30,13 @@ def main(args):
         "" if is_honest(scheme) else " of the same (NOT honest)", compute,
     )  # fmt: skip
     # Whatever a state depends on: with anything else in its place it must not be gone on from.
-    own = fingerprint(
-        [
-            json.dumps(args.settings, sort_keys=True),
-            f"{args.seed} {compute} {torch.__version__}",
-            *(args.tiles, args.tiles.with_name("images.npy"), args.tiles.with_name("masks.npy")),
-            args.folds,
-            *local_files(Path(__file__)),
-        ]
-    )
+    own = [
+        json.dumps(args.settings, sort_keys=True),
+        f"{args.seed} {compute} {torch.__version__}",
+        *(args.tiles, args.tiles.with_name("images.npy"), args.tiles.with_name("masks.npy")),
+        args.folds,
+        *local_files(Path(__file__)),
+    ]
     with events.writer(args.events if training.pop("tensorboard") else None) as record:
         checkpoint, history = train_member(
             Labelled.load(tiles, trains, compute.device),
@@ -49,7 +47,7 @@ def main(args):
             augmentation=Augmentation(**args.settings["augmentation"]),
             honest=is_honest(scheme),
             record=record,
-            saved=Saved(args.state, own) if args.state else None,
+            saved=Saved(args.state, fingerprint(own)) if args.state else None,
             **training,
         )
     with replacing(args.history) as path:

@@ -1,6 +1,7 @@
 """Which files of this project a script really uses."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 
@@ -12,13 +13,19 @@ def local_files(script: Path) -> list[Path]:
         if file in found:
             continue
         found.append(file)
-        for node in ast.walk(ast.parse(file.read_text())):
-            for name in _imported_names(node):
-                waiting.extend(_files_of(folder, name))
+        for name in _imported_names(file):
+            waiting.extend(_files_of(folder, name))
     return [script, *sorted(found[1:])]
 
 
-def _imported_names(node: ast.AST) -> list[str]:
+@cache
+def _imported_names(file: Path) -> list[str]:
+    """Names that a file imports; parsed once, since most stages share most modules."""
+    nodes = ast.walk(ast.parse(file.read_text()))
+    return [name for node in nodes for name in _names_of(node)]
+
+
+def _names_of(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom) and node.module:
