@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from salt import model
 from salt.errors import InputError
-from salt.model import PlainLevel, ResidualBlock, ResidualLevel
+from salt.model import Dropout, Grow, PlainLevel, ResidualBlock, ResidualLevel
 
 SCHEMA = Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml"
 BOTH = pytest.mark.parametrize("name", ["unet", "residual_unet"])
@@ -74,6 +74,11 @@ def layer_table(name, width):
     return [*layers, ("Conv2d", width, 1, 101)]
 
 
+def kind_of(module, kinds):
+    """Name of the kind among PyTorch's that a module is of, be it by inheritance."""
+    return next(kind.__name__ for kind in kinds if isinstance(module, kind))
+
+
 def weights_of(kind, inputs, outputs, kernel):
     return 2 * outputs if kind == "BatchNorm2d" else kernel * inputs * outputs + outputs
 
@@ -92,14 +97,14 @@ def test_each_layer_has_its_kind_its_channels_and_its_size(name, width):
     kinds = (nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d)
     calls = record(build(name, width=width).eval(), kinds, (101, 101))
     found = [
-        (type(module).__name__, inputs.shape[1], output.shape[1], output.shape[-1])
+        (kind_of(module, kinds), inputs.shape[1], output.shape[1], output.shape[-1])
         for module, inputs, output in calls
     ]
     assert found == layer_table(name, width)
     for number, (module, inputs, output) in enumerate(calls, start=1):
         kernel = 1 if number == len(calls) else 9
         expected = weights_of(
-            type(module).__name__, inputs.shape[1], output.shape[1], kernel=kernel
+            kind_of(module, kinds), inputs.shape[1], output.shape[1], kernel=kernel
         )
         assert count(module) == expected
         assert output.shape[-2] == output.shape[-1]
@@ -192,6 +197,70 @@ def test_dropout_has_half_its_rate_after_the_residual_network_s_first_pooling_on
     assert [module.p for module, _, _ in calls] == [first] + [0.4] * 7
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.999])
+@pytest.mark.parametrize("shape", [(2, 3, 101, 37), (5, 7)])
+def test_dropout_clears_a_share_of_the_values_and_scales_the_others(rate, shape, dtype):
+    torch.manual_seed(0)
+    dropout, x = Dropout(rate), torch.ones(shape, dtype=dtype, requires_grad=True)
+    scale = torch.tensor(1 / (1 - rate), dtype=dtype)
+    kept, draws = 0, 60
+    for _ in range(draws):
+        y = dropout(x)
+        assert ((y == 0) | (y == scale)).all()
+        kept += (y > 0).sum().item()
+        # What is cleared forward is cleared backward.
+        assert torch.equal(torch.autograd.grad(y.sum(), x)[0], y.detach())
+    values = draws * x.numel()
+    assert abs(kept / values - (1 - rate)) < 5 * np.sqrt(rate * (1 - rate) / values)
+
+
+def test_dropout_of_neighbours_is_independent_and_goes_by_the_seed():
+    torch.manual_seed(1)
+    # Channels last, as training has them: neighbours in memory share a draw.
+    x = torch.ones(4, 16, 50, 50).contiguous(memory_format=torch.channels_last)
+    y = Dropout(0.5)(x)
+    assert y.is_contiguous(memory_format=torch.channels_last)
+    flat = (y.permute(0, 2, 3, 1).flatten() > 0).double()
+    for distance in (1, 2, 3, 4, 5, 8, 16):
+        together = np.corrcoef(flat[distance:], flat[:-distance])[0, 1]
+        assert abs(together) < 5 / np.sqrt(len(flat))
+    torch.manual_seed(1)
+    assert torch.equal(Dropout(0.5)(x), y)
+    assert not torch.equal(Dropout(0.5)(x), y)
+
+
+@pytest.mark.parametrize("rate", [0.0, 0.3])
+def test_dropout_leaves_all_as_it_is_in_evaluation_or_without_a_rate(rate):
+    x = torch.rand(3, 4)
+    assert torch.equal(Dropout(rate).train(rate == 0)(x), x)
+
+
+@pytest.mark.parametrize("rate", [1 - 1e-6, 1 - 1e-9])
+def test_a_rate_next_to_one_keeps_next_to_nothing(rate):
+    assert (Dropout(rate)(torch.ones(1000)) > 0).float().mean() < 0.01
+
+
+@pytest.mark.parametrize("dtype, bound", [(torch.float64, 1e-12), (torch.bfloat16, 0.02)])
+@pytest.mark.parametrize("sides", [(6, 6), (5, 12), (1, 1)])
+def test_growing_and_its_gradients_are_pytorch_s_transposed_convolution(sides, dtype, bound):
+    torch.manual_seed(0)
+    grow = Grow(8, 4).double()
+    nn.init.normal_(grow.bias)
+    inputs = [torch.randn(3, 8, *sides, dtype=torch.float64), grow.weight, grow.bias]
+    inputs = [x.detach().requires_grad_() for x in inputs]
+    expected = F.conv_transpose2d(*inputs, stride=2)
+    upstream = torch.randn_like(expected)
+    expected = [expected, *torch.autograd.grad((expected * upstream).sum(), inputs)]
+    grow = grow.to(dtype)
+    x = inputs[0].detach().to(dtype).requires_grad_()
+    found = grow(x)
+    found = [found, *torch.autograd.grad((found * upstream).sum(), [x, grow.weight, grow.bias])]
+    for values, exact in zip(found, expected, strict=True):
+        assert values.dtype == dtype
+        assert (values - exact).norm() <= bound * exact.norm()
+
+
 PARTS = (nn.Conv2d, nn.ReLU, nn.BatchNorm2d, nn.MaxPool2d, nn.Dropout, nn.ConvTranspose2d)
 BLOCK = ["BatchNorm2d", "ReLU", "Conv2d"] * 2
 
@@ -217,7 +286,7 @@ def test_parts_come_in_the_published_order(name, level, joint, end):
     calls = record(build(name).eval(), PARTS, (37, 50))
     expected = level + ["MaxPool2d", *joint, *level] * 4
     expected += ["ConvTranspose2d", *joint, *level] * 4 + end
-    assert [type(module).__name__ for module, _, _ in calls] == expected
+    assert [kind_of(module, PARTS) for module, _, _ in calls] == expected
 
 
 def unsettle(network):

@@ -1,5 +1,6 @@
 """The device that a stage computes on, and in which precision."""
 
+import ctypes
 import os
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -7,6 +8,9 @@ from dataclasses import dataclass
 import torch
 
 from salt.errors import InputError
+
+# From malloc.h.
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,8 @@ class Compute:
             )
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
+        if device == "cpu":
+            _keep_freed_memory()
         bf16 = precision == "bf16" or (precision == "auto" and _has_fast_bf16(device))
         return cls(torch.device(device), bf16)
 
@@ -53,6 +59,18 @@ class Compute:
         name = torch.cuda.get_device_name() if self.device.type == "cuda" else "CPU"
         threads = "" if self.device.type == "cuda" else f", {torch.get_num_threads()} threads"
         return f"{name}, {'bf16' if self.bf16 else 'fp32'}{threads}"
+
+
+def _keep_freed_memory() -> None:
+    """Keep what one step frees for the next, which would get the same pages anew, to be cleared.
+
+    With batches of 128 tiles at width 16 that took two fifths of the time.
+    """
+    # Only the GNU C library can be told.
+    tell = getattr(ctypes.CDLL(None), "mallopt", None)
+    if tell:
+        for parameter in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):
+            tell(parameter, 2**31 - 1)
 
 
 def _has_fast_bf16(device: str) -> bool:

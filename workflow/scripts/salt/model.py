@@ -4,11 +4,45 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn.grad import conv2d_input
 
 from salt.errors import InputError
 
 # Levels whose input gets the tile's depth as a channel, by the configuration's model.depth.
 DEPTH_LEVELS = {"none": (), "first_pool": (1,), "bottleneck": (4,), "both": (1, 4)}
+
+
+class Dropout(nn.Dropout):
+    """Dropout whose random numbers a CPU draws four at a time.
+
+    PyTorch's own draws them one by one on most CPUs, which took a fifth of a training step. Sixteen
+    bits decide on each value, so that the rate is met to within 1 / 131072.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu" or not self.training or not self.p:
+            return super().forward(x)
+        kept = torch.empty_like(x)
+        flat = kept.as_strided((kept.numel(),), (1,))
+        bits = torch.empty(-(-len(flat) // 4), dtype=torch.int64).random_(-(2**63), None)
+        least = min(round(self.p * 2**16), 2**16 - 1) - 2**15
+        torch.ge(bits.view(torch.int16)[: len(flat)], least, out=flat)
+        return x * kept.mul_(1 / (1 - self.p))
+
+
+class Grow(nn.ConvTranspose2d):
+    """3x3 transposed convolution of stride 2, from n to 2n + 1 pixels a side."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(inputs, outputs, 3, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.device.type != "cpu":
+            return super().forward(x)
+        # The gradient of a convolution, which it is by definition, has a fast kernel in bf16.
+        size = (len(x), self.out_channels, *(2 * side + 1 for side in x.shape[-2:]))
+        grown = conv2d_input(size, self.weight.to(x.dtype), x, stride=2)
+        return grown.add_(self.bias.to(x.dtype)[:, None, None])
 
 
 class BNReLU(nn.Sequential):
@@ -95,17 +129,16 @@ class UNet(nn.Module):
         self.pool = nn.MaxPool2d(2)
         self.pool_norm = nn.ModuleList(self._norm(inputs) for inputs in channels[:-1])
         self.pool_dropout = nn.ModuleList(
-            nn.Dropout(dropout * self.FIRST_DROPOUT if i == 0 else dropout)
+            Dropout(dropout * self.FIRST_DROPOUT if i == 0 else dropout)
             for i in range(self.POOLINGS)
         )
         channels.reverse()
         self.grow = nn.ModuleList(
-            nn.ConvTranspose2d(inputs, outputs, 3, stride=2)
-            for inputs, outputs in pairwise(channels)
+            Grow(inputs, outputs) for inputs, outputs in pairwise(channels)
         )
         self.skip_norm = nn.ModuleList(self._norm(2 * outputs) for outputs in channels[1:])
         self.up = nn.ModuleList(self.LEVEL(2 * outputs, outputs) for outputs in channels[1:])
-        self.skip_dropout = nn.Dropout(dropout)
+        self.skip_dropout = Dropout(dropout)
         self.head_norm = self._norm(width)
         self.head = nn.Conv2d(width, 1, 1)
         if self.depth_levels:
