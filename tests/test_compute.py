@@ -4,11 +4,11 @@ import os
 
 import pytest
 import torch
-from test_train import MOVING, labelled
+from test_train import labelled, member
 
 from salt.compute import Compute
 from salt.errors import InputError
-from salt.train import Labelled, train_member
+from salt.train import Labelled
 
 SECTION = {"device": "cpu", "precision": "fp32", "threads": 1, "deterministic": True}
 
@@ -48,23 +48,17 @@ def test_on_a_gpu_a_seed_trains_the_same_member_again(precision):
     compute = Compute.select(**{**SECTION, "device": "cuda", "precision": precision})
     tiles = labelled(64, side=101)
     tiles = Labelled(*(part.to(compute.device) for part in vars(tiles).values()))
-    settings = {
-        "seed": 0,
-        "model_settings": {"name": "residual_unet", "width": 8, "dropout": 0.5},
-        "augmentation": MOVING,
-        "epochs": 3,
-        "passes_per_epoch": 2,
-        "batch_size": 16,
-        "loss": "bce_dice",
-        "learning_rate": 1e-3,
-        "minimum_learning_rate": 0.0,
-        "plateau_patience": 9,
-        "stopping_patience": 9,
-        "minimum_gain": 0.0,
-        "monitor": "loss",
-    }
     (one, history), (other, same) = (
-        train_member(tiles, tiles, compute, **settings) for _ in range(2)
+        member(
+            tiles,
+            tiles,
+            compute,
+            model_settings={"name": "residual_unet", "width": 8, "dropout": 0.5},
+            passes_per_epoch=2,
+            batch_size=16,
+            learning_rate=1e-3,
+        )
+        for _ in range(2)
     )
     assert history == same
     assert all(torch.equal(tensor, other.state[name]) for name, tensor in one.state.items())

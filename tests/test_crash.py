@@ -231,7 +231,6 @@ def test_a_job_that_gets_no_memory_is_told(finished, tmp_path):
     limited = ["prlimit", f"--as={6 * 2**30}", sys.executable]
     settings = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     settings["training"]["batch_size"] = 10**6
-    settings["model"]["width"] = 512
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
     command = [
         *limited,
@@ -242,5 +241,6 @@ def test_a_job_that_gets_no_memory_is_told(finished, tmp_path):
     ]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
-    assert "Error: not enough memory" in done.stderr and "training.batch_size" in done.stderr
+    assert "Error: not enough memory for 1000000 tiles at once" in done.stderr
+    assert "set training.micro_batch to 500000" in done.stderr
     assert "Traceback" not in done.stderr

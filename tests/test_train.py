@@ -2,6 +2,10 @@
 
 import logging
 import math
+import os
+import re
+import subprocess
+import sys
 from itertools import chain, pairwise
 from pathlib import Path
 
@@ -46,7 +50,7 @@ def on_cpu(images, masks, depths):
     return Labelled(images, masks, torch.from_numpy(depths.astype(np.float32)))
 
 
-def member(training=None, validation=None, **changes):
+def member(training=None, validation=None, compute=CPU, **changes):
     settings = {
         "seed": 0,
         "model_settings": {"name": "residual_unet", "width": 1, "dropout": 0.1},
@@ -54,6 +58,7 @@ def member(training=None, validation=None, **changes):
         "epochs": 3,
         "passes_per_epoch": 1,
         "batch_size": 4,
+        "micro_batch": None,
         "loss": "bce_dice",
         "learning_rate": 0.01,
         "minimum_learning_rate": 0.0,
@@ -61,10 +66,11 @@ def member(training=None, validation=None, **changes):
         "stopping_patience": NEVER,
         "minimum_gain": 0.0,
         "monitor": "loss",
+        "compile": False,
     }
     training = labelled(8) if training is None else training
     validation = labelled(5, seed=1) if validation is None else validation
-    return train_member(training, validation, CPU, **{**settings, **changes})
+    return train_member(training, validation, compute, **{**settings, **changes})
 
 
 def test_chosen_tiles_are_loaded_as_8_bits_with_one_channel_and_their_depths(tmp_path):
@@ -82,7 +88,7 @@ def test_chosen_tiles_are_loaded_as_8_bits_with_one_channel_and_their_depths(tmp
     assert len(tiles) == 2
 
 
-@pytest.mark.parametrize(("loss", "seed"), [("bce", 1), ("dice", 5), ("bce_dice", 1)])
+@pytest.mark.parametrize(("loss", "seed"), [("bce", 1), ("dice", 7), ("bce_dice", 1)])
 def test_the_state_of_the_best_epoch_is_kept_and_not_the_last(loss, seed):
     # A rate so high that the validation loss goes up and down.
     checkpoint, history = member(learning_rate=0.1, epochs=8, loss=loss, seed=seed)
@@ -160,7 +166,7 @@ def test_training_does_not_stop_while_it_gains():
 
 
 def test_the_epoch_of_the_highest_score_is_kept_where_that_is_monitored():
-    settings = {"learning_rate": 0.05, "epochs": 8, "seed": 1}
+    settings = {"learning_rate": 0.05, "epochs": 8, "seed": 3}
     by_score, history = member(monitor="map", **settings)
     scores = [epoch.valid_score for epoch in history]
     best = scores.index(max(scores))
@@ -398,8 +404,9 @@ def test_a_loss_that_is_no_number_keeps_the_state_from_before(monkeypatch, tmp_p
 
 
 def test_batches_too_small_to_be_normalised_are_refused():
-    with pytest.raises(InputError, match=r"training\.batch_size: 1 is too few for tiles of 16x16"):
-        member(batch_size=1)
+    for small in ({"batch_size": 1}, {"micro_batch": 1}, {"batch_size": 3, "micro_batch": 2}):
+        with pytest.raises(InputError, match=r"micro_batch: a step on 1 tile .* tiles of 16x16"):
+            member(**small)
     assert len(member(labelled(4, side=32), batch_size=1, epochs=1)[1]) == 1
 
 
@@ -440,6 +447,97 @@ def test_batches_see_each_tile_as_often_as_asked(monkeypatch, tiles, passes, bat
         orders.append(order)
     # Each epoch has an order of its own.
     assert orders[0] != orders[1] or orders[1] != orders[2]
+
+
+class Tilewise(torch.nn.Module):
+    """A network whose tiles do not know of each other."""
+
+    POOLINGS = 0
+
+    def __init__(self):
+        super().__init__()
+        self.convolution = torch.nn.Conv2d(1, 1, 3, padding=1)
+
+    def forward(self, images, depths):
+        return 3 * self.convolution(images).tanh()
+
+    def set_depth_range(self, depths):
+        pass
+
+
+@pytest.fixture
+def tilewise(monkeypatch):
+    monkeypatch.setattr(model, "build", lambda **settings: Tilewise())
+
+
+@pytest.mark.parametrize("loss", ["bce", "dice_per_tile"])
+@pytest.mark.parametrize("micro_batch", [1, 2, 3, 4, 5, 6])
+def test_parts_of_a_batch_add_up_to_it(tilewise, micro_batch, loss):
+    whole, history = member(labelled(14), batch_size=7, loss=loss)
+    parts, same = member(labelled(14), batch_size=7, loss=loss, micro_batch=micro_batch)
+    for name, weights in whole.state.items():
+        torch.testing.assert_close(parts.state[name], weights, rtol=1e-4, atol=1e-5)
+    losses, of_parts = ([row.train_loss for row in rows] for rows in (history, same))
+    assert of_parts == pytest.approx(losses, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("micro_batch", "sizes"),
+    [(None, [7]), (9, [7]), (7, [7]), (6, [4, 3]), (4, [4, 3]), (3, [3, 2, 2]), (2, [2, 2, 2, 1])],
+)
+def test_parts_are_as_equal_as_can_be(monkeypatch, tilewise, micro_batch, sizes):
+    seen = []
+
+    def spy(images, masks, maps):
+        assert len(images) == len(masks) == len(maps)
+        seen.append(len(images))
+        return images, masks
+
+    monkeypatch.setattr(train, "warp", spy)
+    member(labelled(14), batch_size=7, micro_batch=micro_batch, epochs=1)
+    assert seen == 2 * sizes
+
+
+@pytest.mark.parametrize(("micro_batch", "mend"), [(None, "4 .* to 2"), (2, "2 .* to 1")])
+def test_want_of_memory_names_the_value_to_try(monkeypatch, tilewise, micro_batch, mend):
+    def refuse(*args):
+        torch.empty(2**60)
+
+    monkeypatch.setattr(Tilewise, "forward", refuse)
+    with pytest.raises(InputError, match=rf"memory for {mend}") as raised:
+        member(micro_batch=micro_batch)
+    assert "set training.micro_batch to" in str(raised.value)
+
+
+def test_a_compiled_network_trains_as_the_network_itself(tilewise):
+    plain, history = member()
+    compiled, same = member(compile=True)
+    assert list(compiled.state) == list(plain.state)
+    for name, weights in plain.state.items():
+        torch.testing.assert_close(compiled.state[name], weights, rtol=1e-3, atol=1e-4)
+    assert same[-1].valid_loss == pytest.approx(history[-1].valid_loss, rel=1e-3)
+
+
+def test_without_a_compiler_the_key_is_named(tmp_path):
+    code = """
+import test_train
+from salt import model
+model.build = lambda **settings: test_train.Tilewise()
+test_train.member(compile=True)
+"""
+    paths = map(str, (Path(__file__).parent, Path(train.__file__).parents[1]))
+    environment = {
+        "PYTHONPATH": os.pathsep.join(paths),
+        "TORCHINDUCTOR_CACHE_DIR": str(tmp_path),
+        "CXX": "/nowhere/c++",
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert re.search(r"InputError: training\.compile: .*/nowhere/c.*; set it to false", done.stderr)
 
 
 def test_the_loss_falls_on_an_easy_problem():

@@ -13,7 +13,7 @@ from typing import IO
 
 import yaml
 
-from salt.errors import InputError
+from salt.errors import InputError, first_line, is_for_want_of_memory
 from salt.files import writable
 
 
@@ -63,11 +63,11 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
             logging.error("Error: %s", error)
             sys.exit(1)
         except Exception as error:
-            if _is_for_want_of_memory(error):
+            if is_for_want_of_memory(error):
                 logging.error(
-                    "Error: not enough memory (%s); give the job more, or lower "
-                    "training.batch_size or inference.batch_size, and run the same command again",
-                    str(error).strip().partition("\n")[0],
+                    "Error: not enough memory (%s); give the job more, and run the same command "
+                    "again",
+                    first_line(error),
                 )
             else:
                 logging.exception("Error: this stage failed in a way it does not know")
@@ -120,12 +120,3 @@ def _handling(handler: logging.Handler) -> Iterator[None]:
         # Closing writes what is left, for which there may be no room.
         with suppress(OSError):
             handler.close()
-
-
-def _is_for_want_of_memory(error: Exception) -> bool:
-    # PyTorch, which not every stage has, raises its own on a GPU and a RuntimeError on a CPU.
-    return (
-        isinstance(error, MemoryError)
-        or type(error).__name__ == "OutOfMemoryError"
-        or "can't allocate memory" in str(error)
-    )

@@ -1,6 +1,7 @@
 """Faults that a user can mend; a stage reports them in a line or two, without a traceback."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 LISTED_FAULTS = 20
 
@@ -25,3 +26,33 @@ def shown(text: str) -> str:
     """A name or a value from a file for a message: printable, and cut where it is very long."""
     text = text if text.isprintable() else repr(text)
     return text if len(text) <= 300 else f"{text[:200]}...{text[-80:]}"
+
+
+def first_line(error: Exception) -> str:
+    """What an error says, without the pages that may follow."""
+    return str(error).strip().partition("\n")[0]
+
+
+def is_for_want_of_memory(error: Exception) -> bool:
+    """Whether an error says that memory was asked for and not given."""
+    # PyTorch, which not every stage has, raises its own on a GPU and a RuntimeError on a CPU.
+    return (
+        isinstance(error, MemoryError)
+        or type(error).__name__ == "OutOfMemoryError"
+        or "can't allocate memory" in str(error)
+    )
+
+
+@contextmanager
+def fewer_at_once(key: str, tiles: int) -> Iterator[None]:
+    """Raise InputError with the value to try for a key where memory is too small for ``tiles``."""
+    try:
+        yield
+    except (RuntimeError, MemoryError) as error:
+        if not is_for_want_of_memory(error):
+            raise
+        mend = f"set {key} to {tiles // 2}" if tiles > 1 else "give the job more"
+        raise InputError(
+            f"not enough memory for {tiles} tiles at once ({first_line(error)}); {mend}, and run "
+            "the same command again"
+        ) from None

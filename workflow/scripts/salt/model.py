@@ -133,9 +133,7 @@ class UNet(nn.Module):
             for i in range(self.POOLINGS)
         )
         channels.reverse()
-        self.grow = nn.ModuleList(
-            Grow(inputs, outputs) for inputs, outputs in pairwise(channels)
-        )
+        self.grow = nn.ModuleList(Grow(inputs, outputs) for inputs, outputs in pairwise(channels))
         self.skip_norm = nn.ModuleList(self._norm(2 * outputs) for outputs in channels[1:])
         self.up = nn.ModuleList(self.LEVEL(2 * outputs, outputs) for outputs in channels[1:])
         self.skip_dropout = Dropout(dropout)

@@ -9,6 +9,7 @@ from tqdm import tqdm
 
 from salt import model
 from salt.compute import Compute
+from salt.errors import fewer_at_once
 
 
 @torch.inference_mode()
@@ -31,16 +32,28 @@ def predict(
     starts = range(0, len(images), batch_size)
     for start in tqdm(starts, unit="batch", disable=None if bar else True, leave=False):
         part = slice(start, start + batch_size)
-        batch = torch.from_numpy(np.array(images[part])).unsqueeze(1)
-        tiles = model.images_to_input(batch.to(compute.device))
-        depth = None if depths is None else torch.from_numpy(depths[part]).to(compute.device)
-        if flip:
-            tiles = torch.cat([tiles, tiles.flip(-1)])
-            depth = None if depth is None else torch.cat([depth, depth])
-        with compute.autocast():
-            logits = network(tiles.contiguous(memory_format=torch.channels_last), depth)
-        probabilities = torch.sigmoid(logits[:, 0].float())
-        if flip:
-            straight, mirrored = probabilities.chunk(2)
-            probabilities = (straight + mirrored.flip(-1)) / 2
-        yield probabilities.cpu().numpy()
+        depth = None if depths is None else depths[part]
+        with fewer_at_once("inference.batch_size", batch_size):
+            probabilities = _predict_batch(network, np.array(images[part]), depth, compute, flip)
+        yield probabilities
+
+
+def _predict_batch(
+    network: nn.Module,
+    images: np.ndarray,
+    depths: np.ndarray | None,
+    compute: Compute,
+    flip: bool,
+) -> np.ndarray:
+    tiles = model.images_to_input(torch.from_numpy(images).to(compute.device).unsqueeze(1))
+    depth = None if depths is None else torch.from_numpy(depths).to(compute.device)
+    if flip:
+        tiles = torch.cat([tiles, tiles.flip(-1)])
+        depth = None if depth is None else torch.cat([depth, depth])
+    with compute.autocast():
+        logits = network(tiles.contiguous(memory_format=torch.channels_last), depth)
+    probabilities = torch.sigmoid(logits[:, 0].float())
+    if flip:
+        straight, mirrored = probabilities.chunk(2)
+        probabilities = (straight + mirrored.flip(-1)) / 2
+    return probabilities.cpu().numpy()

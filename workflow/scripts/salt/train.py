@@ -4,7 +4,8 @@ import copy
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import timedelta
 
@@ -18,7 +19,7 @@ from salt import metric, model
 from salt.augmentation import Augmentation, warp
 from salt.checkpoint import Checkpoint
 from salt.compute import Compute
-from salt.errors import InputError
+from salt.errors import InputError, fewer_at_once, first_line
 from salt.losses import LOSSES
 from salt.saved import Saved
 from salt.tiles import Tiles
@@ -86,6 +87,7 @@ def train_member(
     epochs: int,
     passes_per_epoch: float,
     batch_size: int,
+    micro_batch: int | None,
     loss: str,
     learning_rate: float,
     minimum_learning_rate: float,
@@ -93,6 +95,7 @@ def train_member(
     stopping_patience: int,
     minimum_gain: float,
     monitor: str,
+    compile: bool,
     honest: bool = True,
     record: Callable[[Epoch], None] = lambda epoch: None,
     saved: Saved | None = None,
@@ -102,25 +105,30 @@ def train_member(
     The best state is the one of least validation loss or, where ``monitor`` is ``map``, of the
     highest score. The learning rate is halved after ``plateau_patience`` epochs in which that got
     better by less than ``minimum_gain``, and training ends after ``stopping_patience`` such epochs.
-    An epoch sees each tile ``passes_per_epoch`` times on average.
+    An epoch sees each tile ``passes_per_epoch`` times on average. ``compile`` hands the network's
+    training steps to torch.compile.
 
     Args:
+        micro_batch: tiles at once. A batch of more is computed in parts as equal as can be, whose
+            gradients are added; batch normalisation and the Dice loss then go by part.
         honest: whether no validation tile is a training tile.
         record: called with each epoch at its end.
         saved: where the state is kept, and gone on from: at the end of the last epoch, and of the
             first one after 1 / SAVING_SHARE times as long as the last save took.
 
     Raises InputError at the end of an epoch in which the loss was not a finite number, and where
-    batches are too small to be normalised.
+    batches are too small to be normalised, or too large for the memory.
     """
     torch.manual_seed(seed)
     network = model.build(**model_settings)
     size = training.images.shape[-2:]
-    if batch_size == 1 and min(size) < 2 ** (network.POOLINGS + 1):
+    micro_batch = min(micro_batch or batch_size, batch_size)
+    smallest = batch_size // math.ceil(batch_size / micro_batch)
+    if smallest == 1 and min(size) < 2 ** (network.POOLINGS + 1):
         # At the bottleneck batch normalisation would have one value to take the variance of.
         raise InputError(
-            f"training.batch_size: 1 is too few for tiles of {size[1]}x{size[0]} pixels; set it to "
-            "2 or more"
+            "training.batch_size, training.micro_batch: a step on 1 tile is too small for tiles "
+            f"of {size[1]}x{size[0]} pixels; set them so that each has 2 or more"
         )
     network.to(compute.device, memory_format=torch.channels_last)
     network.set_depth_range(training.depths)
@@ -137,6 +145,7 @@ def train_member(
     steps = math.ceil(len(training) * passes_per_epoch / batch_size)
     history: list[Epoch] = []
     least, best_epoch, best_state = math.inf, 0, {}
+    step_network = torch.compile(network) if compile else network
     state = saved.load() if saved else None
     if state:
         network.load_state_dict(state["network"])
@@ -171,14 +180,26 @@ def train_member(
             torch.manual_seed(epoch_seed)
             generator = torch.Generator().manual_seed(epoch_seed)
             rate = optimiser.param_groups[0]["lr"]
-            batches = _batches(len(training), batch_size, steps, generator)
-            maps = [augmentation.draw(len(rows), *size, generator) for rows in batches]
-            losses = _train_epoch(
-                network, optimiser, training, batches, maps, LOSSES[loss], compute, bar
-            )
+            order = _order(len(training), steps * batch_size, generator)
+            maps = augmentation.draw(len(order), *size, generator)
+            with (
+                fewer_at_once("training.micro_batch", micro_batch),
+                _compiling() if compile else nullcontext(),
+            ):
+                losses = _train_epoch(
+                    step_network,
+                    optimiser,
+                    training,
+                    order.to(compute.device).split(batch_size),
+                    maps.to(compute.device).split(batch_size),
+                    LOSSES[loss],
+                    micro_batch,
+                    compute,
+                    bar,
+                )
             train_loss = sum(losses) / steps
             speed = steps * batch_size / (time.monotonic() - started)
-            valid_loss, score = evaluate(network, validation, LOSSES[loss], batch_size, compute)
+            valid_loss, score = evaluate(network, validation, LOSSES[loss], micro_batch, compute)
             epoch = Epoch(number, train_loss, valid_loss, score, rate, honest)
             history.append(epoch)
             record(epoch)
@@ -224,43 +245,59 @@ def train_member(
     return Checkpoint(about, {name: t.cpu() for name, t in best_state.items()}), history
 
 
-def _batches(tiles: int, batch_size: int, steps: int, generator: torch.Generator) -> list[Tensor]:
-    """Tile numbers of each step: random orders of all tiles, one after another."""
-    orders = math.ceil(steps * batch_size / tiles)
-    order = torch.cat([torch.randperm(tiles, generator=generator) for _ in range(orders)])
-    return list(order[: steps * batch_size].split(batch_size))
+def _order(tiles: int, count: int, generator: torch.Generator) -> Tensor:
+    """Numbers of the tiles as an epoch sees them: random orders of all, one after another."""
+    orders = [torch.randperm(tiles, generator=generator) for _ in range(math.ceil(count / tiles))]
+    return torch.cat(orders)[:count]
 
 
 def _train_epoch(
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
     tiles: Labelled,
-    batches: list[Tensor],
-    maps: list[Tensor],
+    batches: Sequence[Tensor],
+    maps: Sequence[Tensor],
     loss: Callable[[Tensor, Tensor], Tensor],
+    micro_batch: int,
     compute: Compute,
     bar: tqdm,
 ) -> list[float]:
     """One step per batch of tile numbers and their maps; gives the loss of each."""
     network.train()
     losses = torch.zeros(len(batches), device=compute.device)
-    for number, (rows, moves) in enumerate(zip(batches, maps, strict=True)):
-        rows = rows.to(compute.device)
-        images, masks = warp(
-            model.images_to_input(tiles.images[rows]), tiles.masks[rows].float(), moves
-        )
-        with compute.autocast():
-            logits = network(
-                images.contiguous(memory_format=torch.channels_last), tiles.depths[rows]
-            )
-        step_loss = loss(logits.float(), masks)
+    for number, batch in enumerate(zip(batches, maps, strict=True)):
+        parts = math.ceil(len(batch[0]) / micro_batch)
         optimiser.zero_grad()
-        step_loss.backward()
+        for rows, moves in zip(*(tensor.tensor_split(parts) for tensor in batch), strict=True):
+            images, masks = warp(
+                model.images_to_input(tiles.images[rows]), tiles.masks[rows].float(), moves
+            )
+            with compute.autocast():
+                logits = network(
+                    images.contiguous(memory_format=torch.channels_last), tiles.depths[rows]
+                )
+            part_loss = loss(logits.float(), masks) * (len(rows) / len(batch[0]))
+            part_loss.backward()
+            # Left on the device, where reading it would wait for the step to end.
+            losses[number] += part_loss.detach()
         optimiser.step()
-        # Left on the device, where reading it would wait for the step to end.
-        losses[number] = step_loss.detach()
         bar.update()
     return losses.tolist()
+
+
+@contextmanager
+def _compiling() -> Iterator[None]:
+    """Raise InputError where torch.compile fails."""
+    # Slow to import, and there already where something is compiled.
+    from torch._dynamo.exc import BackendCompilerFailed
+
+    try:
+        yield
+    except BackendCompilerFailed as error:
+        raise InputError(
+            f"training.compile: PyTorch cannot compile the network here ({first_line(error)}); "
+            "set it to false"
+        ) from None
 
 
 def _raise_for_divergence(member: str, epoch: int, losses: list[float], valid_loss: float) -> None:
