@@ -64,7 +64,7 @@ def test_a_training_that_had_ended_trains_no_further(tmp_path, monkeypatch, sett
     state = Saved(tmp_path / "0.pt", "mine")
     whole, history = member(saved=state, **{**SETTINGS, **settings})
     assert len(history) == epochs
-    monkeypatch.setattr("salt.train._train_epoch", None)
+    monkeypatch.setattr("salt.train.train_epoch", None)
     again, same = member(saved=state, **{**SETTINGS, **settings})
     assert same == history
     assert again.about == whole.about

@@ -390,7 +390,7 @@ def test_a_loss_that_is_no_number_keeps_the_state_from_before(monkeypatch, tmp_p
     def evaluated(*args):
         return math.inf if part == "validation" and next(numbers) == 3 else 0.5, 0.5
 
-    monkeypatch.setattr(train, "_train_epoch", losses)
+    monkeypatch.setattr(train, "train_epoch", losses)
     monkeypatch.setattr(train, "evaluate", evaluated)
     # After each epoch.
     monkeypatch.setattr(train, "SAVING_SHARE", math.inf)

@@ -45,6 +45,14 @@ class Predictions:
         values = open_npy(path, np.uint16, len(ids), "beside it", PREDICT_AGAIN)
         return cls(path, ids, values)
 
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Values of some rows, a copy."""
+        values = self.values
+        if isinstance(values, np.memmap):
+            # Mapped anew: what was read of a map counts as memory for as long as that is there.
+            values = np.memmap(values.filename, values.dtype, "r", values.offset, values.shape)
+        return values[rows]
+
 
 def load_all(
     paths: Iterable[Path], ids: list[str], size: tuple[int, int] | None = None
@@ -103,7 +111,7 @@ def summed(
         count = np.zeros(len(total), dtype=np.int64)
         for member, row in zip(members, rows, strict=True):
             here = row[part] >= 0
-            total[here] += member.values[row[part][here]]
+            total[here] += member.read(row[part][here])
             count += here
         yield part, total, count
 

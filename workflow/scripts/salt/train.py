@@ -186,7 +186,7 @@ def train_member(
                 fewer_at_once("training.micro_batch", micro_batch),
                 _compiling() if compile else nullcontext(),
             ):
-                losses = _train_epoch(
+                losses = train_epoch(
                     step_network,
                     optimiser,
                     training,
@@ -251,7 +251,7 @@ def _order(tiles: int, count: int, generator: torch.Generator) -> Tensor:
     return torch.cat(orders)[:count]
 
 
-def _train_epoch(
+def train_epoch(
     network: nn.Module,
     optimiser: torch.optim.Optimizer,
     tiles: Labelled,
@@ -262,7 +262,14 @@ def _train_epoch(
     compute: Compute,
     bar: tqdm,
 ) -> list[float]:
-    """One step per batch of tile numbers and their maps; gives the loss of each."""
+    """One step per batch of tile numbers and their maps, both on the device; gives their losses.
+
+    Args:
+        batches: numbers of a batch's tiles, int64 (batch).
+        maps: how they are moved, float32 (batch, 2, 3), as ``augmentation.warp`` takes it.
+        loss: of logits against masks, both float32 (batch, 1, height, width).
+        micro_batch: tiles at once.
+    """
     network.train()
     losses = torch.zeros(len(batches), device=compute.device)
     for number, batch in enumerate(zip(batches, maps, strict=True)):
