@@ -3,15 +3,19 @@
 # make staleness: what runs again after what change, to docs/staleness.md; some minutes.
 # make soak: the demo killed 25 times, and its bytes compared; half an hour.
 # make fuzz: random damage to surveys, tables and results; an hour.
+# make bench: how fast it is, beside what people use, to benchmarks/RESULTS.md; an hour.
 # make findings ZIP=...: the original's findings, measured anew on the contest's tiles; some hours.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Apart, since TensorBoard would load TensorFlow wherever it finds it.
+BENCH := $(VENV)/bench
+
 FINDINGS := residual unet bce depth full
 
-.PHONY: run test lint grouped staleness soak fuzz findings clean
+.PHONY: run test lint grouped staleness soak fuzz bench findings clean
 
 run: $(VENV)/run
 	$(BIN)/snakemake
@@ -37,6 +41,9 @@ soak: $(VENV)/run
 
 fuzz: $(VENV)/test
 	$(BIN)/python -m pytest --hypothesis-profile=fuzz tests/test_fuzz.py
+
+bench: $(BENCH)/ready
+	PYTHONPATH=workflow/scripts $(BENCH)/bin/python benchmarks/speed/run.py $(PARTS)
 
 findings: $(VENV)/run
 	@test -f "$(ZIP)" || { echo 'Name the contest zip: make findings ZIP=/data/...zip'; exit 1; }
@@ -65,3 +72,8 @@ $(VENV)/run: requirements.txt | $(BIN)/python
 $(VENV)/test: requirements-dev.txt requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
 	@touch $@ $(VENV)/run
+
+$(BENCH)/ready: benchmarks/requirements.txt requirements.txt | $(BIN)/python
+	$(BIN)/python -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet -r benchmarks/requirements.txt
+	@touch $@

@@ -18,7 +18,7 @@ rule threshold:
         "results/benchmarks/threshold.tsv"
     conda:
         "../../envs/data.yaml"
-    threads: 1
+    threads: 2
     resources:
         mem_mb=2000,
         runtime=30,

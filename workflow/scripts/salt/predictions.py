@@ -111,7 +111,12 @@ def summed(
         count = np.zeros(len(total), dtype=np.int64)
         for member, row in zip(members, rows, strict=True):
             here = row[part] >= 0
-            total[here] += member.read(row[part][here])
+            own = member.read(row[part][here])
+            if here.all():
+                # As below without two copies.
+                total += own
+            else:
+                total[here] += own
             count += here
         yield part, total, count
 

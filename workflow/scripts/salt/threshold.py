@@ -6,7 +6,10 @@ all tiles are added in integers; the optimum is the highest segment of the sum.
 """
 
 import math
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 import pandas as pd
@@ -74,34 +77,33 @@ class Curve:
 
 def steps(values: np.ndarray, masks: np.ndarray, unit: int) -> Steps:
     """Steps of tiles' scores, from values uint32 and masks bool, both (tiles, height, width)."""
-    tiles, pixels = len(values), values[0].size
+    values, masks = values.reshape(len(values), -1), masks.reshape(len(masks), -1)
+    # A tile without salt scores once every pixel has left its mask, whatever their order.
+    salt = masks.any(axis=1)
+    empty = np.flatnonzero(~salt)
+    salty = np.flatnonzero(salt)
     # Value and truth sort together as one key; that is faster than sorting places.
-    keys = values.reshape(tiles, -1) * np.uint32(2) + masks.reshape(tiles, -1)
+    keys = values[salty] * np.uint32(2) + masks[salty]
     keys.sort(axis=1)
-    value = (keys >> 1).astype(np.int64)
-    lost = np.zeros((tiles, pixels + 1), dtype=np.int32)
-    np.cumsum(keys & 1, axis=1, out=lost[:, 1:])
     # State k: the k pixels of least value have left the mask.
-    intersection = lost[:, -1:] - lost
-    union = np.arange(pixels, -1, -1, dtype=np.int32) + lost
+    intersection = np.zeros((len(salty), values.shape[1] + 1), dtype=np.int32)
+    np.cumsum((keys & 1).view(np.int32), axis=1, out=intersection[:, 1:])
+    union = intersection + np.arange(values.shape[1], -1, -1, dtype=np.int32)
+    np.subtract(intersection[:, -1:], intersection, out=intersection)
     score = metric.tenths(intersection, union)
-    # Equal values leave together, so a state counts only where the next value is another.
-    last = np.ones((tiles, pixels), dtype=bool)
-    last[:, :-1] = value[:, 1:] != value[:, :-1]
-    tile, place = np.nonzero(last)
-    after = score[tile, place + 1].astype(np.int64)
-    before = np.empty_like(after)
-    before[1:] = after[:-1]
-    first = np.searchsorted(tile, np.arange(tiles))
-    before[first] = score[:, 0]
-    moved = after != before
-    return Steps(
-        score[:, 0].astype(np.int64),
-        tile[moved],
-        value[tile, place][moved],
-        (after - before)[moved],
-        unit,
+    tile, place = np.nonzero(score[:, 1:] != score[:, :-1])
+    change = score[tile, place + 1] - score[tile, place]
+    # Equal values leave together, so their changes are one step, and none if they cancel out.
+    joined = np.concatenate([salty[tile], empty])
+    reached = np.concatenate([keys[tile, place] >> 1, values[empty].max(axis=1, initial=0)])
+    step, place = np.unique(
+        joined.astype(np.int64) << 32 | reached.astype(np.int64), return_inverse=True
     )
+    total = np.bincount(place, np.concatenate([change, np.full(len(empty), 10)]), len(step))
+    step, total = step[total != 0], total[total != 0].astype(np.int64)
+    start = np.zeros(len(values), dtype=np.int64)
+    start[salty] = score[:, 0]
+    return Steps(start, step >> 32, step & (2**32 - 1), total, unit)
 
 
 def steps_of_members(members: list[Predictions], ids: list[str], masks: np.ndarray) -> Steps:
@@ -115,11 +117,21 @@ def steps_of_members(members: list[Predictions], ids: list[str], masks: np.ndarr
             f"the tiles were predicted by {np.unique(counts).tolist()} members, too many different "
             "numbers to average exactly; choose ensemble.seeds so that folds are held out equally"
         )
-    parts = []
-    for rows, total, count in summed(members, ids):
-        weight = (common // count).astype(np.uint32)[:, None, None]
-        part = steps(total * weight, masks[rows], unit)
-        parts.append((part.start, part.tile + rows.start, part.value, part.change))
+
+    def parts_of(share: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+        first, parts = int(share[0]), []
+        for rows, total, count in summed(members, [ids[row] for row in share]):
+            weight = (common // count).astype(np.uint32)[:, None, None]
+            here = slice(first + rows.start, first + rows.stop)
+            part = steps(total * weight, masks[here], unit)
+            parts.append((part.start, part.tile + here.start, part.value, part.change))
+        return parts
+
+    # NumPy sorts and counts without holding the interpreter's lock.
+    cores = min(os.cpu_count() or 1, len(ids))
+    with ThreadPoolExecutor(cores) as pool:
+        shares = pool.map(parts_of, np.array_split(np.arange(len(ids)), cores))
+        parts = list(chain.from_iterable(shares))
     return Steps(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)), unit=unit)
 
 

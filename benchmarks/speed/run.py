@@ -1,0 +1,271 @@
+"""Everything that is measured, to benchmarks/RESULTS.md.
+
+    make bench
+
+Each contestant works in a process of its own. Those that are compared take turns, one repeat each,
+so that whatever else the machine does hits all alike; a ratio is that of two neighbouring repeats.
+What was measured is kept in experiments/bench, so that parts can be measured again by name:
+
+    .venv/bench/bin/python benchmarks/speed/run.py training roofline
+"""
+
+import argparse
+import json
+import os
+import platform
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import date
+from importlib import metadata
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pandas as pd
+import results
+import survey
+import torch
+
+ROOT = Path(__file__).parents[2]
+WORKER = Path(__file__).with_name("worker.py")
+FOLDER = ROOT / "experiments/bench"
+TILES = str(FOLDER / "tiles.npz")
+SCRATCH = str(FOLDER / "scratch")
+REPEATS = 5
+BATCHES = (16, 32, 64, 128)
+COMPARED = ("ours", "usual", "keras_unet")
+IMPORTED, THRESHOLDED, SUBMITTED, MEMBERS = 22_000, 4_000, 18_000, 20
+SCALES = (1, 4, 16)
+
+
+class Contestant:
+    """A function of a module of this folder, in a process of its own."""
+
+    def __init__(self, module: str, function: str, **arguments):
+        self.command = [sys.executable, str(WORKER), module, function, json.dumps(arguments)]
+
+    def __enter__(self) -> Self:
+        self.process = subprocess.Popen(
+            self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.process.stdin.close()
+        self.process.wait()
+
+    def repeat(self) -> dict:
+        """One repeat: its tiles and seconds, the process' peak memory in MB, and what it adds."""
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline()
+        if not answer:
+            raise SystemExit(f"{' '.join(self.command)} ended before its work was done")
+        return json.loads(answer)
+
+
+def alternate(contestants: dict[str, Contestant], repeats: int = REPEATS) -> dict[str, list[dict]]:
+    """Repeats of contestants that take turns, after one each to warm up."""
+    found = {name: [] for name in contestants}
+    with ExitStack() as stack:
+        for contestant in contestants.values():
+            stack.enter_context(contestant).repeat()
+        for _ in range(repeats):
+            for name, contestant in contestants.items():
+                found[name].append(contestant.repeat())
+    return found
+
+
+def compared(function: str, **arguments) -> dict:
+    """The three ways at batches of 32, and each at the batch that is best for it."""
+
+    def at(batches: dict[str, int], repeats: int) -> dict[str, list[dict]]:
+        return alternate(
+            {
+                module: Contestant(module, function, survey=TILES, batch_size=batch, **arguments)
+                for module, batch in batches.items()
+            },
+            repeats,
+        )
+
+    tried = {batch: at(dict.fromkeys(COMPARED, batch), 1) for batch in BATCHES}
+    best = {
+        module: min(BATCHES, key=lambda batch: tried[batch][module][0]["seconds"])
+        for module in COMPARED
+    }
+    return {
+        "at 32": at(dict.fromkeys(COMPARED, 32), REPEATS),
+        "at best": at(best, REPEATS),
+        "best": best,
+    }
+
+
+def training() -> dict:
+    return compared("training")
+
+
+def prediction() -> dict:
+    return compared("prediction", output=f"{SCRATCH}.npy")
+
+
+def shares() -> dict:
+    return alternate({"ours": Contestant("ours", "shares", survey=TILES, batch_size=32)})
+
+
+def plain() -> dict:
+    """Import, threshold, encoding and averaging, each beside its plain version."""
+    zipped = FOLDER / f"{IMPORTED}.zip"
+    survey.write_test_tiles(zipped, IMPORTED)
+    survey.write_members(FOLDER, 4, THRESHOLDED)
+
+    def both(function: str, **arguments) -> dict:
+        return alternate({name: Contestant(name, function, **arguments) for name in COMPARED[:2]})
+
+    averaged = {"folder": str(FOLDER), "members": 4, "tiles": THRESHOLDED}
+    return {
+        "import": both("importing", source=str(zipped)),
+        "threshold": both("thresholding", survey=TILES, **averaged),
+        "encoding": both("encoding", survey=TILES, tiles=500),
+        "submission": both("submitting", output=f"{SCRATCH}.csv", **averaged),
+    }
+
+
+def submission() -> dict:
+    """The contest's test tiles from a few and from many members."""
+    survey.write_members(FOLDER, MEMBERS, SUBMITTED)
+    arguments = {"folder": str(FOLDER), "tiles": SUBMITTED, "output": f"{SCRATCH}.csv"}
+    try:
+        return alternate(
+            {
+                str(members): Contestant("ours", "submitting", members=members, **arguments)
+                for members in (1, MEMBERS)
+            }
+        )
+    finally:
+        # Seven gigabytes.
+        shutil.rmtree(FOLDER / str(SUBMITTED))
+
+
+def scaling() -> dict:
+    """Time and peak memory of each stage where tiles or members grow."""
+    network = {"survey": TILES, "batch_size": 32, "width": 4}
+    folder = {"folder": str(FOLDER)}
+
+    def tiles(function: str, least: int, **arguments) -> dict[str, Contestant]:
+        counts = [least * scale for scale in SCALES]
+        if "members" in arguments:
+            for count in counts:
+                survey.write_members(FOLDER, arguments["members"], count)
+        return {str(n): Contestant("ours", function, tiles=n, **arguments) for n in counts}
+
+    def members(function: str, tiles: int, **arguments) -> dict[str, Contestant]:
+        survey.write_members(FOLDER, max(SCALES), tiles)
+        return {
+            str(n): Contestant("ours", function, members=n, tiles=tiles, **arguments)
+            for n in SCALES
+        }
+
+    imports = {}
+    for count in (500, 2000, 8000):
+        survey.write_test_tiles(FOLDER / f"{count}.zip", count)
+        imports[str(count)] = Contestant("ours", "importing", source=str(FOLDER / f"{count}.zip"))
+    output = {"output": f"{SCRATCH}.csv"}
+    rows = {
+        "import, tiles": imports,
+        "training epoch at width 4, tiles": tiles("training", 128, **network),
+        "prediction at width 4, tiles": tiles(
+            "prediction", 128, output=f"{SCRATCH}.npy", **network
+        ),
+        "threshold, tiles": tiles("thresholding", 250, survey=TILES, members=1, **folder),
+        "threshold of 1,000 tiles, members": members("thresholding", 1000, survey=TILES, **folder),
+        "submission, tiles": tiles("submitting", 1000, members=1, **folder, **output),
+        "submission of 4,000 tiles, members": members("submitting", 4000, **folder, **output),
+    }
+    return {name: alternate(contestants) for name, contestants in rows.items()}
+
+
+def roofline() -> dict:
+    return alternate(
+        {
+            "counted": Contestant("roofline", "counted", survey=TILES, batch_size=32),
+            "machine": Contestant("roofline", "machine"),
+            "ours": Contestant("ours", "training", survey=TILES, batch_size=32),
+        }
+    )
+
+
+def engine() -> dict:
+    """What the demo takes beyond its jobs, one after another, and what it takes when all is done.
+
+    With one epoch only: the engine does not know how long a job trains.
+    """
+    folder = FOLDER / "engine"
+    config = FOLDER / "engine.yaml"
+    config.write_text("training:\n  epochs: 1\n")
+
+    def run(*arguments) -> float:
+        command = [sys.executable, "-m", "snakemake", "--cores", "1", "--quiet", "all"]
+        command += ["--directory", folder, "--configfile", config, *arguments]
+        started = time.perf_counter()
+        subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+        return time.perf_counter() - started
+
+    found = {"whole": [], "jobs": [], "nothing": []}
+    for _ in range(REPEATS):
+        shutil.rmtree(folder, ignore_errors=True)
+        found["whole"].append(run())
+        jobs = [pd.read_csv(path, sep="\t") for path in folder.rglob("benchmarks/**/*.tsv")]
+        found["jobs"].append(float(pd.concat(jobs)["s"].sum()))
+        found["number"] = len(jobs)
+        found["nothing"].append(run())
+    return found
+
+
+PARTS: dict[str, Callable[[], dict]] = {
+    part.__name__: part
+    for part in (training, shares, prediction, plain, submission, scaling, roofline, engine)
+}
+
+
+def machine() -> dict:
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        cpu = re.search(r"model name\s*: (.*)", info.read_text()).group(1)
+    pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    packages = ("torch", "tensorflow-cpu", "keras", "albumentations", "numpy", "snakemake")
+    return {
+        "date": date.today().isoformat(),
+        "hardware": f"{os.cpu_count()} cores of {cpu}, {pages / 2**30:.0f} GiB",
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "versions": {"python": platform.python_version()}
+        | {name: metadata.version(name) for name in packages},
+    }
+
+
+def main(parts: list[str]) -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    survey.unique(FOLDER)
+    path = FOLDER / "measured.json"
+    measured = json.loads(path.read_text()) if path.exists() and parts else {}
+    for part in parts or PARTS:
+        print(f"{time.strftime('%H:%M:%S')} {part}", flush=True)
+        measured[part] = {**PARTS[part](), "machine": machine()}
+        path.write_text(json.dumps(measured))
+    missing = sorted(set(PARTS) - set(measured))
+    if missing:
+        raise SystemExit(f"not measured yet: {', '.join(missing)}")
+    text = results.page(measured)
+    (ROOT / "benchmarks/RESULTS.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="what to measure again")
+    main(parser.parse_args().parts)

@@ -1,0 +1,67 @@
+"""Data to measure with: the demo survey's tiles, as often as need be."""
+
+import csv
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy import ndimage
+
+from salt.demo import write_survey
+from salt.files import write_npy
+from salt.import_train import import_train
+from salt.predictions import quantised
+from salt.source import Source
+
+UNIQUE = 640
+BLUR, NOISE = 3.0, 0.05  # of predictions, in pixels and as a standard deviation
+
+
+def unique(folder: Path) -> Path:
+    """The demo survey of ``UNIQUE`` labelled tiles, and its arrays in ``tiles.npz`` beside it."""
+    path = folder / "unique.zip"
+    if not path.exists():
+        sections = folder / "sections.csv"
+        write_survey(path, sections, tiles=UNIQUE, test_tiles=16, tile_size=101, seed=0)
+    if not (folder / "tiles.npz").exists():
+        with Source(path) as source:
+            _, images, masks = import_train(source)
+        np.savez(folder / "tiles.npz", images=images, masks=masks)
+    return path
+
+
+def write_test_tiles(path: Path, count: int) -> None:
+    """A survey of so many test tiles as PNG files, each under an id of its own."""
+    if path.exists():
+        return
+    with Source(unique(path.parent)) as source, zipfile.ZipFile(path, "w") as archive:
+        names = source.ids("train/images")
+        pictures = [source.read(f"train/images/{name}.png") for name in names]
+        ids = [f"{number:010x}" for number in range(count)]
+        for number, name in enumerate(ids):
+            archive.writestr(f"test/images/{name}.png", pictures[number % len(pictures)])
+        for table, column, value in (
+            ("sample_submission.csv", "rle_mask", ""),
+            ("depths.csv", "z", "500"),
+        ):
+            text = io.StringIO()
+            csv.writer(text).writerows([["id", column], *([name, value] for name in ids)])
+            archive.writestr(table, text.getvalue())
+
+
+def write_members(folder: Path, members: int, tiles: int) -> None:
+    """Predictions of so many tiles in ``folder``/TILES: blurred masks with each member's noise."""
+    with np.load(folder / "tiles.npz") as arrays:
+        blurred = ndimage.gaussian_filter(arrays["masks"].astype(np.float32), (0, BLUR, BLUR))
+    rows = np.arange(tiles) % len(blurred)
+    for number in range(members):
+        path = folder / f"{tiles}/{number}.npy"
+        if not path.exists():
+            noise = np.random.default_rng(number).normal(0, NOISE, blurred.shape)
+            values = quantised(np.clip(blurred + noise, 0, 1).astype(np.float32))
+            shape = (tiles, *values.shape[1:])
+            write_npy(path, np.uint16, shape, (values[row] for row in rows))
+            ids = [f"{row:010x}" for row in range(tiles)]
+            pd.DataFrame({"id": ids}).to_csv(path.with_suffix(".csv"), index=False)
