@@ -56,11 +56,12 @@ def arrays(survey: str, tiles: int) -> tuple[np.ndarray, np.ndarray]:
     return images[..., None].astype(np.float32) / 255, masks[..., None].astype(np.float32)
 
 
-def training(survey: str, batch_size: int, width: int = 16, tiles: int = 256) -> Callable[[], int]:
+def training(survey: str, batch_size: int, width: int = 16, tiles: int = 128) -> Callable[[], int]:
     net = network(width)
     count = sum(int(np.prod(weight.shape)) for weight in net.trainable_weights)
     assert width != 16 or count == PARAMETERS, count
-    net.compile(optimizer=keras.optimizers.Adam(), loss=bce_dice)
+    # By XLA, which Keras would choose, it is slower on a CPU.
+    net.compile(optimizer=keras.optimizers.Adam(), loss=bce_dice, jit_compile=False)
     images, masks = arrays(survey, tiles)
 
     def repeat() -> int:
@@ -71,7 +72,7 @@ def training(survey: str, batch_size: int, width: int = 16, tiles: int = 256) ->
 
 
 def prediction(
-    survey: str, output: str, batch_size: int, width: int = 16, tiles: int = 256
+    survey: str, output: str, batch_size: int, width: int = 16, tiles: int = 128
 ) -> Callable[[], int]:
     net = network(width)
     images, _ = arrays(survey, tiles)

@@ -54,7 +54,7 @@ def member(survey: str, width: int, tiles: int, precision: str = "auto"):
 
 
 def training(
-    survey: str, batch_size: int, width: int = 16, tiles: int = 256, precision: str = "auto"
+    survey: str, batch_size: int, width: int = 16, tiles: int = 128, precision: str = "auto"
 ) -> Callable[[], int]:
     """An epoch, from the drawing of its order to the reading of its losses."""
     compute, network, optimiser, labelled = member(survey, width, tiles, precision)
@@ -79,7 +79,7 @@ def training(
     return repeat
 
 
-def shares(survey: str, batch_size: int, width: int = 16, tiles: int = 256) -> Callable[[], dict]:
+def shares(survey: str, batch_size: int, width: int = 16, tiles: int = 128) -> Callable[[], dict]:
     """Where an epoch's time goes: the model's own (forward, loss, backward, step), and the rest."""
     compute, network, optimiser, labelled = member(survey, width, tiles)
     generator = torch.Generator().manual_seed(0)
@@ -122,7 +122,7 @@ def prediction(
     output: str,
     batch_size: int,
     width: int = 16,
-    tiles: int = 256,
+    tiles: int = 128,
     precision: str = "auto",
 ) -> Callable[[], int]:
     """Tiles predicted with both flips, and written to disk."""

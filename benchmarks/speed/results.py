@@ -21,8 +21,8 @@ def faster(ours: list[dict], other: list[dict]) -> np.ndarray:
 
 def spread(values, form: str = ".3g") -> str:
     """Median, and least to greatest."""
-    values = np.asarray(values)
-    return f"{number(np.median(values), form)} ({number(values.min(), form)} to {number(values.max(), form)})"
+    middle, least, most = (number(of(values), form) for of in (np.median, np.min, np.max))
+    return f"{middle} ({least} to {most})"
 
 
 def number(value: float, form: str = ".3g") -> str:
@@ -130,15 +130,15 @@ def page(measured: dict) -> str:
     predict, predict_speeds = three_ways("prediction", measured["prediction"])
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     gpu = machine["gpu"] or "no GPU: figures for one are left out"
-    plain, shares = measured["plain"], measured["shares"]["ours"]
+    plain, shares, engine = measured["plain"], measured["shares"]["ours"], measured["engine"]
     lines = [
         "# Speed",
         "",
         f"Made by `make bench` on {machine['date']}: {machine['hardware']}, {gpu}; {versions}.",
         "What was tried on the way, and what it gave, is in [NOTES.md](NOTES.md).",
         "",
-        "A figure is the median of five repeats or more, with the least and the greatest. Contestants",
-        "take turns, one repeat each, and a ratio is that of two neighbouring repeats.",
+        "A figure is the median of five repeats, with the least and the greatest. Contestants take",
+        "turns, one repeat each, and a ratio is that of two neighbouring repeats.",
         "",
         "## Aims",
         "",
@@ -146,15 +146,15 @@ def page(measured: dict) -> str:
         "## How many times as fast as what people use",
         "",
         *table(["ours", "than the usual PyTorch way", "than Keras"], train + predict),
-        "The network is the residual U-Net at width 16, 101x101 pixels, 256 tiles a repeat, all cores.",
+        "The network is the residual U-Net at width 16 on 128 tiles of 101x101 pixels, on all cores.",
         "*Ours* trains in bf16 where the processor has it, with flips, rotation, shifts and zoom.",
-        "*Usual PyTorch* is the same network of PyTorch's own layers in fp32, fed by a DataLoader with",
-        "as many workers as cores, each tile moved likewise by Albumentations. *Keras* is the same",
-        "network on TensorFlow in fp32, by `fit` and `predict`, with all tiles as arrays in memory and",
-        "no augmentation. Prediction is with the mirror image, and written to disk.",
+        "*Usual PyTorch* is the same network of PyTorch's own layers in fp32, fed by a DataLoader",
+        "with as many workers as cores, each tile moved likewise by Albumentations. *Keras* is the",
+        "same network on TensorFlow in fp32, by `fit` and `predict`, with all tiles as arrays in",
+        "memory and no augmentation. Prediction is with the mirror image, and written to disk.",
         "",
         *table(["tiles/s", *NAMES.values()], train_speeds + predict_speeds),
-        "Share of the time that is not the model's (forward, loss, backward, optimiser), at batch 32:",
+        "Share of the time at batch 32 that is not forward, loss, backward or optimiser:",
         f"training {spread([100 * r['training'] for r in shares], '.2f')} %,",
         f"validation {spread([100 * r['validation'] for r in shares], '.2f')} %.",
         "",
@@ -223,9 +223,9 @@ def page(measured: dict) -> str:
         "## The engine",
         "",
         "The demo with one epoch, its jobs one after another:",
-        f"{spread(np.subtract(measured['engine']['whole'], measured['engine']['jobs']))} s beyond the "
-        f"{spread(measured['engine']['jobs'])} s of its {measured['engine']['number']} jobs;",
-        f"nothing to be done: {spread(measured['engine']['nothing'])} s.",
+        f"{spread(np.subtract(engine['whole'], engine['jobs']))} s beyond the",
+        f"{spread(engine['jobs'])} s of its {engine['number']} jobs;",
+        f"nothing to be done: {spread(engine['nothing'])} s.",
         "",
     ]
     return "\n".join(lines)
@@ -237,34 +237,31 @@ def roofline(runs: dict) -> list[str]:
     copy = np.median([r["gb_per_s"] for r in machine])
     speed = np.median(rates(runs["ours"]))
     arithmetic, transfer = counted["gflop"] / matrix, counted["mb"] / 1e3 / copy
-    return table(
-        ["at batch 32, a tile", "counted", "the machine's rate", "would allow", "reached"],
-        [
+    limits = [
+        (
+            "arithmetic of matrix products and convolutions",
+            f"{counted['gflop']:.2f} GFLOP",
+            f"{matrix:.0f} GFLOP/s",
+            arithmetic,
+        ),
+        (
+            "bytes that operations read and write",
+            f"{counted['mb']:.0f} MB",
+            f"{copy:.1f} GB/s",
+            transfer,
+        ),
+        ("one after the other", "", "", arithmetic + transfer),
+    ]
+    return [
+        *table(
+            ["a tile, at batch 32", "counted", "the machine's rate", "would allow", "reached"],
             [
-                "arithmetic, matrix products and convolutions",
-                f"{counted['gflop']:.2f} GFLOP",
-                f"{matrix:.0f} GFLOP/s",
-                f"{1 / arithmetic:.0f} tiles/s",
-                f"{100 * speed * arithmetic:.0f} %",
+                [what, count, rate, f"{1 / time:.0f} tiles/s", f"{100 * speed * time:.0f} %"]
+                for what, count, rate, time in limits
             ],
-            [
-                "bytes that operations read and write",
-                f"{counted['mb']:.0f} MB",
-                f"{copy:.1f} GB/s",
-                f"{1 / transfer:.0f} tiles/s",
-                f"{100 * speed * transfer:.0f} %",
-            ],
-            [
-                "one after the other",
-                "",
-                "",
-                f"{1 / (arithmetic + transfer):.0f} tiles/s",
-                f"{100 * speed * (arithmetic + transfer):.0f} %",
-            ],
-        ],
-    ) + [
-        f"Reached are {speed:.1f} tiles/s. The bytes are those of each operation by itself, as if no",
-        "cache held what the last one wrote; the rates are a matrix product of side 2048 in the",
-        "precision of training, and a copy of 256 MiB.",
+        ),
+        f"Reached are {speed:.1f} tiles/s. The bytes are those of each operation by itself, as if",
+        "no cache held what the last one wrote; the rates are those of a product of matrices of",
+        "side 2048 in the precision of training, and of a copy of 256 MiB.",
         "",
     ]

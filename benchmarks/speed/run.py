@@ -25,7 +25,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Self
 
-import numpy as np
 import pandas as pd
 import results
 import survey

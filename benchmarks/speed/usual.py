@@ -64,7 +64,7 @@ def network(width: int) -> nn.Module:
     return built
 
 
-def training(survey: str, batch_size: int, width: int = 16, tiles: int = 256) -> Callable[[], int]:
+def training(survey: str, batch_size: int, width: int = 16, tiles: int = 128) -> Callable[[], int]:
     device = ours.select("fp32").device
     net = network(width).to(device)
     optimiser = torch.optim.Adam(net.parameters())
@@ -88,7 +88,7 @@ def training(survey: str, batch_size: int, width: int = 16, tiles: int = 256) ->
 
 
 def prediction(
-    survey: str, output: str, batch_size: int, width: int = 16, tiles: int = 256
+    survey: str, output: str, batch_size: int, width: int = 16, tiles: int = 128
 ) -> Callable[[], int]:
     device = ours.select("fp32").device
     net = network(width).to(device).eval()
