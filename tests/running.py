@@ -12,6 +12,43 @@ import yaml
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "tests/tiny.yaml"
 
+# Each rule's jobs with two members, and the rules that read what it makes.
+JOBS = {
+    "demo": 1,
+    "import_train": 1,
+    "import_test": 1,
+    "split": 1,
+    "train": 2,
+    "predict_validation": 2,
+    "predict_test": 2,
+    "threshold": 1,
+    "gallery": 1,
+    "submission": 1,
+    "summary": 1,
+}
+READERS = {
+    "demo": ["import_train", "import_test"],
+    "import_train": ["split", "train", "predict_validation", "threshold", "gallery"],
+    "import_test": ["predict_test", "submission"],
+    "split": ["train", "predict_validation", "threshold"],
+    "train": ["predict_validation", "predict_test"],
+    "predict_validation": ["threshold", "gallery"],
+    "predict_test": ["submission"],
+    "threshold": ["gallery", "submission", "summary"],
+    "submission": ["summary"],
+}
+
+
+def below(*rules: str) -> dict[str, int]:
+    """Jobs of some rules, and of all that depend on them."""
+    found, waiting = set(), list(rules)
+    while waiting:
+        rule = waiting.pop()
+        if rule not in found:
+            found.add(rule)
+            waiting.extend(READERS.get(rule, []))
+    return {rule: count for rule, count in JOBS.items() if rule in found}
+
 
 def snakemake(folder: Path, *args, config: Path = TINY, snakefile: Path = ROOT / "Snakefile"):
     return subprocess.run(

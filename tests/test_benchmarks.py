@@ -6,14 +6,22 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from salt import tiles as packed
+from salt.demo import write_survey
 from salt.predictions import Predictions, save
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks/speed"))
 
 import compare
 import findings
+import results as speed
+import roofline
+import run
+import survey
 
 
 @pytest.fixture
@@ -68,3 +76,127 @@ def test_a_difference_is_paired_by_tile_and_only_over_the_tiles_of_both():
 )
 def test_verdicts_go_by_twice_the_uncertainty(change, claims_gain, expected):
     assert findings.verdict(change, 0.01, claims_gain) == expected
+
+
+def repeats(*seconds, tiles=100, **more):
+    return [{"tiles": tiles, "seconds": s, "peak_mb": 50.0, **more} for s in seconds]
+
+
+def test_a_ratio_is_that_of_neighbouring_repeats():
+    # The machine was half as fast in the second round.
+    ratio = speed.faster(repeats(1, 2, 1), repeats(3, 6, 3))
+    assert ratio.tolist() == [3, 3, 3]
+    assert speed.spread([1234.4, 1.23456, 0.5]) == "1.23 (0.5 to 1,234)"
+
+
+@pytest.mark.parametrize("power", [0, 0.5, 1, 2])
+def test_exponents_are_those_of_the_growth(power):
+    runs = {str(n): repeats(3.0 * n**power) for n in (10, 40, 160)}
+    assert speed.exponent(runs, "seconds") == pytest.approx(power, abs=1e-9)
+    assert speed.exponent(runs, "peak_mb") == pytest.approx(0, abs=1e-9)
+
+
+def measured(slower, peak, beyond):
+    """Everything at one second, or so many for the others, and these peaks and seconds."""
+
+    def both(**more):
+        return {"ours": repeats(1, 1, **more), "usual": repeats(slower, slower, **more)}
+
+    three = {**both(), "keras_unet": repeats(slower, slower)}
+    ways = {"at 32": three, "at best": three, "best": {}}
+    names = ("import", "threshold", "encoding", "submission")
+    return {
+        "training": ways,
+        "prediction": ways,
+        "shares": {"ours": repeats(1, training=0.01)},
+        "plain": {name: both(score=0.7) for name in names},
+        "submission": {"1": repeats(1), "20": [{**repeats(1)[0], "peak_mb": peak}]},
+        "engine": {"whole": [60 + beyond], "jobs": [60], "nothing": [2.0]},
+    }
+
+
+def test_an_aim_is_met_from_its_bound_on():
+    met, missed = (
+        {row.split(" | ")[0].strip("| "): row for row in speed.aims(measured(*numbers))[2:-1]}
+        for numbers in ((10, 50, 10), (9.99, 61, 10.1))
+    )
+    assert list(met) == list(missed)
+    training = "training as fast as the usual way, batch 32"
+    assert met[training].endswith("at least 1.8 times | 10 times | met, 5.56 of it |")
+    assert "met, 1.00 of it" in met["encoding as fast as a loop over pixels"]
+    assert "**not met**, 1.00 of it" in missed["encoding as fast as a loop over pixels"]
+    assert "**not met**, 0.07 of it" in met["import"]
+    assert "0.7" not in met["threshold's score less the grid's"]
+    assert "met" in met["threshold's score less the grid's"]
+    for what in ("and of one member's", "engine on the demo beyond its jobs"):
+        assert " | met, " in met[what] and " | **not met**, " in missed[what]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    """A folder as the benchmarks prepare it, with few tiles."""
+    folder = tmp_path_factory.mktemp("bench")
+    random = np.random.default_rng(0)
+    masks = random.random((12, 101, 101)) < np.linspace(0, 0.9, 12)[:, None, None]
+    images = random.integers(0, 256, masks.shape, np.uint8)
+    np.savez(folder / "tiles.npz", images=images, masks=masks)
+    survey.write_members(folder, 3, 30)
+    (folder / "unique.zip").symlink_to(small_survey(folder))
+    survey.write_test_tiles(folder / "6.zip", 6)
+    return folder
+
+
+def small_survey(folder):
+    path = folder / "small.zip"
+    sections = folder / "sections.csv"
+    write_survey(path, sections, tiles=40, test_tiles=8, tile_size=101, seed=0)
+    return path
+
+
+def test_each_contestant_of_ours_does_its_work(data):
+    tiles = {"survey": str(data / "tiles.npz")}
+    network = {**tiles, "batch_size": 4, "width": 1, "tiles": 9}
+    members = {"folder": str(data), "members": 3, "tiles": 30}
+    found = run.alternate(
+        {
+            name: run.Contestant(module, name, **arguments)
+            for module, name, arguments in (
+                ("ours", "training", network),
+                ("ours", "shares", network),
+                ("ours", "prediction", {**network, "output": str(data / "x.npy")}),
+                ("ours_data", "importing", {"source": str(data / "6.zip")}),
+                ("ours_data", "thresholding", {**tiles, **members}),
+                ("ours_data", "submitting", {**members, "output": str(data / "x.csv")}),
+                ("ours_data", "encoding", {**tiles, "tiles": 20}),
+                ("roofline", "counted", {**tiles, "batch_size": 4, "width": 1}),
+            )
+        },
+        repeats=1,
+    )
+    assert {name: runs[0]["tiles"] for name, runs in found.items()} == {
+        "training": 9,
+        "shares": 9,
+        "prediction": 9,
+        "importing": 6,
+        "thresholding": 30,
+        "submitting": 30,
+        "encoding": 20,
+        "counted": 4,
+    }
+    assert all(runs[0]["seconds"] > 0 and runs[0]["peak_mb"] > 50 for runs in found.values())
+    assert 0 < found["shares"][0]["training"] < 1
+    assert len(np.load(data / "x.npy")) == 9
+    assert len(pd.read_csv(data / "x.csv")) == 30
+
+
+def test_a_convolution_s_products_and_bytes_are_counted():
+    images, weights = torch.rand(1, 2, 8, 8), torch.rand(3, 2, 3, 3)
+    with FlopCounterMode(display=False) as flops, roofline.Traffic() as traffic:
+        torch.conv2d(images, weights, padding=1)
+    assert flops.get_total_flops() == 2 * 9 * 2 * 3 * 8 * 8
+    assert traffic.bytes == 4 * (2 * 8 * 8 + 3 * 2 * 9 + 3 * 8 * 8)
+
+
+def test_what_ends_early_is_told(data):
+    with pytest.raises(SystemExit, match="ended before its work was done"):
+        run.alternate({"broken": run.Contestant("ours", "training", survey="nowhere")})

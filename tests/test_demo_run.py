@@ -12,9 +12,9 @@ import pytest
 from salt.checkpoint import Checkpoint
 from salt.compute import Compute
 from salt.predict import predict
-from salt.predictions import SCALE, Predictions
+from salt.predictions import SCALE, load_all, summed
 from salt.split import roles
-from salt.threshold import steps
+from salt.threshold import Curve, steps
 from salt.tiles import Tiles
 
 ROOT = Path(__file__).parents[1]
@@ -41,27 +41,56 @@ def test_score_is_a_quarter_above_an_all_empty_submissions(results):
     assert report["score"] > report["score_all_empty"] + 0.25
 
 
-def test_storing_predictions_in_16_bits_costs_less_than_half_a_thousandth(results):
+def predicted(results: Path, precision: str) -> np.ndarray:
+    """Probabilities of the labelled tiles by the member that held each out, as float64."""
     tiles = Tiles(results / "data/train/tiles.csv")
     folds = pd.read_csv(results / "data/folds.csv", dtype={"id": str})
-    stored = np.empty(tiles.images.shape, dtype=np.uint32)
-    exact = np.empty(tiles.images.shape, dtype=np.uint32)
+    compute = Compute.select(device="cpu", precision=precision, threads=1, deterministic=True)
+    probabilities = np.empty(tiles.images.shape)
     for seed in (0, 1):
         _, out = roles(folds, "kfold", seed)
-        checkpoint = Checkpoint.load(results / f"models/{seed}/checkpoint.safetensors")
-        compute = Compute.select(device="cpu", precision="auto", threads=1, deterministic=True)
-        network, images, depths = checkpoint.rebuild(), tiles.images[out], tiles.depths[out]
+        network = Checkpoint.load(results / f"models/{seed}/checkpoint.safetensors").rebuild()
+        images, depths = tiles.images[out], tiles.depths[out]
         batches = predict(network, images, depths, compute, batch_size=32, flip=True)
-        probabilities = np.concatenate(list(batches)).astype(np.float64)
-        exact[out] = np.rint(probabilities * FINE)
-        member = Predictions.load(results / f"predictions/validation/{seed}.npy")
-        assert np.abs(member.values / SCALE - probabilities).max() <= 0.5 / SCALE + 1e-9
-        stored[out] = member.values
-    everything = np.ones(len(folds), dtype=bool)
-    coarse = steps(stored, tiles.masks, SCALE).curve(everything)
-    fine = steps(exact, tiles.masks, FINE).curve(everything)
+        probabilities[out] = np.concatenate(list(batches))
+    return probabilities
+
+
+def stored(results: Path) -> np.ndarray:
+    """The same as the workflow keeps them, as uint32."""
+    ids = Tiles(results / "data/train/tiles.csv").ids
+    paths = [results / f"predictions/validation/{seed}.npy" for seed in (0, 1)]
+    return np.concatenate([total for _, total, _ in summed(load_all(paths, ids), ids)])
+
+
+def curve(values: np.ndarray, results: Path, unit: int) -> Curve:
+    """Score against threshold over all labelled tiles."""
+    masks = Tiles(results / "data/train/tiles.csv").masks
+    return steps(values, masks, unit).curve(np.ones(len(masks), dtype=bool))
+
+
+def in_full(probabilities: np.ndarray) -> np.ndarray:
+    return np.rint(probabilities * FINE).astype(np.uint32)
+
+
+def test_storing_predictions_in_16_bits_costs_less_than_half_a_thousandth(results):
+    probabilities, values = predicted(results, "auto"), stored(results)
+    assert np.abs(values / SCALE - probabilities).max() <= 0.5 / SCALE + 1e-9
+    coarse = curve(values, results, SCALE)
+    fine = curve(in_full(probabilities), results, FINE)
     best = fine.score(fine.best())
     print(f"best score {best:.6f} in float32, {coarse.score(coarse.best()):.6f} in 16 bits")
     print(f"{fine.score(coarse.best()):.6f} in float32 with the threshold found in 16 bits")
     assert abs(coarse.score(coarse.best()) - best) < 0.0005
     assert abs(fine.score(coarse.best()) - best) < 0.0005
+
+
+def test_predicting_in_bf16_costs_at_most_two_thousandths(results):
+    full, half = predicted(results, "fp32"), predicted(results, "bf16")
+    assert (full != half).any()
+    full, half = (curve(in_full(part), results, FINE) for part in (full, half))
+    best = full.score(full.best())
+    print(f"best score {best:.6f} in fp32, {half.score(half.best()):.6f} in bf16")
+    print(f"{half.score(full.best()):.6f} in bf16 with the threshold found in fp32")
+    assert half.score(half.best()) > best - 0.002
+    assert half.score(full.best()) > best - 0.002

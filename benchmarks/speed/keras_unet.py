@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import ours
 from keras import layers, ops
+from survey import tiles_and_masks
 
 PARAMETERS = 5_112_497  # at width 16
 
@@ -52,7 +53,7 @@ def bce_dice(masks, logits):
 
 
 def arrays(survey: str, tiles: int) -> tuple[np.ndarray, np.ndarray]:
-    images, masks = ours.tiles_and_masks(survey, tiles)
+    images, masks = tiles_and_masks(survey, tiles)
     return images[..., None].astype(np.float32) / 255, masks[..., None].astype(np.float32)
 
 
@@ -63,9 +64,12 @@ def training(survey: str, batch_size: int, width: int = 16, tiles: int = 128) ->
     # By XLA, which Keras would choose, it is slower on a CPU.
     net.compile(optimizer=keras.optimizers.Adam(), loss=bce_dice, jit_compile=False)
     images, masks = arrays(survey, tiles)
+    random = np.random.default_rng(0)
 
     def repeat() -> int:
-        net.fit(images, masks, batch_size=batch_size, epochs=1, verbose=0)
+        # Not by fit and predict, which take seconds more for epochs as short as these.
+        for rows in np.array_split(random.permutation(tiles), tiles // batch_size):
+            net.train_on_batch(images[rows], masks[rows])
         return tiles
 
     return repeat
@@ -76,11 +80,14 @@ def prediction(
 ) -> Callable[[], int]:
     net = network(width)
     images, _ = arrays(survey, tiles)
+    parts = tiles // batch_size
 
     def repeat() -> int:
-        straight = net.predict(images, batch_size=batch_size, verbose=0)
-        mirrored = net.predict(images[:, :, ::-1], batch_size=batch_size, verbose=0)[:, :, ::-1]
-        logits = np.stack([straight, mirrored])[..., 0]
+        straight, mirrored = (
+            np.concatenate([net.predict_on_batch(part) for part in np.array_split(side, parts)])
+            for side in (images, images[:, :, ::-1])
+        )
+        logits = np.stack([straight, mirrored[:, :, ::-1]])[..., 0]
         np.save(output, (1 / (1 + np.exp(-logits))).mean(axis=0))
         return tiles
 

@@ -1,22 +1,19 @@
-"""This project's own steps, called as its stages call them."""
+"""This project's training and prediction, called as its stages call them."""
 
 import os
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
+from survey import tiles_and_masks
 from tqdm import tqdm
 
-from salt import losses, model, rle, threshold, train
+from salt import losses, model, train
 from salt.augmentation import Augmentation
 from salt.compute import Compute
-from salt.import_test import import_test
 from salt.predict import predict
-from salt.predictions import Predictions, load_all, save
-from salt.source import Source
-from salt.submission import write_submission
+from salt.predictions import save
 
 TILE = (101, 101)
 AUGMENTATION = Augmentation(
@@ -26,20 +23,13 @@ MODEL = {"name": "residual_unet", "dropout": 0.5, "depth": "none"}
 CORES = os.cpu_count() or 1
 
 
-def tiles_and_masks(survey: str, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images, uint8, and masks, bool, both (count, 101, 101)."""
-    with np.load(survey) as arrays:
-        rows = np.arange(count) % len(arrays["images"])
-        return arrays["images"][rows], arrays["masks"][rows]
-
-
 def select(precision: str = "auto") -> Compute:
     return Compute.select(device="auto", precision=precision, threads=CORES, deterministic=True)
 
 
-def member(survey: str, width: int, tiles: int, precision: str = "auto"):
+def member(survey: str, width: int, tiles: int):
     """A network on the device, its optimiser, and the tiles it trains on."""
-    compute = select(precision)
+    compute = select()
     torch.manual_seed(0)
     network = model.build(width=width, **MODEL)
     network.to(compute.device, memory_format=torch.channels_last)
@@ -53,11 +43,9 @@ def member(survey: str, width: int, tiles: int, precision: str = "auto"):
     return compute, network, optimiser, labelled
 
 
-def training(
-    survey: str, batch_size: int, width: int = 16, tiles: int = 128, precision: str = "auto"
-) -> Callable[[], int]:
+def training(survey: str, batch_size: int, width: int = 16, tiles: int = 128) -> Callable[[], int]:
     """An epoch, from the drawing of its order to the reading of its losses."""
-    compute, network, optimiser, labelled = member(survey, width, tiles, precision)
+    compute, network, optimiser, labelled = member(survey, width, tiles)
     generator = torch.Generator().manual_seed(0)
 
     def repeat() -> int:
@@ -123,10 +111,9 @@ def prediction(
     batch_size: int,
     width: int = 16,
     tiles: int = 128,
-    precision: str = "auto",
 ) -> Callable[[], int]:
     """Tiles predicted with both flips, and written to disk."""
-    compute, network, _, _ = member(survey, width, 1, precision)
+    compute, network, _, _ = member(survey, width, 1)
     images, _ = tiles_and_masks(survey, tiles)
     ids = [str(number) for number in range(tiles)]
 
@@ -135,57 +122,6 @@ def prediction(
             network, images, None, compute, batch_size=batch_size, flip=True, bar=False
         )
         save(output, ids, TILE, batches)
-        return tiles
-
-    return repeat
-
-
-def importing(source: str) -> Callable[[], int]:
-    """Test tiles decoded and checked, from PNG files in a zip to one array."""
-
-    def repeat() -> int:
-        with Source(source) as files:
-            return len(import_test(files)[1])
-
-    return repeat
-
-
-def members_and_masks(survey: str, folder: str, members: int, tiles: int):
-    paths = [Path(folder) / f"{tiles}/{number}.npy" for number in range(members)]
-    ids = Predictions.load(paths[0]).ids
-    return load_all(paths, ids), ids, tiles_and_masks(survey, tiles)[1]
-
-
-def thresholding(survey: str, folder: str, members: int, tiles: int) -> Callable[[], dict]:
-    """The best threshold of the members' mean, and its score."""
-
-    def repeat() -> dict:
-        opened, ids, masks = members_and_masks(survey, folder, members, tiles)
-        curve = threshold.steps_of_members(opened, ids, masks).curve(np.ones(tiles, dtype=bool))
-        best = curve.best()
-        return {"tiles": tiles, "threshold": best, "score": curve.score(best)}
-
-    return repeat
-
-
-def submitting(folder: str, members: int, tiles: int, output: str) -> Callable[[], int]:
-    """Members averaged, thresholded, encoded, written and read back."""
-    paths = [Path(folder) / f"{tiles}/{number}.npy" for number in range(members)]
-    ids = Predictions.load(paths[0]).ids
-
-    def repeat() -> int:
-        write_submission(output, ids, load_all(paths, ids), 0.5)
-        return tiles
-
-    return repeat
-
-
-def encoding(survey: str, tiles: int) -> Callable[[], int]:
-    _, masks = tiles_and_masks(survey, tiles)
-
-    def repeat() -> int:
-        for mask in masks:
-            rle.encode(mask)
         return tiles
 
     return repeat

@@ -121,11 +121,7 @@ def three_ways(what: str, runs: dict) -> tuple[list[list[str]], list[list[str]]]
 
 
 def page(measured: dict) -> str:
-    machine = measured["training"]["machine"]
-    measured = {
-        part: {name: value for name, value in runs.items() if name != "machine"}
-        for part, runs in measured.items()
-    }
+    machine = measured["machine"]
     train, train_speeds = three_ways("training", measured["training"])
     predict, predict_speeds = three_ways("prediction", measured["prediction"])
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
@@ -146,12 +142,12 @@ def page(measured: dict) -> str:
         "## How many times as fast as what people use",
         "",
         *table(["ours", "than the usual PyTorch way", "than Keras"], train + predict),
-        "The network is the residual U-Net at width 16 on 128 tiles of 101x101 pixels, on all cores.",
+        "The network is the residual U-Net at width 16 on 128 tiles of 101x101 pixels, all cores.",
         "*Ours* trains in bf16 where the processor has it, with flips, rotation, shifts and zoom.",
         "*Usual PyTorch* is the same network of PyTorch's own layers in fp32, fed by a DataLoader",
         "with as many workers as cores, each tile moved likewise by Albumentations. *Keras* is the",
-        "same network on TensorFlow in fp32, by `fit` and `predict`, with all tiles as arrays in",
-        "memory and no augmentation. Prediction is with the mirror image, and written to disk.",
+        "same network on TensorFlow in fp32, fed from arrays in memory and without augmentation.",
+        "Prediction is with the mirror image, and written to disk.",
         "",
         *table(["tiles/s", *NAMES.values()], train_speeds + predict_speeds),
         "Share of the time at batch 32 that is not forward, loss, backward or optimiser:",

@@ -25,6 +25,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Self
 
+sys.path.insert(0, str(Path(__file__).parents[2] / "workflow/scripts"))
+
 import pandas as pd
 import results
 import survey
@@ -123,7 +125,9 @@ def plain() -> dict:
     survey.write_members(FOLDER, 4, THRESHOLDED)
 
     def both(function: str, **arguments) -> dict:
-        return alternate({name: Contestant(name, function, **arguments) for name in COMPARED[:2]})
+        return alternate(
+            {name: Contestant(f"{name}_data", function, **arguments) for name in ("ours", "usual")}
+        )
 
     averaged = {"folder": str(FOLDER), "members": 4, "tiles": THRESHOLDED}
     return {
@@ -141,7 +145,7 @@ def submission() -> dict:
     try:
         return alternate(
             {
-                str(members): Contestant("ours", "submitting", members=members, **arguments)
+                str(members): Contestant("ours_data", "submitting", members=members, **arguments)
                 for members in (1, MEMBERS)
             }
         )
@@ -160,19 +164,22 @@ def scaling() -> dict:
         if "members" in arguments:
             for count in counts:
                 survey.write_members(FOLDER, arguments["members"], count)
-        return {str(n): Contestant("ours", function, tiles=n, **arguments) for n in counts}
+        module = "ours_data" if "members" in arguments else "ours"
+        return {str(n): Contestant(module, function, tiles=n, **arguments) for n in counts}
 
     def members(function: str, tiles: int, **arguments) -> dict[str, Contestant]:
         survey.write_members(FOLDER, max(SCALES), tiles)
         return {
-            str(n): Contestant("ours", function, members=n, tiles=tiles, **arguments)
+            str(n): Contestant("ours_data", function, members=n, tiles=tiles, **arguments)
             for n in SCALES
         }
 
     imports = {}
     for count in (500, 2000, 8000):
         survey.write_test_tiles(FOLDER / f"{count}.zip", count)
-        imports[str(count)] = Contestant("ours", "importing", source=str(FOLDER / f"{count}.zip"))
+        imports[str(count)] = Contestant(
+            "ours_data", "importing", source=str(FOLDER / f"{count}.zip")
+        )
     output = {"output": f"{SCRATCH}.csv"}
     rows = {
         "import, tiles": imports,
@@ -254,7 +261,8 @@ def main(parts: list[str]) -> None:
     measured = json.loads(path.read_text()) if path.exists() and parts else {}
     for part in parts or PARTS:
         print(f"{time.strftime('%H:%M:%S')} {part}", flush=True)
-        measured[part] = {**PARTS[part](), "machine": machine()}
+        measured[part] = PARTS[part]()
+        measured["machine"] = machine()
         path.write_text(json.dumps(measured))
     missing = sorted(set(PARTS) - set(measured))
     if missing:

@@ -32,6 +32,13 @@ def unique(folder: Path) -> Path:
     return path
 
 
+def tiles_and_masks(survey: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images, uint8, and masks, bool, both (count, 101, 101)."""
+    with np.load(survey) as arrays:
+        rows = np.arange(count) % len(arrays["images"])
+        return arrays["images"][rows], arrays["masks"][rows]
+
+
 def write_test_tiles(path: Path, count: int) -> None:
     """A survey of so many test tiles as PNG files, each under an id of its own."""
     if path.exists():

@@ -4,10 +4,11 @@ A tile scores the mean over ten thresholds t of [IoU > t]; where prediction and 
 empty it scores 1, where exactly one is, 0. The score of a survey is the mean over its tiles.
 """
 
+
 def tenths(intersection, union):
     """Tile scores times ten, from areas in pixels: integer arrays or tensors of one shape."""
-    # IoU > t for each t of 0.50, 0.55, ..., that is 20 IoU > 10, 11, ...: so many above 10 as 20 IoU
-    # is, rounded up.
+    # IoU > 0.50, 0.55, ..., 0.95 is 20 IoU > 10, 11, ..., 19: as many of these hold as 20 IoU,
+    # rounded up, is above 10.
     above = -(-20 * intersection // union.clip(1)) - 10
     return above.clip(0, 10) + 10 * (union == 0)
 

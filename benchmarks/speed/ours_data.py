@@ -1,0 +1,64 @@
+"""This project's import, threshold, averaging and encoding, called as its stages call them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from survey import tiles_and_masks
+
+from salt import rle, threshold
+from salt.import_test import import_test
+from salt.predictions import Predictions, load_all
+from salt.source import Source
+from salt.submission import write_submission
+
+
+def importing(source: str) -> Callable[[], int]:
+    """Test tiles decoded and checked, from PNG files in a zip to one array."""
+
+    def repeat() -> int:
+        with Source(source) as files:
+            return len(import_test(files)[1])
+
+    return repeat
+
+
+def members_and_masks(survey: str, folder: str, members: int, tiles: int):
+    paths = [Path(folder) / f"{tiles}/{number}.npy" for number in range(members)]
+    ids = Predictions.load(paths[0]).ids
+    return load_all(paths, ids), ids, tiles_and_masks(survey, tiles)[1]
+
+
+def thresholding(survey: str, folder: str, members: int, tiles: int) -> Callable[[], dict]:
+    """The best threshold of the members' mean, and its score."""
+
+    def repeat() -> dict:
+        opened, ids, masks = members_and_masks(survey, folder, members, tiles)
+        curve = threshold.steps_of_members(opened, ids, masks).curve(np.ones(tiles, dtype=bool))
+        best = curve.best()
+        return {"tiles": tiles, "threshold": best, "score": curve.score(best)}
+
+    return repeat
+
+
+def submitting(folder: str, members: int, tiles: int, output: str) -> Callable[[], int]:
+    """Members averaged, thresholded, encoded, written and read back."""
+    paths = [Path(folder) / f"{tiles}/{number}.npy" for number in range(members)]
+    ids = Predictions.load(paths[0]).ids
+
+    def repeat() -> int:
+        write_submission(output, ids, load_all(paths, ids), 0.5)
+        return tiles
+
+    return repeat
+
+
+def encoding(survey: str, tiles: int) -> Callable[[], int]:
+    _, masks = tiles_and_masks(survey, tiles)
+
+    def repeat() -> int:
+        for mask in masks:
+            rle.encode(mask)
+        return tiles
+
+    return repeat
