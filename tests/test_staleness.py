@@ -76,6 +76,7 @@ KEYS = {
 }
 # Where another value cannot be made up from the type.
 OTHER_VALUES = {
+    "training.micro_batch": 4,
     "validation.groups": "results/demo/sections.csv",
     "validation.group_column": "id",
     "augmentation.zoom": [0.8, 1.2],
