@@ -36,6 +36,13 @@ def test_threads_are_those_of_the_configuration_whatever_the_engine_gives(monkey
     assert torch.get_num_threads() == 2
 
 
+def test_a_c_library_that_cannot_keep_freed_memory_is_no_hindrance(monkeypatch):
+    asked = []
+    monkeypatch.setattr("ctypes.CDLL", lambda name: asked.append(name) or object())
+    assert Compute.select(**SECTION).device.type == "cpu"
+    assert asked == [None]
+
+
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_told():
     with pytest.raises(InputError, match=r"compute\.device is cuda, but PyTorch finds no GPU"):
