@@ -197,7 +197,7 @@ def page(measured: dict) -> str:
         "## Scaling",
         "",
         "Exponents are slopes in logarithms: 1 is in proportion, 0 independent. Below 1 something",
-        "constant, such as the import of PyTorch, still counts.",
+        "constant still counts.",
         "",
         *table(
             ["what", "sizes", "seconds", "exponent", "peak memory, MB", "exponent"],
