@@ -48,6 +48,6 @@ onerror:
     if "Signals.SIGKILL" in said or "exit status 137" in said:
         print(
             "\nA job was killed, as a system does that runs out of memory. Give it more, or lower "
-            "--cores, training.micro_batch or inference.batch_size, and run the same command again: a training goes on "
-            "from the epoch that it saved last."
+            "--cores, training.micro_batch or inference.batch_size, and run the same command again: a "
+            "training goes on from the epoch that it saved last."
         )

@@ -23,8 +23,8 @@ MODEL = {"name": "residual_unet", "dropout": 0.5, "depth": "none"}
 CORES = os.cpu_count() or 1
 
 
-def select(precision: str = "auto") -> Compute:
-    return Compute.select(device="auto", precision=precision, threads=CORES, deterministic=True)
+def select() -> Compute:
+    return Compute.select(device="auto", precision="auto", threads=CORES, deterministic=True)
 
 
 def member(survey: str, width: int, tiles: int):
@@ -43,25 +43,29 @@ def member(survey: str, width: int, tiles: int):
     return compute, network, optimiser, labelled
 
 
+def train_epoch(compute, network, optimiser, labelled, loss, batch_size: int, generator) -> None:
+    order = torch.randperm(len(labelled), generator=generator)
+    maps = AUGMENTATION.draw(len(labelled), *TILE, generator)
+    train.train_epoch(
+        network,
+        optimiser,
+        labelled,
+        order.to(compute.device).split(batch_size),
+        maps.to(compute.device).split(batch_size),
+        loss,
+        batch_size,
+        compute,
+        tqdm(disable=True),
+    )
+
+
 def training(survey: str, batch_size: int, width: int = 16, tiles: int = 128) -> Callable[[], int]:
     """An epoch, from the drawing of its order to the reading of its losses."""
-    compute, network, optimiser, labelled = member(survey, width, tiles)
+    trained = member(survey, width, tiles)
     generator = torch.Generator().manual_seed(0)
 
     def repeat() -> int:
-        order = torch.randperm(tiles, generator=generator)
-        maps = AUGMENTATION.draw(tiles, *TILE, generator)
-        train.train_epoch(
-            network,
-            optimiser,
-            labelled,
-            order.to(compute.device).split(batch_size),
-            maps.to(compute.device).split(batch_size),
-            losses.bce_dice,
-            batch_size,
-            compute,
-            tqdm(disable=True),
-        )
+        train_epoch(*trained, losses.bce_dice, batch_size, generator)
         return tiles
 
     return repeat
@@ -90,12 +94,7 @@ def shares(survey: str, batch_size: int, width: int = 16, tiles: int = 128) -> C
 
     def repeat() -> dict:
         spent["model"], started = 0.0, time.perf_counter()
-        order = torch.randperm(tiles, generator=generator)
-        maps = AUGMENTATION.draw(tiles, *TILE, generator)
-        parts = (order.split(batch_size), maps.split(batch_size))
-        train.train_epoch(
-            network, optimiser, labelled, *parts, loss, batch_size, compute, tqdm(disable=True)
-        )
+        train_epoch(compute, network, optimiser, labelled, loss, batch_size, generator)
         training = 1 - spent["model"] / (time.perf_counter() - started)
         spent["model"], started = 0.0, time.perf_counter()
         train.evaluate(network, labelled, loss, batch_size, compute)

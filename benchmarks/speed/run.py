@@ -214,9 +214,9 @@ def engine() -> dict:
     config = FOLDER / "engine.yaml"
     config.write_text("training:\n  epochs: 1\n")
 
-    def run(*arguments) -> float:
+    def run() -> float:
         command = [sys.executable, "-m", "snakemake", "--cores", "1", "--quiet", "all"]
-        command += ["--directory", folder, "--configfile", config, *arguments]
+        command += ["--directory", folder, "--configfile", config]
         started = time.perf_counter()
         subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
         return time.perf_counter() - started

@@ -61,7 +61,7 @@ def network(width: int) -> nn.Module:
 
 
 def training(survey: str, batch_size: int, width: int = 16, tiles: int = 128) -> Callable[[], int]:
-    device = ours.select("fp32").device
+    device = ours.select().device
     net = network(width).to(device)
     optimiser = torch.optim.Adam(net.parameters())
     dataset = TileDataset(*tiles_and_masks(survey, tiles), augment=True)
@@ -86,7 +86,7 @@ def training(survey: str, batch_size: int, width: int = 16, tiles: int = 128) ->
 def prediction(
     survey: str, output: str, batch_size: int, width: int = 16, tiles: int = 128
 ) -> Callable[[], int]:
-    device = ours.select("fp32").device
+    device = ours.select().device
     net = network(width).to(device).eval()
     dataset = TileDataset(*tiles_and_masks(survey, tiles), augment=False)
     loader = DataLoader(dataset, batch_size, num_workers=ours.CORES, persistent_workers=True)

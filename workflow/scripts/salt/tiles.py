@@ -160,7 +160,8 @@ def decode_all(
 
     stack, readable, first = np.zeros((len(ids), 0, 0)), np.zeros(len(ids), dtype=bool), ""
     names = [f"{folder}/{name}.png" for name in ids]
-    # Pillow decodes without holding the interpreter's lock; handing over takes as long as a tile.
+    # Pillow decodes without holding the interpreter's lock. One by one, handing over takes a
+    # quarter of the time on top.
     chunks = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         tiles = chain.from_iterable(pool.map(attempt_all, chunks))
