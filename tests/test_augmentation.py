@@ -17,6 +17,11 @@ STILL = {
     "rotation": 0.0,
     "shift": 0.0,
     "zoom": (1.0, 1.0),
+    "shear": 0.0,
+    "brightness": 0.0,
+    "contrast": 0.0,
+    "gamma": 0.0,
+    "cutout": 0.0,
 }
 ALL = {
     "horizontal_flip": True,
@@ -30,7 +35,7 @@ IDENTITY = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
 def draw(count=1, height=20, width=30, seed=0, **changes):
     generator = torch.Generator().manual_seed(seed)
-    return Augmentation(**{**STILL, **changes}).draw(count, height, width, generator)
+    return Augmentation(**{**STILL, **changes}).draw_maps(count, height, width, generator)
 
 
 def tiles(count, height, width, seed=0):

@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from salt.config import Validator, faults, uncovered_folds
+from salt.losses import LOSSES
+from salt.recipe import OPTIMISERS
 
 ROOT = Path(__file__).parents[1]
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
@@ -69,7 +71,7 @@ def types(schema):
 def wrong_values(schema):
     """Values that a schema must refuse."""
     if "enum" in schema:
-        return ["nonsense", 3, None, True]
+        return [value for value in ("nonsense", 3, None, True) if value not in schema["enum"]]
     step = 1 if "integer" in types(schema) else 1e-6
     first, *others = (OF_ANOTHER_TYPE[name] for name in types(schema))
     # By their text, since to Python True is 1.
@@ -265,10 +267,17 @@ def test_folds_that_no_seed_holds_out_are_found(folds, seeds, uncovered):
 
 CHOICES = {
     ("validation", "scheme"): {"kfold", "holdout", "full"},
-    ("model", "name"): {"unet", "residual_unet"},
+    ("model", "name"): {
+        *("unet", "residual_unet"),
+        *(f"efficientnet_lite{variant}_unet" for variant in range(3)),
+    },
+    ("model", "scale"): {1, 2},
     ("model", "depth"): {"none", "first_pool", "bottleneck", "both"},
-    ("training", "loss"): {"bce", "dice", "dice_per_tile", "bce_dice"},
-    ("training", "monitor"): {"loss", "map"},
+    ("training", "loss"): set(LOSSES),
+    ("training", "late_loss"): {*LOSSES, None},
+    ("training", "optimiser"): set(OPTIMISERS),
+    ("training", "schedule"): {"plateau", "one_cycle", "cosine"},
+    ("training", "monitor"): {"loss", "map", "last"},
 }
 
 

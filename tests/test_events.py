@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from tensorboard.util.tensor_util import make_ndarray
 
 from salt import events
-from salt.train import Epoch
+from salt.progress import Epoch
 
 SCRIPTS = Path(__file__).parents[1] / "workflow/scripts"
 
@@ -109,10 +109,10 @@ def test_numbers_that_are_not_finite_are_written_as_they_are(tmp_path, value):
 # Trains nothing, but imports what training does.
 NOBODY_WATCHES = """
 import sys
-from salt import events, train
+from salt import events, progress
 
 with events.writer(None) as record:
-    record(train.Epoch(1, 0.5, 0.5, 0.5, 0.1, True))
+    record(progress.Epoch(1, 0.5, 0.5, 0.5, 0.1, True))
 print([name for name in sys.modules if name.split(".")[0] in ("tensorboard", "tensorflow")])
 """
 

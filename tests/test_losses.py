@@ -9,10 +9,18 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salt.losses import LOSSES, bce, bce_dice, dice, dice_per_tile
+from salt.losses import (
+    LOSSES,
+    bce,
+    bce_dice,
+    dice,
+    dice_per_tile,
+    lovasz,
+    symmetric_lovasz,
+)
 
 SCHEMA = Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml"
-EACH = pytest.mark.parametrize("loss", [bce, dice, dice_per_tile, bce_dice])
+EACH = pytest.mark.parametrize("loss", [*LOSSES.values()])
 
 
 def batch(seed, tiles=3, height=4, width=5, salt=0.4):
@@ -48,6 +56,34 @@ def slow_dice_per_tile(logits, masks):
     return sum(tiles) / len(tiles)
 
 
+def jaccard_loss(wrong, salt):
+    """One minus the intersection over union where a set of pixels is predicted wrong."""
+    kept = salt - wrong
+    union = salt | wrong
+    return 1 - len(kept) / len(union) if union else 0.0
+
+
+def slow_lovasz(logits, masks):
+    """By definition of the extension: errors in falling order, each times what its pixel adds."""
+    total = 0.0
+    for tile, mask in zip(logits, masks, strict=True):
+        tile, mask = tile.flatten().tolist(), mask.flatten().tolist()
+        salt = {i for i, value in enumerate(mask) if value}
+        errors = [1 - z if i in salt else 1 + z for i, z in enumerate(tile)]
+        wrong = set()
+        for pixel in sorted(range(len(tile)), key=lambda i: -errors[i]):
+            before = jaccard_loss(wrong, salt)
+            wrong.add(pixel)
+            error = errors[pixel]
+            elu = error if error > 0 else math.exp(error) - 1
+            total += (elu + 1) * (jaccard_loss(wrong, salt) - before)
+    return total / len(logits)
+
+
+def slow_symmetric(logits, masks):
+    return (slow_lovasz(logits, masks) + slow_lovasz(-logits, 1 - masks)) / 2
+
+
 @given(
     st.integers(0, 10**6), st.integers(1, 4), st.integers(1, 6), st.sampled_from([0, 0.1, 0.5, 1])
 )
@@ -59,6 +95,9 @@ def test_losses_equal_loops_over_pixels(seed, tiles, height, salt):
     assert dice_per_tile(logits, masks).item() == pytest.approx(by_tile, rel=1e-9)
     together = slow_bce(logits, masks) + slow_dice(logits, masks)
     assert bce_dice(logits, masks).item() == pytest.approx(together, rel=1e-9)
+    hinge, both = slow_lovasz(logits, masks), slow_symmetric(logits, masks)
+    assert lovasz(logits, masks).item() == pytest.approx(hinge, rel=1e-9)
+    assert symmetric_lovasz(logits, masks).item() == pytest.approx(both, rel=1e-9)
 
 
 def test_losses_go_by_the_names_of_the_configuration():
@@ -68,11 +107,16 @@ def test_losses_go_by_the_names_of_the_configuration():
         "dice": slow_dice(logits, masks),
         "dice_per_tile": slow_dice_per_tile(logits, masks),
         "bce_dice": slow_bce(logits, masks) + slow_dice(logits, masks),
+        "lovasz": slow_lovasz(logits, masks),
+        "symmetric_lovasz": slow_symmetric(logits, masks),
+        "lovasz_bce": 0.8 * slow_lovasz(logits, masks) + 0.2 * slow_bce(logits, masks),
+        "symmetric_lovasz_bce": 0.8 * slow_symmetric(logits, masks) + 0.2 * slow_bce(logits, masks),
     }
     found = {name: loss(logits, masks).item() for name, loss in LOSSES.items()}
     assert found == pytest.approx(expected)
     schema = yaml.safe_load(SCHEMA.read_text())["properties"]["training"]["properties"]
     assert set(schema["loss"]["enum"]) == set(LOSSES)
+    assert set(schema["late_loss"]["enum"]) == {*LOSSES, None}
 
 
 @EACH
@@ -150,6 +194,26 @@ def test_in_dice_per_tile_a_small_body_counts_as_much_as_a_large_one():
     # Of a body of n pixels that is missed, the smoothing leaves 1 / (n + 1).
     assert [per_tile for per_tile, _ in missed] == pytest.approx([1 / 4, 18 / 37])
     assert [whole for _, whole in missed] == pytest.approx([1 / 74, 36 / 39])
+
+
+@given(st.integers(0, 10**6), st.integers(1, 12))
+def test_the_lovasz_hinge_of_a_hard_prediction_follows_its_intersection_over_union(seed, height):
+    _, masks = batch(seed, tiles=1, height=height)
+    _, guess = batch(seed + 1, tiles=1, height=height)
+    wrong = guess != masks
+    salt = {*masks.flatten().nonzero().flatten().tolist()}
+    expected = jaccard_loss({*wrong.flatten().nonzero().flatten().tolist()}, salt)
+    # Wrong by so much that elu + 1 is a thousand, right by so much that it is nothing.
+    logits = (2 * masks - 1) * torch.where(wrong, -998.0, 998.0)
+    assert lovasz(logits, masks).item() == pytest.approx(1000 * expected, abs=1e-6)
+
+
+def test_equal_errors_in_another_order_give_the_same_lovasz_hinge():
+    _, masks = batch(8, tiles=2, height=6)
+    flat = torch.zeros_like(masks)
+    turned = lovasz(flat.flip(-1), masks.flip(-1))
+    assert lovasz(flat, masks).item() == pytest.approx(turned.item(), rel=1e-12)
+    assert lovasz(flat, masks).item() == pytest.approx(slow_lovasz(flat, masks), rel=1e-12)
 
 
 @EACH

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from itertools import chain, pairwise
 from pathlib import Path
 
@@ -21,16 +22,20 @@ from salt.augmentation import Augmentation
 from salt.compute import Compute
 from salt.errors import InputError
 from salt.losses import LOSSES
+from salt.progress import Epoch
+from salt.recipe import Recipe
 from salt.saved import Saved
-from salt.train import Epoch, Labelled, evaluate, train_member
+from salt.train import Labelled, evaluate, train_member
 
-SCHEMA = Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml"
+ROOT = Path(__file__).parents[1]
+SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
+CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 CPU = Compute(torch.device("cpu"), bf16=False)
-STILL = Augmentation(
-    horizontal_flip=False, vertical_flip=False, rotation=0.0, shift=0.0, zoom=(1.0, 1.0)
+MOVING = replace(
+    Augmentation(**CONFIG["augmentation"]), vertical_flip=True, rotation=20.0, zoom=(0.8, 1.2)
 )
-MOVING = Augmentation(
-    horizontal_flip=True, vertical_flip=True, rotation=20.0, shift=0.1, zoom=(0.8, 1.2)
+STILL = replace(
+    MOVING, horizontal_flip=False, vertical_flip=False, rotation=0.0, shift=0.0, zoom=(1.0, 1.0)
 )
 NEVER = 10**9
 
@@ -55,22 +60,22 @@ def member(training=None, validation=None, compute=CPU, **changes):
         "seed": 0,
         "model_settings": {"name": "residual_unet", "width": 1, "dropout": 0.1},
         "augmentation": MOVING,
+    }
+    recipe = {
+        **{key: value for key, value in CONFIG["training"].items() if key != "tensorboard"},
         "epochs": 3,
         "passes_per_epoch": 1,
         "batch_size": 4,
-        "micro_batch": None,
-        "loss": "bce_dice",
         "learning_rate": 0.01,
         "minimum_learning_rate": 0.0,
         "plateau_patience": NEVER,
         "stopping_patience": NEVER,
         "minimum_gain": 0.0,
-        "monitor": "loss",
-        "compile": False,
     }
+    recipe |= {key: changes.pop(key) for key in recipe.keys() & changes.keys()}
     training = labelled(8) if training is None else training
     validation = labelled(5, seed=1) if validation is None else validation
-    return train_member(training, validation, compute, **{**settings, **changes})
+    return train_member(training, validation, compute, Recipe(**recipe), **{**settings, **changes})
 
 
 def test_chosen_tiles_are_loaded_as_8_bits_with_one_channel_and_their_depths(tmp_path):
@@ -260,7 +265,7 @@ def test_what_can_be_monitored_goes_by_the_names_of_the_configuration():
     schema = yaml.safe_load(SCHEMA.read_text())["properties"]["training"]["properties"]
     epoch = Epoch(1, 0.9, 0.25, 0.75, 0.1, True)
     values = {name: epoch.monitored(name) for name in schema["monitor"]["enum"]}
-    assert values == {"loss": 0.25, "map": -0.75}
+    assert values == {"loss": 0.25, "map": -0.75, "last": -1}
 
 
 @pytest.mark.parametrize("honest", [True, False])
@@ -423,14 +428,14 @@ def numbered(count):
 def test_batches_see_each_tile_as_often_as_asked(monkeypatch, tiles, passes, batch_size):
     seen = []
 
-    def spy(images, masks, maps):
+    def spy(augmentation, images, masks, maps, tones):
         numbers = (images[:, 0, 0, 0] * 255).round().int().tolist()
         assert masks[:, 0, 0, 0].tolist() == [number % 2 for number in numbers]
-        assert len(maps) == len(images)
+        assert len(maps) == len(tones) == len(images)
         seen.append(numbers)
         return images, masks
 
-    monkeypatch.setattr(train, "warp", spy)
+    monkeypatch.setattr(Augmentation, "apply", spy)
     epochs = 3
     member(training=numbered(tiles), passes_per_epoch=passes, batch_size=batch_size, epochs=epochs)
     steps = len(seen) // epochs
@@ -488,12 +493,12 @@ def test_parts_of_a_batch_add_up_to_it(tilewise, micro_batch, loss):
 def test_parts_are_as_equal_as_can_be(monkeypatch, tilewise, micro_batch, sizes):
     seen = []
 
-    def spy(images, masks, maps):
-        assert len(images) == len(masks) == len(maps)
+    def spy(augmentation, images, masks, maps, tones):
+        assert len(images) == len(masks) == len(maps) == len(tones)
         seen.append(len(images))
         return images, masks
 
-    monkeypatch.setattr(train, "warp", spy)
+    monkeypatch.setattr(Augmentation, "apply", spy)
     member(labelled(14), batch_size=7, micro_batch=micro_batch, epochs=1)
     assert seen == 2 * sizes
 

@@ -3,9 +3,11 @@
 import os
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
+import yaml
 from survey import tiles_and_masks
 from tqdm import tqdm
 
@@ -14,11 +16,13 @@ from salt.augmentation import Augmentation
 from salt.compute import Compute
 from salt.predict import predict
 from salt.predictions import save
+from salt.progress import Progress
+from salt.recipe import Recipe
 
 TILE = (101, 101)
-AUGMENTATION = Augmentation(
-    horizontal_flip=True, vertical_flip=False, rotation=15, shift=0.1, zoom=(0.9, 1.2)
-)
+CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config/config.yaml").read_text())
+AUGMENTATION = Augmentation(**CONFIG["augmentation"])
+RECIPE = Recipe(**{key: each for key, each in CONFIG["training"].items() if key != "tensorboard"})
 MODEL = {"name": "residual_unet", "dropout": 0.5, "depth": "none"}
 CORES = os.cpu_count() or 1
 
@@ -28,31 +32,31 @@ def select() -> Compute:
 
 
 def member(survey: str, width: int, tiles: int):
-    """A network on the device, its optimiser, and the tiles it trains on."""
+    """A network on the device, its training, and the tiles it trains on."""
     compute = select()
     torch.manual_seed(0)
     network = model.build(width=width, **MODEL)
     network.to(compute.device, memory_format=torch.channels_last)
-    optimiser = torch.optim.Adam(network.parameters(), fused=True)
     images, masks = tiles_and_masks(survey, tiles)
     put = [
         torch.from_numpy(a.astype(np.uint8)).unsqueeze(1).to(compute.device)
         for a in (images, masks)
     ]
     labelled = train.Labelled(*put, torch.zeros(tiles, device=compute.device))
-    return compute, network, optimiser, labelled
+    return compute, network, Progress(network, RECIPE), labelled
 
 
-def train_epoch(compute, network, optimiser, labelled, loss, batch_size: int, generator) -> None:
+def train_epoch(compute, progress, labelled, loss, batch_size: int, generator) -> None:
     order = torch.randperm(len(labelled), generator=generator)
-    maps = AUGMENTATION.draw(len(labelled), *TILE, generator)
+    drawn = (order, *AUGMENTATION.draw(len(labelled), *TILE, generator))
+    batches = zip(*(each.to(compute.device).split(batch_size) for each in drawn), strict=True)
+    progress.start_epoch()
     train.train_epoch(
-        network,
-        optimiser,
+        progress,
         labelled,
-        order.to(compute.device).split(batch_size),
-        maps.to(compute.device).split(batch_size),
+        list(batches),
         loss,
+        AUGMENTATION,
         batch_size,
         compute,
         tqdm(disable=True),
@@ -61,11 +65,11 @@ def train_epoch(compute, network, optimiser, labelled, loss, batch_size: int, ge
 
 def training(survey: str, batch_size: int, width: int = 16, tiles: int = 128) -> Callable[[], int]:
     """An epoch, from the drawing of its order to the reading of its losses."""
-    trained = member(survey, width, tiles)
+    compute, _, progress, labelled = member(survey, width, tiles)
     generator = torch.Generator().manual_seed(0)
 
     def repeat() -> int:
-        train_epoch(*trained, losses.bce_dice, batch_size, generator)
+        train_epoch(compute, progress, labelled, losses.bce_dice, batch_size, generator)
         return tiles
 
     return repeat
@@ -73,7 +77,7 @@ def training(survey: str, batch_size: int, width: int = 16, tiles: int = 128) ->
 
 def shares(survey: str, batch_size: int, width: int = 16, tiles: int = 128) -> Callable[[], dict]:
     """Where an epoch's time goes: the model's own (forward, loss, backward, step), and the rest."""
-    compute, network, optimiser, labelled = member(survey, width, tiles)
+    compute, network, progress, labelled = member(survey, width, tiles)
     generator = torch.Generator().manual_seed(0)
     spent = {"model": 0.0}
 
@@ -88,13 +92,13 @@ def shares(survey: str, batch_size: int, width: int = 16, tiles: int = 128) -> C
 
     # On a CPU a call ends when its work is done; a GPU would have to be waited for.
     network.forward = timed(network.forward)
-    optimiser.step = timed(optimiser.step)
+    progress.optimiser.step = timed(progress.optimiser.step)
     loss = timed(losses.bce_dice)
     torch.Tensor.backward = timed(torch.Tensor.backward)
 
     def repeat() -> dict:
         spent["model"], started = 0.0, time.perf_counter()
-        train_epoch(compute, network, optimiser, labelled, loss, batch_size, generator)
+        train_epoch(compute, progress, labelled, loss, batch_size, generator)
         training = 1 - spent["model"] / (time.perf_counter() - started)
         spent["model"], started = 0.0, time.perf_counter()
         train.evaluate(network, labelled, loss, batch_size, compute)

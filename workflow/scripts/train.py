@@ -13,6 +13,7 @@ from salt.cli import run, stage_parser
 from salt.compute import Compute
 from salt.files import replacing
 from salt.imports import local_files
+from salt.recipe import Recipe
 from salt.saved import Saved, fingerprint
 from salt.split import is_honest, read_folds, roles
 from salt.tiles import Tiles
@@ -42,13 +43,13 @@ def main(args):
             Labelled.load(tiles, trains, compute.device),
             Labelled.load(tiles, validates, compute.device),
             compute,
+            Recipe(**training),
             seed=args.seed,
             model_settings=args.settings["model"],
             augmentation=Augmentation(**args.settings["augmentation"]),
             honest=is_honest(scheme),
             record=record,
             saved=Saved(args.state, fingerprint(own)) if args.state else None,
-            **training,
         )
     with replacing(args.history) as path:
         pd.DataFrame(history).to_csv(path, index=False)

@@ -17,6 +17,11 @@ class Augmentation:
     shift: greatest shift along each axis, as a share of the tile's side, either way
     zoom: least and greatest side of the window that is seen, as a share of the tile's side; drawn
         for each axis by itself, as Keras does
+    shear: greatest angle by which columns lean, in degrees either way
+    brightness: greatest share of the whole range that is added to a tile, either way
+    contrast: greatest change of the factor by which a tile's values lie off mid-grey, either way
+    gamma: greatest change of the exponent's logarithm to base 2, either way
+    cutout: side of a square that turns mid-grey in half of the tiles, as a share of theirs
     """
 
     horizontal_flip: bool
@@ -24,8 +29,25 @@ class Augmentation:
     rotation: float
     shift: float
     zoom: tuple[float, float]
+    shear: float
+    brightness: float
+    contrast: float
+    gamma: float
+    cutout: float
 
-    def draw(self, count: int, height: int, width: int, generator: torch.Generator) -> Tensor:
+    @property
+    def retones(self) -> bool:
+        """Whether values change, not places alone."""
+        return any((self.brightness, self.contrast, self.gamma, self.cutout))
+
+    def draw(
+        self, count: int, height: int, width: int, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """What ``apply`` takes for so many tiles, from ``draw_maps`` and ``draw_tones``."""
+        maps = self.draw_maps(count, height, width, generator)
+        return maps, self.draw_tones(count, generator)
+
+    def draw_maps(self, count: int, height: int, width: int, generator: torch.Generator) -> Tensor:
         """One affine map per tile, from output to input coordinates: float32 (count, 2, 3).
 
         Coordinates are those of torch.nn.functional.affine_grid: x then y, from -1 to 1 between
@@ -46,13 +68,31 @@ class Augmentation:
         shift_y = uniform(-2 * self.shift, 2 * self.shift)
         zoom_x = uniform(*self.zoom) * sign(self.horizontal_flip)
         zoom_y = uniform(*self.zoom) * sign(self.vertical_flip)
+        lean = uniform(-math.radians(self.shear), math.radians(self.shear)).tan()
         # The rotation is one of pixels: on an oblong tile x and y have different units.
         aspect = width / height
+        cos, sin = angle.cos(), angle.sin()
         rows = [
-            [zoom_x * angle.cos(), -zoom_y * angle.sin() / aspect, shift_x],
-            [zoom_x * angle.sin() * aspect, zoom_y * angle.cos(), shift_y],
+            [zoom_x * cos, zoom_y * (lean * cos - sin) / aspect, shift_x],
+            [zoom_x * sin * aspect, zoom_y * (lean * sin + cos), shift_y],
         ]
         return torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
+
+    def draw_tones(self, count: int, generator: torch.Generator) -> Tensor:
+        """One change of values per tile, as ``retone`` takes it: float32 (count, 6)."""
+        free = torch.rand(count, 6, generator=generator)
+        low = torch.tensor([-self.brightness, 1 - self.contrast, -self.gamma, 0.0, 0.0, 0.0])
+        high = torch.tensor([self.brightness, 1 + self.contrast, self.gamma, 1.0, 1.0, 1.0])
+        tones = free * (high - low) + low
+        tones[:, 5] = torch.where(tones[:, 5] < 0.5, self.cutout, 0.0)
+        return tones
+
+    def apply(
+        self, images: Tensor, masks: Tensor, maps: Tensor, tones: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Move and change images, and move masks, both float32 (batch, 1, height, width)."""
+        images, masks = warp(images, masks, maps)
+        return (retone(images, tones) if self.retones else images), masks
 
 
 def warp(images: Tensor, masks: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
@@ -64,3 +104,21 @@ def warp(images: Tensor, masks: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
     grid = F.affine_grid(maps.to(both.device), list(both.shape), align_corners=False)
     both = F.grid_sample(both, grid, padding_mode="reflection", align_corners=False)
     return both[:, :1], (both[:, 1:] > 0.5).float()
+
+
+def retone(images: Tensor, tones: Tensor) -> Tensor:
+    """Change the values of images, float32 (batch, 1, height, width) in [0, 1].
+
+    Args:
+        tones: float32 (batch, 6): what is added, the factor of contrast, the exponent's logarithm
+            to base 2, and the square that turns mid-grey: its centre's x and y, and its side, as
+            shares of the tile's.
+    """
+    added, factor, power, x, y, side = tones.to(images.device).t()[..., None, None, None]
+    images = ((images - 0.5) * factor + 0.5 + added).clamp(0, 1) ** (2**power)
+    height, width = images.shape[-2:]
+    across, down = (
+        (torch.arange(size, device=images.device) + 0.5) / size for size in (width, height)
+    )
+    hidden = ((across - x).abs() < side / 2) & ((down[:, None] - y).abs() < side / 2)
+    return images.masked_fill(hidden, 0.5)

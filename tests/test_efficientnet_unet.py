@@ -1,0 +1,152 @@
+"""The U-Net on a pretrained encoder: sizes, framing, and what each choice does."""
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from salt import model
+from salt.errors import InputError
+from salt.model import Hypercolumn
+
+SCALES = pytest.mark.parametrize("scale", [1, 2])
+
+
+def build(variant=0, **changes):
+    settings = {"width": 2, "dropout": 0.0, "scale": 1, "hypercolumn": True} | changes
+    return model.build(f"efficientnet_lite{variant}_unet", **settings)
+
+
+def settle(network):
+    """Give batch normalisation the statistics of some input, as training does."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        network.train()(torch.rand(8, 1, 101, 101))
+    return network.eval()
+
+
+@SCALES
+@pytest.mark.parametrize("size", [(101, 101), (16, 16), (128, 64), (37, 90), (17, 47)])
+def test_logits_are_of_the_tiles_own_pixels(scale, size):
+    network = build(scale=scale).eval()
+    with torch.no_grad():
+        assert network(torch.rand(2, 1, *size)).shape == (2, 1, *size)
+
+
+@pytest.mark.parametrize("variant", [0, 1, 2])
+@pytest.mark.parametrize("hypercolumn", [True, False])
+def test_every_weight_takes_part(variant, hypercolumn):
+    network = build(variant, hypercolumn=hypercolumn).train()
+    network(torch.rand(4, 1, 48, 48)).square().sum().backward()
+    for name, weight in network.named_parameters():
+        assert weight.grad is not None, name
+        assert weight.grad.isfinite().all(), name
+        # What batch normalisation takes away again has a slope of rounding errors alone.
+        assert weight.grad.any(), name
+
+
+@SCALES
+@pytest.mark.parametrize("size", [(101, 101), (33, 70)])
+def test_a_tile_is_framed_by_its_reflection_and_enlarged(scale, size):
+    seen = []
+    network = build(scale=scale).eval()
+    network.encoder.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
+    tile = torch.rand(1, 1, *size)
+    with torch.no_grad():
+        network(tile)
+    multiple = 32 // scale
+    missing = [-side % multiple for side in size]
+    framed = np.pad(
+        tile[0, 0].numpy(), [(each // 2, each - each // 2) for each in missing], mode="reflect"
+    )
+    if scale == 2:
+        # Each new pixel's centre lies a quarter of a pixel beside an old one's.
+        rows, columns = ((np.arange(2 * side) + 0.5) / 2 - 0.5 for side in framed.shape)
+        places = np.meshgrid(rows, columns, indexing="ij")
+        framed = ndimage.map_coordinates(framed, places, order=1, mode="nearest")
+    assert seen[0].shape[-2:] == framed.shape
+    assert all(side % 32 == 0 for side in framed.shape)
+    np.testing.assert_allclose(seen[0][0, 0], framed, atol=1e-6)
+
+
+@SCALES
+@pytest.mark.parametrize("hypercolumn", [True, False])
+def test_a_logit_looks_at_its_own_place(scale, hypercolumn):
+    """Where a logit's slopes lie, over several networks, is about that pixel."""
+    found = torch.zeros(31, 31, dtype=torch.double)
+    for seed in range(6):
+        torch.manual_seed(seed)
+        network = build(scale=scale, hypercolumn=hypercolumn, width=4)
+        network.encoder.load_pretrained()
+        settle(network)
+        for row, column in [(20, 75), (50, 50), (81, 30)]:
+            tile = torch.rand(1, 1, 101, 101, requires_grad=True)
+            network(tile)[0, 0, row, column].backward()
+            near = tile.grad[0, 0, row - 15 : row + 16, column - 15 : column + 16]
+            found += near.double().square()
+    axis = torch.arange(-15, 16, dtype=torch.double)
+    centre = torch.stack([found.sum(1) @ axis, found.sum(0) @ axis]) / found.sum()
+    assert centre.abs().max() < 1.5
+
+
+def test_four_channels_become_the_four_pixels_of_a_place():
+    network = build(width=3).eval()
+    with torch.no_grad():
+        final = network.head[-1]
+        final.weight.zero_()
+        final.bias.copy_(torch.tensor([1.0, 2.0, 3.0, 4.0]))
+        logits = network(torch.rand(1, 1, 101, 101))[0, 0]
+    # 13 pixels of frame are above and left of the tile, so it begins with a place's last pixel.
+    assert torch.equal(logits[:2, :2], torch.tensor([[4.0, 3.0], [2.0, 1.0]]))
+
+
+def test_a_hypercolumn_holds_every_level_at_its_place():
+    hypercolumn = Hypercolumn([8, 6, 4]).double()
+    levels = [
+        torch.rand(2, channels, side, side, dtype=torch.double)
+        for channels, side in [(8, 5), (6, 10), (4, 20)]
+    ]
+    found = hypercolumn(levels)
+    assert found.shape == (2, hypercolumn.channels, 20, 20)
+    assert torch.equal(found[:, :4], levels[-1])
+    start = 4
+    for level, reduce in zip(levels[:-1], hypercolumn.reduce, strict=True):
+        reduced = reduce(level)
+        part = found[:, start : start + reduced.shape[1]]
+        factor = 20 // level.shape[-1]
+        centres = (np.arange(20) + 0.5) / factor - 0.5
+        places = np.meshgrid(centres, centres, indexing="ij")
+        for tile in range(2):
+            expected = ndimage.map_coordinates(
+                reduced[tile, 0].detach().numpy(), places, order=1, mode="nearest"
+            )
+            np.testing.assert_allclose(part[tile, 0].detach(), expected, atol=1e-12)
+        start += reduced.shape[1]
+
+
+@SCALES
+def test_a_network_in_bf16_gives_nearly_the_same(scale):
+    torch.manual_seed(0)
+    network = settle(build(scale=scale, width=4))
+    tiles = torch.rand(4, 1, 101, 101)
+    with torch.no_grad():
+        exact = network(tiles)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            rounded = network(tiles).float()
+    # Untrained networks are at their most sensitive: about 0.2 of the spread is usual.
+    assert (exact - rounded).square().mean().sqrt() < 0.4 * exact.std()
+
+
+def test_a_tile_that_is_too_small_is_refused():
+    with pytest.raises(InputError, match="at least 16 pixels a side, found 40x15"):
+        build()(torch.rand(1, 1, 15, 40))
+
+
+def test_depths_are_not_asked_for():
+    network = build().eval()
+    network.set_depth_range(torch.tensor([0.0, 9.0]))
+    tile = torch.rand(1, 1, 20, 20)
+    with torch.no_grad():
+        assert torch.equal(network(tile), network(tile, torch.tensor([5.0])))
