@@ -104,7 +104,8 @@ class Progress:
         """Take note of an epoch, keep its weights if they are the best, and set the rate by it."""
         self.history.append(epoch)
         value = epoch.monitored(self.recipe.monitor)
-        if value < self.least - self.recipe.minimum_gain or not self.best_state:
+        gained = self.recipe.monitor == "last" or value < self.least - self.recipe.minimum_gain
+        if gained or not self.best_state:
             self.least, self.best_epoch = value, epoch.epoch
             # A copy: the state dict itself refers to weights that training goes on changing.
             self.best_state = copy.deepcopy(self.kept.state_dict())

@@ -72,7 +72,8 @@ class Recipe:
 
     def make_optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
         """Optimiser of all weights; its groups hold the share of the learning rate as ``share``."""
-        by_share: dict[float, list[Tensor]] = {}
+        # The others first: history.csv shows the first group's rate.
+        by_share: dict[float, list[Tensor]] = {1.0: []}
         for name, weight in network.named_parameters():
             share = self.encoder_rate if name.startswith("encoder.") else 1.0
             by_share.setdefault(share, []).append(weight)

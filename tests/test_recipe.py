@@ -1,0 +1,217 @@
+"""What follows from a recipe: optimisers, rates and averages, each against its definition."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from torch import nn
+
+from salt.progress import Epoch, Progress
+from salt.recipe import OPTIMISERS, Recipe, cosine, one_cycle
+
+CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config/config.yaml").read_text())
+PLAIN = Recipe(**{key: each for key, each in CONFIG["training"].items() if key != "tensorboard"})
+
+
+class TwoParts(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+        self.head = nn.Linear(4, 1)
+
+    def forward(self, x):
+        return self.head(self.encoder(x))
+
+
+def network():
+    torch.manual_seed(0)
+    return TwoParts()
+
+
+def step(progress, seed=0):
+    x = torch.rand(6, 3, generator=torch.Generator().manual_seed(seed))
+    progress.optimiser.zero_grad()
+    progress.stepping(x).square().sum().backward()
+    progress.step()
+
+
+def test_the_encoder_learns_at_its_share_of_the_rate():
+    recipe = replace(PLAIN, learning_rate=0.01, encoder_rate=0.25)
+    optimiser = recipe.make_optimiser(built := network())
+    rates = {
+        id(weight): group["lr"] for group in optimiser.param_groups for weight in group["params"]
+    }
+    assert {rates[id(weight)] for weight in built.encoder.parameters()} == {0.0025}
+    assert {rates[id(weight)] for weight in built.head.parameters()} == {0.01}
+
+
+def test_one_rate_for_all_is_one_group_in_the_networks_own_order():
+    (group,) = PLAIN.make_optimiser(built := network()).param_groups
+    assert [id(weight) for weight in group["params"]] == [id(w) for w in built.parameters()]
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_a_step_is_that_of_the_optimisers_definition(name, decay):
+    weight = nn.Parameter(torch.tensor([2.0, -3.0], dtype=torch.double))
+    module = nn.Module()
+    module.weight = weight
+    recipe = replace(PLAIN, optimiser=name, weight_decay=decay, learning_rate=0.01)
+    optimiser = recipe.make_optimiser(module)
+    expected, first, second = weight.detach().clone(), torch.zeros(2), torch.zeros(2)
+    for number in range(1, 5):
+        weight.grad = torch.tensor([0.5 * number, -1.0], dtype=torch.double)
+        optimiser.step()
+        slope = weight.grad.clone()
+        if name == "adamw":
+            expected -= 0.01 * decay * expected
+        else:
+            slope += decay * expected
+        if name == "sgd":
+            first = 0.9 * first + slope if number > 1 else slope.clone()
+            expected -= 0.01 * (slope + 0.9 * first)
+        else:
+            first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2
+            root = (second / (1 - 0.999**number)).sqrt() + 1e-8
+            expected -= 0.01 * first / (1 - 0.9**number) / root
+    torch.testing.assert_close(weight.detach(), expected, rtol=1e-6, atol=1e-9)
+
+
+def test_one_cycle_is_that_of_pytorch():
+    steps = 200
+    optimiser = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0)
+    theirs = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, 1.0, total_steps=steps + 1, pct_start=0.2 * steps / steps, cycle_momentum=False,
+        final_div_factor=1e9,
+    )  # fmt: skip
+    for number in range(steps):
+        assert one_cycle(number / steps) == pytest.approx(optimiser.param_groups[0]["lr"], abs=0.02)
+        optimiser.step()
+        theirs.step()
+    assert one_cycle(0) == pytest.approx(1 / 25)
+    assert one_cycle(0.2) == 1
+    assert one_cycle(1) == pytest.approx(0)
+
+
+def test_cosine_falls_once_a_cycle():
+    assert [cosine(done, 1) for done in (0, 0.5)] == [1, pytest.approx(0.5)]
+    rates = [cosine(number / 300, 3) for number in range(300)]
+    assert rates[0] == rates[100] == rates[200] == 1
+    assert rates[50] == pytest.approx(0.5)
+    for start in (0, 100, 200):
+        cycle = rates[start : start + 100]
+        assert cycle == sorted(cycle, reverse=True)
+        assert cycle[-1] < 0.001
+
+
+def test_rates_follow_the_schedule_from_step_to_step():
+    recipe = replace(PLAIN, schedule="one_cycle", epochs=4, learning_rate=0.5, encoder_rate=0.1)
+    progress = Progress(network(), recipe)
+    assert progress.start_epoch() == pytest.approx(0.5 / 25)
+    progress.history = [None, None]
+    progress.set_rate(0.25)
+    shares = {group["share"]: group["lr"] for group in progress.optimiser.param_groups}
+    rate = 0.5 * one_cycle(2.25 / 4)
+    assert shares == {0.1: pytest.approx(0.1 * rate), 1.0: pytest.approx(rate)}
+
+
+def test_a_plateau_schedule_leaves_the_rate_between_epochs():
+    progress = Progress(network(), replace(PLAIN, learning_rate=0.3, plateau_patience=1))
+    for number, loss in enumerate([1.0, 2.0], 1):
+        assert progress.start_epoch() == 0.3
+        progress.set_rate(0.7)
+        progress.add(Epoch(number, 0.0, loss, 0.0, 0.3, True))
+    assert progress.start_epoch() == 0.15
+
+
+def test_a_frozen_encoder_stays_until_it_is_thawed():
+    progress = Progress(built := network(), replace(PLAIN, frozen_epochs=2, learning_rate=0.1))
+    for number in range(1, 4):
+        before = [weight.detach().clone() for weight in built.parameters()]
+        progress.start_epoch()
+        step(progress, number)
+        progress.add(Epoch(number, 0.0, 1.0, 0.0, 0.1, True))
+        moved = [not torch.equal(a, b) for a, b in zip(before, built.parameters(), strict=True)]
+        assert all(moved[-2:])
+        assert any(moved[:-2]) is (number == 3)
+
+
+def test_the_average_is_a_mean_at_first_and_decays_later():
+    progress = Progress(built := network(), replace(PLAIN, averaging=0.8, learning_rate=0.1))
+    expected = None
+    for number in range(12):
+        step(progress, number)
+        current = built.head.weight.detach().double()
+        share = max(0.2, 1 / (number + 1))
+        expected = current if number == 0 else expected + share * (current - expected)
+    torch.testing.assert_close(progress.kept.head.weight.double(), expected, rtol=1e-5, atol=1e-6)
+    assert progress.kept is not built
+
+
+def test_the_average_has_statistics_of_its_own():
+    progress = Progress(built := network(), replace(PLAIN, averaging=0.8, learning_rate=0.1))
+    means = []
+    for number in range(3):
+        step(progress, number)
+        means.append(built.encoder[1].running_mean.clone())
+    norm = progress.kept.encoder[1]
+    torch.testing.assert_close(norm.running_mean, torch.stack(means).mean(0))
+    assert norm.num_batches_tracked == 3
+    assert norm.num_batches_tracked.dtype == torch.int64
+
+
+def test_without_averaging_the_network_itself_is_kept():
+    assert Progress(built := network(), PLAIN).kept is built
+
+
+@pytest.mark.parametrize("averaging", [0.0, 0.9])
+def test_a_training_goes_on_from_its_content_as_if_it_had_not_stopped(averaging):
+    recipe = replace(PLAIN, averaging=averaging, learning_rate=0.1, plateau_patience=1)
+
+    def advance(progress, numbers):
+        for number in numbers:
+            progress.start_epoch()
+            step(progress, number)
+            progress.add(Epoch(number, 0.0, float(number), 0.0, 0.1, True))
+
+    straight = Progress(network(), recipe)
+    advance(straight, range(1, 5))
+    first = Progress(network(), recipe)
+    advance(first, range(1, 3))
+    second = Progress(network(), recipe)
+    second.restore(first.content())
+    advance(second, range(3, 5))
+    assert second.history == straight.history
+    assert (second.best_epoch, second.least) == (straight.best_epoch, straight.least)
+    for mine, other in ((second.kept, straight.kept), (second.network, straight.network)):
+        for name, tensor in mine.state_dict().items():
+            assert torch.equal(tensor, other.state_dict()[name])
+
+
+def test_the_last_epoch_is_kept_where_the_recipe_says_so():
+    progress = Progress(network(), replace(PLAIN, monitor="last", minimum_gain=5.0))
+    for number in range(1, 4):
+        progress.add(Epoch(number, 0.0, float(number), 1 / number, 0.1, True))
+    assert progress.best_epoch == 3
+    assert not progress.stopped
+
+
+@pytest.mark.parametrize(
+    ("late_loss", "late_from", "expected"),
+    [(None, 1, ["bce"] * 3), ("dice", 1, ["dice"] * 3), ("dice", 3, ["bce", "bce", "dice"])],
+)
+def test_the_late_loss_begins_with_its_epoch(late_loss, late_from, expected):
+    recipe = replace(PLAIN, loss="bce", late_loss=late_loss, late_from=late_from)
+    assert [recipe.loss_of(epoch) for epoch in (1, 2, 3)] == expected
+
+
+def test_a_rate_is_a_number_all_the_way():
+    for schedule in ("one_cycle", "cosine"):
+        recipe = replace(PLAIN, schedule=schedule, cycles=4)
+        for number in range(1000):
+            factor = recipe.rate_factor(number / 1000)
+            assert math.isfinite(factor)
+            assert 0 <= factor <= 1
