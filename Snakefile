@@ -31,11 +31,12 @@ onstart:
 
 onsuccess:
     # What finished members would have gone on from.
-    for state in Path("results/states").glob("*.pt"):
-        if Path(f"results/models/{state.stem}/checkpoint.safetensors").exists():
-            state.unlink()
-    with suppress(OSError):
-        Path("results/states").rmdir()
+    for folder in [Path("results/states"), *Path("results/rounds").glob("*/states")]:
+        for state in folder.glob("*.pt"):
+            if (folder.parent / f"models/{state.stem}/checkpoint.safetensors").exists():
+                state.unlink()
+        with suppress(OSError):
+            folder.rmdir()
     summary, threshold = Path("results/summary.txt"), Path("results/threshold.json")
     # A run of some targets only may have left an older summary behind.
     if summary.exists() and threshold.exists():

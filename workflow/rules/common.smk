@@ -42,6 +42,7 @@ except InputError as error:
 
 # In no particular order: a member is what its seed makes it.
 SEEDS = sorted(config["ensemble"]["seeds"])
+ROUNDS = config["self_training"]["rounds"]
 THREADS = config["compute"]["threads"]
 # Without a GPU to share, members compute side by side; another machine may have one.
 NO_GPU = workflow.local_exec and shutil.which("nvidia-smi") is None
@@ -107,6 +108,9 @@ if workflow.is_main_process and Path("results/data").exists():
 
 wildcard_constraints:
     seed=r"\d+",
+    fold=r"\d+",
+    # Empty for the last round, whose members are those that count.
+    round=r"(rounds/\d+/)?",
 
 
 def code(stage, environment):
@@ -154,6 +158,42 @@ def fingerprint(part):
             return source.fingerprint(part)
     except InputError as error:
         raise WorkflowError(str(error)) from None
+
+
+def held_out(seed):
+    """Fold that no member with this seed's held-out tiles has seen; one for all, but in k-fold."""
+    kfold = config["validation"]["scheme"] == "kfold"
+    return int(seed) % config["validation"]["folds"] if kfold else 0
+
+
+def round_before(wildcards):
+    """Folder of the round of training before this one; none for the first."""
+    number = int(wildcards.round.split("/")[1]) if wildcards.round else ROUNDS
+    return f"rounds/{number - 1}/" if number else None
+
+
+def get_pseudo_labels(wildcards):
+    """Labels by the round before, of members that held out the same fold; none at first."""
+    before = round_before(wildcards)
+    return f"results/{before}pseudo_labels/{held_out(wildcards.seed)}.npy" if before else []
+
+
+def get_unlabelled(wildcards):
+    """The test tiles, where they are trained on with pseudo-labels."""
+    part = "results/data/test/"
+    return [f"{part}tiles.csv", f"{part}images.npy"] if round_before(wildcards) else []
+
+
+def further_tiles(wildcards, input):
+    """Arguments of the training about pseudo-labels."""
+    labels = input.pseudo_labels
+    return f"--pseudo-labels {labels} --unlabelled {input.unlabelled[0]}" if labels else ""
+
+
+def get_fold_predictions(wildcards):
+    """A round's predictions of the test tiles, by the members that held out one fold."""
+    seeds = [seed for seed in SEEDS if held_out(seed) == int(wildcards.fold)]
+    return [f"results/{wildcards.round}predictions/test/{seed}.npy" for seed in seeds]
 
 
 def get_source(wildcards, input):

@@ -5,15 +5,15 @@ rule predict_test:
     input:
         tiles="results/data/test/tiles.csv",
         images="results/data/test/images.npy",
-        checkpoint="results/models/{seed}/checkpoint.safetensors",
+        checkpoint="results/{round}models/{seed}/checkpoint.safetensors",
         code=code("predict_test", "torch"),
     output:
-        predictions="results/predictions/test/{seed}.npy",
-        ids="results/predictions/test/{seed}.csv",
+        predictions="results/{round}predictions/test/{seed}.npy",
+        ids="results/{round}predictions/test/{seed}.csv",
     log:
-        "results/logs/predict_test/{seed}.log",
+        "results/{round}logs/predict_test/{seed}.log",
     benchmark:
-        "results/benchmarks/predict_test/{seed}.tsv"
+        "results/{round}benchmarks/predict_test/{seed}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: THREADS

@@ -1,4 +1,5 @@
-# One member per seed: its checkpoint, and its probabilities of the tiles it held out.
+# One member per seed: its checkpoint, and its probabilities of the tiles it held out. Rounds of
+# training before the last one lie in results/rounds/.
 
 
 rule train:
@@ -7,14 +8,16 @@ rule train:
         images="results/data/train/images.npy",
         masks="results/data/train/masks.npy",
         folds="results/data/folds.csv",
+        pseudo_labels=get_pseudo_labels,
+        unlabelled=get_unlabelled,
         code=code("train", "torch"),
     output:
-        checkpoint="results/models/{seed}/checkpoint.safetensors",
-        history="results/models/{seed}/history.csv",
+        checkpoint="results/{round}models/{seed}/checkpoint.safetensors",
+        history="results/{round}models/{seed}/history.csv",
     log:
-        "results/logs/train/{seed}.log",
+        "results/{round}logs/train/{seed}.log",
     benchmark:
-        "results/benchmarks/train/{seed}.tsv"
+        "results/{round}benchmarks/train/{seed}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: THREADS
@@ -25,14 +28,41 @@ rule train:
     params:
         code=digest("train", "torch"),
         settings=settings("validation.scheme", "model", "training", "augmentation", "compute"),
-        events="results/logs/tensorboard/{seed}",
+        events="results/{round}logs/tensorboard/{seed}",
         # No output, which would be deleted where the job fails.
-        state="results/states/{seed}.pt",
+        state="results/{round}states/{seed}.pt",
+        further=further_tiles,
     shell:
         "python {input.code[0]} --settings {params.settings:q} --seed {wildcards.seed} "
-        "--tiles {input.tiles} --folds {input.folds} "
+        "--tiles {input.tiles} --folds {input.folds} {params.further} "
         "--checkpoint {output.checkpoint} --history {output.history} "
         "--events {params.events} --state {params.state} --log {log}"
+
+
+rule pseudo_labels:
+    input:
+        tiles="results/data/test/tiles.csv",
+        predictions=get_fold_predictions,
+        code=code("pseudo_labels", "data"),
+    output:
+        masks="results/{round}pseudo_labels/{fold}.npy",
+        ids="results/{round}pseudo_labels/{fold}.csv",
+    log:
+        "results/{round}logs/pseudo_labels/{fold}.log",
+    benchmark:
+        "results/{round}benchmarks/pseudo_labels/{fold}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=digest("pseudo_labels", "data"),
+        settings=settings("self_training.share"),
+    shell:
+        "python {input.code[0]} --settings {params.settings:q} --tiles {input.tiles} "
+        "--predictions {input.predictions} --output {output.masks} --log {log}"
 
 
 rule predict_validation:

@@ -13,6 +13,7 @@ from salt.cli import run, stage_parser
 from salt.compute import Compute
 from salt.files import replacing
 from salt.imports import local_files
+from salt.pseudo_labels import PseudoLabels
 from salt.recipe import Recipe
 from salt.saved import Saved, fingerprint
 from salt.split import is_honest, read_folds, roles
@@ -30,6 +31,7 @@ def main(args):
         args.seed, trains.sum(), validates.sum(),
         "" if is_honest(scheme) else " of the same (NOT honest)", compute,
     )  # fmt: skip
+    labelled = Labelled.load(tiles, trains, compute.device)
     # Whatever a state depends on: with anything else in its place it must not be gone on from.
     own = [
         json.dumps(args.settings, sort_keys=True),
@@ -38,9 +40,15 @@ def main(args):
         args.folds,
         *local_files(Path(__file__)),
     ]
+    if args.pseudo_labels:
+        pseudo = PseudoLabels.load(args.pseudo_labels)
+        labelled += Labelled.of(pseudo, Tiles(args.unlabelled), compute.device)
+        logging.info("and on %d tiles with pseudo-labels", len(pseudo.ids))
+        own += [args.pseudo_labels, args.pseudo_labels.with_suffix(".csv")]
+        own += [args.unlabelled, args.unlabelled.with_name("images.npy")]
     with events.writer(args.events if training.pop("tensorboard") else None) as record:
         checkpoint, history = train_member(
-            Labelled.load(tiles, trains, compute.device),
+            labelled,
             Labelled.load(tiles, validates, compute.device),
             compute,
             Recipe(**training),
@@ -61,6 +69,8 @@ if __name__ == "__main__":
     parser = stage_parser(__doc__)
     parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the labelled tiles")
     parser.add_argument("--folds", type=Path, required=True, help="CSV file of the folds")
+    parser.add_argument("--pseudo-labels", type=Path, help="NPY file of further masks")
+    parser.add_argument("--unlabelled", type=Path, help="tiles.csv of the tiles they are of")
     parser.add_argument("--seed", type=int, required=True, help="seed, and number, of the member")
     parser.add_argument("--checkpoint", type=Path, required=True, help="safetensors file to write")
     parser.add_argument("--history", type=Path, required=True, help="CSV file to write")

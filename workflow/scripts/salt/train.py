@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -21,6 +22,7 @@ from salt.compute import Compute
 from salt.errors import InputError, fewer_at_once, first_line
 from salt.losses import LOSSES
 from salt.progress import Epoch, Progress
+from salt.pseudo_labels import PseudoLabels
 from salt.recipe import Recipe
 from salt.saved import Saved
 from salt.tiles import Tiles
@@ -45,12 +47,35 @@ class Labelled:
     @classmethod
     def load(cls, tiles: Tiles, rows: np.ndarray, device: torch.device) -> "Labelled":
         """Those tiles of a part that a boolean mask (tiles) chooses."""
+        return cls._put(tiles.images[rows], tiles.masks[rows], tiles.depths[rows], device)
 
-        def put(array: np.ndarray) -> Tensor:
-            return torch.from_numpy(array[rows].astype(np.uint8)).unsqueeze(1).to(device)
+    @classmethod
+    def of(cls, pseudo: PseudoLabels, tiles: Tiles, device: torch.device) -> "Labelled":
+        """Tiles of an unlabelled part with their pseudo-labels.
 
-        depths = torch.from_numpy(tiles.depths[rows]).to(device)
-        return cls(put(tiles.images), put(tiles.masks), depths)
+        Raises InputError where the labels are of other tiles.
+        """
+        rows = pd.Index(tiles.ids).get_indexer(pseudo.ids)
+        if (rows < 0).any() or pseudo.masks.shape[1:] != tiles.images.shape[1:]:
+            raise InputError(f"{pseudo.path}: labels of other tiles than {tiles.path}; delete it")
+        return cls._put(tiles.images[rows], pseudo.masks, tiles.depths[rows], device)
+
+    @classmethod
+    def _put(
+        cls, images: np.ndarray, masks: np.ndarray, depths: np.ndarray, device: torch.device
+    ) -> "Labelled":
+        images, masks = (
+            torch.from_numpy(each.astype(np.uint8)).unsqueeze(1).to(device)
+            for each in (images, masks)
+        )
+        return cls(images, masks, torch.from_numpy(depths).to(device))
+
+    def __add__(self, other: "Labelled") -> "Labelled":
+        return Labelled(
+            torch.cat([self.images, other.images]),
+            torch.cat([self.masks, other.masks]),
+            torch.cat([self.depths, other.depths]),
+        )
 
     def __len__(self) -> int:
         return len(self.images)

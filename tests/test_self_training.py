@@ -1,0 +1,218 @@
+"""Pseudo-labels, and rounds of training on them: who labels what for whom."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from running import complete, planned, with_config
+
+from salt.checkpoint import Checkpoint
+from salt.errors import InputError
+from salt.predictions import SCALE, Predictions
+from salt.predictions import save as save_predictions
+from salt.pseudo_labels import PseudoLabels, confidence, label, save
+from salt.tiles import Tiles
+from salt.train import Labelled
+
+
+def slow_confidence(tile):
+    """Loops over the pixels of one tile."""
+    overlap = union = 0.0
+    for probability in tile.flatten().tolist():
+        if probability > 0.5:
+            overlap += probability
+            union += 1
+        else:
+            union += probability
+    return overlap / union if (tile > 0.5).any() else 1 - tile.max()
+
+
+@given(st.integers(0, 10**6), st.integers(1, 5), st.floats(0.1, 10))
+def test_confidence_equals_a_loop_over_pixels(seed, side, power):
+    tiles = np.random.default_rng(seed).random((4, side, side + 1)) ** power
+    expected = [slow_confidence(tile) for tile in tiles]
+    np.testing.assert_allclose(confidence(tiles), expected, rtol=1e-12)
+
+
+def test_confidence_is_one_where_all_is_sure_and_falls_with_doubt():
+    sure = np.zeros((2, 4, 4))
+    sure[0, :2] = 1
+    assert confidence(sure).tolist() == [1, 1]
+    doubtful = np.clip(sure, 0.2, 0.8)
+    assert confidence(doubtful) == pytest.approx([0.8 / 1.2, 0.8])
+
+
+def members(folder, count=2, tiles=9, side=6):
+    ids = [f"t{number}" for number in range(tiles)]
+    found = []
+    for number in range(count):
+        random = np.random.default_rng(number)
+        probabilities = random.random((tiles, side, side)).astype(np.float32) ** 2
+        path = folder / f"{number}.npy"
+        save_predictions(path, ids, (side, side), [probabilities])
+        found.append(Predictions.load(path))
+    return found, ids
+
+
+@pytest.mark.parametrize(("share", "count"), [(1.0, 9), (0.5, 4), (0.34, 3), (0.01, 0)])
+def test_the_most_confident_share_is_labelled_by_the_members_mean(tmp_path, share, count):
+    found, ids = members(tmp_path)
+    mean = np.mean([member.values / SCALE for member in found], axis=0)
+    chosen, masks, sure = label(found, ids, share)
+    assert len(chosen) == count
+    assert chosen.tolist() == sorted(chosen.tolist())
+    np.testing.assert_array_equal(masks, mean[chosen] > 0.5)
+    np.testing.assert_allclose(sure, confidence(mean)[chosen])
+    others = np.setdiff1d(np.arange(9), chosen)
+    if count and len(others):
+        assert confidence(mean)[others].max() <= sure.min()
+
+
+def test_labels_are_read_as_they_were_written(tmp_path):
+    masks = np.random.default_rng(0).random((3, 4, 5)) > 0.5
+    save(tmp_path / "0.npy", ["b", "a", "007"], masks, np.array([0.5, 1.0, 0.25]))
+    read = PseudoLabels.load(tmp_path / "0.npy")
+    assert read.ids == ["b", "a", "007"]
+    np.testing.assert_array_equal(read.masks, masks)
+    assert pd.read_csv(tmp_path / "0.csv")["confidence"].tolist() == [0.5, 1.0, 0.25]
+
+
+def test_damaged_labels_are_named(tmp_path):
+    path = tmp_path / "0.npy"
+    save(path, ["a", "b"], np.zeros((2, 4, 4), dtype=bool), np.ones(2))
+    path.with_suffix(".csv").write_text("id,confidence\na,1\n")
+    with pytest.raises(InputError, match=r"0\.npy: expected bool .* delete it to label again"):
+        PseudoLabels.load(path)
+    path.with_suffix(".csv").write_text("name\na\nb\n")
+    with pytest.raises(InputError, match=r"0\.csv, are not readable"):
+        PseudoLabels.load(path)
+
+
+def part(folder, ids, side=4):
+    """A packed part without labels."""
+    folder.mkdir()
+    images = np.arange(len(ids) * side * side).reshape(-1, side, side).astype(np.uint8)
+    np.save(folder / "images.npy", images)
+    table = pd.DataFrame({"id": ids, "depth": np.arange(len(ids)) + 100.0})
+    table.to_csv(folder / "tiles.csv", index=False)
+    return Tiles(folder / "tiles.csv")
+
+
+def test_labels_come_with_their_own_tiles_and_depths(tmp_path):
+    tiles = part(tmp_path / "test", ["a", "b", "c"])
+    masks = np.random.default_rng(1).random((2, 4, 4)) > 0.5
+    save(tmp_path / "0.npy", ["c", "a"], masks, np.ones(2))
+    device = torch.device("cpu")
+    found = Labelled.of(PseudoLabels.load(tmp_path / "0.npy"), tiles, device)
+    assert found.images.dtype == found.masks.dtype == torch.uint8
+    np.testing.assert_array_equal(found.images[:, 0], tiles.images[[2, 0]])
+    np.testing.assert_array_equal(found.masks[:, 0], masks)
+    assert found.depths.tolist() == [102, 100]
+    both = found + found
+    assert len(both) == 4
+    assert both.depths.tolist() == [102, 100, 102, 100]
+
+
+@pytest.mark.parametrize(("ids", "side"), [(["a", "x"], 4), (["a", "b"], 5)])
+def test_labels_of_other_tiles_are_refused(tmp_path, ids, side):
+    tiles = part(tmp_path / "test", ["a", "b", "c"])
+    save(tmp_path / "0.npy", ids, np.zeros((2, side, side), dtype=bool), np.ones(2))
+    with pytest.raises(InputError, match="labels of other tiles"):
+        Labelled.of(PseudoLabels.load(tmp_path / "0.npy"), tiles, torch.device("cpu"))
+
+
+SEEDS = (0, 1, 2)  # 0 and 2 hold out fold 0 of 2, and 1 holds out fold 1
+SELF_TRAINING = {
+    "ensemble": {"seeds": [*SEEDS]},
+    # By validation loss a member would look at its fold to choose an epoch.
+    "training": {"monitor": "last"},
+    "self_training": {"rounds": 1, "share": 0.5},
+}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("self_training")
+    complete(folder, config=with_config(folder, SELF_TRAINING))
+    return folder
+
+
+def weights(folder, seed, stage="results"):
+    state = Checkpoint.load(folder / stage / f"models/{seed}/checkpoint.safetensors").state
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        digest.update(state[name].numpy().tobytes())
+    return digest.hexdigest()
+
+
+def test_each_fold_is_labelled_by_the_members_that_held_it_out(trained):
+    earlier = trained / "results/rounds/0"
+    ids = Tiles(trained / "results/data/test/tiles.csv").ids
+    for fold, seeds in ((0, [0, 2]), (1, [1])):
+        own = [Predictions.load(earlier / f"predictions/test/{seed}.npy") for seed in seeds]
+        chosen, masks, _ = label(own, ids, 0.5)
+        found = PseudoLabels.load(earlier / f"pseudo_labels/{fold}.npy")
+        assert found.ids == [ids[row] for row in chosen]
+        np.testing.assert_array_equal(found.masks, masks)
+        assert len(found.ids) == 6
+    for seed in SEEDS:
+        assert weights(trained, seed) != weights(trained, seed, "results/rounds/0")
+
+
+def test_the_last_round_trains_on_the_labels_of_its_fold(trained):
+    for seed in SEEDS:
+        log = (trained / f"results/logs/train/{seed}.log").read_text()
+        assert "and on 6 tiles with pseudo-labels" in log
+        first = (trained / f"results/rounds/0/logs/train/{seed}.log").read_text()
+        assert "pseudo-labels" not in first
+    assert not (trained / "results/states").exists()
+    assert not (trained / "results/rounds/0/states").exists()
+    assert planned(trained, config=trained / "config.yaml") == {}
+
+
+def test_what_is_true_of_a_held_out_fold_reaches_no_member_that_is_scored_on_it(trained):
+    """Its masks turned round, those members come out the same, and the others do not."""
+    before = {seed: weights(trained, seed) for seed in SEEDS}
+    labels = {fold: (trained / f"results/rounds/0/pseudo_labels/{fold}.npy").read_bytes()
+              for fold in (0, 1)}  # fmt: skip
+    path = trained / "results/data/train/masks.npy"
+    kept = path.read_bytes()
+    folds = pd.read_csv(trained / "results/data/folds.csv")["fold"].to_numpy()
+    masks = np.load(path)
+    masks[folds == 0] = ~masks[folds == 0]
+    np.save(path, masks)
+    try:
+        jobs = planned(trained, config=trained / "config.yaml")
+        assert jobs["train"] == 6 and "split" not in jobs
+        complete(trained, config=trained / "config.yaml")
+        assert weights(trained, 0) == before[0]
+        assert weights(trained, 2) == before[2]
+        assert weights(trained, 1) != before[1]
+        again = trained / "results/rounds/0/pseudo_labels"
+        assert (again / "0.npy").read_bytes() == labels[0]
+    finally:
+        path.write_bytes(kept)
+
+
+def test_more_rounds_follow_each_other(tmp_path):
+    config = with_config(tmp_path, {"self_training": {"rounds": 2, "share": 0.5}})
+    jobs = planned(tmp_path, config=config)
+    assert jobs["train"] == 6
+    assert jobs["predict_test"] == 6
+    assert jobs["pseudo_labels"] == 4
+    assert jobs["predict_validation"] == 2
+
+
+@pytest.mark.parametrize("scheme", ["full", "holdout"])
+def test_where_all_hold_out_the_same_all_label_together(tmp_path, scheme):
+    config = with_config(
+        tmp_path, {"validation": {"scheme": scheme}, "self_training": {"rounds": 1, "share": 0.5}}
+    )
+    jobs = planned(tmp_path, config=config)
+    assert jobs["train"] == 4
+    assert jobs["pseudo_labels"] == 1

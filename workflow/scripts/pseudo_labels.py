@@ -1,0 +1,28 @@
+"""Label unlabelled tiles by members that held out the same fold, for further members of that fold."""
+
+import logging
+from pathlib import Path
+
+from salt.cli import run, stage_parser
+from salt.predictions import load_all
+from salt.pseudo_labels import label, save
+from salt.tiles import Tiles
+
+
+def main(args):
+    ids = Tiles(args.tiles).ids
+    members = load_all(args.predictions, ids)
+    chosen, masks, sure = label(members, ids, args.settings["self_training"]["share"])
+    save(args.output, [ids[row] for row in chosen], masks, sure)
+    logging.info(
+        "%d of %d tiles labelled by %d members, %d of them empty, to %s",
+        len(chosen), len(ids), len(members), (~masks.any(axis=(1, 2))).sum(), args.output,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    parser = stage_parser(__doc__)
+    parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the test tiles")
+    parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="NPY files")
+    parser.add_argument("--output", type=Path, required=True, help="NPY file; a CSV goes beside it")
+    run(main, parser)
