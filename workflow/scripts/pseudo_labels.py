@@ -1,4 +1,4 @@
-"""Label unlabelled tiles by members that held out the same fold, for further members of that fold."""
+"""Label test tiles by members that held out the same fold, for further members of that fold."""
 
 import logging
 from pathlib import Path
