@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from salt.config import Validator, faults, uncovered_folds
+from salt.config import ENCODERS_ONLY, Validator, faults, uncovered_folds
 from salt.losses import LOSSES
 from salt.recipe import OPTIMISERS
 
@@ -244,6 +244,26 @@ def test_contradictions_are_told_together():
     assert len(faults(config, SCHEMA)) == 2
 
 
+@pytest.mark.parametrize("name", ["unet", "residual_unet"])
+@pytest.mark.parametrize(("path", "none"), ENCODERS_ONLY.items(), ids=case_id)
+def test_what_only_encoders_have_is_refused_of_other_networks(name, path, none):
+    value = True if none is False else 2
+    config = changed(path, value)
+    config["model"]["name"] = name
+    (fault,) = faults(config, SCHEMA)
+    assert fault.startswith(f"{dotted(path)}: {name} has no such thing, found {value}")
+    config["model"]["name"] = "efficientnet_lite1_unet"
+    assert faults(config, SCHEMA) == []
+
+
+def test_depths_are_refused_of_networks_that_take_none():
+    config = changed(("model", "depth"), "both")
+    assert faults(config, SCHEMA) == []
+    config["model"]["name"] = "efficientnet_lite0_unet"
+    (fault,) = faults(config, SCHEMA)
+    assert fault.startswith("model.depth: efficientnet_lite0_unet takes no depths, found both")
+
+
 @pytest.mark.parametrize(
     ("folds", "seeds", "uncovered"),
     [
@@ -271,7 +291,6 @@ CHOICES = {
         *("unet", "residual_unet"),
         *(f"efficientnet_lite{variant}_unet" for variant in range(3)),
     },
-    ("model", "scale"): {1, 2},
     ("model", "depth"): {"none", "first_pool", "bottleneck", "both"},
     ("training", "loss"): set(LOSSES),
     ("training", "late_loss"): {*LOSSES, None},

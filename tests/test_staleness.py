@@ -47,17 +47,30 @@ KEYS = {
     "model.width": ["train"],
     "model.dropout": ["train"],
     "model.depth": ["train"],
+    "model.scale": ["train"],
+    "model.hypercolumn": ["train"],
+    "model.scse": ["train"],
     "training.epochs": ["train"],
     "training.passes_per_epoch": ["train"],
     "training.batch_size": ["train"],
     "training.micro_batch": ["train"],
     "training.loss": ["train"],
+    "training.late_loss": ["train"],
+    "training.late_from": ["train"],
+    "training.optimiser": ["train"],
+    "training.weight_decay": ["train"],
+    "training.schedule": ["train"],
+    "training.cycles": ["train"],
     "training.learning_rate": ["train"],
     "training.minimum_learning_rate": ["train"],
     "training.plateau_patience": ["train"],
     "training.stopping_patience": ["train"],
     "training.minimum_gain": ["train"],
     "training.monitor": ["train"],
+    "training.pretrained": ["train"],
+    "training.frozen_epochs": ["train"],
+    "training.encoder_rate": ["train"],
+    "training.averaging": ["train"],
     "training.tensorboard": ["train"],
     "training.compile": ["train"],
     "augmentation.horizontal_flip": ["train"],
@@ -65,6 +78,13 @@ KEYS = {
     "augmentation.rotation": ["train"],
     "augmentation.shift": ["train"],
     "augmentation.zoom": ["train"],
+    "augmentation.shear": ["train"],
+    "augmentation.brightness": ["train"],
+    "augmentation.contrast": ["train"],
+    "augmentation.gamma": ["train"],
+    "augmentation.cutout": ["train"],
+    "self_training.rounds": None,
+    "self_training.share": [],
     "inference.flip": ["predict_validation", "predict_test", "threshold"],
     "inference.batch_size": ["predict_validation", "predict_test"],
     "predict.tiles": [],
@@ -77,12 +97,21 @@ KEYS = {
 # Where another value cannot be made up from the type.
 OTHER_VALUES = {
     "training.micro_batch": 4,
+    **dict.fromkeys(("training.weight_decay", "training.averaging"), 0.1),
+    **dict.fromkeys((f"augmentation.{key}" for key in ("shear", "brightness")), 0.1),
+    **dict.fromkeys((f"augmentation.{key}" for key in ("contrast", "gamma", "cutout")), 0.1),
     "validation.groups": "results/demo/sections.csv",
     "validation.group_column": "id",
     "augmentation.zoom": [0.8, 1.2],
     "predict.tiles": "anywhere",
     "predict.run": "anything",
     "compute.device": "cpu",
+}
+# What a key needs another one to be.
+ENCODER = ("model.name", "efficientnet_lite0_unet")
+NEEDED = {
+    **dict.fromkeys(("model.scale", "model.hypercolumn", "model.scse"), ENCODER),
+    **dict.fromkeys(("training.pretrained", "training.frozen_epochs"), ENCODER),
 }
 
 
@@ -398,6 +427,8 @@ def key_cases() -> list[Case]:
         for part in key.split("."):
             value = value[part]
         edit = setting(key, other_value(key, SCHEMA[key], value))
+        if key in NEEDED:
+            edit = chained(setting(*NEEDED[key]), edit)
         cases.append(Case(f"`{key}`", below(*rules), edit, real=key in REAL))
     return cases
 
@@ -405,11 +436,14 @@ def key_cases() -> list[Case]:
 def member_cases() -> list[Case]:
     another = {**JOINING, "train": 1, "predict_validation": 1, "predict_test": 1}
     another = {rule: another[rule] for rule in JOBS if rule in another}
+    # Each member's round before the last one, and the last one anew.
+    round_more = {**below("train"), "train": 4, "predict_test": 4}
     return [
         Case("one added", another, setting("ensemble.seeds", [0, 1, 2]), real=True),
         Case("one in the place of another", another, setting("ensemble.seeds", [0, 3])),
         Case("one removed", JOINING, setting("ensemble.seeds", [0]), real=True),
         Case("in another order", {}, setting("ensemble.seeds", [1, 0])),
+        Case("`self_training.rounds`", round_more, setting("self_training.rounds", 1)),
     ]
 
 

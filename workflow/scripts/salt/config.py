@@ -12,6 +12,14 @@ TYPES = Draft202012Validator.TYPE_CHECKER.redefine_many(
         "number": lambda _, value: type(value) in (int, float) and math.isfinite(value),
     }
 )
+# What only networks with a pretrained encoder have, and the value that stands for none of it.
+ENCODERS_ONLY = {
+    ("model", "scale"): 1,
+    ("model", "hypercolumn"): False,
+    ("model", "scse"): False,
+    ("training", "pretrained"): False,
+    ("training", "frozen_epochs"): 0,
+}
 Validator = validators.extend(Draft202012Validator, type_checker=TYPES)
 
 
@@ -40,6 +48,17 @@ def _contradictions(config: dict) -> Iterator[str]:
         yield f"augmentation.zoom: least {low} is above greatest {high}; swap them"
     if config["training"]["minimum_learning_rate"] > config["training"]["learning_rate"]:
         yield "training.minimum_learning_rate: above training.learning_rate; lower it"
+    name, depth = config["model"]["name"], config["model"]["depth"]
+    if name.startswith("efficientnet") and depth != "none":
+        yield f"model.depth: {name} takes no depths, found {depth}; set it to none"
+    elif not name.startswith("efficientnet"):
+        for (section, key), none in ENCODERS_ONLY.items():
+            value = config[section][key]
+            if value != none:
+                yield (
+                    f"{section}.{key}: {name} has no such thing, found {value}; set it to {none}, "
+                    "or choose an efficientnet for model.name"
+                )
 
 
 def uncovered_folds(config: dict) -> list[int]:
