@@ -1,0 +1,55 @@
+"""The contest's recipes: every path of theirs, on a few tiles for a few steps."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from running import ROOT, complete, planned
+
+from salt.checkpoint import Checkpoint
+
+# What a recipe keeps of its own is all that decides on which code runs.
+FEW = {
+    "data": {"demo": {"tiles": 48, "test_tiles": 12}, "source": "demo"},
+    "validation": {"folds": 2},
+    "ensemble": {"seeds": [0, 1]},
+    "model": {"width": 2},
+    "training": {"epochs": 2, "late_from": 2, "batch_size": 8},
+    "compute": {"device": "cpu", "threads": 1},
+}
+
+
+@pytest.mark.parametrize("name", ["contest", "contest-cpu"])
+def test_a_recipe_runs_from_end_to_end(tmp_path: Path, name):
+    recipe = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())
+    for section, keys in FEW.items():
+        recipe.setdefault(section, {}).update(keys)
+    config = tmp_path / "few.yaml"
+    config.write_text(yaml.safe_dump(recipe))
+    complete(tmp_path, config=config)
+    submission = pd.read_csv(tmp_path / "results/submission.csv", keep_default_na=False)
+    assert len(submission) == 12
+    assert json.loads((tmp_path / "results/threshold.json").read_text())["honest"] is True
+    for seed in (0, 1):
+        about = Checkpoint.load(tmp_path / f"results/models/{seed}/checkpoint.safetensors").about
+        assert about["model"]["name"] == recipe["model"]["name"]
+        # Chosen by nothing that looks at the held-out fold.
+        assert about["epoch"] == 2
+    assert planned(tmp_path, config=config) == {}
+
+
+@pytest.mark.parametrize(("name", "folds"), [("contest", 5), ("contest-cpu", 2)])
+def test_a_recipe_plans_its_members_on_the_contests_zip(finished, tmp_path, name, folds):
+    shutil.copy(
+        finished / "results/demo/survey.zip", tmp_path / "tgs-salt-identification-challenge.zip"
+    )
+    recipe = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())
+    seeds = recipe["ensemble"]["seeds"]
+    assert len({seed % recipe["validation"]["folds"] for seed in seeds}) == folds
+    jobs = planned(tmp_path, config=ROOT / f"config/{name}.yaml")
+    rounds = 1 + recipe.get("self_training", {}).get("rounds", 0)
+    assert jobs["train"] == len(seeds) * rounds
+    assert jobs["predict_validation"] == len(seeds)
