@@ -4,6 +4,7 @@
 # make soak: the demo killed 25 times, and its bytes compared; half an hour.
 # make fuzz: random damage to surveys, tables and results; an hour.
 # make bench: how fast it is, beside what people use, to benchmarks/RESULTS.md; an hour.
+# make recipes ZIP=...: what each part of the contest's recipe is worth; some hours.
 # make findings ZIP=...: the original's findings, measured anew on the contest's tiles; some hours.
 
 PYTHON ?= python3
@@ -14,8 +15,9 @@ BIN := $(VENV)/bin
 BENCH := $(VENV)/bench
 
 FINDINGS := residual unet bce depth full
+RECIPES := $(filter-out proxy,$(basename $(notdir $(wildcard benchmarks/recipes/*.yaml))))
 
-.PHONY: run test lint grouped staleness soak fuzz bench findings clean
+.PHONY: run test lint grouped staleness soak fuzz bench findings recipes clean
 
 run: $(VENV)/run
 	$(BIN)/snakemake
@@ -55,6 +57,18 @@ findings: $(VENV)/run
 			benchmarks/findings/proxy.yaml benchmarks/findings/$$name.yaml || exit 1; \
 	done
 	$(BIN)/python benchmarks/findings.py experiments/findings
+
+recipes: $(VENV)/run
+	@test -f "$(ZIP)" || { echo 'Name the contest zip: make recipes ZIP=/data/...zip'; exit 1; }
+	$(BIN)/python -m pip install --quiet -r requirements-pretrained.txt
+	for name in $(RECIPES); do \
+		mkdir -p experiments/recipes/$$name && \
+		ln -sf "$$(realpath "$(ZIP)")" \
+			experiments/recipes/$$name/tgs-salt-identification-challenge.zip && \
+		$(BIN)/snakemake --directory experiments/recipes/$$name --configfile config/contest-cpu.yaml \
+			benchmarks/recipes/proxy.yaml benchmarks/recipes/$$name.yaml || exit 1; \
+	done
+	$(BIN)/python benchmarks/recipes.py experiments/recipes
 
 # Everything that was computed and installed here.
 clean:

@@ -41,6 +41,14 @@ def difference(first: pd.Series, second: pd.Series) -> tuple[float, float]:
     return float(both.mean()), float(both.std(ddof=1) / np.sqrt(len(both)))
 
 
+def markdown(table: pd.DataFrame) -> str:
+    """A table as lines of Markdown, fractions to four places."""
+    lines = [table.columns, ["---"] * len(table.columns)]
+    for row in table.itertuples(index=False):
+        lines.append([f"{cell:.4f}" if isinstance(cell, float) else cell for cell in row])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
 def main(first: Path, second: Path) -> None:
     scores = []
     for results in (first, second):

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from compare import difference, tile_scores
+from compare import difference, markdown, tile_scores
 
 from salt.predictions import Predictions
 from salt.submission import write_submission
@@ -141,12 +141,7 @@ def print_flattery(runs: Path) -> None:
 
 
 def main(runs: Path, submissions: Path) -> None:
-    found = table(runs)
-    print(f"\n| {' | '.join(found.columns)} |\n|{'---|' * len(found.columns)}")
-    for row in found.itertuples(index=False):
-        cells = [f"{cell:.4f}" if isinstance(cell, float) else cell for cell in row]
-        print(f"| {' | '.join(cells)} |")
-    print()
+    print(f"\n{markdown(table(runs))}\n")
     print_flattery(runs)
     for name, run, honest in (
         ("k-fold", runs / "residual", True),
