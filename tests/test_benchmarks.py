@@ -1,5 +1,6 @@
 """What the benchmarks compute, by hand."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks/speed"))
 
 import compare
 import findings
+import recipes
 import results as speed
 import roofline
 import run
@@ -76,6 +78,43 @@ def test_a_difference_is_paired_by_tile_and_only_over_the_tiles_of_both():
 )
 def test_verdicts_go_by_twice_the_uncertainty(change, claims_gain, expected):
     assert findings.verdict(change, 0.01, claims_gain) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [(0.021, "gain"), (0.019, "unresolved"), (-0.019, "unresolved"), (-0.021, "loss")],
+)
+def test_a_trick_gains_or_loses_by_more_than_twice_the_uncertainty(change, expected):
+    assert recipes.verdict(change, 0.01) == expected
+
+
+def test_a_trick_of_the_recipe_is_what_its_run_leaves_out(results, tmp_path):
+    # Between 0.2 and 0.4 every threshold makes the masks right.
+    right, wrong = ([0.4] * 4, [0.2] * 4), ([0.4, 0.4, 0.4, 0.1], [0.2] * 4)
+    for name, found in {
+        "base/0": right,
+        "base/5": right,
+        "scratch/0": wrong,
+        "scse/0": wrong,
+    }.items():
+        run, seed = name.split("/")
+        part = tmp_path / run / "results/predictions/validation"
+        part.mkdir(parents=True, exist_ok=True)
+        predictions(part, list("abcd"), *found)
+        for suffix in (".npy", ".csv"):
+            (part / f"member{suffix}").rename(part / f"{seed}{suffix}")
+        shutil.copytree(results / "data", tmp_path / run / "results/data", dirs_exist_ok=True)
+    table = recipes.table(tmp_path).set_index("trick")
+    pretrained, scse = table.loc["encoder pretrained on ImageNet"], table.loc["scSE"]
+    assert (pretrained["without"], pretrained["with"]) == (0.75, 1.0)
+    assert (scse["without"], scse["with"]) == (1.0, 0.75)
+    assert pretrained["difference"] == -scse["difference"] == 0.25
+    assert "| 0.7500 | 1.0000 | 0.2500 |" in compare.markdown(table.reset_index())
+
+
+def test_each_run_that_is_compared_has_its_configuration():
+    folder = Path(recipes.__file__).with_suffix("")
+    assert {path.stem for path in folder.glob("*.yaml")} == {*recipes.RUNS, "base", "proxy"}
 
 
 def repeats(*seconds, tiles=100, **more):
