@@ -43,9 +43,6 @@ except InputError as error:
 # In no particular order: a member is what its seed makes it.
 SEEDS = sorted(config["ensemble"]["seeds"])
 THREADS = config["compute"]["threads"]
-# Without a GPU to share, members compute side by side; another machine may have one.
-NO_GPU = workflow.local_exec and shutil.which("nvidia-smi") is None
-GPU = {"cpu": 0, "auto": 0 if NO_GPU else 1, "cuda": 1}[config["compute"]["device"]]
 
 uncovered = uncovered_folds(config)
 if uncovered and workflow.is_main_process:
@@ -140,6 +137,17 @@ def settings(*names):
         part = {key: config[section][key]} if key else config[section]
         chosen.setdefault(section, {}).update(part)
     return json.dumps(chosen, sort_keys=True)
+
+
+def get_gpus(wildcards):
+    """GPUs of a job that computes; without one to share, members compute side by side.
+
+    A function, since the executor is not known yet where the configuration is read: jobs that go
+    elsewhere ask for a GPU whether there is one here or not.
+    """
+    if config["compute"]["device"] == "auto" and workflow.local_exec:
+        return 1 if shutil.which("nvidia-smi") else 0
+    return 0 if config["compute"]["device"] == "cpu" else 1
 
 
 def fingerprint(part):

@@ -18,7 +18,7 @@ rule predict_test:
         "../../envs/torch.yaml"
     threads: THREADS
     resources:
-        gpu=GPU,
+        gpu=get_gpus,
         mem_mb=4000,
         runtime=240,
     params:

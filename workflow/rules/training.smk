@@ -19,7 +19,7 @@ rule train:
         "../../envs/torch.yaml"
     threads: THREADS
     resources:
-        gpu=GPU,
+        gpu=get_gpus,
         mem_mb=8000,
         runtime=1440,
     params:
@@ -53,7 +53,7 @@ rule predict_validation:
         "../../envs/torch.yaml"
     threads: THREADS
     resources:
-        gpu=GPU,
+        gpu=get_gpus,
         mem_mb=4000,
         runtime=60,
     params:

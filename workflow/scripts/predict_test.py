@@ -6,12 +6,14 @@ from pathlib import Path
 from salt.checkpoint import Checkpoint
 from salt.cli import run, stage_parser
 from salt.compute import Compute
+from salt.lease import hold_gpu
 from salt.predict import predict
 from salt.predictions import save
 from salt.tiles import Tiles
 
 
 def main(args):
+    hold_gpu(args.settings["compute"]["device"])
     compute = Compute.select(**args.settings["compute"])
     network = Checkpoint.load(args.checkpoint).rebuild().to(compute.device)
     tiles = Tiles(args.tiles)

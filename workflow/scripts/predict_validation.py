@@ -6,6 +6,7 @@ from pathlib import Path
 from salt.checkpoint import Checkpoint
 from salt.cli import run, stage_parser
 from salt.compute import Compute
+from salt.lease import hold_gpu
 from salt.predict import predict
 from salt.predictions import save
 from salt.split import read_folds, roles
@@ -13,6 +14,7 @@ from salt.tiles import Tiles
 
 
 def main(args):
+    hold_gpu(args.settings["compute"]["device"])
     compute = Compute.select(**args.settings["compute"])
     checkpoint = Checkpoint.load(args.checkpoint)
     network = checkpoint.rebuild().to(compute.device)

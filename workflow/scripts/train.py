@@ -13,6 +13,7 @@ from salt.cli import run, stage_parser
 from salt.compute import Compute
 from salt.files import replacing
 from salt.imports import local_files
+from salt.lease import hold_gpu
 from salt.saved import Saved, fingerprint
 from salt.split import is_honest, read_folds, roles
 from salt.tiles import Tiles
@@ -20,6 +21,7 @@ from salt.train import Labelled, train_member
 
 
 def main(args):
+    hold_gpu(args.settings["compute"]["device"])
     compute = Compute.select(**args.settings["compute"])
     tiles = Tiles(args.tiles)
     scheme, training = args.settings["validation"]["scheme"], args.settings["training"]
