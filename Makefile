@@ -2,6 +2,7 @@
 # make grouped: the demo's score with random folds against folds by section.
 # make staleness: what runs again after what change, to docs/staleness.md; some minutes.
 # make soak: the demo killed 25 times, and its bytes compared; half an hour.
+# make test-slurm: the workflow on a real Slurm of this machine, which root must start; minutes.
 # make fuzz: random damage to surveys, tables and results; an hour.
 # make bench: how fast it is, beside what people use, to benchmarks/RESULTS.md; an hour.
 # make findings ZIP=...: the original's findings, measured anew on the contest's tiles; some hours.
@@ -13,15 +14,21 @@ BIN := $(VENV)/bin
 # Apart, since TensorBoard would load TensorFlow wherever it finds it.
 BENCH := $(VENV)/bench
 
+# Apart, since a plugin that is not whole stops every snakemake, and most need none.
+CLUSTER := $(VENV)/cluster
+
 FINDINGS := residual unet bce depth full
 
-.PHONY: run test lint grouped staleness soak fuzz bench findings clean
+.PHONY: run test test-slurm lint grouped staleness soak fuzz bench findings clean
 
 run: $(VENV)/run
 	$(BIN)/snakemake
 
 test: $(VENV)/test lint
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
+
+test-slurm: $(CLUSTER)/ready
+	SLURM_TEST_LOG=docs/slurm-test.txt $(CLUSTER)/bin/python -m pytest tests/slurm
 
 lint: $(VENV)/test
 	$(BIN)/ruff check .
@@ -72,6 +79,12 @@ $(VENV)/run: requirements.txt | $(BIN)/python
 $(VENV)/test: requirements-dev.txt requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
 	@touch $@ $(VENV)/run
+
+$(CLUSTER)/ready: requirements-dev.txt requirements.txt profiles/slurm/requirements.txt | $(BIN)/python
+	$(BIN)/python -m venv $(CLUSTER)
+	$(CLUSTER)/bin/python -m pip install --quiet -r requirements-dev.txt \
+		-r profiles/slurm/requirements.txt
+	@touch $@
 
 $(BENCH)/ready: benchmarks/requirements.txt requirements.txt | $(BIN)/python
 	$(BIN)/python -m venv $(BENCH)

@@ -43,6 +43,7 @@ except InputError as error:
 # In no particular order: a member is what its seed makes it.
 SEEDS = sorted(config["ensemble"]["seeds"])
 THREADS = config["compute"]["threads"]
+SHARDS = config["inference"]["shards"]
 
 uncovered = uncovered_folds(config)
 if uncovered and workflow.is_main_process:
@@ -104,6 +105,7 @@ if workflow.is_main_process and Path("results/data").exists():
 
 wildcard_constraints:
     seed=r"\d+",
+    shard=r"\d+",
 
 
 def code(stage, environment):

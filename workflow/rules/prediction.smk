@@ -23,7 +23,7 @@ rule predict:
         runtime=240,
     params:
         code=digest("predict", "torch"),
-        settings=settings("inference", "compute"),
+        settings=settings("inference.batch_size", "compute"),
         fingerprint=get_new_fingerprint,
     shell:
         "python {input.code[0]} --settings {params.settings:q} --source {input.tiles:q} "

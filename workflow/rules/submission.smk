@@ -8,12 +8,12 @@ rule predict_test:
         checkpoint="results/models/{seed}/checkpoint.safetensors",
         code=code("predict_test", "torch"),
     output:
-        predictions="results/predictions/test/{seed}.npy",
-        ids="results/predictions/test/{seed}.csv",
+        predictions="results/predictions/test/{seed}/{shard}.npy",
+        ids="results/predictions/test/{seed}/{shard}.csv",
     log:
-        "results/logs/predict_test/{seed}.log",
+        "results/logs/predict_test/{seed}/{shard}.log",
     benchmark:
-        "results/benchmarks/predict_test/{seed}.tsv"
+        "results/benchmarks/predict_test/{seed}/{shard}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: THREADS
@@ -26,15 +26,18 @@ rule predict_test:
         settings=settings("inference", "compute"),
     shell:
         "python {input.code[0]} --settings {params.settings:q} "
-        "--tiles {input.tiles} --checkpoint {input.checkpoint} --output {output.predictions} --log {log}"
+        "--tiles {input.tiles} --checkpoint {input.checkpoint} --shard {wildcards.shard} "
+        "--output {output.predictions} --log {log}"
 
 
 rule submission:
     input:
         tiles="results/data/test/tiles.csv",
         threshold="results/threshold.json",
-        predictions=expand("results/predictions/test/{seed}.npy", seed=SEEDS),
-        ids=expand("results/predictions/test/{seed}.csv", seed=SEEDS),
+        predictions=expand(
+            "results/predictions/test/{seed}/{shard}.npy", seed=SEEDS, shard=range(SHARDS)
+        ),
+        ids=expand("results/predictions/test/{seed}/{shard}.csv", seed=SEEDS, shard=range(SHARDS)),
         code=code("submission", "data"),
     output:
         "results/submission.csv",
@@ -50,9 +53,10 @@ rule submission:
         runtime=60,
     params:
         code=digest("submission", "data"),
+        shards=SHARDS,
     shell:
         "python {input.code[0]} --tiles {input.tiles} --threshold {input.threshold} "
-        "--predictions {input.predictions} --output {output} --log {log}"
+        "--predictions {input.predictions} --shards {params.shards} --output {output} --log {log}"
 
 
 rule summary:

@@ -58,7 +58,7 @@ rule predict_validation:
         runtime=60,
     params:
         code=digest("predict_validation", "torch"),
-        settings=settings("validation.scheme", "inference", "compute"),
+        settings=settings("validation.scheme", "inference.flip", "inference.batch_size", "compute"),
     shell:
         "python {input.code[0]} --settings {params.settings:q} "
         "--tiles {input.tiles} --folds {input.folds} --checkpoint {input.checkpoint} "

@@ -22,7 +22,14 @@ def main(args):
     scheme, seed = args.settings["validation"]["scheme"], checkpoint.seed
     _, validates = roles(read_folds(args.folds, tiles.ids), scheme, seed)
     images, depths = tiles.images[validates], tiles.depths[validates]
-    batches = predict(network, images, depths, compute, **args.settings["inference"])
+    batches = predict(
+        network,
+        images,
+        depths,
+        compute,
+        batch_size=args.settings["inference"]["batch_size"],
+        flip=args.settings["inference"]["flip"],
+    )
     save(args.output, tiles.table["id"][validates].tolist(), tiles.images.shape[1:], batches)
     logging.info("%d validation tiles predicted to %s", validates.sum(), args.output)
 

@@ -48,8 +48,10 @@ def hold_gpu(device: str) -> None:
         return
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     gpus = chosen(installed(), visible)
-    scheduled = any(name in os.environ for name in SCHEDULED)
-    if not gpus or (scheduled and (visible is None or len(gpus) == 1)):
+    if any(name in os.environ for name in SCHEDULED) and (visible is None or len(gpus) < 2):
+        logger.info("the scheduler chose the GPU: CUDA_VISIBLE_DEVICES is %s", visible or "not set")
+        return
+    if not gpus:
         return
     folder = os.environ.get("SALT_GPU_LEASES", FOLDER)
     try:
