@@ -5,6 +5,7 @@
 # make test-slurm: the workflow on a real Slurm of this machine, which root must start; minutes.
 # make fuzz: random damage to surveys, tables and results; an hour.
 # make bench: how fast it is, beside what people use, to benchmarks/RESULTS.md; an hour.
+# make bench-surveys: time and memory of very large surveys, to benchmarks/surveys.md; an hour.
 # make findings ZIP=...: the original's findings, measured anew on the contest's tiles; some hours.
 
 PYTHON ?= python3
@@ -19,7 +20,8 @@ CLUSTER := $(VENV)/cluster
 
 FINDINGS := residual unet bce depth full
 
-.PHONY: run test test-slurm lint grouped staleness soak fuzz bench findings clean
+.PHONY: run test test-slurm lint grouped staleness soak fuzz bench bench-surveys findings \
+	clean
 
 run: $(VENV)/run
 	$(BIN)/snakemake
@@ -51,6 +53,9 @@ fuzz: $(VENV)/test
 
 bench: $(BENCH)/ready
 	$(BENCH)/bin/python benchmarks/speed/run.py
+
+bench-surveys: $(VENV)/run
+	$(BIN)/python benchmarks/surveys.py $(TILES)
 
 findings: $(VENV)/run
 	@test -f "$(ZIP)" || { echo 'Name the contest zip: make findings ZIP=/data/...zip'; exit 1; }

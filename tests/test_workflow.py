@@ -489,3 +489,11 @@ def test_the_originals_recipe_plans_five_members_on_a_survey_of_the_contests_for
     )
     jobs = planned(tmp_path, config=ROOT / "config/albertosabater.yaml")
     assert jobs["train"] == jobs["predict_validation"] == jobs["predict_test"] == 5
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda"])
+def test_local_jobs_ask_for_a_gpu_where_there_is_one(copied, tmp_path, device):
+    config = with_config(tmp_path, {"compute": {"device": device}, "training": {"loss": "bce"}})
+    text = complete(copied, "--until", "train", "--dry-run", config=config)
+    found = {"auto": shutil.which("nvidia-smi") is not None, "cpu": False, "cuda": True}[device]
+    assert set(re.findall(r"gpu=(\d)", text)) == {str(int(found))}
