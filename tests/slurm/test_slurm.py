@@ -183,7 +183,7 @@ def test_a_member_that_needs_longer_than_the_limit_ends_in_several_jobs(cluster,
     target = "results/models/0/checkpoint.safetensors"
     with Watch(page, "A member that needs longer than its limit of one minute") as watch:
         limit = ["--set-resources", "train:runtime=1", "train:slurm_partition=gpu"]
-        text = complete(folder, target, *PROFILE, *limit, config=config)
+        text = complete(folder, *PROFILE, *limit, "--", target, config=config)
         watch.note("the workflow has ended")
     jobs = watch.jobs_of("train 0")
     assert len(jobs) >= 2

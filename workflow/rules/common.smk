@@ -111,11 +111,12 @@ wildcard_constraints:
 def code(stage, environment):
     """Script of a stage, every module that it imports, and the pins that it runs with.
 
-    As plain inputs, so that Snakemake names the one that changed. Where a stage only carries
-    something over, they do not count: what is carried stays the same.
+    As plain inputs, so that Snakemake names the one that changed; local, since Snakemake brings them
+    along where results lie elsewhere. Where a stage only carries something over, they do not count:
+    what is carried stays the same.
     """
     files = local_files(SCRIPTS / f"{stage}.py")
-    files = [str(file) for file in [*files, ROOT / f"envs/{environment}.yaml"]]
+    files = [local(str(file)) for file in [*files, ROOT / f"envs/{environment}.yaml"]]
     return ancient(files) if stage in KAGGLE_STAGES else files
 
 
