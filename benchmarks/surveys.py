@@ -105,11 +105,10 @@ def page(measured: dict[int, dict[str, list[tuple[float, float]]]]) -> str:
     lines = [
         "# Very large surveys",
         "",
-        f"Made by `make bench-surveys` on {date.today()}, {os.cpu_count()} cores: a member of width 2"
-        ", with flip, on one",
-        f"thread; the demo's tiles, repeated, in shards of {SHARD:,} ({jobs} jobs). The column of "
-        f"{WHOLE:,} tiles",
-        f"is no measurement: it goes on in the straight line through {least:,} and {greatest:,}.",
+        f"Made by `make bench-surveys` on {date.today()}, {os.cpu_count()} cores. A member of",
+        "width 2, with flip, on one thread; the demo's tiles, repeated, in shards of",
+        f"{SHARD:,}: {jobs} jobs. The column of {WHOLE:,} tiles is no measurement: it goes on",
+        f"in the straight line through {least:,} and {greatest:,}.",
     ]
     for title, table in rows.items():
         lines += ["", f"## {title.capitalize()}", "", head, "|---|" + "---|" * (len(measured) + 1)]

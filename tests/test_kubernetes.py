@@ -106,9 +106,10 @@ def server(tmp_path, monkeypatch):
         monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
         # What the image has: this Python, and all packages, so that there is nothing to install.
         (tmp_path / "image").mkdir()
-        (tmp_path / "image/python").symlink_to(sys.executable)
-        (tmp_path / "image/pip").write_text("#!/bin/sh\n")
-        (tmp_path / "image/pip").chmod(0o755)
+        programs = {"python": f'exec {sys.executable} "$@"', "pip": "exit 0"}
+        for name, text in programs.items():
+            (tmp_path / f"image/{name}").write_text(f"#!/bin/sh\n{text}\n")
+            (tmp_path / f"image/{name}").chmod(0o755)
         monkeypatch.setenv("PATH", os.pathsep.join([str(tmp_path / "image"), os.environ["PATH"]]))
         yield handler
         listening.shutdown()

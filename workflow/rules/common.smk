@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.io import flag
 from snakemake.logging import logger
 
 ROOT = Path(workflow.current_basedir).parents[1]
@@ -111,12 +112,15 @@ wildcard_constraints:
 def code(stage, environment):
     """Script of a stage, every module that it imports, and the pins that it runs with.
 
-    As plain inputs, so that Snakemake names the one that changed; local, since Snakemake brings them
-    along where results lie elsewhere. Where a stage only carries something over, they do not count:
-    what is carried stays the same.
+    As plain inputs, so that Snakemake names the one that changed. Where a stage only carries
+    something over, they do not count: what is carried stays the same.
     """
     files = local_files(SCRIPTS / f"{stage}.py")
-    files = [local(str(file)) for file in [*files, ROOT / f"envs/{environment}.yaml"]]
+    files = [str(file) for file in [*files, ROOT / f"envs/{environment}.yaml"]]
+    if workflow.storage_settings.default_storage_provider is not None:
+        # Snakemake brings its sources to each job, and is not to look for them where results lie. A
+        # job of local() files would run here.
+        files = [flag(file, "sourcecache_entry", file) for file in files]
     return ancient(files) if stage in KAGGLE_STAGES else files
 
 
