@@ -2,8 +2,10 @@
 # make grouped: the demo's score with random folds against folds by section.
 # make staleness: what runs again after what change, to docs/staleness.md; some minutes.
 # make soak: the demo killed 25 times, and its bytes compared; half an hour.
+# make test-slurm: the workflow on a real Slurm of this machine, which root must start; minutes.
 # make fuzz: random damage to surveys, tables and results; an hour.
 # make bench: how fast it is, beside what people use, to benchmarks/RESULTS.md; an hour.
+# make bench-surveys: time and memory of very large surveys, to benchmarks/surveys.md; an hour.
 # make recipes ZIP=...: what each part of the contest's recipe is worth; some hours.
 # make findings ZIP=...: the original's findings, measured anew on the contest's tiles; some hours.
 
@@ -14,16 +16,23 @@ BIN := $(VENV)/bin
 # Apart, since TensorBoard would load TensorFlow wherever it finds it.
 BENCH := $(VENV)/bench
 
+# Apart, since a plugin that is not whole stops every snakemake, and most need none.
+CLUSTER := $(VENV)/cluster
+
 FINDINGS := residual unet bce depth full
 RECIPES := $(filter-out proxy,$(basename $(notdir $(wildcard benchmarks/recipes/*.yaml))))
 
-.PHONY: run test lint grouped staleness soak fuzz bench findings recipes clean
+.PHONY: run test test-slurm lint grouped staleness soak fuzz bench bench-surveys findings recipes \
+	clean
 
 run: $(VENV)/run
 	$(BIN)/snakemake
 
 test: $(VENV)/test lint
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
+
+test-slurm: $(CLUSTER)/ready
+	SLURM_TEST_LOG=docs/slurm-test.txt $(CLUSTER)/bin/python -m pytest tests/slurm
 
 lint: $(VENV)/test
 	$(BIN)/ruff check .
@@ -46,6 +55,9 @@ fuzz: $(VENV)/test
 
 bench: $(BENCH)/ready
 	$(BENCH)/bin/python benchmarks/speed/run.py
+
+bench-surveys: $(VENV)/run
+	$(BIN)/python benchmarks/surveys.py $(TILES)
 
 findings: $(VENV)/run
 	@test -f "$(ZIP)" || { echo 'Name the contest zip: make findings ZIP=/data/...zip'; exit 1; }
@@ -86,6 +98,12 @@ $(VENV)/run: requirements.txt | $(BIN)/python
 $(VENV)/test: requirements-dev.txt requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
 	@touch $@ $(VENV)/run
+
+$(CLUSTER)/ready: requirements-dev.txt requirements.txt profiles/slurm/requirements.txt | $(BIN)/python
+	$(BIN)/python -m venv $(CLUSTER)
+	$(CLUSTER)/bin/python -m pip install --quiet -r requirements-dev.txt \
+		-r profiles/slurm/requirements.txt
+	@touch $@
 
 $(BENCH)/ready: benchmarks/requirements.txt requirements.txt | $(BIN)/python
 	$(BIN)/python -m venv $(BENCH)

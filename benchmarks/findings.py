@@ -33,8 +33,8 @@ TWO_FOLDS = [0, 1]
 NEGLIGIBLE = 0.01
 
 
-def member(run: Path, seed: int, part: str = "validation") -> Predictions:
-    return Predictions.load(run / f"results/predictions/{part}/{seed}.npy")
+def member(run: Path, seed: int) -> Predictions:
+    return Predictions.load(run / f"results/predictions/validation/{seed}.npy")
 
 
 def without_flip(run: Path, seed: int) -> Predictions:
@@ -119,9 +119,8 @@ def submit(run: Path, path: Path, honest: bool) -> dict:
     members = [member(run, seed) for seed in TWO_FOLDS]
     tuned, _ = evaluate(members, Tiles(results / "data/train/tiles.csv"), folds, honest=honest)
     ids = Tiles(results / "data/test/tiles.csv").ids
-    write_submission(
-        path, ids, [member(run, seed, "test") for seed in TWO_FOLDS], tuned["threshold"]
-    )
+    tested = [Predictions.load(results / f"predictions/test/{seed}/0.npy") for seed in TWO_FOLDS]
+    write_submission(path, ids, tested, tuned["threshold"])
     return tuned
 
 

@@ -142,7 +142,7 @@ def disk(finished, copied):
         ("demo", ["demo/*"], r"demo/(survey\.zip|sections\.csv)"),
         ("import_train", ["data/train/*"], r"data/train/(images|masks)\.npy"),
         ("train", ["models/*/*"], r"(states|models)/\S+"),
-        ("predict_test", ["predictions/test/*"], r"predictions/test/\d\.npy"),
+        ("predict_test", ["predictions/test/*/*"], r"predictions/test/\d/0\.npy"),
         ("gallery", ["gallery.png"], r"gallery\.png"),
     ],
 )

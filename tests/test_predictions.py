@@ -15,7 +15,7 @@ from salt import model
 from salt.compute import Compute
 from salt.errors import InputError
 from salt.predict import predict
-from salt.predictions import SCALE, Predictions, save, summed
+from salt.predictions import SCALE, Predictions, save, shard_of, summed
 
 CPU = Compute(torch.device("cpu"), bf16=False)
 
@@ -289,3 +289,25 @@ def test_a_network_without_depth_takes_depths_and_leaves_them(images):
     (one,) = predict(network, images, depths, CPU, batch_size=5, flip=True)
     (two,) = predict(network, images, None, CPU, batch_size=5, flip=True)
     np.testing.assert_array_equal(one, two)
+
+
+@given(st.integers(1, 300), st.integers(1, 40), st.integers(1, 12))
+def test_shards_together_are_all_tiles_in_order_cut_between_batches(tiles, batch_size, shards):
+    parts = [shard_of(tiles, batch_size, shards, number) for number in range(shards)]
+    assert [row for part in parts for row in part] == list(range(tiles))
+    assert all(part.start % batch_size == 0 for part in parts)
+    batches = [-(-len(part) // batch_size) for part in parts]
+    assert max(batches) - min(batches) <= 1
+    # A submission is told the size of a tile by its last shard.
+    assert len(parts[-1]) > 0
+
+
+def test_a_shard_beyond_the_last_is_refused():
+    with pytest.raises(InputError, match=r"no shard 3 of 3 \(inference\.shards\)"):
+        shard_of(10, 2, 3, 3)
+
+
+def test_a_shard_without_tiles_is_written_and_opened(tmp_path):
+    save(tmp_path / "0.npy", [], (5, 7), iter([]))
+    empty = Predictions.load(tmp_path / "0.npy")
+    assert empty.ids == [] and empty.values.shape == (0, 5, 7)

@@ -154,7 +154,7 @@ def test_each_fold_is_labelled_by_the_members_that_held_it_out(trained):
     earlier = trained / "results/rounds/0"
     ids = Tiles(trained / "results/data/test/tiles.csv").ids
     for fold, seeds in ((0, [0, 2]), (1, [1])):
-        own = [Predictions.load(earlier / f"predictions/test/{seed}.npy") for seed in seeds]
+        own = [Predictions.load(earlier / f"predictions/test/{seed}/0.npy") for seed in seeds]
         chosen, masks, _ = label(own, ids, 0.5)
         found = PseudoLabels.load(earlier / f"pseudo_labels/{fold}.npy")
         assert found.ids == [ids[row] for row in chosen]

@@ -87,6 +87,7 @@ KEYS = {
     "self_training.share": [],
     "inference.flip": ["predict_validation", "predict_test", "threshold"],
     "inference.batch_size": ["predict_validation", "predict_test"],
+    "inference.shards": None,
     "predict.tiles": [],
     "predict.run": [],
     "compute.device": ["train", "predict_validation", "predict_test"],
@@ -447,6 +448,11 @@ def member_cases() -> list[Case]:
     ]
 
 
+def shard_cases() -> list[Case]:
+    again = {**below("predict_test"), "predict_test": 6}
+    return [Case("three in the place of one", again, setting("inference.shards", 3), real=True)]
+
+
 def form_cases() -> list[Case]:
     return [
         Case(
@@ -612,6 +618,7 @@ GROUPS = {
     "Keys of the configuration": key_cases(),
     "Form of the configuration": form_cases(),
     "`ensemble.seeds`": member_cases(),
+    "`inference.shards`": shard_cases(),
     "A survey of the user's": survey_cases(),
     "Python files": file_cases(),
     "Environments": environment_cases(),

@@ -1,6 +1,7 @@
 """The submission against a naive one, and that it is written whole or not at all."""
 
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from salt import rle
+from salt import rle, submission
 from salt.errors import InputError
-from salt.predictions import SCALE, Predictions
-from salt.submission import write_submission
+from salt.predictions import SCALE, Predictions, save
+from salt.submission import write_submission, write_submission_of_shards
 
 SHAPE = (3, 4)
 
@@ -155,3 +156,50 @@ def test_a_submission_replaces_the_old_one(tmp_path, slow_encode):
     text, _ = naive_submission(slow_encode, ["b", "a"], members, Fraction(1, 2))
     assert path.read_text() == text
     assert [file.name for file in tmp_path.iterdir()] == ["submission.csv"]
+
+
+def saved_shards(folder: Path, members: list[Predictions], cuts: list[int]) -> list[list[Path]]:
+    """The members' predictions in files of the tiles between two cuts each."""
+    shards = []
+    for number, (start, stop) in enumerate(pairwise([0, *cuts, len(members[0].ids)])):
+        paths = [folder / f"{seed}/{number}.npy" for seed in range(len(members))]
+        for path, member in zip(paths, members, strict=True):
+            path.parent.mkdir(exist_ok=True)
+            part = member.values[start:stop] / SCALE
+            save(path, member.ids[start:stop], SHAPE, [part])
+        shards.append(paths)
+    return shards
+
+
+@pytest.mark.parametrize("cuts", [[], [3], [0, 0, 2], [1, 1, 5, 6]])
+def test_shards_give_the_bytes_of_the_whole(tmp_path, cuts):
+    ids = [f"tile{i}" for i in range(7)]
+    members = members_of(ids)
+    with_salt = write_submission(tmp_path / "whole.csv", ids, members, 0.5)
+    shards = saved_shards(tmp_path, members, cuts)
+    assert write_submission_of_shards(tmp_path / "parts.csv", ids, shards, 0.5) == with_salt
+    assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_shards_that_are_missing_doubled_or_in_another_order_are_named(tmp_path):
+    ids = [f"tile{i}" for i in range(6)]
+    first, second, third = saved_shards(tmp_path, members_of(ids), [2, 4])
+    for wrong, name in (
+        ([first, second], "0/1"),
+        ([first, third, second], "0/2"),
+        ([first, second, second, third], "0/1"),
+        ([first, [second[0], third[1]], third], "1/2"),
+    ):
+        with pytest.raises(InputError, match=rf"{name}\.npy: expected"):
+            write_submission_of_shards(tmp_path / "s.csv", ids, wrong, 0.5)
+        assert not (tmp_path / "s.csv").exists()
+
+
+@pytest.mark.parametrize("rows", [1, 2, 5, 6, 7])
+def test_a_submission_is_read_back_in_pieces(tmp_path, monkeypatch, rows):
+    monkeypatch.setattr(submission, "CHECKED", rows)
+    ids = [f"tile{i}" for i in range(6)]
+    write_submission(tmp_path / "s.csv", ids, members_of(ids), 0.5)
+    monkeypatch.setattr(rle, "encode", lambda mask: "1 1")
+    with pytest.raises(InputError, match="does not read back with"):
+        write_submission(tmp_path / "s.csv", ids, members_of(ids), 0.5)

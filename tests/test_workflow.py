@@ -34,7 +34,7 @@ def test_submission_has_the_samples_ids_in_their_order_and_readable_masks(finish
 
 def test_submission_is_the_thresholded_mean_of_the_members(finished):
     results = finished / "results"
-    members = [Predictions.load(results / f"predictions/test/{seed}.npy") for seed in (0, 1)]
+    members = [Predictions.load(results / f"predictions/test/{seed}/0.npy") for seed in (0, 1)]
     mean = np.mean([member.values / SCALE for member in members], axis=0)
     threshold = json.loads((results / "threshold.json").read_text())["threshold"]
     submission = pd.read_csv(results / "submission.csv", keep_default_na=False)
@@ -173,6 +173,33 @@ def test_another_seed_trains_one_member_and_redoes_what_joins_them(finished, tmp
     }
 
 
+def test_any_number_of_shards_gives_the_same_submission(copied, tmp_path):
+    results = copied / "results"
+
+    def submitted(shards: int) -> bytes:
+        config = with_config(tmp_path, {"inference": {"batch_size": 2, "shards": shards}})
+        jobs = planned(copied, config=config)
+        assert shards == 1 or jobs == {"predict_test": 2 * shards, "submission": 1, "summary": 1}
+        complete(copied, config=config)
+        return (results / "submission.csv").read_bytes()
+
+    submitted(1)
+    whole = Predictions.load(results / "predictions/test/0/0.npy")
+    # The tiny members' own threshold gives masks that are all alike.
+    report = json.loads((results / "threshold.json").read_text())
+    report["threshold"] = float(np.median(whole.values / SCALE))
+    (results / "threshold.json").write_text(json.dumps(report))
+    expected = submitted(1)
+    assert len(set(expected.splitlines())) == 1 + 12
+    # Twelve tiles are six batches.
+    for shards, tiles in ((3, [4, 4, 4]), (8, [0, 2, 2, 2, 0, 2, 2, 2])):
+        assert submitted(shards) == expected
+        paths = [results / f"predictions/test/0/{shard}.npy" for shard in range(shards)]
+        parts = [Predictions.load(path) for path in paths]
+        assert [len(part.ids) for part in parts] == tiles
+        assert [name for part in parts for name in part.ids] == whole.ids
+
+
 def test_another_loss_leaves_the_data_alone(finished, tmp_path):
     config = with_config(tmp_path, {"training": {"loss": "bce"}})
     assert planned(finished, config=config) == below("train")
@@ -271,7 +298,7 @@ def other_run(finished, tmp_path_factory) -> Path:
     shutil.copytree(finished / "results/models", results / "models")
     report = json.loads((finished / "results/threshold.json").read_text())
     members = [
-        Predictions.load(finished / f"results/predictions/test/{seed}.npy") for seed in (0, 1)
+        Predictions.load(finished / f"results/predictions/test/{seed}/0.npy") for seed in (0, 1)
     ]
     report["threshold"] = float(np.median(np.mean([m.values / SCALE for m in members], axis=0)))
     (results / "threshold.json").write_text(json.dumps(report))
@@ -462,3 +489,11 @@ def test_the_originals_recipe_plans_five_members_on_a_survey_of_the_contests_for
     )
     jobs = planned(tmp_path, config=ROOT / "config/albertosabater.yaml")
     assert jobs["train"] == jobs["predict_validation"] == jobs["predict_test"] == 5
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda"])
+def test_local_jobs_ask_for_a_gpu_where_there_is_one(copied, tmp_path, device):
+    config = with_config(tmp_path, {"compute": {"device": device}, "training": {"loss": "bce"}})
+    text = complete(copied, "--until", "train", "--dry-run", config=config)
+    found = {"auto": shutil.which("nvidia-smi") is not None, "cpu": False, "cuda": True}[device]
+    assert set(re.findall(r"gpu=(\d)", text)) == {str(int(found))}

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.io import flag
 from snakemake.logging import logger
 
 ROOT = Path(workflow.current_basedir).parents[1]
@@ -44,9 +45,7 @@ except InputError as error:
 SEEDS = sorted(config["ensemble"]["seeds"])
 ROUNDS = config["self_training"]["rounds"]
 THREADS = config["compute"]["threads"]
-# Without a GPU to share, members compute side by side; another machine may have one.
-NO_GPU = workflow.local_exec and shutil.which("nvidia-smi") is None
-GPU = {"cpu": 0, "auto": 0 if NO_GPU else 1, "cuda": 1}[config["compute"]["device"]]
+SHARDS = config["inference"]["shards"]
 
 uncovered = uncovered_folds(config)
 if uncovered and workflow.is_main_process:
@@ -108,6 +107,7 @@ if workflow.is_main_process and Path("results/data").exists():
 
 wildcard_constraints:
     seed=r"\d+",
+    shard=r"\d+",
     fold=r"\d+",
     # Empty for the last round, whose members are those that count.
     round=r"(rounds/\d+/)?",
@@ -121,6 +121,10 @@ def code(stage, environment):
     """
     files = local_files(SCRIPTS / f"{stage}.py")
     files = [str(file) for file in [*files, ROOT / f"envs/{environment}.yaml"]]
+    if workflow.storage_settings.default_storage_provider is not None:
+        # Snakemake brings its sources to each job, and is not to look for them where results lie. A
+        # job of local() files would run here.
+        files = [flag(file, "sourcecache_entry", file) for file in files]
     return ancient(files) if stage in KAGGLE_STAGES else files
 
 
@@ -144,6 +148,17 @@ def settings(*names):
         part = {key: config[section][key]} if key else config[section]
         chosen.setdefault(section, {}).update(part)
     return json.dumps(chosen, sort_keys=True)
+
+
+def get_gpus(wildcards):
+    """GPUs of a job that computes; without one to share, members compute side by side.
+
+    A function, since the executor is not known yet where the configuration is read: jobs that go
+    elsewhere ask for a GPU whether there is one here or not.
+    """
+    if config["compute"]["device"] == "auto" and workflow.local_exec:
+        return 1 if shutil.which("nvidia-smi") else 0
+    return 0 if config["compute"]["device"] == "cpu" else 1
 
 
 def fingerprint(part):
@@ -192,8 +207,12 @@ def further_tiles(wildcards, input):
 
 def get_fold_predictions(wildcards):
     """A round's predictions of the test tiles, by the members that held out one fold."""
-    seeds = [seed for seed in SEEDS if held_out(seed) == int(wildcards.fold)]
-    return [f"results/{wildcards.round}predictions/test/{seed}.npy" for seed in seeds]
+    return expand(
+        "results/{round}predictions/test/{seed}/{shard}.npy",
+        round=wildcards.round,
+        seed=[seed for seed in SEEDS if held_out(seed) == int(wildcards.fold)],
+        shard=range(SHARDS),
+    )
 
 
 def get_source(wildcards, input):

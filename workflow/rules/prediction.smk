@@ -18,12 +18,12 @@ rule predict:
         "../../envs/torch.yaml"
     threads: THREADS
     resources:
-        gpu=GPU,
+        gpu=get_gpus,
         mem_mb=4000,
         runtime=240,
     params:
         code=digest("predict", "torch"),
-        settings=settings("inference", "compute"),
+        settings=settings("inference.batch_size", "compute"),
         fingerprint=get_new_fingerprint,
     shell:
         "python {input.code[0]} --settings {params.settings:q} --source {input.tiles:q} "

@@ -8,17 +8,17 @@ rule predict_test:
         checkpoint="results/{round}models/{seed}/checkpoint.safetensors",
         code=code("predict_test", "torch"),
     output:
-        predictions="results/{round}predictions/test/{seed}.npy",
-        ids="results/{round}predictions/test/{seed}.csv",
+        predictions="results/{round}predictions/test/{seed}/{shard}.npy",
+        ids="results/{round}predictions/test/{seed}/{shard}.csv",
     log:
-        "results/{round}logs/predict_test/{seed}.log",
+        "results/{round}logs/predict_test/{seed}/{shard}.log",
     benchmark:
-        "results/{round}benchmarks/predict_test/{seed}.tsv"
+        "results/{round}benchmarks/predict_test/{seed}/{shard}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: THREADS
     resources:
-        gpu=GPU,
+        gpu=get_gpus,
         mem_mb=4000,
         runtime=240,
     params:
@@ -26,15 +26,18 @@ rule predict_test:
         settings=settings("inference", "compute"),
     shell:
         "python {input.code[0]} --settings {params.settings:q} "
-        "--tiles {input.tiles} --checkpoint {input.checkpoint} --output {output.predictions} --log {log}"
+        "--tiles {input.tiles} --checkpoint {input.checkpoint} --shard {wildcards.shard} "
+        "--output {output.predictions} --log {log}"
 
 
 rule submission:
     input:
         tiles="results/data/test/tiles.csv",
         threshold="results/threshold.json",
-        predictions=expand("results/predictions/test/{seed}.npy", seed=SEEDS),
-        ids=expand("results/predictions/test/{seed}.csv", seed=SEEDS),
+        predictions=expand(
+            "results/predictions/test/{seed}/{shard}.npy", seed=SEEDS, shard=range(SHARDS)
+        ),
+        ids=expand("results/predictions/test/{seed}/{shard}.csv", seed=SEEDS, shard=range(SHARDS)),
         code=code("submission", "data"),
     output:
         "results/submission.csv",
@@ -50,9 +53,10 @@ rule submission:
         runtime=60,
     params:
         code=digest("submission", "data"),
+        shards=SHARDS,
     shell:
         "python {input.code[0]} --tiles {input.tiles} --threshold {input.threshold} "
-        "--predictions {input.predictions} --output {output} --log {log}"
+        "--predictions {input.predictions} --shards {params.shards} --output {output} --log {log}"
 
 
 rule summary:

@@ -22,7 +22,7 @@ rule train:
         "../../envs/torch.yaml"
     threads: THREADS
     resources:
-        gpu=GPU,
+        gpu=get_gpus,
         mem_mb=8000,
         runtime=1440,
     params:
@@ -83,12 +83,12 @@ rule predict_validation:
         "../../envs/torch.yaml"
     threads: THREADS
     resources:
-        gpu=GPU,
+        gpu=get_gpus,
         mem_mb=4000,
         runtime=60,
     params:
         code=digest("predict_validation", "torch"),
-        settings=settings("validation.scheme", "inference", "compute"),
+        settings=settings("validation.scheme", "inference.flip", "inference.batch_size", "compute"),
     shell:
         "python {input.code[0]} --settings {params.settings:q} "
         "--tiles {input.tiles} --folds {input.folds} --checkpoint {input.checkpoint} "

@@ -7,10 +7,12 @@ from salt.checkpoint import Checkpoint
 from salt.cli import run, stage_parser
 from salt.compute import Compute
 from salt.decision import Decision
+from salt.lease import hold_gpu
 from salt.predict_new import decide, read_tiles, write_masks
 
 
 def main(args):
+    hold_gpu(args.settings["compute"]["device"])
     compute = Compute.select(**args.settings["compute"])
     decision = Decision.load(args.threshold)
     members = [Checkpoint.load(path).rebuild().to(compute.device) for path in args.checkpoints]

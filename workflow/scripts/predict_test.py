@@ -6,23 +6,37 @@ from pathlib import Path
 from salt.checkpoint import Checkpoint
 from salt.cli import run, stage_parser
 from salt.compute import Compute
+from salt.lease import hold_gpu
 from salt.predict import predict
-from salt.predictions import save
-from salt.tiles import Tiles
+from salt.predictions import save, shard_of
+from salt.tiles import Rows, Tiles
 
 
 def main(args):
+    hold_gpu(args.settings["compute"]["device"])
     compute = Compute.select(**args.settings["compute"])
     network = Checkpoint.load(args.checkpoint).rebuild().to(compute.device)
     tiles = Tiles(args.tiles)
-    batches = predict(network, tiles.images, tiles.depths, compute, **args.settings["inference"])
-    save(args.output, tiles.ids, tiles.images.shape[1:], batches)
-    logging.info("%d test tiles predicted to %s", len(tiles.ids), args.output)
+    batch_size, shards = (args.settings["inference"][key] for key in ("batch_size", "shards"))
+    rows = shard_of(len(tiles.ids), batch_size, shards, args.shard)
+    batches = predict(
+        network,
+        Rows(tiles.images, rows),
+        tiles.depths[rows.start : rows.stop],
+        compute,
+        batch_size=batch_size,
+        flip=args.settings["inference"]["flip"],
+    )
+    save(args.output, tiles.ids[rows.start : rows.stop], tiles.images.shape[1:], batches)
+    logging.info("%d test tiles predicted to %s", len(rows), args.output)
 
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
     parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the test tiles")
     parser.add_argument("--checkpoint", type=Path, required=True, help="the member")
+    parser.add_argument(
+        "--shard", type=int, default=0, help="which of inference.shards, counted from 0"
+    )
     parser.add_argument("--output", type=Path, required=True, help="NPY file; a CSV goes beside it")
     run(main, parser)

@@ -6,6 +6,7 @@ from pathlib import Path
 from salt.checkpoint import Checkpoint
 from salt.cli import run, stage_parser
 from salt.compute import Compute
+from salt.lease import hold_gpu
 from salt.predict import predict
 from salt.predictions import save
 from salt.split import read_folds, roles
@@ -13,6 +14,7 @@ from salt.tiles import Tiles
 
 
 def main(args):
+    hold_gpu(args.settings["compute"]["device"])
     compute = Compute.select(**args.settings["compute"])
     checkpoint = Checkpoint.load(args.checkpoint)
     network = checkpoint.rebuild().to(compute.device)
@@ -20,7 +22,14 @@ def main(args):
     scheme, seed = args.settings["validation"]["scheme"], checkpoint.seed
     _, validates = roles(read_folds(args.folds, tiles.ids), scheme, seed)
     images, depths = tiles.images[validates], tiles.depths[validates]
-    batches = predict(network, images, depths, compute, **args.settings["inference"])
+    batches = predict(
+        network,
+        images,
+        depths,
+        compute,
+        batch_size=args.settings["inference"]["batch_size"],
+        flip=args.settings["inference"]["flip"],
+    )
     save(args.output, tiles.table["id"][validates].tolist(), tiles.images.shape[1:], batches)
     logging.info("%d validation tiles predicted to %s", validates.sum(), args.output)
 

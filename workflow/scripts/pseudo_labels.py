@@ -4,20 +4,21 @@ import logging
 from pathlib import Path
 
 from salt.cli import run, stage_parser
-from salt.predictions import load_all
+from salt.predictions import Predictions, load_all
 from salt.pseudo_labels import label, save
 from salt.tiles import Tiles
 
 
 def main(args):
     ids = Tiles(args.tiles).ids
-    members = load_all(args.predictions, ids)
+    # Of more shards than batches some hold no tile.
+    members = load_all([path for path in args.predictions if Predictions.load(path).ids], ids)
     chosen, masks, sure = label(members, ids, args.settings["self_training"]["share"])
     save(args.output, [ids[row] for row in chosen], masks, sure)
+    empty = (~masks.any(axis=(1, 2))).sum()
     logging.info(
-        "%d of %d tiles labelled by %d members, %d of them empty, to %s",
-        len(chosen), len(ids), len(members), (~masks.any(axis=(1, 2))).sum(), args.output,
-    )  # fmt: skip
+        "%d of %d tiles labelled, %d as empty, to %s", len(chosen), len(ids), empty, args.output
+    )
 
 
 if __name__ == "__main__":

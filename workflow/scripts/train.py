@@ -13,6 +13,7 @@ from salt.cli import run, stage_parser
 from salt.compute import Compute
 from salt.files import replacing
 from salt.imports import local_files
+from salt.lease import hold_gpu
 from salt.pseudo_labels import PseudoLabels
 from salt.recipe import Recipe
 from salt.saved import Saved, fingerprint
@@ -22,6 +23,7 @@ from salt.train import Labelled, train_member
 
 
 def main(args):
+    hold_gpu(args.settings["compute"]["device"])
     compute = Compute.select(**args.settings["compute"])
     tiles = Tiles(args.tiles)
     scheme, training = args.settings["validation"]["scheme"], args.settings["training"]

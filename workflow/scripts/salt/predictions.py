@@ -14,7 +14,7 @@ import pandas as pd
 
 from salt.errors import InputError, shown
 from salt.files import replacing, write_npy
-from salt.tiles import open_npy
+from salt.tiles import mapped_anew, open_npy
 
 SCALE = 65535
 PREDICT_AGAIN = "delete it to predict again"
@@ -47,11 +47,7 @@ class Predictions:
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Values of some rows, a copy."""
-        values = self.values
-        if isinstance(values, np.memmap):
-            # Mapped anew: what was read of a map counts as memory for as long as that is there.
-            values = np.memmap(values.filename, values.dtype, "r", values.offset, values.shape)
-        return values[rows]
+        return mapped_anew(self.values)[rows]
 
 
 def load_all(
@@ -92,6 +88,23 @@ def save(
     write_npy(path, np.uint16, (len(ids), *shape), map(quantised, batches))
     with replacing(path.with_suffix(".csv")) as part:
         pd.DataFrame({"id": ids}).to_csv(part, index=False)
+
+
+def shard_of(tiles: int, batch_size: int, shards: int, shard: int) -> range:
+    """Rows of one of several shards that together are all tiles, in order, as equal as can be.
+
+    They are cut where a batch ends, so that each tile is computed among the same others, and to the
+    same bits, however many shards there are. Of more shards than batches the first ones are empty.
+
+    Raises InputError where there is no such shard.
+    """
+    if shard >= shards:
+        raise InputError(
+            f"no shard {shard} of {shards} (inference.shards); expected 0 to {shards - 1}"
+        )
+    batches = -(-tiles // batch_size)
+    start, stop = (batches * number // shards * batch_size for number in (shard, shard + 1))
+    return range(start, min(stop, tiles))
 
 
 def summed(

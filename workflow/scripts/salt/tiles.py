@@ -211,6 +211,30 @@ def open_npy(path: Path, dtype: type, tiles: int, of: str, mend: str) -> np.ndar
     return array
 
 
+def mapped_anew(array: np.ndarray) -> np.ndarray:
+    """The same array by another map, where it is a whole file's, to read some of it and let go.
+
+    What was read of a map counts as memory of the process for as long as that map is there.
+    """
+    if not isinstance(array, np.memmap):
+        return array
+    return np.memmap(array.filename, array.dtype, "r", array.offset, array.shape)
+
+
+class Rows:
+    """Some neighbouring rows of an array of a whole file, read as used and held no longer."""
+
+    def __init__(self, array: np.ndarray, rows: range):
+        self.array, self.rows = array, rows
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, part: slice) -> np.ndarray:
+        rows = self.rows[part]
+        return np.array(mapped_anew(self.array)[rows.start : rows.stop])
+
+
 class Tiles:
     """A packed part; its arrays are opened when first asked for, and read from disk as used.
 

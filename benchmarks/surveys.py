@@ -1,0 +1,131 @@
+"""Time and memory of very large surveys, to benchmarks/surveys.md.
+
+    make bench-surveys                      # 5,000, 20,000 and 200,000 tiles
+    make bench-surveys TILES="5000 20000"
+
+The demo survey's tiles, repeated under ids of their own, go through the workflow's own stages with
+a tiny member: import, prediction in shards of 5,000 tiles, and the submission, each a process by
+itself as under Snakemake. What a million tiles would take follows from the least and the greatest
+number that was measured.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from datetime import date
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = ROOT / "workflow/scripts"
+FOLDER = ROOT / "experiments/surveys"
+SHARD = 5_000  # tiles
+TILES = (5_000, 20_000, 200_000)
+WHOLE = 1_000_000
+WRITE = "import sys, survey; survey.write_test_tiles(survey.Path(sys.argv[1]), int(sys.argv[2]))"
+
+
+def job(*command) -> tuple[float, float]:
+    """Seconds that a process takes, and its peak memory in MB."""
+    started = time.perf_counter()
+    # This process is a small one, for a child's peak counts from before it becomes another program.
+    process = subprocess.Popen([sys.executable, *map(str, command)], cwd=FOLDER)
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(f"{command[0]} failed")
+    return time.perf_counter() - started, usage.ru_maxrss / 1024
+
+
+def stage(name: str, *arguments) -> tuple[float, float]:
+    return job(SCRIPTS / f"{name}.py", *arguments)
+
+
+def settings(shards: int) -> str:
+    """The demo's configuration with a tiny member, as JSON."""
+    found = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    found["data"]["demo"] |= {"tiles": 47, "test_tiles": 1}
+    found["model"]["width"] = 2
+    found["training"]["epochs"] = 1
+    found["inference"]["shards"] = shards
+    return json.dumps(found)
+
+
+def train() -> None:
+    """A tiny member, and what threshold.json would say of it."""
+    with_settings = ("--settings", settings(1))
+    tiles = ("--tiles", "train/tiles.csv")
+    stage("demo", *with_settings, "--archive", "demo.zip", "--sections", "sections.csv")
+    stage("import_train", "--source", "demo.zip", "--output", "train/tiles.csv")
+    stage("split", *with_settings, *tiles, "--output", "folds.csv")
+    written = ("--checkpoint", "0.safetensors", "--history", "0.csv")
+    stage("train", *with_settings, *tiles, "--folds", "folds.csv", "--seed", 0, *written)
+    report = {"threshold": 0.5, "flip": True, "seeds": [0]}
+    (FOLDER / "threshold.json").write_text(json.dumps(report))
+
+
+def measure(count: int) -> dict[str, list[tuple[float, float]]]:
+    """Seconds and peak memory of each job of a survey of so many tiles, by stage."""
+    survey, tiles, shards = f"{count}.zip", f"{count}/tiles.csv", -(-count // SHARD)
+    job("-c", WRITE, survey, count)
+    files = [f"{count}/{shard}.npy" for shard in range(shards)]
+    member = ("--settings", settings(shards), "--checkpoint", "0.safetensors")
+    return {
+        "import_test": [stage("import_test", "--source", survey, "--output", tiles)],
+        "predict_test": [
+            stage("predict_test", *member, "--tiles", tiles, "--shard", shard, "--output", file)
+            for shard, file in enumerate(files)
+        ],
+        "submission": [
+            stage(
+                *("submission", "--tiles", tiles, "--threshold", "threshold.json"),
+                *("--predictions", *files, "--shards", shards, "--output", f"{count}.csv"),
+            )
+        ],
+    }
+
+
+def page(measured: dict[int, dict[str, list[tuple[float, float]]]]) -> str:
+    least, greatest = min(measured), max(measured)
+    head = f"| stage | {' | '.join(f'{count:,} tiles' for count in measured)} | {WHOLE:,} tiles |"
+    rows = {"seconds, all jobs together": [], "peak memory of the largest job, MB": []}
+    for name in measured[least]:
+        for title, of_jobs in zip(rows, (sum, max), strict=True):
+            column = list(rows).index(title)
+            found = {n: of_jobs(one[column] for one in jobs[name]) for n, jobs in measured.items()}
+            slope = (found[greatest] - found[least]) / (greatest - least)
+            values = [f"{value:,.0f}" for value in found.values()]
+            values.append(f"{found[greatest] + slope * (WHOLE - greatest):,.0f}")
+            rows[title].append(f"| {name} | {' | '.join(values)} |")
+    jobs = ", ".join(f"{len(found['predict_test'])}" for found in measured.values())
+    lines = [
+        "# Very large surveys",
+        "",
+        f"Made by `make bench-surveys` on {date.today()}, {os.cpu_count()} cores. A member of",
+        "width 2, with flip, on one thread; the demo's tiles, repeated, in shards of",
+        f"{SHARD:,}: {jobs} jobs. The column of {WHOLE:,} tiles is no measurement: it goes on",
+        f"in the straight line through {least:,} and {greatest:,}.",
+    ]
+    for title, table in rows.items():
+        lines += ["", f"## {title.capitalize()}", "", head, "|---|" + "---|" * (len(measured) + 1)]
+        lines += table
+    return "\n".join(lines) + "\n"
+
+
+def main(counts: list[int]) -> None:
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(SCRIPTS), str(ROOT / "benchmarks/speed")])
+    train()
+    text = page({count: measure(count) for count in sorted(counts)})
+    (ROOT / "benchmarks/surveys.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("tiles", type=int, nargs="*", default=TILES, help="how many, twice or more")
+    main(parser.parse_args().tiles)

@@ -1,0 +1,194 @@
+"""The workflow on a real Slurm with two GPUs that are only made up: `make test-slurm`.
+
+What the jobs did is written down as they do it, where SLURM_TEST_LOG names a file for it.
+"""
+
+import os
+import re
+import threading
+import time
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+import yaml
+from cluster import Cluster, missing, said, wait_for
+from running import ROOT, TINY, complete, snakemake
+
+REASON = missing()
+if find_spec("snakemake_executor_plugin_slurm") is None:
+    REASON = (
+        "no snakemake-executor-plugin-slurm here: pip install -r profiles/slurm/requirements.txt"
+    )
+pytestmark = pytest.mark.skipif(REASON is not None, reason=REASON or "")
+
+# The profile as it is, but for what this Slurm has not got, and for waiting less.
+PROFILE = ["--workflow-profile", str(ROOT / "profiles/slurm")]
+PROFILE += ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "2"]
+SHOWN = re.compile(
+    r"JobId=(\d+) .*? JobState=(\w+) .*? Restarts=(\d+) .*? TimeLimit=(\S+) .*? TRES=(\S+) "
+    r".*? Comment=(\S+)"
+)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    cluster = Cluster(tmp_path_factory.mktemp("slurm") / "cluster")
+    try:
+        cluster.start()
+        yield cluster
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def page():
+    """What all tests have seen, for the file that keeps it."""
+    lines: list[str] = []
+    yield lines
+    if "SLURM_TEST_LOG" in os.environ:
+        version = said("slurmd", "-V")
+        Path(os.environ["SLURM_TEST_LOG"]).write_text(
+            f"What `make test-slurm` saw: {version}, one node, two GPUs that are only made up (the "
+            "jobs compute\non the CPU), accounting off. Seconds are since each test began.\n"
+            + "\n".join(lines)
+            + "\n"
+        )
+
+
+class Watch:
+    """Writes down each change of a job for as long as it is open."""
+
+    def __init__(self, lines: list[str], title: str):
+        self.lines, self.started = lines, time.monotonic()
+        self.lines.append(f"\n{title}\n")
+        self.seen: dict[str, str] = {}
+        self.first = {job for job, *_ in self._shown()}
+        self.together: set[frozenset] = set()
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._watch)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self.ended.set()
+        self.thread.join()
+
+    def note(self, text: str) -> None:
+        self.lines.append(f"{time.monotonic() - self.started:6.1f} s  {text}")
+
+    @staticmethod
+    def _shown() -> list[tuple[str, str, str, str, str, str, str]]:
+        found = []
+        for line in said("scontrol", "show", "job", "--details", "--oneliner").splitlines():
+            if match := SHOWN.search(line):
+                gpu = re.search(r"GRES=gpu:fake:1\(IDX:(\d)\)", line)
+                found.append((*match.groups(), gpu.group(1) if gpu else ""))
+        return found
+
+    def _watch(self) -> None:
+        while not self.ended.wait(0.5):
+            running = set()
+            for job, state, restarts, limit, tres, comment, gpu in self._shown():
+                if job in self.first:
+                    continue
+                if state == "RUNNING" and gpu:
+                    running.add((comment, gpu))
+                memory = re.search("mem=([^,]+)", tres)
+                text = f"job {job}  {comment.replace('_wildcards_', ' ')}  {state}"
+                if state == "RUNNING":
+                    text += f"  {memory.group(1) if memory else ''}  limit {limit}"
+                    text += f"  GPU {gpu}" * bool(gpu) + f"  restart {restarts}" * (restarts != "0")
+                if self.seen.get(job) != text:
+                    self.seen[job] = text
+                    self.note(text)
+            self.together.add(frozenset(running))
+
+    def jobs_of(self, rule: str) -> list[str]:
+        found = [line for line in self.lines if f"  rule_{rule}  RUNNING" in line]
+        return [re.search(r"job (\d+)", line).group(1) for line in found]
+
+
+def in_background(function: Callable, *args, **kwargs) -> tuple[threading.Thread, list]:
+    done: list = []
+    thread = threading.Thread(target=lambda: done.append(function(*args, **kwargs)))
+    thread.start()
+    return thread, done
+
+
+def config_with(folder: Path, seeds: list[int], **training) -> Path:
+    config = yaml.safe_load(TINY.read_text())
+    config["ensemble"]["seeds"] = seeds
+    config["training"] = training
+    folder.mkdir(exist_ok=True)
+    path = folder / "mine.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def test_the_demo_ends_with_a_local_runs_bytes_though_members_are_preempted(
+    cluster, page, tmp_path
+):
+    """One member's job is cancelled, and tried again; the other's is put back to the queue."""
+    config = config_with(tmp_path, [0, 1], epochs=20, stopping_patience=20)
+    folder = tmp_path / "run"
+    with Watch(page, "The demo, its two members preempted") as watch:
+        thread, done = in_background(snakemake, folder, *PROFILE, config=config)
+        states = [folder / f"results/states/{seed}.pt" for seed in (0, 1)]
+        wait_for(lambda: all(state.exists() for state in states), 300)
+        jobs = {seed: watch.jobs_of(f"train {seed}")[-1] for seed in (0, 1)}
+        watch.note(f"scancel {jobs[0]}")
+        said("scancel", jobs[0])
+        watch.note(f"scontrol requeue {jobs[1]}")
+        said("scontrol", "requeue", jobs[1])
+        # Else Slurm lets it rest for two minutes.
+        wait_for(lambda: "PENDING" in said("squeue", "--job", jobs[1], "--noheader", "--format=%T"))
+        said("scontrol", "update", f"JobId={jobs[1]}", "StartTime=now")
+        thread.join()
+        time.sleep(1)
+        watch.note(f"the workflow has ended with status {done[0].returncode}")
+    text = done[0].stdout + done[0].stderr
+    assert done[0].returncode == 0, text
+    # Both GPUs at once, each with another member's job.
+    members = {frozenset({("rule_train_wildcards_0", a), ("rule_train_wildcards_1", b)})
+               for a, b in ("01", "10")}  # fmt: skip
+    assert members & watch.together
+    # More memory at the second attempt; at a restart by Slurm as much as before.
+    _, second = watch.jobs_of("train 0")
+    assert any(f"job {second}  rule_train 0  RUNNING  16000M" in line for line in page)
+    assert any(
+        f"job {jobs[1]}  rule_train 1  RUNNING" in line and "restart 1" in line for line in page
+    )
+    for seed in (0, 1):
+        log = (folder / f"results/logs/train/{seed}.log").read_text()
+        page.append(f"results/logs/train/{seed}.log, the job that ended:")
+        page.extend(f"    {line}" for line in log.splitlines() if ": loss " not in line)
+        assert "goes on after epoch" in log
+        assert re.search("the scheduler chose the GPU: CUDA_VISIBLE_DEVICES is [01]", log)
+    complete(tmp_path / "local", config=config)
+    for name in ("submission.csv", "threshold.json", "models/0/checkpoint.safetensors",
+                 "models/1/checkpoint.safetensors"):  # fmt: skip
+        ours, theirs = (tmp_path / where / "results" / name for where in ("run", "local"))
+        assert ours.read_bytes() == theirs.read_bytes(), name
+    page.append("All bytes are those of a run on this machine alone.")
+    assert "Nothing to be done" in complete(folder, config=config)
+
+
+def test_a_member_that_needs_longer_than_the_limit_ends_in_several_jobs(cluster, page, tmp_path):
+    config = config_with(tmp_path, [0], epochs=150, stopping_patience=150)
+    folder = tmp_path / "run"
+    target = "results/models/0/checkpoint.safetensors"
+    with Watch(page, "A member that needs longer than its limit of one minute") as watch:
+        limit = ["--set-resources", "train:runtime=1", "train:slurm_partition=gpu"]
+        text = complete(folder, *PROFILE, *limit, "--", target, config=config)
+        watch.note("the workflow has ended")
+    jobs = watch.jobs_of("train 0")
+    assert len(jobs) >= 2
+    assert any(f"job {jobs[0]}  rule_train 0  TIMEOUT" in line for line in page)
+    assert "TIMEOUT" in text
+    log = (folder / "results/logs/train/0.log").read_text()
+    assert "goes on after epoch" in log
+    assert (folder / target).exists()

@@ -1,0 +1,98 @@
+"""The profile for any scheduler, with stand-ins for its commands that run jobs on this machine."""
+
+import os
+import re
+import signal
+import threading
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+from running import ROOT, complete, snakemake, with_config
+from test_crash import wait_for
+
+pytestmark = pytest.mark.skipif(
+    find_spec("snakemake_executor_plugin_cluster_generic") is None,
+    reason="no plugin here: pip install -r profiles/generic/requirements.txt",
+)
+
+# Each job has a folder of its number with its process, the arguments it came with, and its status.
+QSUB = """\
+number=$(ls "$JOBS" | wc -l)
+mkdir "$JOBS/$number"
+echo "$@" > "$JOBS/$number/arguments"
+for script; do :; done
+cd "$JOBS/$number"
+setsid sh -c 'echo $$ > process; sh "$1"; echo $? > status' sh "$script" > output 2>&1 &
+echo "$number"
+"""
+# As PBS prints it; a job whose process is gone was killed.
+QSTAT = """\
+for number; do :; done
+job="$JOBS/$number"
+if [ -e "$job/status" ]; then
+    printf '    job_state = F\\n    Exit_status = %s\\n' "$(cat "$job/status")"
+elif [ -e "$job/process" ] && ! kill -0 "$(cat "$job/process")" 2> /dev/null; then
+    printf '    job_state = F\\n    Exit_status = 271\\n'
+else
+    printf '    job_state = R\\n'
+fi
+"""
+PROFILE = ["--workflow-profile", str(ROOT / "profiles/generic")]
+# The stand-ins have no limits of their own.
+PROFILE += ["--max-status-checks-per-second", "5", "--seconds-between-status-checks", "1"]
+
+
+@pytest.fixture
+def jobs(tmp_path, monkeypatch) -> Path:
+    """Folder of what the stand-ins know of their jobs."""
+    folder, commands = tmp_path / "jobs", tmp_path / "commands"
+    folder.mkdir()
+    commands.mkdir()
+    for name, text in {"qsub": QSUB, "qstat": QSTAT, "qdel": "exit 1\n"}.items():
+        (commands / name).write_text(f"#!/bin/sh\n{text}")
+        (commands / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{commands}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("JOBS", str(folder))
+    return folder
+
+
+def arguments_of(jobs: Path, rule: str) -> list[str]:
+    found = [file.read_text() for file in sorted(jobs.glob("*/arguments"))]
+    return [text for text in found if f"-N {rule} " in text]
+
+
+def test_a_run_on_a_cluster_survives_the_kill_of_a_job_and_asks_for_gpus(jobs, copied, tmp_path):
+    """Though this machine, as a cluster's head node, has no GPU."""
+    training = {"epochs": 12, "stopping_patience": 12}
+    config = with_config(tmp_path, {"training": training, "ensemble": {"seeds": [0]}})
+    done = []
+    run = threading.Thread(target=lambda: done.append(snakemake(copied, *PROFILE, config=config)))
+    run.start()
+    wait_for(lambda: (copied / "results/states/0.pt").exists())
+    (job,) = (file.parent for file in jobs.glob("*/arguments") if "-N train " in file.read_text())
+    os.killpg(int((job / "process").read_text()), signal.SIGKILL)
+    run.join()
+    assert done[0].returncode == 0, done[0].stdout + done[0].stderr
+    assert "goes on after epoch" in (copied / "results/logs/train/0.log").read_text()
+    first, second = arguments_of(jobs, "train")
+    expected = "-l walltime=240:00 -l select=1:ncpus=1:mem=8000mb:ngpus=1 "
+    assert expected in first and expected in second
+    (threshold,) = arguments_of(jobs, "threshold")
+    assert "-l walltime=30:00 -l select=1:ncpus=2:mem=2000mb:ngpus=0 " in threshold
+    assert "Nothing to be done" in complete(copied, config=config)
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu", "cuda"])
+def test_gpus_are_asked_for_where_the_jobs_run(jobs, copied, tmp_path, monkeypatch, device):
+    config = with_config(tmp_path, {"compute": {"device": device}, "training": {"loss": "bce"}})
+    training = ["--until", "train", "--retries", "0", "--preemptible-retries", "0"]
+    monkeypatch.setenv("PATH", f"{tmp_path / 'commands'}:/usr/bin:/bin")
+    # Jobs that end at once: what counts is what they came with.
+    (tmp_path / "commands/qsub").write_text(
+        '#!/bin/sh\nmkdir "$JOBS/0$$"; echo 1 > "$JOBS/0$$/status"\n'
+        'echo "$@" > "$JOBS/0$$/arguments"; echo "0$$"\n'
+    )
+    assert snakemake(copied, *PROFILE, *training, config=config).returncode == 1
+    asked = [re.search(r"ngpus=(\d)", text).group(1) for text in arguments_of(jobs, "train")]
+    assert asked == ["0" if device == "cpu" else "1"] * 2

@@ -1,0 +1,306 @@
+"""One GPU for one job: which, when and for how long, with a stand-in for nvidia-smi.
+
+The GPUs are made up and nothing computes on them; the processes, the locks and the kills are real.
+"""
+
+import os
+import re
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from running import ROOT, complete, with_config
+
+from salt import lease
+from salt.errors import InputError
+from salt.lease import chosen, hold_gpu, installed
+
+TWO = {"0": ["GPU-0aa"], "1": ["GPU-1bb"]}
+SPLIT = {"0": ["GPU-0aa"], "1": ["MIG-1b", "MIG-1c"]}
+LISTING = "GPU 0: NVIDIA H200 (UUID: GPU-0aa)\nGPU 1: NVIDIA H200 (UUID: GPU-1bb)\n"
+# As nvidia-smi prints a GPU that is split in parts.
+SPLIT_LISTING = LISTING + (
+    "  MIG 3g.71gb     Device  0: (UUID: MIG-1b)\n  MIG 3g.71gb     Device  1: (UUID: MIG-1c)\n"
+)
+# A job that holds a GPU until it is told to go, or is killed.
+JOB = """
+import logging, os, signal, sys
+from salt.lease import hold_gpu
+
+# Whatever goes wrong, no test waits for ever.
+signal.alarm(60)
+logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
+hold_gpu("auto")
+print("has", os.environ.get("CUDA_VISIBLE_DEVICES"), flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """Make this a machine with the GPUs of a listing, on which nothing else runs."""
+    for name in ("CUDA_VISIBLE_DEVICES", *lease.SCHEDULED):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SALT_GPU_LEASES", str(tmp_path / "leases"))
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "workflow/scripts"))
+    monkeypatch.setattr(lease, "_held", [])
+    (tmp_path / "bin").mkdir()
+
+    def listing(text: str, status: int = 0) -> None:
+        command = tmp_path / "bin/nvidia-smi"
+        command.write_text(f"#!/bin/sh\n[ $1 = -L ] && cat <<'.'\n{text}.\nexit {status}\n")
+        command.chmod(0o755)
+
+    listing(LISTING)
+    yield listing
+    for held in lease._held:
+        os.close(held)
+
+
+class Job:
+    """A process that asks for a GPU as a stage does."""
+
+    def __init__(self, **environment: str):
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", JOB],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **environment},
+        )
+
+    def says(self) -> str:
+        return self.process.stdout.readline().strip()
+
+    def gpu(self) -> str:
+        """The GPU that it has, once it has one."""
+        while not (line := self.says()).startswith("has "):
+            assert line, "ended without a GPU"
+        return line.removeprefix("has ")
+
+    def end(self, how: int = 0) -> None:
+        if how:
+            self.process.send_signal(how)
+        self.process.communicate("\n")
+
+
+def test_jobs_side_by_side_have_one_gpu_each_and_a_killed_ones_goes_to_who_waits(machine):
+    jobs = [Job(), Job()]
+    gpus = [job.gpu() for job in jobs]
+    assert sorted(gpus) == ["GPU-0aa", "GPU-1bb"]
+    third = Job()
+    assert third.says() == "other jobs use GPU-0aa and GPU-1bb; waiting for the end of one"
+    jobs[1].end(signal.SIGKILL)
+    assert third.gpu() == gpus[1]
+    fourth = Job()
+    assert "waiting" in fourth.says()
+    jobs[0].end()
+    assert fourth.gpu() == gpus[0]
+    for job in (third, fourth):
+        job.end()
+
+
+def test_never_two_of_many_jobs_have_the_same_gpu(machine):
+    """Twelve jobs on two GPUs, some of them killed, each of which writes down who has what."""
+    having: dict[str, int] = {}
+    seen, lock = [], threading.Lock()
+
+    def work(number: int) -> None:
+        job = Job()
+        gpu = job.gpu()
+        with lock:
+            having[gpu] = having.get(gpu, 0) + 1
+            seen.append((gpu, having[gpu]))
+        time.sleep(0.1)
+        with lock:
+            having[gpu] -= 1
+        job.end(signal.SIGKILL if number % 2 else 0)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    assert len(seen) == 12 and {number for _, number in seen} == {1}
+    assert {gpu for gpu, _ in seen} == {"GPU-0aa", "GPU-1bb"}
+
+
+def test_users_whose_lists_differ_agree_on_what_is_taken(machine):
+    first = Job(CUDA_VISIBLE_DEVICES="1")
+    assert first.gpu() == "GPU-1bb"
+    # The second would rather have had the other one's.
+    second = Job(CUDA_VISIBLE_DEVICES="GPU-1,0")
+    assert second.gpu() == "GPU-0aa"
+    first.end()
+    second.end()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs the right to become other users")
+def test_users_share_the_locks_whatever_their_umask(machine, tmp_path):
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == os.getuid() and folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o755)
+    leases = tmp_path / "leases"
+
+    def lock_as(user: int) -> bool:
+        """Whether another user's process gets the lock; its status tells."""
+        child = os.fork()
+        if child == 0:
+            try:
+                os.umask(0o077)
+                os.setgid(user)
+                os.setuid(user)
+                with lease._opened(str(leases)) as folder:
+                    os._exit(0 if lease._lock(folder, f"{user % 2}.lock") else 1)
+            finally:
+                os._exit(2)
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+    tmp_path.chmod(0o777)
+    # The third finds a file that neither it nor the owner of the folder has made.
+    assert [lock_as(user) for user in (2001, 2002, 2004, 2001)] == [True] * 4
+    assert stat.S_IMODE(leases.stat().st_mode) == 0o1777
+    assert {file.name: file.stat().st_uid for file in leases.iterdir()} == {
+        "1.lock": 2001,
+        "0.lock": 2002,
+    }
+    with lease._opened(str(leases)) as folder:
+        held = lease._lock(folder, "0.lock")
+        assert held is not None and not lock_as(2002) and lock_as(2001)
+        os.close(held)
+
+
+@pytest.mark.parametrize(
+    ("visible", "gpus", "expected"),
+    [
+        (None, TWO, ["GPU-0aa", "GPU-1bb"]),
+        ("1", TWO, ["GPU-1bb"]),
+        ("1,0", TWO, ["GPU-1bb", "GPU-0aa"]),
+        (" 1 , 0 ", TWO, ["GPU-1bb", "GPU-0aa"]),
+        ("GPU-1bb", TWO, ["GPU-1bb"]),
+        ("GPU-1", TWO, ["GPU-1bb"]),
+        ("", TWO, []),
+        ("-1", TWO, []),
+        ("NoDevFiles", TWO, []),
+        ("0,7,1", TWO, ["GPU-0aa"]),
+        (None, SPLIT, ["GPU-0aa", "MIG-1b", "MIG-1c"]),
+        ("1", SPLIT, ["MIG-1b", "MIG-1c"]),
+        ("MIG-1c,0", SPLIT, ["MIG-1c", "GPU-0aa"]),
+        (None, {}, []),
+        ("0", {}, []),
+    ],
+)
+def test_the_choice_is_that_of_cuda_visible_devices(visible, gpus, expected):
+    assert chosen(gpus, visible) == expected
+
+
+@pytest.mark.parametrize(("listing", "gpus"), [(LISTING, TWO), (SPLIT_LISTING, SPLIT), ("", {})])
+def test_gpus_are_those_that_nvidia_smi_lists(machine, listing, gpus):
+    machine(listing)
+    assert installed() == gpus
+
+
+def test_a_driver_that_does_not_answer_is_told_and_no_hindrance(machine, caplog):
+    machine("NVIDIA-SMI has failed\n", status=9)
+    hold_gpu("auto")
+    assert "CUDA_VISIBLE_DEVICES" not in os.environ
+    assert "no GPU can be reserved for this job, since nvidia-smi fails" in caplog.text
+
+
+def test_without_nvidia_smi_there_is_nothing_to_hold(machine, monkeypatch):
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert installed() == {}
+    hold_gpu("cuda")
+    assert "CUDA_VISIBLE_DEVICES" not in os.environ
+
+
+@pytest.mark.parametrize("device", ["auto", "cuda"])
+def test_a_process_holds_one_gpu_however_often_it_asks(machine, monkeypatch, device):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1,0")
+    for _ in range(2):
+        hold_gpu(device)
+        assert os.environ["CUDA_VISIBLE_DEVICES"] == "GPU-1bb"
+    assert len(lease._held) == 1
+
+
+def test_a_cpu_job_takes_no_gpu_from_others(machine, tmp_path):
+    hold_gpu("cpu")
+    assert "CUDA_VISIBLE_DEVICES" not in os.environ and not (tmp_path / "leases").exists()
+
+
+@pytest.mark.parametrize("name", lease.SCHEDULED)
+@pytest.mark.parametrize("given", [None, "", "1"])
+def test_a_schedulers_choice_stands(machine, monkeypatch, tmp_path, name, given):
+    monkeypatch.setenv(name, "17")
+    if given is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", given)
+    hold_gpu("auto")
+    assert os.environ.get("CUDA_VISIBLE_DEVICES") == given
+    assert not (tmp_path / "leases").exists()
+
+
+def test_several_gpus_of_one_allocation_are_shared_out_among_its_jobs(machine):
+    """As where the whole workflow runs inside of one Slurm job."""
+    allocation = {"SLURM_JOB_ID": "17", "CUDA_VISIBLE_DEVICES": "0,1"}
+    jobs = [Job(**allocation), Job(**allocation)]
+    assert sorted(job.gpu() for job in jobs) == ["GPU-0aa", "GPU-1bb"]
+    for job in jobs:
+        job.end()
+
+
+def made_a_file(leases: Path) -> None:
+    leases.write_text("")
+
+
+def made_a_link(leases: Path) -> None:
+    (leases.parent / "elsewhere").mkdir()
+    leases.symlink_to(leases.parent / "elsewhere")
+
+
+def made_a_link_of_a_lock(leases: Path) -> None:
+    leases.mkdir()
+    (leases.parent / "precious").write_text("precious")
+    (leases / "GPU-0aa.lock").symlink_to(leases.parent / "precious")
+
+
+@pytest.mark.parametrize("spoil", [made_a_file, made_a_link, made_a_link_of_a_lock])
+def test_what_another_user_laid_in_the_way_is_told_and_not_followed(machine, tmp_path, spoil):
+    spoil(tmp_path / "leases")
+    with pytest.raises(InputError, match=r"leases: no locks can be made here .* SALT_GPU_LEASES"):
+        hold_gpu("auto")
+    assert "CUDA_VISIBLE_DEVICES" not in os.environ
+    if (tmp_path / "precious").exists():
+        assert (tmp_path / "precious").read_text() == "precious"
+    assert not list(tmp_path.glob("elsewhere/*"))
+
+
+def test_members_of_one_run_train_on_different_gpus(machine, finished, copied, tmp_path):
+    config = with_config(tmp_path, {"training": {"loss": "bce"}})
+    complete(copied, "--resources", "gpu=2", "--until", "train", config=config)
+    logs = [(copied / f"results/logs/train/{seed}.log").read_text() for seed in (0, 1)]
+    found = [re.findall(r"(GPU-\w+) belongs to this job", text) for text in logs]
+    assert sorted(found) == [["GPU-0aa"], ["GPU-1bb"]]
+    # Each stage that computes asks for a GPU, before it does anything with it.
+    for stage in ("train", "predict_validation", "predict_test", "predict"):
+        text = (ROOT / f"workflow/scripts/{stage}.py").read_text()
+        assert text.index('hold_gpu(args.settings["compute"]') < text.index("Compute.select(")
+
+
+def test_a_job_beyond_the_gpus_waits_and_says_so_in_its_log(machine, finished, copied, tmp_path):
+    config = with_config(tmp_path, {"training": {"loss": "bce"}})
+    jobs = [Job(), Job()]
+    taken = [job.gpu() for job in jobs]
+    thread = threading.Timer(6, lambda: [job.end(signal.SIGKILL) for job in jobs])
+    thread.start()
+    text = complete(copied, "--until", "train", config=config)
+    thread.join()
+    assert "waiting for the end of one" in text
+    log = (copied / "results/logs/train/0.log").read_text()
+    assert re.search("other jobs use .*; waiting for the end of one", log)
+    assert re.search(f"({'|'.join(taken)}) belongs to this job", log)

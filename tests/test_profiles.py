@@ -1,0 +1,89 @@
+"""Profiles leave out no rule, contradict none, and pin what they need in one place."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+NAMES = sorted(path.parent.name for path in (ROOT / "profiles").glob("*/config.yaml"))
+COMPUTING = {"train", "predict_validation", "predict_test", "predict"}
+
+
+def profile(name: str) -> dict:
+    return yaml.safe_load((ROOT / f"profiles/{name}/config.yaml").read_text())
+
+
+def rules() -> dict[str, dict[str, int]]:
+    """Memory and run time of each rule that does not always run where Snakemake does."""
+    found = {}
+    for file in (ROOT / "workflow/rules").glob("*.smk"):
+        for text in re.split(r"^rule ", file.read_text(), flags=re.MULTILINE)[1:]:
+            if "localrule: True" not in text:
+                numbers = re.findall(r"^        (mem_mb|runtime)=(\d+),", text, re.MULTILINE)
+                found[text.partition(":")[0]] = {key: int(value) for key, value in numbers}
+    return found
+
+
+def at(attempt: int, value) -> int:
+    """A resource of a profile at an attempt, as Snakemake evaluates it."""
+    return eval(str(value), {"attempt": attempt, "min": min})
+
+
+def test_slurm_asks_for_what_the_rules_do_and_for_more_on_a_retry():
+    given = profile("slurm")["set-resources"]
+    assert set(given) == set(rules())
+    for rule, resources in rules().items():
+        asked = given[rule]
+        assert (asked.get("slurm_partition") == "gpu") == (rule in COMPUTING)
+        assert at(1, asked["mem_mb"]) == resources["mem_mb"]
+        assert at(3, asked["mem_mb"]) == 3 * resources["mem_mb"]
+        if rule == "train":
+            # Its jobs follow on one another: more memory may help, more time need not.
+            assert at(20, asked["mem_mb"]) == 3 * resources["mem_mb"]
+            assert at(20, asked["runtime"]) == at(1, asked["runtime"]) < resources["runtime"]
+        else:
+            assert at(1, asked["runtime"]) == resources["runtime"] < at(2, asked["runtime"])
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "default"])
+def test_a_training_that_is_cut_off_is_taken_up_again_more_often_than_others_are(name):
+    found = profile(name)
+    assert found["preemptible-rules"] == ["train"]
+    assert found["preemptible-retries"] > found["retries"] > 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_each_profile_compares_and_goes_on_as_the_default_does(name):
+    default, found = profile("default"), profile(name)
+    assert found["max-checksum-file-size"] == default["max-checksum-file-size"]
+    assert found["keep-going"] is True
+    assert found.get("rerun-incomplete", name == "kubernetes") is True
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_readme_has_each_profile_and_what_it_needs(name):
+    text = (ROOT / "profiles/README.md").read_text()
+    needs = ROOT / f"profiles/{name}/requirements.txt"
+    assert re.search(rf"^\| \[?`{name}`", text, re.MULTILINE)
+    assert needs.exists() == (f"`profiles/{name}/requirements.txt`" in text)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name != "default"])
+def test_what_a_profile_needs_is_pinned_and_no_second_time(name):
+    lines = (ROOT / f"profiles/{name}/requirements.txt").read_text().splitlines()
+    stated = [line for line in lines if line and not line.startswith("#")]
+    assert stated and all(re.fullmatch(r"snakemake-[a-z0-9-]+==[0-9.]+", line) for line in stated)
+
+
+def test_the_image_has_the_projects_own_pins_and_the_python_of_its_environments():
+    text = (ROOT / "Dockerfile").read_text()
+    python = re.search(r"^FROM python:([0-9.]+)-slim$", text, re.MULTILINE).group(1)
+    environments = [yaml.safe_load(path.read_text()) for path in (ROOT / "envs").glob("*.yaml")]
+    assert {found["dependencies"][0] for found in environments} == {f"python ={python}"}
+    assert "==" not in text
+    copied = [line.split()[1] for line in text.splitlines() if line.startswith("COPY ")]
+    assert copied == ["requirements.txt", "profiles/kubernetes/requirements.txt"]
+    kept = (ROOT / ".dockerignore").read_text().splitlines()
+    assert [line.removeprefix("!") for line in kept if line.startswith("!")] == copied
