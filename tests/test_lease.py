@@ -296,7 +296,17 @@ def test_a_job_beyond_the_gpus_waits_and_says_so_in_its_log(machine, finished, c
     config = with_config(tmp_path, {"training": {"loss": "bce"}})
     jobs = [Job(), Job()]
     taken = [job.gpu() for job in jobs]
-    thread = threading.Timer(6, lambda: [job.end(signal.SIGKILL) for job in jobs])
+
+    def end_once_waited_for():
+        logs, deadline = copied / "results/logs/train", time.monotonic() + 120
+        while time.monotonic() < deadline:
+            if any("waiting for" in log.read_text() for log in logs.glob("*.log")):
+                break
+            time.sleep(0.1)
+        for job in jobs:
+            job.end(signal.SIGKILL)
+
+    thread = threading.Thread(target=end_once_waited_for)
     thread.start()
     text = complete(copied, "--until", "train", config=config)
     thread.join()
