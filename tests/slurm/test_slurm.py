@@ -178,12 +178,14 @@ def test_the_demo_ends_with_a_local_runs_bytes_though_members_are_preempted(
 
 
 def test_a_member_that_needs_longer_than_the_limit_ends_in_several_jobs(cluster, page, tmp_path):
-    config = config_with(tmp_path, [0], epochs=150, stopping_patience=150)
+    config = config_with(tmp_path, [0], epochs=200, stopping_patience=200)
     folder = tmp_path / "run"
     target = "results/models/0/checkpoint.safetensors"
-    with Watch(page, "A member that needs longer than its limit of one minute") as watch:
-        limit = ["--set-resources", "train:runtime=1", "train:slurm_partition=gpu"]
-        text = complete(folder, *PROFILE, *limit, "--", target, config=config)
+    with Watch(
+        page, "A member that needs longer than its limit, of one minute at the first two attempts"
+    ) as watch:
+        limit = ["train:runtime=1 if attempt < 3 else 60", "train:slurm_partition=gpu"]
+        text = complete(folder, *PROFILE, "--set-resources", *limit, "--", target, config=config)
         watch.note("the workflow has ended")
     jobs = watch.jobs_of("train 0")
     assert len(jobs) >= 2
