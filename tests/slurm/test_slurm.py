@@ -63,6 +63,7 @@ class Watch:
     def __init__(self, lines: list[str], title: str):
         self.lines, self.started = lines, time.monotonic()
         self.lines.append(f"\n{title}\n")
+        self.begin = len(lines)
         self.seen: dict[str, str] = {}
         self.first = {job for job, *_ in self._shown()}
         self.together: set[frozenset] = set()
@@ -108,7 +109,7 @@ class Watch:
             self.together.add(frozenset(running))
 
     def jobs_of(self, rule: str) -> list[str]:
-        found = [line for line in self.lines if f"  rule_{rule}  RUNNING" in line]
+        found = [line for line in self.lines[self.begin :] if f"  rule_{rule}  RUNNING" in line]
         return [re.search(r"job (\d+)", line).group(1) for line in found]
 
 
