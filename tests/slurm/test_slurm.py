@@ -18,9 +18,7 @@ from running import ROOT, TINY, complete, snakemake
 
 REASON = missing()
 if find_spec("snakemake_executor_plugin_slurm") is None:
-    REASON = (
-        "no snakemake-executor-plugin-slurm here: pip install -r profiles/slurm/requirements.txt"
-    )
+    REASON = "no snakemake-executor-plugin-slurm here: make test-slurm"
 pytestmark = pytest.mark.skipif(REASON is not None, reason=REASON or "")
 
 # The profile as it is, but for what this Slurm has not got, and for waiting less.
