@@ -2,7 +2,8 @@
 # make grouped: the demo's score with random folds against folds by section.
 # make staleness: what runs again after what change, to docs/staleness.md; some minutes.
 # make soak: the demo killed 25 times, and its bytes compared; half an hour.
-# make test-slurm: the workflow on a real Slurm of this machine, which root must start; minutes.
+# make test-slurm: the workflow on a real Slurm, which root can start here; ten minutes.
+# make test-engines: with stand-ins for other schedulers' commands, and for a Kubernetes server.
 # make fuzz: random damage to surveys, tables and results; an hour.
 # make bench: how fast it is, beside what people use, to benchmarks/RESULTS.md; an hour.
 # make bench-surveys: time and memory of very large surveys, to benchmarks/surveys.md; an hour.
@@ -22,8 +23,8 @@ CLUSTER := $(VENV)/cluster
 FINDINGS := residual unet bce depth full
 RECIPES := $(filter-out proxy,$(basename $(notdir $(wildcard benchmarks/recipes/*.yaml))))
 
-.PHONY: run test test-slurm lint grouped staleness soak fuzz bench bench-surveys findings recipes \
-	clean
+.PHONY: run test test-slurm test-engines lint grouped staleness soak fuzz bench bench-surveys \
+	findings recipes clean
 
 run: $(VENV)/run
 	$(BIN)/snakemake
@@ -33,6 +34,9 @@ test: $(VENV)/test lint
 
 test-slurm: $(CLUSTER)/ready
 	SLURM_TEST_LOG=docs/slurm-test.txt $(CLUSTER)/bin/python -m pytest tests/slurm
+
+test-engines: $(CLUSTER)/ready
+	$(CLUSTER)/bin/python -m pytest tests/test_generic.py tests/test_kubernetes.py
 
 lint: $(VENV)/test
 	$(BIN)/ruff check .
@@ -99,10 +103,10 @@ $(VENV)/test: requirements-dev.txt requirements.txt | $(BIN)/python
 	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
 	@touch $@ $(VENV)/run
 
-$(CLUSTER)/ready: requirements-dev.txt requirements.txt profiles/slurm/requirements.txt | $(BIN)/python
+$(CLUSTER)/ready: requirements-cluster.txt requirements-dev.txt requirements.txt \
+		$(wildcard profiles/*/requirements.txt) | $(BIN)/python
 	$(BIN)/python -m venv $(CLUSTER)
-	$(CLUSTER)/bin/python -m pip install --quiet -r requirements-dev.txt \
-		-r profiles/slurm/requirements.txt
+	$(CLUSTER)/bin/python -m pip install --quiet -r requirements-cluster.txt
 	@touch $@
 
 $(BENCH)/ready: benchmarks/requirements.txt requirements.txt | $(BIN)/python

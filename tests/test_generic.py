@@ -13,7 +13,7 @@ from test_crash import wait_for
 
 pytestmark = pytest.mark.skipif(
     find_spec("snakemake_executor_plugin_cluster_generic") is None,
-    reason="no plugin here: pip install -r profiles/generic/requirements.txt",
+    reason="no snakemake-executor-plugin-cluster-generic here: make test-engines",
 )
 
 # Each job has a folder of its number with its process, the arguments it came with, and its status.

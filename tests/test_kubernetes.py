@@ -28,7 +28,9 @@ ABSENT = [
       if find_spec(f"snakemake_{name}") is None),
     *(name for name in ("rsync", "git") if shutil.which(name) is None),
 ]  # fmt: skip
-pytestmark = pytest.mark.skipif(bool(ABSENT), reason=f"needs {', '.join(ABSENT)}")
+pytestmark = pytest.mark.skipif(
+    bool(ABSENT), reason=f"no {', '.join(ABSENT)} here: make test-engines"
+)
 
 
 class Server(BaseHTTPRequestHandler):

@@ -77,6 +77,13 @@ def test_what_a_profile_needs_is_pinned_and_no_second_time(name):
     assert stated and all(re.fullmatch(r"snakemake-[a-z0-9-]+==[0-9.]+", line) for line in stated)
 
 
+def test_the_tests_of_other_engines_have_the_plugins_of_all_profiles():
+    lines = (ROOT / "requirements-cluster.txt").read_text().splitlines()
+    files = {str(file.relative_to(ROOT)) for file in ROOT.glob("profiles/*/requirements.txt")}
+    read = {line.removeprefix("-r ") for line in lines if line.startswith("-r ")}
+    assert read == files | {"requirements-dev.txt"}
+
+
 def test_the_image_has_the_projects_own_pins_and_the_python_of_its_environments():
     text = (ROOT / "Dockerfile").read_text()
     python = re.search(r"^FROM python:([0-9.]+)-slim$", text, re.MULTILINE).group(1)
