@@ -12,6 +12,7 @@ include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/submission.smk"
 include: "workflow/rules/prediction.smk"
+include: "workflow/rules/report.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -22,7 +23,11 @@ rule all:
     input:
         "results/submission.csv",
         "results/summary.txt",
-        "results/gallery.png",
+        "results/review.csv",
+        rules.gallery.output,
+        rules.plot_training.output,
+        rules.plot_evaluation.output,
+        rules.plot_data.output,
 
 
 onstart:
