@@ -28,6 +28,7 @@ rule all:
         rules.plot_training.output,
         rules.plot_evaluation.output,
         rules.plot_data.output,
+        rules.page.output,
 
 
 onstart:

@@ -112,10 +112,13 @@ wildcard_constraints:
 def code(stage, environment):
     """Script of a stage, every module that it imports, and the pins that it runs with.
 
+    And where its own module has parts that are no Python, beside it and under its name, these.
+
     As plain inputs, so that Snakemake names the one that changed. Where a stage only carries
     something over, they do not count: what is carried stays the same.
     """
     files = local_files(SCRIPTS / f"{stage}.py")
+    files += sorted(set(SCRIPTS.glob(f"salt/{stage}.*")) - set(files))
     files = [str(file) for file in [*files, ROOT / f"envs/{environment}.yaml"]]
     return ancient(files) if stage in KAGGLE_STAGES else files
 

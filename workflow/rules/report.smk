@@ -232,3 +232,50 @@ rule plot_data:
         "python {input.code[0]} --tiles {input.tiles} --test-tiles {input.test_tiles} "
         "--review {input.review} --threshold {input.threshold} --predictions {input.predictions} "
         "--output {output} --log {log}"
+
+
+rule page:
+    input:
+        tiles="results/data/train/tiles.csv",
+        images="results/data/train/images.npy",
+        masks="results/data/train/masks.npy",
+        test_tiles="results/data/test/tiles.csv",
+        test_images="results/data/test/images.npy",
+        review="results/review.csv",
+        threshold="results/threshold.json",
+        validation=VALIDATION,
+        validation_ids=VALIDATION_IDS,
+        test=TEST,
+        test_ids=TEST_IDS,
+        figures=[
+            *rules.plot_evaluation.output,
+            *rules.plot_training.output,
+            *rules.plot_data.output,
+        ],
+        code=code("page", "data"),
+    output:
+        page=report(
+            "results/index.html",
+            caption="../report/page.rst",
+            category="Page",
+            labels={"shows": "all of it"},
+        ),
+        pictures=directory("results/tiles"),
+    log:
+        "results/logs/page.log",
+    benchmark:
+        "results/benchmarks/page.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 2
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        code=digest("page", "data"),
+        benchmarks="results/benchmarks",
+    shell:
+        "python {input.code[0]} --tiles {input.tiles} --test-tiles {input.test_tiles} "
+        "--review {input.review} --threshold {input.threshold} --validation {input.validation} "
+        "--test {input.test} --figures {input.figures} --benchmarks {params.benchmarks} "
+        "--output {output.page} --pictures {output.pictures} --log {log}"

@@ -121,9 +121,11 @@ def summed(
         yield part, total, count
 
 
-def averaged(members: list[Predictions], ids: list[str]) -> Iterator[tuple[slice, np.ndarray]]:
+def averaged(
+    members: list[Predictions], ids: list[str], chunk: int = 128
+) -> Iterator[tuple[slice, np.ndarray]]:
     """Rows as ``summed`` gives them, with their mean probabilities as float64."""
-    for rows, total, count in summed(members, ids):
+    for rows, total, count in summed(members, ids, chunk):
         yield rows, total / (count * SCALE)[:, None, None]
 
 
