@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 from contextlib import contextmanager, suppress
@@ -93,6 +94,17 @@ def record_what_is_there(persistence):
             await finished(job)
 
     persistence.finished = record
+
+
+def failures(said):
+    """The logs of the jobs that failed, by what Snakemake said, each with its own last words."""
+    found = {}
+    for name in re.findall(r"^    log: (\S+) \(check log file", said, re.MULTILINE):
+        path = Path(name)
+        lines = path.read_text().splitlines() if path.exists() else []
+        errors = [line for line in lines if " Error: " in line]
+        found[name] = (errors or lines or ["nothing was written to it"])[-1]
+    return found
 
 
 ALIVE = clear_locks() if workflow.is_main_process else None
