@@ -43,8 +43,6 @@ plt.rcParams.update(
         "savefig.transparent": True,
         # Text stays text: it can be searched, read aloud, and set in the page's type.
         "svg.fonttype": "none",
-        # Names inside the file that are the same each time.
-        "svg.hashsalt": "salt",
     }
 )
 
@@ -92,6 +90,8 @@ def save_svg(figure: Figure, path: Path | str, title: str, description: str) -> 
     """Write and close a figure; its title and description are kept in the file."""
     with replacing(path) as part:
         about = {"Title": title, "Description": description, "Date": None, "Creator": None}
-        figure.savefig(part, format="svg", metadata=about)
+        # Names inside the file are the same each time, and those of no other figure on the page.
+        with plt.rc_context({"svg.hashsalt": Path(path).stem}):
+            figure.savefig(part, format="svg", metadata=about)
         part.write_text(part.read_text().replace(INK, "currentColor"))
     plt.close(figure)

@@ -1,11 +1,12 @@
 """Colours that mean the same in every picture and on the page, told apart by colour-blind eyes.
 
-They are Okabe and Ito's (https://jfly.uni-koeln.de/color), which differ in lightness, too.
+They are Okabe and Ito's (https://jfly.uni-koeln.de/color), but for that of errors: their vermilion
+is too near to the truth's orange for eyes without red or green cones.
 """
 
 TRUTH = "#E69F00"
 PREDICTION = "#56B4E9"
-ERROR = "#D55E00"
+ERROR = "#D81B60"
 # Members in turn; further ones take the same colours with other dashes.
 MEMBERS = ("#0072B2", "#009E73", "#CC79A7", "#8C8C8C")
 DASHES = ("-", "--", ":", "-.")
