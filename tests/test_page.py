@@ -225,7 +225,7 @@ def test_missing_values_are_null():
 def test_a_figure_s_text_stays_text(tmp_path):
     path = tmp_path / "odd.svg"
     path.write_text(
-        '<?xml version="1.0"?><svg width="1" viewBox="0 0 1 1"><metadata><dc:title>a &lt;b</dc:title>'
+        '<?xml version="1.0"?><svg viewBox="0 0 1 1"><metadata><dc:title>a &lt;b</dc:title>'
         "<dc:description>Not drawn: c &amp; d</dc:description></metadata></svg>"
     )
     assert "<h3>a &lt;b</h3>" in figure(path) and "c &amp; d" in figure(path)

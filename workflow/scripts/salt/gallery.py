@@ -92,9 +92,11 @@ def draw(
     height, width = masks.shape[1:]
     # One picture, since axes for each tile would take ten times as long.
     down, across = round(1.06 * height), round(1.06 * width)
-    canvas = np.ones((4 * down, len(ids) * across, 3))
+    # With room for the names, which the layout would cut.
+    head = round(0.24 * height)
+    canvas = np.ones((head + 4 * down, len(ids) * across, 3))
     figure, axis = plt.subplots(
-        figsize=(1.5 * len(ids) + 0.5, 6 * height / width + 0.75), layout="constrained"
+        figsize=(1.5 * len(ids) + 0.5, 6.3 * height / width + 0.55), layout="constrained"
     )
     for column, (name, score) in enumerate(zip(ids, scores, strict=True)):
         image, mask, wrong = images[column], masks[column], masks[column] ^ predicted[column]
@@ -104,17 +106,17 @@ def draw(
             tinted(image / 255, wrong, ERROR, 0.4),
         )
         for row, picture in enumerate(shown):
-            canvas[row * down :, left:][:height, :width] = picture
-        x, y = left + np.arange(width), 3 * down + np.arange(height)
+            canvas[head + row * down :, left:][:height, :width] = picture
+        x, y = left + np.arange(width), head + 3 * down + np.arange(height)
         for area, colour in ((mask, TRUTH), (predicted[column], PREDICTION)):
             if area.any() and not area.all():
                 axis.contour(x, y, area, levels=[0.5], colors=colour, linewidths=1.2)
         axis.text(
-            left + width / 2, -0.05 * height, f"{name}\nscore {score:.1f}", fontsize=8, ha="center"
+            left + width / 2, 0.8 * head, f"{name}\nscore {score:.1f}", fontsize=8, ha="center"
         )
     axis.imshow(canvas)
     for row, label in enumerate(("tile", "truth", "probability", "errors")):
-        y = row * down + height / 2
+        y = head + row * down + height / 2
         axis.text(-0.06 * width, y, label, fontsize=9, rotation=90, va="center", ha="right")
     axis.set_axis_off()
     if title:
