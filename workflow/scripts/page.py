@@ -7,7 +7,7 @@ from salt import sprites
 from salt.cli import run, stage_parser
 from salt.decision import SCORE, read_report
 from salt.files import replacing, replacing_folder
-from salt.page import headline, labelled_facts, test_facts, write_page, write_tiles
+from salt.page import figure, headline, labelled_facts, test_facts, write_page, write_tiles
 from salt.predictions import load_all
 from salt.review import REASONS, read_review
 from salt.tiles import Tiles
@@ -21,6 +21,8 @@ def main(args):
     predicted = load_all(args.test, test.ids, test.images.shape[1:])
     review = read_review(args.review, train.ids)
     threshold = report["threshold"]
+    # All is read before anything is written.
+    figures = [figure(path) for path in args.figures]
     with replacing_folder(args.pictures) as folder:
         ids = review["id"].tolist()
         write_tiles(folder, "labelled", train, ids, validation, threshold, labelled=True)
@@ -34,7 +36,7 @@ def main(args):
     }
     head = headline(report, len(test.ids), int((coverage > 0).sum()), args.benchmarks)
     with replacing(args.output) as path:
-        write_page(path, head, args.figures, facts)
+        write_page(path, head, figures, facts)
     logging.info("page to %s, its tiles to %s", args.output, args.pictures)
 
 

@@ -25,8 +25,10 @@ def main(args):
     loaded = load_all(args.predictions, tiles.ids, tiles.masks.shape[1:])
     members = dict(zip(report["seeds"], loaded, strict=True))
     threshold, honest = report["threshold"], report["honest"]
-    draw_threshold(args.score, read_curve(args.curve), members, tiles, report)
-    draw_tiles(args.tile_scores, read_review(args.review, tiles.ids))
+    # All is read before anything is written.
+    curve, review = read_curve(args.curve), read_review(args.review, tiles.ids)
+    draw_threshold(args.score, curve, members, tiles, report)
+    draw_tiles(args.tile_scores, review)
     draw_calibration(args.calibration, loaded, tiles, threshold, honest)
     draw_members(args.members, members, tiles, folds, honest)
     logging.info("pictures to %s", args.score.parent)

@@ -141,8 +141,8 @@ def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Path) ->
     )
 
 
-def write_page(path: Path, head: str, figures: list[Path], facts: dict) -> None:
-    """Write the page: its headline, figures, and what its browser knows of the tiles."""
+def write_page(path: Path, head: str, figures: list[str], facts: dict) -> None:
+    """Write the page of its parts, and of what its browser knows of the tiles."""
     parts = {kind: PARTS.with_suffix(f".{kind}").read_text() for kind in ("html", "css", "js")}
     colours = {"truth": palette.TRUTH, "prediction": palette.PREDICTION, "error": palette.ERROR}
     filled = {
@@ -151,7 +151,7 @@ def write_page(path: Path, head: str, figures: list[Path], facts: dict) -> None:
         + "}\n"
         + parts["css"],
         "HEADLINE": head,
-        "FIGURES": "\n".join(map(figure, figures)),
+        "FIGURES": "\n".join(figures),
         # No text in it can end the script.
         "FACTS": json.dumps(facts, separators=(",", ":")).replace("<", "\\u003c"),
         "SCRIPT": parts["js"],

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
+from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 
 from salt.errors import InputError, shown
 from salt.figures import FAINT, INK, NOT_HONEST, absent, panels, plt, save_svg
@@ -116,6 +116,8 @@ def draw_times(path: Path | str, folder: Path | str) -> None:
     axes[0].xaxis.set_minor_locator(NullLocator())
     axes[0].set_xlabel("time (logarithmic)")
     axes[1].set_xlabel("peak memory (MB, logarithmic)")
+    low, high = axes[1].get_xlim()
+    axes[1].xaxis.set_major_locator(LogLocator(subs=[1, 2, 5] if high < 100 * low else [1]))
     axes[1].xaxis.set_minor_locator(NullLocator())
     axes[1].xaxis.set_major_formatter(plt.FuncFormatter(lambda value, _: f"{value:g}"))
     text = "A dot is a job; steps are sorted by the time of all their jobs, the longest first."
