@@ -624,6 +624,7 @@ BEGINNINGS = {
     "test predictions and below": ["predict_test"],
     "test tiles and below": ["import_test"],
     "threshold and below": ["threshold"],
+    "review and below": ["review"],
 }
 
 

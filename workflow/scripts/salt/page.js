@@ -125,6 +125,8 @@ function card(part, k, at) {
   const drawn = element("span", undefined, "panels");
   drawn.append(...panels(part, k));
   drawn.style.setProperty("--across", drawn.childElementCount);
+  // The name and the result say what a list of pictures without them would not.
+  drawn.ariaHidden = "true";
   button.append(drawn);
   button.addEventListener("click", () => open(at));
   item.append(button);
@@ -141,6 +143,8 @@ function panels(part, k) {
     .map(([name, layers]) => {
       const panel = element("span");
       const picture = element("span", undefined, "panel");
+      picture.role = "img";
+      picture.ariaLabel = `${name} of tile ${facts[part].ids[k]}`;
       const [height, width] = facts[part].size;
       picture.style.aspectRatio = `${width} / ${height}`;
       picture.append(...layers.map(([kind, column]) => layer(part, k, kind, column)));

@@ -70,7 +70,13 @@ def draw_threshold(
     )  # fmt: skip
     top = 1.15 * max(height, curve["score"].max())
     axis.set(xlim=(0, 1), ylim=(0, top), xlabel="threshold (probability)", ylabel="score")
-    axis.legend(loc="lower center", ncols=1 + len(members) // 6)
+    # Below the curves, and clear of the chosen threshold.
+    beside = (
+        {"loc": "lower right"}
+        if chosen < 0.6
+        else {"loc": "lower left", "bbox_to_anchor": (0.2, 0)}
+    )
+    axis.legend(**beside, ncols=1 + len(members) // 6)
     honesty = "" if report["honest"] else NOT_HONEST
     text = (
         f"{honesty}Mean score of the tiles that members validate on, if pixels above the threshold "

@@ -25,7 +25,7 @@ REASONS = {
 }
 FEW_PIXELS = 3
 # Of the pixels that are wrong; a few strays do not make it another shape.
-NEAR_BOUNDARY = 0.95
+NEAR_BOUNDARY = 0.8
 COLUMNS = [
     *("id", "score", "reason", "iou", "error", "coverage", "predicted_coverage"),
     *("disagreement", "depth", "fold", "members", "honest"),
