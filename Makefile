@@ -1,4 +1,7 @@
 # make run: everything, from nothing to results/submission.csv. make test: all tests.
+# make status: what is done, what is at work, and what would run, and why.
+# make report: results/index.html, and Snakemake's own report, results/report.html.
+#   Both take ARGS="--configfile mine.yaml --directory experiments/mine".
 # make grouped: the demo's score with random folds against folds by section.
 # make staleness: what runs again after what change, to docs/staleness.md; some minutes.
 # make soak: the demo killed 25 times, and its bytes compared; half an hour.
@@ -23,11 +26,18 @@ CLUSTER := $(VENV)/cluster
 FINDINGS := residual unet bce depth full
 RECIPES := $(filter-out proxy,$(basename $(notdir $(wildcard benchmarks/recipes/*.yaml))))
 
-.PHONY: run test test-slurm test-engines lint grouped staleness soak fuzz bench bench-surveys \
-	findings recipes clean
+.PHONY: run test test-slurm test-engines lint status report grouped staleness soak fuzz bench \
+	bench-surveys findings recipes clean
 
 run: $(VENV)/run
 	$(BIN)/snakemake
+
+status: $(VENV)/run
+	@$(BIN)/python workflow/status.py $(ARGS)
+
+report: $(VENV)/run
+	$(BIN)/snakemake $(ARGS)
+	$(BIN)/snakemake $(ARGS) --report results/report.html
 
 test: $(VENV)/test lint
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile

@@ -12,6 +12,7 @@ include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/submission.smk"
 include: "workflow/rules/prediction.smk"
+include: "workflow/rules/report.smk"
 
 
 report: "workflow/report/workflow.rst"
@@ -22,7 +23,12 @@ rule all:
     input:
         "results/submission.csv",
         "results/summary.txt",
-        "results/gallery.png",
+        "results/review.csv",
+        rules.gallery.output,
+        rules.plot_training.output,
+        rules.plot_evaluation.output,
+        rules.plot_data.output,
+        rules.page.output,
 
 
 onstart:
@@ -46,6 +52,11 @@ onsuccess:
 
 onerror:
     said = "".join(Path(file).read_text() for file in log)
+    failed = failures(said)
+    if failed:
+        print("\nWhat failed, and the log to open:")
+    for name, words in failed.items():
+        print(f"  {name}\n    {words}")
     if "Signals.SIGKILL" in said or "exit status 137" in said:
         print(
             "\nA job was killed, as a system does that runs out of memory. Give it more, or lower "

@@ -22,20 +22,34 @@ JOBS = {
     "predict_validation": 2,
     "predict_test": 2,
     "threshold": 1,
-    "gallery": 1,
     "submission": 1,
     "summary": 1,
+    "review": 1,
+    "gallery": 1,
+    "plot_training": 1,
+    "plot_evaluation": 1,
+    "plot_data": 1,
+    "page": 1,
 }
 READERS = {
     "demo": ["import_train", "import_test"],
-    "import_train": ["split", "train", "predict_validation", "threshold", "gallery"],
-    "import_test": ["predict_test", "submission"],
-    "split": ["train", "predict_validation", "threshold"],
-    "train": ["predict_validation", "predict_test"],
-    "predict_validation": ["threshold", "gallery"],
-    "predict_test": ["submission"],
-    "threshold": ["gallery", "submission", "summary"],
-    "submission": ["summary"],
+    "import_train": [
+        *("split", "train", "predict_validation", "threshold", "review", "gallery"),
+        *("plot_evaluation", "plot_data", "page"),
+    ],
+    "import_test": ["predict_test", "submission", "plot_data", "page"],
+    "split": ["train", "predict_validation", "threshold", "review", "plot_evaluation"],
+    "train": ["predict_validation", "predict_test", "plot_training"],
+    "predict_validation": ["threshold", "review", "gallery", "plot_evaluation", "page"],
+    "predict_test": ["submission", "plot_data", "page"],
+    "threshold": [
+        *("submission", "summary", "review", "gallery", "plot_evaluation", "plot_data", "page")
+    ],
+    "submission": ["summary", "plot_training"],
+    "review": ["gallery", "plot_evaluation", "plot_data", "page"],
+    "plot_training": ["page"],
+    "plot_evaluation": ["page"],
+    "plot_data": ["page"],
 }
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 HOWS = ("job", "job, politely", "main process", "whole group")
 WHENS = ("training", "saving", "predicting", "any time")
+TIMED = ("logs/", "benchmarks/", "figures/times.svg", "index.html")
 PATIENCE = 900  # seconds in which any run ends
 
 
@@ -80,14 +81,14 @@ class Run:
 
 
 def outputs(folder: Path) -> dict[str, str]:
-    """Digest of every output, by its path; logs and benchmarks are none."""
+    """Digest of every output, by its path, but for logs, benchmarks, and what shows these."""
     results = folder / "results"
     files = (file for file in results.rglob("*") if file.is_file())
     names = {str(file.relative_to(results)): file for file in files}
     return {
         name: hashlib.sha256(file.read_bytes()).hexdigest()
         for name, file in sorted(names.items())
-        if not name.startswith(("logs/", "benchmarks/"))
+        if not name.startswith(TIMED)
     }
 
 

@@ -89,7 +89,9 @@ def arguments(name: str, run: Path, out: Path, **changes) -> list:
     settings = ["--settings", settings]
     train, test = ["--tiles", run / "train/tiles.csv"], ["--tiles", run / "test/tiles.csv"]
     folds, threshold = ["--folds", run / "folds.csv"], ["--threshold", run / "threshold.json"]
+    review, test_tiles = ["--review", run / "review.csv"], ["--test-tiles", run / "test/tiles.csv"]
     models = [run / "models/0.safetensors", run / "models/1.safetensors"]
+    histories = [run / "models/0.csv", run / "models/1.csv"]
     validation = ["--predictions", run / "validation/0.npy", run / "validation/1.npy"]
     predicted = ["--predictions", run / "predicted/0.npy", run / "predicted/1.npy"]
     return {
@@ -115,13 +117,39 @@ def arguments(name: str, run: Path, out: Path, **changes) -> list:
         "submit": [
             *(*threshold, "--submission", run / "submission.csv", "--output", out / "sent.txt")
         ],
-        "gallery": [*train, *threshold, *validation, "--output", out / "gallery.png"],
+        "review": [*train, *folds, *threshold, *validation, "--output", out / "review.csv"],
+        "gallery": [
+            *(*train, *review, *threshold, *validation),
+            *(x for name in PICTURES for x in (f"--{name}", out / f"{name}.png")),
+        ],
+        "plot_training": [
+            *("--seeds", "0", "1", "--histories", *histories, "--checkpoints", *models),
+            *("--benchmarks", run / "benchmarks"),
+            *("--learning", out / "learning.svg", "--times", out / "times.svg"),
+        ],
+        "plot_evaluation": [
+            *(*train, *folds, *review, *threshold, "--curve", run / "curve.csv", *validation),
+            *("--score", out / "score.svg", "--tile-scores", out / "tile_scores.svg"),
+            *("--calibration", out / "calibration.svg", "--members", out / "members.svg"),
+        ],
+        "plot_data": [
+            *(*train, *test_tiles, *review, *threshold, *predicted, "--output", out / "data.svg")
+        ],
+        "page": [
+            *(*train, *test_tiles, *review, *threshold),
+            *("--validation", *validation[1:], "--test", *predicted[1:]),
+            *("--figures", run / "learning.svg", run / "data.svg"),
+            *("--benchmarks", run / "benchmarks"),
+            *("--output", out / "index.html", "--pictures", out / "tiles"),
+        ],
         "predict": [
             *(*settings, "--source", run / "new", "--checkpoints", *models, *threshold),
             *("--output", out / "masks.csv"),
         ],
     }[name]
 
+
+PICTURES = ("gallery", "worst", "typical", "best", "disagreement")
 
 # Outputs of an earlier run.
 OLD = {
@@ -135,7 +163,12 @@ OLD = {
     "submission": ["submission.csv"],
     "summary": ["summary.txt"],
     "submit": ["sent.txt"],
-    "gallery": ["gallery.png"],
+    "review": ["review.csv"],
+    "gallery": ["gallery.png", "worst.png"],
+    "plot_training": ["learning.svg", "times.svg"],
+    "plot_evaluation": ["score.svg"],
+    "plot_data": ["data.svg"],
+    "page": ["index.html", "tiles/labelled-0-grey.webp"],
     "predict": ["masks.csv", "masks/old.png"],
 }
 
@@ -192,7 +225,9 @@ def whole_run(folder: Path) -> None:
             given = [Path(str(a).replace("/0.", f"/{seed}.")) for a in given]
             given = [seed if str(a) == "0" else a for a in given]
             assert stage(name, *given) == 0, name
-    for name in ("threshold", "submission", "summary", "gallery"):
+    for name in ("threshold", "submission", "summary", "review", "gallery"):
+        go(name, ".")
+    for name in ("plot_training", "plot_evaluation", "plot_data", "page"):
         go(name, ".")
 
 
@@ -1282,8 +1317,71 @@ RUN_FAULTS = [
             at(HELD_OUT_IDS, table, lambda t: t.assign(id=["a", "b", "c"])),
             "0.npy: expected some of 6 tiles, found a; delete it to predict again",
         )
-        for by in (THRESHOLD, "gallery")
+        for by in (THRESHOLD, "gallery", "review", "page")
     ],
+    # What the report is drawn from.
+    *(
+        Case(f"review.csv {name}", by, at("review.csv", *spoil), f"review.csv: {message}")
+        for by in ("gallery", "plot_data", "plot_evaluation", "page")
+        for name, spoil, message in [
+            ("missing", [removed], "not a readable table"),
+            ("empty", [emptied], "not a readable table"),
+            ("binary", [replaced, b"\xff\xfe\0"], "not a readable table"),
+            ("of other columns", [edit, b",iou,", b",x,"], "expected the columns id,score,reason,"),
+            (
+                "of fewer tiles",
+                [table, lambda t: t.iloc[1:]],
+                "expected the 6 labelled tiles, found 5 rows of others; delete it to make it anew",
+            ),
+            (
+                "of words",
+                [table, lambda t: t.assign(score="good")],
+                "expected numbers, found text in their place; delete it to make it anew",
+            ),
+        ]
+    ),
+    *(
+        Case(f"history {name}", "plot_training", at("models/1.csv", *spoil), f"1.csv: {message}")
+        for name, spoil, message in [
+            ("missing", [removed], "not a readable table"),
+            ("empty", [emptied], "not a readable table"),
+            ("of no epoch", [table, lambda t: t.iloc[:0]], "expected epochs by the columns epoch,"),
+            ("of other columns", [edit, b"valid_loss", b"x"], "expected epochs by the columns"),
+        ]
+    ),
+    *(
+        Case(
+            f"checkpoint {name}",
+            "plot_training",
+            at("models/1.safetensors", *spoil),
+            "1.safetensors: not a readable checkpoint",
+        )
+        for name, spoil in [
+            ("missing", [removed]),
+            ("empty", [emptied]),
+            ("of another header", [edit, b"__metadata__", b"__metadato__"]),
+            ("of an endless header", [replaced, b"\xff" * 8 + b"["]),
+            ("too deep", [replaced, b"\xff" * 8 + b"[" * 10**5]),
+        ]
+    ),
+    *(
+        Case(
+            f"curve {name}", "plot_evaluation", at("curve.csv", *spoil), "curve.csv: not a readable"
+        )
+        for name, spoil in [
+            ("missing", [removed]),
+            ("empty", [emptied]),
+            ("of other columns", [edit, b"threshold,", b"x,"]),
+            ("of words", [table, lambda t: t.assign(score="good")]),
+        ]
+    ),
+    Case("figure missing", "page", at("data.svg", removed), "data.svg: not readable"),
+    Case("figure binary", "page", at("data.svg", replaced, b"\xff\xfe"), "data.svg: not readable"),
+    Case("figure empty", "page", at("data.svg", emptied), "data.svg: expected a drawing with"),
+    Case(
+        *("figure without a title", "page", at("data.svg", edit, b"dc:title", b"dc:x")),
+        "data.svg: expected a drawing with a title and a description; delete it to draw it anew",
+    ),
     *(
         Case(
             f"submission {name}",
@@ -1313,14 +1411,14 @@ RUN_FAULTS = [
     # threshold.json.
     *[
         Case(f"threshold.json {name}", by, at("threshold.json", *spoil), message)
-        for by in ("submission", "predict", "summary", "gallery")
+        for by in ("submission", "predict", "summary", "gallery", "review", "plot_data", "page")
         for name, spoil, message in [
             ("missing", [removed], "threshold.json: No such file or directory; expected"),
             ("empty", [emptied], NO_REPORT),
             ("cut", [cut], NO_REPORT),
             ("binary", [replaced, b"\xff\xfe"], NO_REPORT),
             ("too deep", [replaced, b"[" * 10**5], NO_REPORT),
-            ("a list", [replaced, b"[1]"], "threshold.json: threshold, "),
+            ("a list", [replaced, b"[1]"], "threshold.json: threshold"),
         ]
     ],
     Case("threshold nan", "submission", report(threshold=math.nan), f"threshold {OLDER}"),

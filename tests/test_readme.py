@@ -3,6 +3,12 @@
 import re
 from pathlib import Path
 
+import numpy as np
+
+from salt.import_test import import_test
+from salt.import_train import import_train
+from salt.source import Source
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 
@@ -20,6 +26,43 @@ def test_every_feature_of_the_original_has_a_test_that_is_there():
 
 
 def test_every_link_to_a_file_leads_somewhere():
-    for document in (ROOT / "README.md", ROOT / "config/README.md", ROOT / "profiles/README.md"):
+    others = [ROOT / "README.md", ROOT / "config/README.md", ROOT / "profiles/README.md"]
+    for document in [*others, *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\((?!http)([^)#]*)#?[^)]*\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document}: {target}"
+
+
+def test_every_message_in_the_troubleshooting_is_one_that_is_given():
+    """Of each, the parts between dots; those of Snakemake itself are marked."""
+    folders = (ROOT / "workflow", ROOT / "Snakefile")
+    files = [file for folder in folders for file in [folder, *folder.rglob("*")] if file.is_file()]
+    said = "".join(file.read_text() for file in files if file.suffix not in (".pyc", ".svg"))
+    # Literals on several lines, and what is filled in.
+    said = re.sub(r'"\s*\n\s*f?"', "", said)
+    said = re.sub(r"\s+", " ", said)
+    rows = re.findall(
+        r"^\| (`.*?) \| (.*)\|$", (ROOT / "docs/troubleshooting.md").read_text(), re.M
+    )
+    assert len(rows) > 25
+    for messages, mend in rows:
+        for message in re.findall(r"`([^`]+)`", messages):
+            for part in message.split("..."):
+                assert part.strip() in said or "Snakemake's own" in mend, message
+
+
+def test_a_survey_written_as_the_docs_say_is_imported_as_it_was(tmp_path):
+    code = re.search(r"```python\n(.*?)```", (ROOT / "docs/own-tiles.md").read_text(), re.DOTALL)
+    names = {}
+    exec(code.group(1), names)
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (5, 20, 30), dtype=np.uint8)
+    masks = random.random((5, 20, 30)) < np.array([0, 0.2, 0.5, 0.9, 1])[:, None, None]
+    tested = random.integers(0, 256, (2, 20, 30), dtype=np.uint8)
+    names["write_survey"](tmp_path / "own", images, masks, range(5), tested, [7, 8])
+    with Source(tmp_path / "own") as source:
+        table, found, found_masks = import_train(source)
+        order = [int(name.removeprefix("train-")) for name in table["id"]]
+        assert (found == images[order]).all() and (found_masks == masks[order]).all()
+        table, found = import_test(source)
+    assert table["id"].tolist() == ["test-0", "test-1"] and (found == tested).all()
+    assert table["depth"].tolist() == [7, 8]

@@ -408,9 +408,17 @@ REAL = {
     "inference.flip",
     "inference.batch_size",
     "gallery.py",
+    "page.py",
+    "plot_training.py",
+    "plot_data.py",
+    "plot_evaluation.py",
+    "review.py",
+    "salt/summary.py",
     "predict_test.py",
     "predict_validation.py",
     "salt/decision.py",
+    "salt/figures.py",
+    "salt/palette.py",
     "salt/rle.py",
     "salt/threshold.py",
     "salt/tiles.py",
@@ -476,7 +484,7 @@ def file_cases() -> list[Case]:
     for script, files in real_imports().items():
         for file in [scripts / script, *map(Path, files)]:
             users.setdefault(str(file.relative_to(scripts)), []).append(Path(script).stem)
-    return [
+    cases = [
         Case(
             f"`{file}`",
             below(*(stage for stage in users.get(file, []) if stage in JOBS)),
@@ -485,13 +493,21 @@ def file_cases() -> list[Case]:
         )
         for file in sorted(str(path.relative_to(scripts)) for path in scripts.rglob("*.py"))
     ]
+    parts = sorted(path.name for path in scripts.glob("salt/page.*") if path.suffix != ".py")
+    return cases + [
+        Case(f"`salt/{name}`", below("page"), appended(f"workflow/scripts/salt/{name}", "\n"))
+        for name in parts
+    ]
 
 
 def environment_cases() -> list[Case]:
     rules = {
-        "data": ["import_train", "import_test", "split", "threshold", "submission", "summary"],
+        "data": [
+            *("import_train", "import_test", "split", "threshold", "submission", "summary"),
+            *("review", "page"),
+        ],
         "demo": ["demo"],
-        "plots": ["gallery"],
+        "plots": ["gallery", "plot_training", "plot_evaluation", "plot_data"],
         "torch": ["train", "predict_validation", "predict_test"],
     }
     assert {file.stem for file in (ROOT / "envs").glob("*.yaml")} == set(rules)
@@ -511,9 +527,9 @@ def workflow_cases() -> list[Case]:
             "a rule's command",
             below("gallery"),
             text(
-                f"{rules}/evaluation.smk",
-                "--output {output} --log {log}",
-                "--log {log} --output {output}",
+                f"{rules}/report.smk",
+                "--disagreement {output.disagreement} --log {log}",
+                "--log {log} --disagreement {output.disagreement}",
             ),
         ),
         Case(
@@ -649,6 +665,7 @@ BEGINNINGS = {
     "test predictions and below": ["predict_test"],
     "test tiles and below": ["import_test"],
     "threshold and below": ["threshold"],
+    "review and below": ["review"],
 }
 
 

@@ -84,8 +84,55 @@ def test_summary_and_picture_are_there(finished):
     summary = (finished / "results/summary.txt").read_text()
     score = json.loads((finished / "results/threshold.json").read_text())["score"]
     assert f"{score:.4f} over 48 of 48 labelled tiles" in summary
-    with Image.open(finished / "results/gallery.png") as picture:
+    for name in ("gallery", "figures/worst", "figures/typical", "figures/best"):
+        with Image.open(finished / f"results/{name}.png") as picture:
+            assert min(picture.size) > 400
+
+
+def test_review_scores_every_labelled_tile_as_the_threshold_does(finished):
+    results = finished / "results"
+    review = pd.read_csv(results / "review.csv", dtype={"id": str}, keep_default_na=False)
+    report = json.loads((results / "threshold.json").read_text())
+    assert sorted(review["id"]) == sorted(Tiles(results / "data/train/tiles.csv").ids)
+    assert review["score"].mean() == pytest.approx(report["score_on_tuned_tiles"])
+    assert review["score"].is_monotonic_increasing and (review["members"] == 1).all()
+
+
+def test_figures_for_several_members_say_why_they_are_not_there(finished):
+    """In the tiny run each tile is held out by one member."""
+    text = (finished / "results/figures/members.svg").read_text()
+    assert "Not drawn: some tiles were held out by one member only" in text
+    with Image.open(finished / "results/figures/disagreement.png") as picture:
+        assert picture.size[1] < 200
+
+
+def test_two_members_for_each_tile_are_compared(copied, tmp_path):
+    config = with_config(tmp_path, {"ensemble": {"seeds": [0, 1, 2, 3]}})
+    complete(copied, config=config)
+    results = copied / "results"
+    review = pd.read_csv(results / "review.csv")
+    assert (review["members"] == 2).all() and review["disagreement"].gt(0).any()
+    assert "members that predict each tile" in (results / "figures/members.svg").read_text()
+    with Image.open(results / "figures/disagreement.png") as picture:
         assert min(picture.size) > 400
+
+
+def test_snakemakes_own_report_holds_the_page_and_every_figure(copied):
+    complete(copied, "--report", "results/report.zip")
+    with zipfile.ZipFile(copied / "results/report.zip") as archive:
+        held = {Path(name).name for name in archive.namelist()}
+    figures = {path.name for path in (copied / "results/figures").iterdir()}
+    assert {"index.html", "review.csv", "summary.txt", "gallery.png"} | figures <= held
+
+
+def test_a_failure_ends_with_the_log_to_open(copied):
+    (copied / "results/models/0/checkpoint.safetensors").write_bytes(b"nothing")
+    done = snakemake(copied, "--until", "predict_test", "--forcerun", "predict_test")
+    assert done.returncode == 1
+    said = done.stdout.partition("What failed, and the log to open:\n")[2]
+    assert said.startswith("  results/logs/predict_test/0.log\n")
+    assert "Error: results/models/0/checkpoint.safetensors: not a readable checkpoint" in said
+    assert "predict_test/1.log" not in said
 
 
 def test_a_second_run_has_nothing_to_do(finished):
@@ -166,10 +213,7 @@ def test_another_seed_trains_one_member_and_redoes_what_joins_them(finished, tmp
         "train": 1,
         "predict_validation": 1,
         "predict_test": 1,
-        "threshold": 1,
-        "gallery": 1,
-        "submission": 1,
-        "summary": 1,
+        **below("threshold"),
     }
 
 
@@ -221,12 +265,7 @@ def test_new_test_tiles_train_nothing_anew(finished, copied, tmp_path):
     shutil.copy(next((survey / "test/images").iterdir()), survey / "test/images/newcomer.png")
     for file in (survey / "train/images").iterdir():
         file.touch()
-    assert planned(copied, config=config) == {
-        "import_test": 1,
-        "predict_test": 2,
-        "submission": 1,
-        "summary": 1,
-    }
+    assert planned(copied, config=config) == below("import_test")
     complete(copied, config=config)
     ids = pd.read_csv(copied / "results/submission.csv")["id"].tolist()
     assert len(ids) == 12 + 1 and ids[-1] == "newcomer"
@@ -444,6 +483,12 @@ def test_members_that_validate_on_training_tiles_are_marked_as_not_honest(copied
     assert report["tiles_scored"] == report["tiles"] == 48
     assert "NOT honest" in (results / "summary.txt").read_text()
     assert not pd.read_csv(results / "threshold_curve.csv")["honest"].any()
+    page = (results / "index.html").read_text()
+    assert '<span class="dishonest">mean score of 48 labelled tiles; NOT honest' in page
+    for name in ("threshold", "tile_scores", "calibration", "learning"):
+        assert "NOT honest" in (results / f"figures/{name}.svg").read_text()
+    text = (results / "figures/members.svg").read_text()
+    assert "Not drawn: the members trained on the tiles" in text
     for log in ("threshold.log", "train/0.log"):
         assert "NOT honest" in (results / "logs" / log).read_text()
     for seed in (0, 1):

@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import shutil
 import sys
 from contextlib import contextmanager, suppress
@@ -95,6 +96,17 @@ def record_what_is_there(persistence):
     persistence.finished = record
 
 
+def failures(said):
+    """The logs of the jobs that failed, by what Snakemake said, each with its own last words."""
+    found = {}
+    for name in re.findall(r"^    log: (\S+) \(check log file", said, re.MULTILINE):
+        path = Path(name)
+        lines = path.read_text().splitlines() if path.exists() else []
+        errors = [line for line in lines if " Error: " in line]
+        found[name] = (errors or lines or ["nothing was written to it"])[-1]
+    return found
+
+
 ALIVE = clear_locks() if workflow.is_main_process else None
 
 if workflow.is_main_process and Path("results/data").exists():
@@ -116,10 +128,13 @@ wildcard_constraints:
 def code(stage, environment):
     """Script of a stage, every module that it imports, and the pins that it runs with.
 
+    And where its own module has parts that are no Python, beside it and under its name, these.
+
     As plain inputs, so that Snakemake names the one that changed. Where a stage only carries
     something over, they do not count: what is carried stays the same.
     """
     files = local_files(SCRIPTS / f"{stage}.py")
+    files += sorted(set(SCRIPTS.glob(f"salt/{stage}.*")) - set(files))
     files = [str(file) for file in [*files, ROOT / f"envs/{environment}.yaml"]]
     if workflow.storage_settings.default_storage_provider is not None:
         # Snakemake brings its sources to each job, and is not to look for them where results lie. A

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from salt.cli import run, stage_parser
 from salt.decision import read_report
-from salt.gallery import draw_gallery
+from salt.gallery import choose, draw_gallery
 from salt.predictions import load_all
+from salt.review import read_review
 from salt.tiles import Tiles
 
 COLUMNS = 8
@@ -16,14 +17,18 @@ def main(args):
     tiles = Tiles(args.tiles)
     members = load_all(args.predictions, tiles.ids, tiles.images.shape[1:])
     tuned = read_report(args.threshold, ["threshold", "honest"])
-    draw_gallery(args.output, tiles, members, tuned["threshold"], COLUMNS, honest=tuned["honest"])
-    logging.info("gallery to %s", args.output)
+    chosen = choose(read_review(args.review, tiles.ids), COLUMNS)
+    for name, ids in chosen.items():
+        draw_gallery(getattr(args, name), tiles, members, ids, tuned["threshold"], tuned["honest"])
+    logging.info("pictures to %s and %s", args.gallery, args.worst.parent)
 
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__, settings=False)
     parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the labelled tiles")
+    parser.add_argument("--review", type=Path, required=True, help="review.csv")
     parser.add_argument("--threshold", type=Path, required=True, help="threshold.json")
     parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="NPY files")
-    parser.add_argument("--output", type=Path, required=True, help="PNG file to write")
+    for name in ("gallery", "worst", "typical", "best", "disagreement"):
+        parser.add_argument(f"--{name}", type=Path, required=True, help="PNG file to write")
     run(main, parser)

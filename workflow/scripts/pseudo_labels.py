@@ -4,15 +4,14 @@ import logging
 from pathlib import Path
 
 from salt.cli import run, stage_parser
-from salt.predictions import Predictions, load_all
+from salt.predictions import load_shards
 from salt.pseudo_labels import label, save
 from salt.tiles import Tiles
 
 
 def main(args):
     ids = Tiles(args.tiles).ids
-    # Of more shards than batches some hold no tile.
-    members = load_all([path for path in args.predictions if Predictions.load(path).ids], ids)
+    members = load_shards(args.predictions, ids)
     chosen, masks, sure = label(members, ids, args.settings["self_training"]["share"])
     save(args.output, [ids[row] for row in chosen], masks, sure)
     empty = (~masks.any(axis=(1, 2))).sum()

@@ -74,6 +74,13 @@ def load_all(
     return members
 
 
+def load_shards(
+    paths: Iterable[Path], ids: list[str], size: tuple[int, int] | None = None
+) -> list[Predictions]:
+    """As ``load_all``, of members in several files each, some of them without a tile."""
+    return load_all([path for path in paths if Predictions.load(path).ids], ids, size)
+
+
 def quantised(probabilities: np.ndarray) -> np.ndarray:
     """Values as uint16 of probabilities, float32 in [0, 1], of any shape."""
     # A product in float32 would be rounded twice.
@@ -134,9 +141,11 @@ def summed(
         yield part, total, count
 
 
-def averaged(members: list[Predictions], ids: list[str]) -> Iterator[tuple[slice, np.ndarray]]:
+def averaged(
+    members: list[Predictions], ids: list[str], chunk: int = 128
+) -> Iterator[tuple[slice, np.ndarray]]:
     """Rows as ``summed`` gives them, with their mean probabilities as float64."""
-    for rows, total, count in summed(members, ids):
+    for rows, total, count in summed(members, ids, chunk):
         yield rows, total / (count * SCALE)[:, None, None]
 
 

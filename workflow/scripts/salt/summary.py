@@ -20,18 +20,21 @@ def summary(threshold: dict, submission: Path) -> str:
             "anew"
         ) from None
     scored, tiles = threshold["tiles_scored"], threshold["tiles"]
-    honesty = (
-        "no member trained on the tile"
-        if threshold["honest"]
-        else "NOT honest: the members trained on these tiles"
-    )
+    said = honesty(threshold["honest"])
     members = ",".join(map(str, threshold["seeds"]))
     results = submission.parent
     return f"""\
-Score       {threshold["score"]:.4f} over {scored} of {tiles} labelled tiles ({honesty})
+Score       {threshold["score"]:.4f} over {scored} of {tiles} labelled tiles ({said})
             {threshold["score_all_empty"]:.4f} is what a submission without any salt gets on them
 Threshold   {threshold["threshold"]:.4f}, tuned for each fold on {threshold["tuned_on"]}
 Submission  {submission}: {len(masks)} tiles, {int((masks != "").sum())} of them with salt
 Members     {results}/models/SEED/checkpoint.safetensors for SEED {members}
-Pictures    {results}/gallery.png
+Report      {results}/index.html; tiles to look at, worst first, in {results}/review.csv
 """
+
+
+def honesty(honest: bool) -> str:
+    """What is said of every score."""
+    if honest:
+        return "no member trained on the tile"
+    return "NOT honest: the members trained on these tiles"

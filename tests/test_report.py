@@ -1,0 +1,234 @@
+"""What the figures show, by hand; that they are drawn, the workflow's tests and others tell."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from running import ROOT, TINY, with_config
+
+from salt import gallery, palette, plot_data, plot_evaluation, plot_training, times
+from salt.figures import absent
+from salt.predictions import Predictions, save
+
+sys.path.insert(0, str(ROOT / "workflow"))
+import status
+
+
+def reviewed(**columns) -> pd.DataFrame:
+    table = pd.DataFrame(columns)
+    table["id"] = [f"t{k}" for k in range(len(table))]
+    filled = {"members": 1, "honest": True, "disagreement": np.nan, "coverage": 0.5, "iou": 0.5}
+    return table.assign(**{name: v for name, v in filled.items() if name not in table})
+
+
+def test_pictures_show_the_worst_the_middle_and_the_best():
+    iou = [0.0, 0.1, 0.2, 0.6, 0.7, 0.8, 0.95, 1.0, 1.0]
+    coverage = [0.5] * 7 + [0.0, 1.0]
+    chosen = gallery.choose(reviewed(iou=iou, coverage=coverage), 3)
+    assert chosen["worst"] == ["t0", "t1", "t2"]
+    assert chosen["typical"] == ["t2", "t3", "t4"]
+    assert chosen["best"] == ["t6", "t5", "t4"]
+    # Of all with salt, the full one among them, evenly.
+    assert chosen["gallery"] == ["t0", "t4", "t8"]
+    assert chosen["disagreement"] == []
+
+
+@pytest.mark.parametrize(
+    ("members", "honest", "expected"),
+    [
+        ([2, 2, 3], True, ["t1", "t0"]),
+        ([2, 2, 0], True, ["t1", "t0"]),
+        ([2, 1, 2], True, []),
+        ([2, 2, 2], False, []),
+    ],
+)
+def test_members_disagree_where_every_tile_has_two_honest_ones(members, honest, expected):
+    table = reviewed(members=members, honest=honest, disagreement=[0.2, 0.3, 0.1])
+    assert gallery.choose(table, 2)["disagreement"] == expected
+
+
+def test_tiles_without_salt_are_shown_where_there_are_no_others():
+    chosen = gallery.choose(reviewed(coverage=[0.0, 0.0], iou=[0.0, 1.0]), 8)
+    assert {tuple(sorted(ids)) for name, ids in chosen.items() if name != "disagreement"} == {
+        ("t0", "t1")
+    }
+
+
+def test_a_thinned_curve_keeps_its_highest_step_and_its_ends():
+    starts = np.linspace(0, 0.999, 5000)
+    scores = np.zeros(5000)
+    scores[1234] = 1
+    where, found = plot_evaluation.thinned(starts, scores)
+    assert len(where) <= plot_evaluation.POINTS + 2
+    assert where[0] == 0 and where[-1] == 1
+    assert found.max() == 1 and where[found.argmax()] == starts[1234]
+
+
+def members(folder: Path, ids: dict[int, str]) -> list[Predictions]:
+    for seed, names in ids.items():
+        blank = np.zeros((len(names), 1, 1), dtype=np.float32)
+        save(folder / f"{seed}.npy", list(names), (1, 1), [blank])
+    return [Predictions.load(folder / f"{seed}.npy") for seed in ids]
+
+
+def test_choices_of_members_leave_each_tile_as_many(tmp_path):
+    loaded = members(tmp_path, {0: "ab", 1: "cd", 2: "ab", 3: "cd", 4: "ab", 5: "cd"})
+    for many, choices in ((1, 3), (2, 3), (3, 1)):
+        found = plot_evaluation.subsets_of(loaded, many)
+        assert len(found) == choices
+        for subset in found:
+            for tile in "abcd":
+                assert sum(tile in member.ids for member in subset) == many
+    assert len({tuple(m.path for m in s) for s in plot_evaluation.subsets_of(loaded, 1)}) == 3
+
+
+def test_coverage_classes_are_in_per_cent_of_tiles():
+    assert plot_data.shares_of(np.array([0, 0, 0, 10])).tolist() == [75] + [0] * 9 + [25]
+
+
+def test_times_are_by_step_the_longest_first_and_what_is_no_table_is_left_out(tmp_path):
+    for name, text in {
+        "demo.tsv": "s\th:m:s\tmax_rss\n7.5\t0:00:07\t100\n",
+        "train/0.tsv": "s\tmax_rss\n5\t500\n",
+        "train/1.tsv": "s\tmax_rss\n6\t-\n",
+        "predict_test/0/3.tsv": "s\tmax_rss\n1\tNA\n",
+        "broken.tsv": "nothing\n",
+        "binary.tsv": "\0\1",
+    }.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_text(text)
+    found = times.read_times(tmp_path)
+    assert found["step"].tolist() == ["train", "train", "demo", "predict_test"]
+    assert found["seconds"].tolist() == [5, 6, 7.5, 1]
+    assert found["megabytes"].isna().tolist() == [False, True, False, True]
+    plot_training.draw_times(tmp_path / "times.svg", tmp_path)
+    text = (tmp_path / "times.svg").read_text()
+    assert "train (2 jobs)" in text and "currentColor" in text
+    assert times.read_times(tmp_path / "nowhere").empty
+    plot_training.draw_times(tmp_path / "none.svg", tmp_path / "nowhere")
+    assert "Not drawn: no benchmarks in" in (tmp_path / "none.svg").read_text()
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(0.04, "0.0 s"), (9.94, "9.9 s"), (59.4, "59 s"), (254.55, "4 min 15 s"), (7260, "2 h 1 min")],
+)
+def test_durations_are_in_words(seconds, words):
+    assert times.duration(seconds) == words
+
+
+def test_what_is_not_drawn_says_why(tmp_path):
+    absent(tmp_path / "x.svg", "A title", "there is a reason.")
+    text = (tmp_path / "x.svg").read_text()
+    assert "<dc:title>A title</dc:title>" in text
+    assert "<dc:description>Not drawn: there is a reason.</dc:description>" in text
+
+
+def luminance(colour: str) -> float:
+    linear = [
+        (c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4)
+        for c in (value / 255 for value in palette.rgb(colour))
+    ]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+
+# Machado, Oliveira and Fernandes (2009), severity 1, on linear values.
+BLINDNESS = {
+    "none": [1, 0, 0, 0, 1, 0, 0, 0, 1],
+    "protanopia": [
+        *(0.152286, 1.052583, -0.204868),
+        *(0.114503, 0.786281, 0.099216),
+        *(-0.003882, -0.048116, 1.051998),
+    ],
+    "deuteranopia": [
+        *(0.367322, 0.860646, -0.227968),
+        *(0.280085, 0.672501, 0.047413),
+        *(-0.011820, 0.042940, 0.968881),
+    ],
+    "tritanopia": [
+        *(1.255528, -0.076749, -0.178779),
+        *(-0.078411, 0.930809, 0.147602),
+        *(0.004733, 0.691367, 0.303900),
+    ],
+}
+
+
+def lab(colour: str, eye: list[float]) -> np.ndarray:
+    """A colour as an eye sees it, in CIE L*a*b*."""
+    value = np.array(palette.rgb(colour)) / 255
+    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
+    to_xyz = np.array(
+        [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    )
+    xyz = to_xyz @ (np.reshape(eye, (3, 3)) @ linear).clip(0, 1) / np.array([0.9505, 1.0, 1.089])
+    f = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
+    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+@pytest.mark.parametrize("eye", BLINDNESS)
+def test_truth_prediction_and_error_are_told_apart_by_any_eye(eye):
+    seen = [
+        lab(colour, BLINDNESS[eye]) for colour in (palette.TRUTH, palette.PREDICTION, palette.ERROR)
+    ]
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        # At a distance of 2 colours are just told apart, at 10 at a glance.
+        assert np.linalg.norm(seen[one] - seen[other]) > 40
+    assert min(map(luminance, (palette.TRUTH, palette.PREDICTION))) > 0.3
+
+
+def test_members_differ_in_colour_or_dashes():
+    styles = [palette.member_style(number) for number in range(16)]
+    assert len(set(styles)) == 16
+
+
+# What Snakemake says, in fewer words.
+
+
+def told(folder: Path, *args) -> str:
+    command = [sys.executable, ROOT / "workflow/status.py", "--directory", folder, *args]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_status_says_that_nothing_is_to_do(finished):
+    text = told(finished, "--configfile", TINY)
+    assert re.search(r"^Done     .*\btrain\b", text)
+    assert text.endswith("To do    nothing\n")
+
+
+def test_status_names_the_setting_that_changed_and_what_follows(finished, tmp_path):
+    config = with_config(tmp_path, {"training": {"epochs": 2}})
+    text = told(finished, "--configfile", config)
+    assert "To do    train 0, 1: training.epochs 1 to 2\n" in text
+    assert "To do    predict_test 0, 1: follows train\n" in text
+    assert "demo" in text.partition("\n")[0]
+
+
+def test_status_of_an_empty_folder_has_everything_to_do(tmp_path):
+    text = told(tmp_path / "empty", "--configfile", TINY)
+    assert text.startswith("Done     nothing\n")
+    assert "To do    page: not made yet\n" in text
+    assert not (tmp_path / "empty/results").exists()
+
+
+def test_status_shows_the_last_words_of_what_is_at_work(tmp_path):
+    log = tmp_path / "results/logs/train/0.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("begun\nepoch 4 of 9\n")
+    lock = log.with_name(".0.log.lock")
+    lock.touch()
+    (log.parent / ".1.log.lock").touch()
+    holder = subprocess.Popen(
+        [sys.executable, "-c", f"import fcntl; f = open({str(lock)!r}); "
+         "fcntl.flock(f, fcntl.LOCK_EX); print('held', flush=True); input()"],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert holder.stdout.readline() == "held\n"
+    assert status.at_work(tmp_path / "results/logs") == [f"{log}: epoch 4 of 9"]
+    holder.communicate("\n")
+    assert status.at_work(tmp_path / "results/logs") == []

@@ -1,0 +1,281 @@
+# What came out, to look at; nothing but the report itself hangs on these.
+
+
+# Out-of-fold: by the members that validate on the tile.
+VALIDATION = expand("results/predictions/validation/{seed}.npy", seed=SEEDS)
+VALIDATION_IDS = expand("results/predictions/validation/{seed}.csv", seed=SEEDS)
+TEST = expand("results/predictions/test/{seed}/{shard}.npy", seed=SEEDS, shard=range(SHARDS))
+TEST_IDS = expand("results/predictions/test/{seed}/{shard}.csv", seed=SEEDS, shard=range(SHARDS))
+
+
+rule review:
+    input:
+        tiles="results/data/train/tiles.csv",
+        images="results/data/train/images.npy",
+        masks="results/data/train/masks.npy",
+        folds="results/data/folds.csv",
+        threshold="results/threshold.json",
+        predictions=VALIDATION,
+        ids=VALIDATION_IDS,
+        code=code("review", "data"),
+    output:
+        report(
+            "results/review.csv",
+            caption="../report/review.rst",
+            category="Tiles",
+            labels={"shows": "all labelled tiles, worst first"},
+        ),
+    log:
+        "results/logs/review.log",
+    benchmark:
+        "results/benchmarks/review.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        code=digest("review", "data"),
+    shell:
+        "python {input.code[0]} --tiles {input.tiles} --folds {input.folds} "
+        "--threshold {input.threshold} --predictions {input.predictions} "
+        "--output {output} --log {log}"
+
+
+rule gallery:
+    input:
+        tiles="results/data/train/tiles.csv",
+        images="results/data/train/images.npy",
+        masks="results/data/train/masks.npy",
+        review="results/review.csv",
+        threshold="results/threshold.json",
+        predictions=VALIDATION,
+        ids=VALIDATION_IDS,
+        code=code("gallery", "plots"),
+    output:
+        gallery=report(
+            "results/gallery.png",
+            caption="../report/gallery.rst",
+            category="Tiles",
+            labels={"shows": "from the worst score to the best"},
+        ),
+        worst=report(
+            "results/figures/worst.png",
+            caption="../report/worst.rst",
+            category="Tiles",
+            labels={"shows": "the worst"},
+        ),
+        typical=report(
+            "results/figures/typical.png",
+            caption="../report/typical.rst",
+            category="Tiles",
+            labels={"shows": "typical ones"},
+        ),
+        best=report(
+            "results/figures/best.png",
+            caption="../report/best.rst",
+            category="Tiles",
+            labels={"shows": "the best"},
+        ),
+        disagreement=report(
+            "results/figures/disagreement.png",
+            caption="../report/disagreement.rst",
+            category="Tiles",
+            labels={"shows": "where members disagree"},
+        ),
+    log:
+        "results/logs/gallery.log",
+    benchmark:
+        "results/benchmarks/gallery.tsv"
+    conda:
+        "../../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=digest("gallery", "plots"),
+    shell:
+        "python {input.code[0]} --tiles {input.tiles} --review {input.review} "
+        "--threshold {input.threshold} --predictions {input.predictions} "
+        "--gallery {output.gallery} --worst {output.worst} --typical {output.typical} "
+        "--best {output.best} --disagreement {output.disagreement} --log {log}"
+
+
+# After all that takes time, so that it is there to be drawn. Benchmarks are no inputs: they differ
+# from run to run, and deleting them must make nothing anew.
+rule plot_training:
+    input:
+        histories=expand("results/models/{seed}/history.csv", seed=SEEDS),
+        checkpoints=expand("results/models/{seed}/checkpoint.safetensors", seed=SEEDS),
+        submission="results/submission.csv",
+        code=code("plot_training", "plots"),
+    output:
+        learning=report(
+            "results/figures/learning.svg",
+            caption="../report/learning.rst",
+            category="Training",
+            labels={"shows": "learning curves"},
+        ),
+        times=report(
+            "results/figures/times.svg",
+            caption="../report/times.rst",
+            category="Training",
+            labels={"shows": "time and memory"},
+        ),
+    log:
+        "results/logs/plot_training.log",
+    benchmark:
+        "results/benchmarks/plot_training.tsv"
+    conda:
+        "../../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=digest("plot_training", "plots"),
+        seeds=SEEDS,
+        benchmarks="results/benchmarks",
+    shell:
+        "python {input.code[0]} --seeds {params.seeds} --histories {input.histories} "
+        "--checkpoints {input.checkpoints} --benchmarks {params.benchmarks} "
+        "--learning {output.learning} --times {output.times} --log {log}"
+
+
+rule plot_evaluation:
+    input:
+        tiles="results/data/train/tiles.csv",
+        masks="results/data/train/masks.npy",
+        folds="results/data/folds.csv",
+        review="results/review.csv",
+        threshold="results/threshold.json",
+        curve="results/threshold_curve.csv",
+        predictions=VALIDATION,
+        ids=VALIDATION_IDS,
+        code=code("plot_evaluation", "plots"),
+    output:
+        score=report(
+            "results/figures/threshold.svg",
+            caption="../report/threshold.rst",
+            category="Evaluation",
+            labels={"shows": "score against threshold"},
+        ),
+        tile_scores=report(
+            "results/figures/tile_scores.svg",
+            caption="../report/tile_scores.rst",
+            category="Evaluation",
+            labels={"shows": "score by coverage and depth"},
+        ),
+        calibration=report(
+            "results/figures/calibration.svg",
+            caption="../report/calibration.rst",
+            category="Evaluation",
+            labels={"shows": "calibration"},
+        ),
+        members=report(
+            "results/figures/members.svg",
+            caption="../report/members.rst",
+            category="Evaluation",
+            labels={"shows": "score against the number of members"},
+        ),
+    log:
+        "results/logs/plot_evaluation.log",
+    benchmark:
+        "results/benchmarks/plot_evaluation.tsv"
+    conda:
+        "../../envs/plots.yaml"
+    threads: 2
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        code=digest("plot_evaluation", "plots"),
+    shell:
+        "python {input.code[0]} --tiles {input.tiles} --folds {input.folds} "
+        "--review {input.review} --threshold {input.threshold} --curve {input.curve} "
+        "--predictions {input.predictions} --score {output.score} "
+        "--tile-scores {output.tile_scores} --calibration {output.calibration} "
+        "--members {output.members} --log {log}"
+
+
+rule plot_data:
+    input:
+        tiles="results/data/train/tiles.csv",
+        test_tiles="results/data/test/tiles.csv",
+        review="results/review.csv",
+        threshold="results/threshold.json",
+        predictions=TEST,
+        ids=TEST_IDS,
+        code=code("plot_data", "plots"),
+    output:
+        report(
+            "results/figures/data.svg",
+            caption="../report/data.rst",
+            category="Data",
+            labels={"shows": "labelled and test tiles"},
+        ),
+    log:
+        "results/logs/plot_data.log",
+    benchmark:
+        "results/benchmarks/plot_data.tsv"
+    conda:
+        "../../envs/plots.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        code=digest("plot_data", "plots"),
+    shell:
+        "python {input.code[0]} --tiles {input.tiles} --test-tiles {input.test_tiles} "
+        "--review {input.review} --threshold {input.threshold} --predictions {input.predictions} "
+        "--output {output} --log {log}"
+
+
+rule page:
+    input:
+        tiles="results/data/train/tiles.csv",
+        images="results/data/train/images.npy",
+        masks="results/data/train/masks.npy",
+        test_tiles="results/data/test/tiles.csv",
+        test_images="results/data/test/images.npy",
+        review="results/review.csv",
+        threshold="results/threshold.json",
+        validation=VALIDATION,
+        validation_ids=VALIDATION_IDS,
+        test=TEST,
+        test_ids=TEST_IDS,
+        figures=[
+            *rules.plot_evaluation.output,
+            *rules.plot_training.output,
+            *rules.plot_data.output,
+        ],
+        code=code("page", "data"),
+    output:
+        page=report(
+            "results/index.html",
+            caption="../report/page.rst",
+            category="Page",
+            labels={"shows": "all of it"},
+        ),
+        pictures=directory("results/tiles"),
+    log:
+        "results/logs/page.log",
+    benchmark:
+        "results/benchmarks/page.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 2
+    resources:
+        mem_mb=2000,
+        runtime=60,
+    params:
+        code=digest("page", "data"),
+        benchmarks="results/benchmarks",
+    shell:
+        "python {input.code[0]} --tiles {input.tiles} --test-tiles {input.test_tiles} "
+        "--review {input.review} --threshold {input.threshold} --validation {input.validation} "
+        "--test {input.test} --figures {input.figures} --benchmarks {params.benchmarks} "
+        "--output {output.page} --pictures {output.pictures} --log {log}"

@@ -1,0 +1,47 @@
+"""Draw what the score depends on."""
+
+import logging
+from pathlib import Path
+
+from salt.cli import run, stage_parser
+from salt.decision import read_report
+from salt.plot_evaluation import (
+    draw_calibration,
+    draw_members,
+    draw_threshold,
+    draw_tiles,
+    read_curve,
+)
+from salt.predictions import load_all
+from salt.review import read_review
+from salt.split import read_folds
+from salt.tiles import Tiles
+
+
+def main(args):
+    tiles = Tiles(args.tiles)
+    folds = read_folds(args.folds, tiles.ids)
+    report = read_report(args.threshold, ["threshold", "score", "honest", "seeds"])
+    loaded = load_all(args.predictions, tiles.ids, tiles.masks.shape[1:])
+    members = dict(zip(report["seeds"], loaded, strict=True))
+    threshold, honest = report["threshold"], report["honest"]
+    # All is read before anything is written.
+    curve, review = read_curve(args.curve), read_review(args.review, tiles.ids)
+    draw_threshold(args.score, curve, members, tiles, report)
+    draw_tiles(args.tile_scores, review)
+    draw_calibration(args.calibration, loaded, tiles, threshold, honest)
+    draw_members(args.members, members, tiles, folds, honest)
+    logging.info("pictures to %s", args.score.parent)
+
+
+if __name__ == "__main__":
+    parser = stage_parser(__doc__, settings=False)
+    parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the labelled tiles")
+    parser.add_argument("--folds", type=Path, required=True, help="CSV file of the folds")
+    parser.add_argument("--review", type=Path, required=True, help="review.csv")
+    parser.add_argument("--threshold", type=Path, required=True, help="threshold.json")
+    parser.add_argument("--curve", type=Path, required=True, help="threshold_curve.csv")
+    parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="NPY files")
+    for name in ("score", "tile-scores", "calibration", "members"):
+        parser.add_argument(f"--{name}", type=Path, required=True, help="SVG file to write")
+    run(main, parser)

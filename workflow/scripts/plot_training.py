@@ -1,0 +1,28 @@
+"""Draw the members' learning curves, and what each step took."""
+
+import logging
+from pathlib import Path
+
+from salt.cli import run, stage_parser
+from salt.plot_training import draw_learning, draw_times, kept_epoch, read_history
+
+
+def main(args):
+    histories = {
+        seed: read_history(path) for seed, path in zip(args.seeds, args.histories, strict=True)
+    }
+    kept = {seed: kept_epoch(path) for seed, path in zip(args.seeds, args.checkpoints, strict=True)}
+    draw_learning(args.learning, histories, kept)
+    draw_times(args.times, args.benchmarks)
+    logging.info("learning curves to %s, times to %s", args.learning, args.times)
+
+
+if __name__ == "__main__":
+    parser = stage_parser(__doc__, settings=False)
+    parser.add_argument("--seeds", type=int, nargs="+", required=True, help="the members")
+    parser.add_argument("--histories", type=Path, nargs="+", required=True, help="history.csv each")
+    parser.add_argument("--checkpoints", type=Path, nargs="+", required=True, help="and checkpoint")
+    parser.add_argument("--benchmarks", type=Path, required=True, help="folder of benchmarks")
+    parser.add_argument("--learning", type=Path, required=True, help="SVG file to write")
+    parser.add_argument("--times", type=Path, required=True, help="SVG file to write")
+    run(main, parser)

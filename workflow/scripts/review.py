@@ -1,0 +1,35 @@
+"""List the labelled tiles, worst first, with what seems wrong."""
+
+import logging
+from pathlib import Path
+
+from salt.cli import run, stage_parser
+from salt.decision import read_report
+from salt.files import replacing
+from salt.predictions import load_all
+from salt.review import review
+from salt.split import read_folds
+from salt.tiles import Tiles
+
+
+def main(args):
+    tiles = Tiles(args.tiles)
+    members = load_all(args.predictions, tiles.ids, tiles.images.shape[1:])
+    folds = read_folds(args.folds, tiles.ids)
+    tuned = read_report(args.threshold, ["threshold", "honest"])
+    table = review(tiles, folds, members, tuned["threshold"], tuned["honest"])
+    with replacing(args.output) as path:
+        table.to_csv(path, index=False)
+    found = table["reason"].value_counts()
+    listed = ", ".join(f"{reason} {count}" for reason, count in found.items() if reason)
+    logging.info("%d tiles, of these %s, to %s", len(table), listed or "none odd", args.output)
+
+
+if __name__ == "__main__":
+    parser = stage_parser(__doc__, settings=False)
+    parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the labelled tiles")
+    parser.add_argument("--folds", type=Path, required=True, help="CSV file of the folds")
+    parser.add_argument("--threshold", type=Path, required=True, help="threshold.json")
+    parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="NPY files")
+    parser.add_argument("--output", type=Path, required=True, help="CSV file to write")
+    run(main, parser)
