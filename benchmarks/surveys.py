@@ -14,7 +14,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from datetime import date
 from pathlib import Path
 
@@ -30,15 +29,14 @@ WRITE = "import sys, survey; survey.write_test_tiles(survey.Path(sys.argv[1]), i
 
 
 def job(*command) -> tuple[float, float]:
-    """Seconds that a process takes, and its peak memory in MB."""
-    started = time.perf_counter()
+    """CPU seconds that a process takes, and its peak memory in MB."""
     # This process is a small one, for a child's peak counts from before it becomes another program.
     process = subprocess.Popen([sys.executable, *map(str, command)], cwd=FOLDER)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise SystemExit(f"{command[0]} failed")
-    return time.perf_counter() - started, usage.ru_maxrss / 1024
+    return usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
 def stage(name: str, *arguments) -> tuple[float, float]:
@@ -69,7 +67,7 @@ def train() -> None:
 
 
 def measure(count: int) -> dict[str, list[tuple[float, float]]]:
-    """Seconds and peak memory of each job of a survey of so many tiles, by stage."""
+    """CPU seconds and peak memory of each job of a survey of so many tiles, by stage."""
     survey, tiles, shards = f"{count}.zip", f"{count}/tiles.csv", -(-count // SHARD)
     job("-c", WRITE, survey, count)
     files = [f"{count}/{shard}.npy" for shard in range(shards)]
@@ -92,7 +90,7 @@ def measure(count: int) -> dict[str, list[tuple[float, float]]]:
 def page(measured: dict[int, dict[str, list[tuple[float, float]]]]) -> str:
     least, greatest = min(measured), max(measured)
     head = f"| stage | {' | '.join(f'{count:,} tiles' for count in measured)} | {WHOLE:,} tiles |"
-    rows = {"seconds, all jobs together": [], "peak memory of the largest job, MB": []}
+    rows = {"CPU seconds, all jobs together": [], "Peak memory of the largest job, MB": []}
     for name in measured[least]:
         for title, of_jobs in zip(rows, (sum, max), strict=True):
             column = list(rows).index(title)
@@ -111,7 +109,7 @@ def page(measured: dict[int, dict[str, list[tuple[float, float]]]]) -> str:
         f"in the straight line through {least:,} and {greatest:,}.",
     ]
     for title, table in rows.items():
-        lines += ["", f"## {title.capitalize()}", "", head, "|---|" + "---|" * (len(measured) + 1)]
+        lines += ["", f"## {title}", "", head, "|---|" + "---|" * (len(measured) + 1)]
         lines += table
     return "\n".join(lines) + "\n"
 

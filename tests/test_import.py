@@ -16,6 +16,7 @@ from test_hostile import (
 
 from salt import tiles
 from salt.errors import InputError
+from salt.files import filling_npy
 from salt.import_test import import_test
 from salt.import_train import import_train
 from salt.source import Source
@@ -338,3 +339,24 @@ def test_no_damage_to_a_png_file_escapes_as_another_error(decode, kind):
 def test_a_file_that_is_no_survey_is_refused(tmp_path):
     Path(tmp_path / "empty").mkdir()
     assert "train.csv is missing from" in faults_of(tmp_path / "empty")
+
+
+def test_test_tiles_go_to_disk_as_they_are_decoded(tmp_path, survey):
+    path = survey.write(tmp_path / "survey", "flat zip")
+    with Source(path) as source:
+        _, expected = import_test(source)
+        with filling_npy(tmp_path / "images.npy") as room:
+            _, images = import_test(source, room)
+    found = np.load(tmp_path / "images.npy")
+    assert found.dtype == np.uint8 and images.shape == expected.shape
+    np.testing.assert_array_equal(found, expected)
+    np.save(tmp_path / "expected.npy", expected)
+    assert (tmp_path / "images.npy").read_bytes() == (tmp_path / "expected.npy").read_bytes()
+
+
+def test_faults_leave_no_tiles_on_disk(tmp_path, survey):
+    survey.files[f"test/images/{survey.test_ids[1]}.png"] = b""
+    source = Source(survey.write(tmp_path / "survey", "flat zip"))
+    with source, pytest.raises(InputError), filling_npy(tmp_path / "images.npy") as room:
+        import_test(source, room)
+    assert [file.name for file in tmp_path.iterdir()] == ["survey"]

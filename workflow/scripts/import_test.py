@@ -4,15 +4,18 @@ import logging
 from pathlib import Path
 
 from salt.cli import run, stage_parser
+from salt.files import filling_npy, replacing
 from salt.import_test import import_test
 from salt.source import Source
-from salt.tiles import save
 
 
 def main(args):
-    with Source(args.source) as source:
-        table, images = import_test(source)
-    save(args.output, table, images)
+    images_path = args.output.with_name("images.npy")
+    # To disk as they are decoded: a survey may have more test tiles than the memory holds.
+    with Source(args.source) as source, filling_npy(images_path) as room:
+        table, images = import_test(source, room)
+    with replacing(args.output) as path:
+        table.to_csv(path, index=False)
     logging.info("%d test tiles of %dx%d to %s", *images.shape, args.output)
 
 

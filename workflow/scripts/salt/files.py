@@ -4,9 +4,11 @@ import errno
 import glob
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -77,20 +79,47 @@ def _part(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}.part")
 
 
+class NpyFile:
+    """An NPY file of ``shape`` and ``dtype``, to be filled row by row, in any order."""
+
+    def __init__(self, file: BinaryIO, shape: tuple, dtype: np.dtype):
+        self.shape, self.dtype = shape, np.dtype(dtype)
+        self._file = file
+        write_npy_header(file, shape, self.dtype)
+        self._start = file.tell()
+        self._row = int(np.prod(shape[1:])) * self.dtype.itemsize
+
+    def __setitem__(self, row: int, values: np.ndarray) -> None:
+        self._file.seek(self._start + row * self._row)
+        self._file.write(np.ascontiguousarray(values, dtype=self.dtype).data)
+
+
+@contextmanager
+def filling_npy(path: Path | str) -> Iterator[Callable[[tuple, np.dtype], NpyFile]]:
+    """Give a function that makes an NpyFile, to fill and then be put in the place of ``path``.
+
+    Raises InputError where there is no room or no permission.
+    """
+    with replacing(path) as part, open(part, "wb") as file:
+        yield partial(NpyFile, file)
+
+
+def write_npy_header(file: BinaryIO, shape: tuple, dtype: np.dtype) -> None:
+    """The beginning of an NPY file; its values follow."""
+    descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
+    header = {"descr": descr, "fortran_order": False, "shape": shape}
+    np.lib.format.write_array_header_1_0(file, header)
+
+
 def write_npy(path: Path | str, dtype: type, shape: tuple, chunks: Iterable[np.ndarray]) -> None:
     """Write an NPY file of ``dtype`` and ``shape`` from chunks of its rows, as they come.
 
     On a full disk a memory map would end the process by a signal, and numpy.save without a reason.
     Raises InputError where there is no room or no permission.
     """
-    header = {
-        "descr": np.lib.format.dtype_to_descr(np.dtype(dtype)),
-        "fortran_order": False,
-        "shape": shape,
-    }
     with replacing(path) as part:
         with open(part, "wb") as file:
-            np.lib.format.write_array_header_1_0(file, header)
+            write_npy_header(file, shape, dtype)
             start = file.tell()
             for chunk in chunks:
                 file.write(np.ascontiguousarray(chunk, dtype=dtype).data)

@@ -138,13 +138,19 @@ def strays(source: Files, folder: str, ids: list[str], table: str) -> Iterator[s
 
 
 def decode_all(
-    source: Files, folder: str, ids: list[str], decode: Callable, faults: list[str]
+    source: Files,
+    folder: str,
+    ids: list[str],
+    decode: Callable,
+    faults: list[str],
+    room: Callable = np.zeros,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Decode a folder's PNG files side by side.
 
     Adds what is wrong with any of them to ``faults``, in the order of the ids; all must have the
     size of the first that is readable. Gives the tiles (ids, height, width) and which of them are
-    readable as bool (ids).
+    readable as bool (ids). The tiles are put to what ``room`` makes of their shape and type: an
+    array, or a file (``filling_npy``) where they are too many to be held in memory.
     """
 
     def attempt(name: str) -> np.ndarray | str:
@@ -170,7 +176,7 @@ def decode_all(
                 faults.append(tile)
                 continue
             if not first:
-                stack, first = np.zeros((len(ids), *tile.shape), dtype=tile.dtype), name
+                stack, first = room((len(ids), *tile.shape), tile.dtype), name
             if tile.shape != stack.shape[1:]:
                 faults.append(
                     f"{name}: {tile.shape[1]}x{tile.shape[0]} pixels, but {first} "
