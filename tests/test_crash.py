@@ -143,7 +143,7 @@ def disk(finished, copied):
         ("import_train", ["data/train/*"], r"data/train/(images|masks)\.npy"),
         ("train", ["models/*/*"], r"(states|models)/\S+"),
         ("predict_test", ["predictions/test/*/*"], r"predictions/test/\d/0\.npy"),
-        ("gallery", ["gallery.png"], r"(gallery|figures/\w+)\.png"),
+        ("gallery", ["gallery.png", "figures/*.png"], r"(gallery|figures/\w+)\.png"),
         ("page", ["index.html", "tiles/*"], r"(index\.html|tiles)"),
     ],
 )

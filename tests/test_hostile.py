@@ -1375,6 +1375,15 @@ RUN_FAULTS = [
             ("of words", [table, lambda t: t.assign(score="good")]),
         ]
     ),
+    Case(
+        *("members fewer than predictions", "plot_evaluation", report(seeds=[0])),
+        "threshold.json: of 1 members, but predictions of 2 are given",
+    ),
+    Case(
+        *("tiles without coverage", "review"),
+        at("train/tiles.csv", table, lambda t: t.drop(columns="coverage")),
+        "tiles.csv: no column coverage; expected tiles.csv of labelled tiles",
+    ),
     Case("figure missing", "page", at("data.svg", removed), "data.svg: not readable"),
     Case("figure binary", "page", at("data.svg", replaced, b"\xff\xfe"), "data.svg: not readable"),
     Case("figure empty", "page", at("data.svg", emptied), "data.svg: expected a drawing with"),

@@ -69,6 +69,9 @@ def test_checkpoint_header_alone_rebuilds_the_model(finished):
         "width": 2,
         "dropout": 0.1,
         "depth": "none",
+        "scale": 1,
+        "hypercolumn": False,
+        "scse": False,
     }
     checkpoint.rebuild()
 

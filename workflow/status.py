@@ -94,7 +94,7 @@ def explained(reason: str, rule_of: dict[str, str]) -> str:
 
 
 def waiting_jobs(plan: str, rule_of: dict[str, str]) -> dict[str, dict[str, list[str]]]:
-    """Jobs of a dry run: by rule and reason, the wildcards of each."""
+    """Jobs of a dry run: by rule and reason, the wildcards of each, such as seed or seed/shard."""
     found: dict[str, dict[str, list[str]]] = {}
     for job in re.split(r"^\[\w{3} .*\]$", plan, flags=re.MULTILINE)[1:]:
         rule = re.search(r"^(?:local)?(?:rule|checkpoint) (\w+):", job, re.MULTILINE)
@@ -102,8 +102,10 @@ def waiting_jobs(plan: str, rule_of: dict[str, str]) -> dict[str, dict[str, list
         wildcards = re.search(r"^    wildcards: (.*)$", job, re.MULTILINE)
         if rule and rule.group(1) != "all":
             why = explained(reason.group(1) if reason else "", rule_of)
-            seeds = re.sub(r"\w+=", "", wildcards.group(1)) if wildcards else ""
-            found.setdefault(rule.group(1), {}).setdefault(why, []).append(seeds)
+            # As in the paths of what is made; those of the last round have none for it.
+            values = re.findall(r"\w+=([^,\s]*)", wildcards.group(1)) if wildcards else []
+            named = "/".join(value.strip("/") for value in values if value)
+            found.setdefault(rule.group(1), {}).setdefault(why, []).append(named)
     return found
 
 
@@ -138,8 +140,8 @@ def main() -> None:
     for words in at_work(folder / "results/logs"):
         print(f"At work  {words}")
     for rule, reasons in waiting.items():
-        for why, seeds in reasons.items():
-            named = f"{rule} {', '.join(sorted(seeds, key=lambda seed: seed.zfill(9)))}".strip()
+        for why, jobs in reasons.items():
+            named = f"{rule} {', '.join(sorted(jobs, key=lambda job: job.zfill(9)))}".strip()
             print(f"To do    {named}: {why}")
     if not waiting:
         print("To do    nothing")

@@ -65,7 +65,12 @@ rule summary:
         submission="results/submission.csv",
         code=code("summary", "data"),
     output:
-        report("results/summary.txt", caption="../report/summary.rst", category="Evaluation"),
+        report(
+            "results/summary.txt",
+            caption="../report/summary.rst",
+            category="Evaluation",
+            labels={"shows": "score and threshold, in words"},
+        ),
     log:
         "results/logs/summary.log",
     benchmark:

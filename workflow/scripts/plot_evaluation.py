@@ -5,6 +5,7 @@ from pathlib import Path
 
 from salt.cli import run, stage_parser
 from salt.decision import read_report
+from salt.errors import InputError
 from salt.plot_evaluation import (
     draw_calibration,
     draw_members,
@@ -23,6 +24,11 @@ def main(args):
     folds = read_folds(args.folds, tiles.ids)
     report = read_report(args.threshold, ["threshold", "score", "honest", "seeds"])
     loaded = load_all(args.predictions, tiles.ids, tiles.masks.shape[1:])
+    if len(loaded) != len(report["seeds"]):
+        raise InputError(
+            f"{args.threshold}: of {len(report['seeds'])} members, but predictions of "
+            f"{len(loaded)} are given; give those that it was tuned with, in their order"
+        )
     members = dict(zip(report["seeds"], loaded, strict=True))
     threshold, honest = report["threshold"], report["honest"]
     # All is read before anything is written.

@@ -42,8 +42,11 @@ def review(
     Columns: id; score, at the threshold; reason, one of ``REASONS`` or none; iou of the masks;
     error, the mean over pixels of how far the probability is from the truth; coverage and
     predicted_coverage, shares of the tile; disagreement as ``disagreement`` gives it; depth; fold;
-    members, how many predicted the tile; honest, whether none of them trained on it.
+    members, how many predicted the tile; honest, whether none of them trained on it. Raises
+    InputError where the tiles are not labelled.
     """
+    if "coverage" not in tiles.table:
+        raise InputError(f"{tiles.path}: no column coverage; expected tiles.csv of labelled tiles")
     rows = predicted_rows(members, tiles.ids)
     ids = tiles.table["id"].iloc[rows].tolist()
     measured = ["tenths", "iou", "error", "predicted_coverage", "reason"]
@@ -68,7 +71,9 @@ def review(
     table["score"] = table["tenths"] / 10
     table["disagreement"] = pd.Series(disagreement(members, ids), index=rows).reindex(table.index)
     table = table.sort_values(["score", "error", "id"], ascending=[True, False, True])
-    return table[COLUMNS].reset_index(drop=True).fillna({"reason": ""}).round(6)
+    # Of a large tile one pixel is a very small share, which is not to become none.
+    table = table.round({"iou": 6, "error": 6, "predicted_coverage": 9, "disagreement": 6})
+    return table[COLUMNS].reset_index(drop=True).fillna({"reason": ""})
 
 
 def reasons(images: np.ndarray, masks: np.ndarray, predicted: np.ndarray) -> np.ndarray:
