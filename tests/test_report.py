@@ -205,7 +205,7 @@ def test_status_names_the_setting_that_changed_and_what_follows(finished, tmp_pa
     config = with_config(tmp_path, {"training": {"epochs": 2}})
     text = told(finished, "--configfile", config)
     assert "To do    train 0, 1: training.epochs 1 to 2\n" in text
-    assert "To do    predict_test 0, 1: follows train\n" in text
+    assert "To do    predict_test 0/0, 1/0: follows train\n" in text
     assert "demo" in text.partition("\n")[0]
 
 
