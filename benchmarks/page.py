@@ -188,7 +188,8 @@ def main() -> None:
         "",
         f"Made by `python benchmarks/page.py --folder experiments/page`: {args.tiles:,} labelled "
         f"and {args.test_tiles:,} test tiles, {args.members} members that were not trained but "
-        f"made up, on {os.cpu_count()} cores with a load of {load:.0f} before. Opening is to take less than 3 s.",
+        f"made up, on {os.cpu_count()} cores with a load of {load:.0f} before. "
+        "Opening is to take less than 3 s.",
         "",
         "| stage | s by the clock | s of the processors |",
         "|---|---|---|",
