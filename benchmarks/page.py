@@ -180,7 +180,7 @@ def main() -> None:
     parser.add_argument("--test-tiles", type=int, default=18_000)
     parser.add_argument("--members", type=int, default=4)
     args = parser.parse_args()
-    results = args.folder / "results"
+    results, load = args.folder / "results", os.getloadavg()[0]
     if not (results / "benchmarks").exists():
         fake(args.folder, args.tiles, args.test_tiles, args.members)
     lines = [
@@ -188,7 +188,8 @@ def main() -> None:
         "",
         f"Made by `python benchmarks/page.py --folder experiments/page`: {args.tiles:,} labelled "
         f"and {args.test_tiles:,} test tiles, {args.members} members that were not trained but "
-        f"made up, on {os.cpu_count()} cores. Opening is to take less than 3 s.",
+        f"made up, on {os.cpu_count()} cores with a load of {load:.0f} before. "
+        "Opening is to take less than 3 s.",
         "",
         "| stage | s by the clock | s of the processors |",
         "|---|---|---|",

@@ -109,10 +109,9 @@ def test_a_tile_is_opened_turned_and_closed_by_keys(page):
     for _ in range(30):
         page.press("ArrowRight")
     page.press("Escape")
-    page.wait_for("!$('detail').open")
     # Beyond the first page of cards, and the focus is on the tile that was seen last.
-    assert page.run("$('count').textContent").endswith("25 to 48 are shown")
-    assert page.run("[...$('cards').children].indexOf(document.activeElement.parentElement)") == 6
+    page.wait_for("$('count').textContent.endsWith('25 to 48 are shown')")
+    page.wait_for("[...$('cards').children].indexOf(document.activeElement.parentElement) === 6")
     page.run("$('search').focus()")
     page.type("zz")
     assert page.run("$('count').textContent").startswith("None of")

@@ -68,6 +68,17 @@ def test_a_thinned_curve_keeps_its_highest_step_and_its_ends():
     assert found.max() == 1 and where[found.argmax()] == starts[1234]
 
 
+@pytest.mark.parametrize("depths", [[0.0] * 9, [0.0] * 8 + [5.0], list(range(9))])
+def test_scores_by_depth_are_drawn_whatever_the_depths(tmp_path, depths):
+    table = reviewed(depth=depths, score=np.linspace(0, 1, 9), coverage=[0.0] * 5 + [0.03] * 4)
+    plot_evaluation.draw_tiles(tmp_path / "tiles.svg", table)
+    counts = re.findall(r">(\d)</text>", (tmp_path / "tiles.svg").read_text())
+    # Of the two classes of coverage, and of each bin of depths.
+    assert {"5", "4"} <= set(counts)
+    if len(set(depths)) == 1:
+        assert "9" in counts
+
+
 def members(folder: Path, ids: dict[int, str]) -> list[Predictions]:
     for seed, names in ids.items():
         blank = np.zeros((len(names), 1, 1), dtype=np.float32)
@@ -109,8 +120,8 @@ def test_times_are_by_step_the_longest_first_and_what_is_no_table_is_left_out(tm
     text = (tmp_path / "times.svg").read_text()
     assert "train (2 jobs)" in text and "currentColor" in text
     assert times.read_times(tmp_path / "nowhere").empty
-    plot_training.draw_times(tmp_path / "none.svg", tmp_path / "nowhere")
-    assert "Not drawn: no benchmarks in" in (tmp_path / "none.svg").read_text()
+    plot_training.draw_times(tmp_path / "empty.svg", tmp_path / "nowhere")
+    assert "Not drawn: no benchmarks in" in (tmp_path / "empty.svg").read_text()
 
 
 @pytest.mark.parametrize(

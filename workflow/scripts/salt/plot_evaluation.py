@@ -1,18 +1,20 @@
 """What the score depends on: the threshold, the kind of tile, and the number of members."""
 
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from pandas.api.typing import SeriesGroupBy
 
 from salt.errors import InputError
 from salt.figures import FAINT, INK, NOT_HONEST, absent, name_classes, panels, save_svg
 from salt.palette import PREDICTION, member_style
 from salt.predictions import Predictions, averaged, predicted_rows
 from salt.review import counts
-from salt.split import COVERAGE_CLASSES, coverage_class
+from salt.split import coverage_class
 from salt.threshold import steps_of_members, tune, tuning_groups
 from salt.tiles import Tiles
 
@@ -98,14 +100,14 @@ def draw_tiles(path: Path | str, review: pd.DataFrame) -> None:
     """Draw the mean score of tiles by their salt coverage and by their depth."""
     scored = review[review["members"] > 0]
     figure, (coverage, depth) = panels(sharey=True)
-    classes = coverage_class(scored["coverage"]).astype(int)
-    means(coverage, scored["score"].groupby(classes), range(COVERAGE_CLASSES + 1))
+    classes = coverage_class(scored["coverage"])
+    means(coverage, scored["score"].groupby(classes), np.unique(classes))
     name_classes(coverage)
     coverage.set(xlabel="salt in the label (% of the tile)", ylabel="score", ylim=(0, 1.08))
-    groups = min(DEPTH_BINS, scored["depth"].nunique())
-    bins = pd.qcut(scored["depth"], groups, duplicates="drop")
-    middles = scored["depth"].groupby(bins, observed=True).mean()
-    means(depth, scored["score"].groupby(bins, observed=True), middles.tolist())
+    edges = np.quantile(scored["depth"], np.linspace(0, 1, DEPTH_BINS + 1)[1:-1])
+    # Fewer where many tiles are of one depth.
+    bins = np.searchsorted(np.unique(edges), scored["depth"])
+    means(depth, scored["score"].groupby(bins), scored["depth"].groupby(bins).mean())
     depth.set(xlabel="depth z (the data name no unit)")
     for axis in (coverage, depth):
         axis.axhline(scored["score"].mean(), color=FAINT, linewidth=0.8, linestyle=":")
@@ -118,16 +120,14 @@ def draw_tiles(path: Path | str, review: pd.DataFrame) -> None:
     save_svg(figure, path, "Score by coverage and depth", text)
 
 
-def means(axis: Axes, scores, places) -> None:
+def means(axis: Axes, scores: SeriesGroupBy, places: Sequence[float]) -> None:
     """Mean of each group of scores at its place, with the standard error and the count."""
     table = scores.agg(["mean", "sem", "count"]).fillna(0)
-    at = [list(places)[k] if isinstance(places, list) else int(name)
-          for k, name in enumerate(table.index)]  # fmt: skip
     axis.errorbar(
-        at, table["mean"], yerr=table["sem"], fmt="o", color=PREDICTION, ecolor=INK,
+        places, table["mean"], yerr=table["sem"], fmt="o", color=PREDICTION, ecolor=INK,
         elinewidth=0.8, markersize=5,
     )  # fmt: skip
-    for x, (mean, error, count) in zip(at, table.itertuples(index=False), strict=True):
+    for x, (mean, error, count) in zip(places, table.itertuples(index=False), strict=True):
         axis.annotate(
             f"{count:.0f}", (x, mean + error), xytext=(0, 3), textcoords="offset points",
             ha="center", fontsize=7,
