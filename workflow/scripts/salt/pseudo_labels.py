@@ -10,9 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from salt.errors import InputError
 from salt.files import replacing, write_npy
-from salt.predictions import Predictions, averaged
+from salt.predictions import Predictions, averaged, ids_beside
 from salt.tiles import open_npy
 
 LABEL_AGAIN = "delete it to label again"
@@ -67,14 +66,7 @@ class PseudoLabels:
     def load(cls, path: Path | str) -> "PseudoLabels":
         """Open ``NAME.npy`` and the ids beside it; InputError where they do not fit together."""
         path = Path(path)
-        try:
-            ids = pd.read_csv(path.with_suffix(".csv"), dtype={"id": str}, keep_default_na=False)
-            ids = ids["id"].tolist()
-        except (OSError, ValueError, KeyError) as error:
-            raise InputError(
-                f"{path}: the ids beside it, {path.stem}.csv, are not readable "
-                f"({str(error).strip()}); {LABEL_AGAIN}"
-            ) from None
+        ids = ids_beside(path, LABEL_AGAIN)
         return cls(path, ids, open_npy(path, bool, len(ids), "beside it", LABEL_AGAIN))
 
 
