@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from salt.import_test import import_test
 from salt.import_train import import_train
@@ -30,6 +31,22 @@ def test_every_link_to_a_file_leads_somewhere():
     for document in [*others, *(ROOT / "docs").glob("*.md")]:
         for target in re.findall(r"\]\((?!http)([^)#]*)#?[^)]*\)", document.read_text()):
             assert (document.parent / target).exists(), f"{document}: {target}"
+
+
+def test_every_key_is_described_with_its_default():
+    """Keys and defaults of config/config.yaml, in the order in which they stand there."""
+
+    def leaves(values, path=""):
+        for name, value in values.items():
+            key = f"{path}.{name}" if path else name
+            yield from leaves(value, key) if isinstance(value, dict) else [(key, value)]
+
+    text = (ROOT / "config/README.md").read_text()
+    rows = re.findall(r"^\| `([a-z_.]+\.[a-z_]+)` \| .*? \| `(.*?)` \| ", text, re.MULTILINE)
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    # As YAML reads it, 1e-05 is text.
+    read = [(key, float(d) if "e-" in d else yaml.safe_load(d)) for key, d in rows]
+    assert read == list(leaves(config))
 
 
 def test_every_message_in_the_troubleshooting_is_one_that_is_given():
