@@ -40,7 +40,8 @@ report: $(VENV)/run
 	$(BIN)/snakemake $(ARGS) --report results/report.html
 
 test: $(VENV)/test lint
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
+	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile \
+		--no-loadscope-reorder
 
 test-slurm: $(CLUSTER)/ready
 	SLURM_TEST_LOG=docs/slurm-test.txt $(CLUSTER)/bin/python -m pytest tests/slurm

@@ -23,6 +23,18 @@ settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.register_profile("fuzz", deadline=None, max_examples=20_000)
 settings.load_profile("steady")
 
+# Those that take longest come first, so that no worker ends long after the other.
+LONGEST = (
+    *("test_demo_run", "test_crash", "test_staleness", "test_hostile", "test_workflow"),
+    *("test_self_training", "test_contest_recipes", "test_page", "test_lease", "test_kaggle"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    names = [*LONGEST]
+    items.sort(key=lambda item: names.index(item.path.stem) if item.path.stem in names else 99)
+
+
 LAYOUTS = ("nested zip", "flat zip", "folder of zips", "unpacked folder")
 
 

@@ -29,7 +29,8 @@ def test_a_recipe_runs_from_end_to_end(tmp_path: Path, name):
         recipe.setdefault(section, {}).update(keys)
     config = tmp_path / "few.yaml"
     config.write_text(yaml.safe_dump(recipe))
-    complete(tmp_path, config=config)
+    target = ("--", "results/submission.csv")
+    complete(tmp_path, *target, config=config)
     submission = pd.read_csv(tmp_path / "results/submission.csv", keep_default_na=False)
     assert len(submission) == 12
     assert json.loads((tmp_path / "results/threshold.json").read_text())["honest"] is True
@@ -38,7 +39,7 @@ def test_a_recipe_runs_from_end_to_end(tmp_path: Path, name):
         assert about["model"]["name"] == recipe["model"]["name"]
         # Chosen by nothing that looks at the held-out fold.
         assert about["epoch"] == 2
-    assert planned(tmp_path, config=config) == {}
+    assert planned(tmp_path, *target, config=config) == {}
 
 
 @pytest.mark.parametrize(("name", "folds"), [("contest", 5), ("contest-cpu", 2)])

@@ -126,6 +126,7 @@ def test_labels_of_other_tiles_are_refused(tmp_path, ids, side):
         Labelled.of(PseudoLabels.load(tmp_path / "0.npy"), tiles, torch.device("cpu"))
 
 
+TARGET = ("--", "results/submission.csv")
 SEEDS = (0, 1, 2)  # 0 and 2 hold out fold 0 of 2, and 1 holds out fold 1
 SELF_TRAINING = {
     "ensemble": {"seeds": [*SEEDS]},
@@ -138,7 +139,7 @@ SELF_TRAINING = {
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("self_training")
-    complete(folder, config=with_config(folder, SELF_TRAINING))
+    complete(folder, *TARGET, config=with_config(folder, SELF_TRAINING))
     return folder
 
 
@@ -172,7 +173,7 @@ def test_the_last_round_trains_on_the_labels_of_its_fold(trained):
         assert "pseudo-labels" not in first
     assert not (trained / "results/states").exists()
     assert not (trained / "results/rounds/0/states").exists()
-    assert planned(trained, config=trained / "config.yaml") == {}
+    assert planned(trained, *TARGET, config=trained / "config.yaml") == {}
 
 
 def test_what_is_true_of_a_held_out_fold_reaches_no_member_that_is_scored_on_it(trained):
@@ -187,9 +188,10 @@ def test_what_is_true_of_a_held_out_fold_reaches_no_member_that_is_scored_on_it(
     masks[folds == 0] = ~masks[folds == 0]
     np.save(path, masks)
     try:
-        jobs = planned(trained, config=trained / "config.yaml")
+        jobs = planned(trained, *TARGET, config=trained / "config.yaml")
         assert jobs["train"] == 6 and "split" not in jobs
-        complete(trained, config=trained / "config.yaml")
+        members = [f"results/models/{seed}/checkpoint.safetensors" for seed in SEEDS]
+        complete(trained, "--", *members, config=trained / "config.yaml")
         assert weights(trained, 0) == before[0]
         assert weights(trained, 2) == before[2]
         assert weights(trained, 1) != before[1]

@@ -133,9 +133,9 @@ def test_a_failure_ends_with_the_log_to_open(copied):
     done = snakemake(copied, "--until", "predict_test", "--forcerun", "predict_test")
     assert done.returncode == 1
     said = done.stdout.partition("What failed, and the log to open:\n")[2]
-    assert said.startswith("  results/logs/predict_test/0.log\n")
+    assert said.startswith("  results/logs/predict_test/0/0.log\n")
     assert "Error: results/models/0/checkpoint.safetensors: not a readable checkpoint" in said
-    assert "predict_test/1.log" not in said
+    assert "predict_test/1/0.log" not in said
 
 
 def test_a_second_run_has_nothing_to_do(finished):
@@ -224,10 +224,11 @@ def test_any_number_of_shards_gives_the_same_submission(copied, tmp_path):
     results = copied / "results"
 
     def submitted(shards: int) -> bytes:
-        config = with_config(tmp_path, {"inference": {"batch_size": 2, "shards": shards}})
-        jobs = planned(copied, config=config)
-        assert shards == 1 or jobs == {"predict_test": 2 * shards, "submission": 1, "summary": 1}
-        complete(copied, config=config)
+        config = with_config(tmp_path, {"inference": {"batch_size": 4, "shards": shards}})
+        target = ("--", "results/submission.csv")
+        jobs = planned(copied, *target, config=config)
+        assert shards == 1 or jobs == {"predict_test": 2 * shards, "submission": 1}
+        complete(copied, *target, config=config)
         return (results / "submission.csv").read_bytes()
 
     submitted(1)
@@ -238,8 +239,8 @@ def test_any_number_of_shards_gives_the_same_submission(copied, tmp_path):
     (results / "threshold.json").write_text(json.dumps(report))
     expected = submitted(1)
     assert len(set(expected.splitlines())) == 1 + 12
-    # Twelve tiles are six batches.
-    for shards, tiles in ((3, [4, 4, 4]), (8, [0, 2, 2, 2, 0, 2, 2, 2])):
+    # Twelve tiles are three batches.
+    for shards, tiles in ((2, [4, 8]), (4, [0, 4, 4, 4])):
         assert submitted(shards) == expected
         paths = [results / f"predictions/test/0/{shard}.npy" for shard in range(shards)]
         parts = [Predictions.load(path) for path in paths]

@@ -33,7 +33,7 @@ class Traffic(TorchDispatchMode):
 
 def counted(survey: str, batch_size: int, width: int = 16) -> Callable[[], dict]:
     """FLOPs and bytes a tile of forward, loss, backward and step."""
-    compute, network, optimiser, labelled = ours.member(survey, width, batch_size)
+    compute, network, progress, labelled = ours.member(survey, width, batch_size)
     images = labelled.images.float().contiguous(memory_format=torch.channels_last)
     masks = labelled.masks.float()
 
@@ -43,8 +43,8 @@ def counted(survey: str, batch_size: int, width: int = 16) -> Callable[[], dict]
             with compute.autocast():
                 logits = network(images)
             losses.bce_dice(logits.float(), masks).backward()
-            optimiser.step()
-        optimiser.zero_grad()
+            progress.optimiser.step()
+        progress.optimiser.zero_grad()
         return {
             "tiles": batch_size,
             "gflop": flops.get_total_flops() / batch_size / 1e9,
