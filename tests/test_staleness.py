@@ -702,8 +702,38 @@ def test_each_set_of_jobs_is_proven_by_a_real_run():
     assert [case.change for case in CASES if case.expected not in real] == []
 
 
-# Of the Python files a few: which rule has which is compared with the real imports elsewhere.
-OBSERVED = [case for case in CASES if case.real or case not in GROUPS["Python files"]]
+def sections_read() -> dict[str, list[str]]:
+    """What each rule's parameter of settings names: sections, and single keys."""
+    found = {}
+    for file in sorted((ROOT / "workflow/rules").glob("*.smk")):
+        for rule in re.split(r"^rule ", file.read_text(), flags=re.MULTILINE)[1:]:
+            called = re.search(r"settings=settings\(([^)]*)\)", rule)
+            found[rule.partition(":")[0]] = (
+                re.findall(r'"([^"]+)"', called.group(1)) if called else []
+            )
+    return found
+
+
+@pytest.mark.parametrize("key", [key for key, rules in KEYS.items() if rules is not None])
+def test_the_declared_rules_are_those_that_are_given_the_key(key):
+    given = [
+        rule
+        for rule, names in sections_read().items()
+        if rule in JOBS and any(key == name or key.startswith(f"{name}.") for name in names)
+    ]
+    assert sorted(given) == sorted(KEYS[key])
+
+
+def first_of_their_kind(cases: list[Case]) -> list[Case]:
+    """One key of each section for each set of jobs: rules are given it in one parameter."""
+    kinds = {(case.change.partition(".")[0], str(case.expected)): case for case in reversed(cases)}
+    return [case for case in cases if case in kinds.values()]
+
+
+# Of keys and Python files a few: which rule has which is compared otherwise, above and elsewhere.
+KEY_CASES, FILE_CASES = GROUPS["Keys of the configuration"], GROUPS["Python files"]
+OBSERVED = [case for case in CASES if case not in [*KEY_CASES, *FILE_CASES] or case.real]
+OBSERVED += [case for case in first_of_their_kind(KEY_CASES) if not case.real]
 
 
 @pytest.fixture(scope="module")
