@@ -205,7 +205,8 @@ def round_before(wildcards):
 def get_pseudo_labels(wildcards):
     """Labels by the round before, of members that held out the same fold; none at first."""
     before = round_before(wildcards)
-    return f"results/{before}pseudo_labels/{held_out(wildcards.seed)}.npy" if before else []
+    stem = f"results/{before}pseudo_labels/{held_out(wildcards.seed)}"
+    return [f"{stem}.npy", f"{stem}.csv"] if before else []
 
 
 def get_unlabelled(wildcards):
@@ -216,8 +217,9 @@ def get_unlabelled(wildcards):
 
 def further_tiles(wildcards, input):
     """Arguments of the training about pseudo-labels."""
-    labels = input.pseudo_labels
-    return f"--pseudo-labels {labels} --unlabelled {input.unlabelled[0]}" if labels else ""
+    if not input.pseudo_labels:
+        return ""
+    return f"--pseudo-labels {input.pseudo_labels[0]} --unlabelled {input.unlabelled[0]}"
 
 
 def get_fold_predictions(wildcards):
@@ -228,6 +230,11 @@ def get_fold_predictions(wildcards):
         seed=[seed for seed in SEEDS if held_out(seed) == int(wildcards.fold)],
         shard=range(SHARDS),
     )
+
+
+def get_fold_ids(wildcards):
+    """The ids beside them."""
+    return [path.replace(".npy", ".csv") for path in get_fold_predictions(wildcards)]
 
 
 def get_source(wildcards, input):

@@ -43,6 +43,7 @@ rule pseudo_labels:
     input:
         tiles="results/data/test/tiles.csv",
         predictions=get_fold_predictions,
+        ids=get_fold_ids,
         code=code("pseudo_labels", "data"),
     output:
         masks="results/{round}pseudo_labels/{fold}.npy",
