@@ -64,16 +64,17 @@ def below(*rules: str) -> dict[str, int]:
     return {rule: count for rule, count in JOBS.items() if rule in found}
 
 
-def snakemake(folder: Path, *args, config: Path = TINY, snakefile: Path = ROOT / "Snakefile"):
+def command(folder: Path, *args, config: Path = TINY, snakefile: Path = ROOT / "Snakefile") -> list:
+    return [
+        *(sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--cores", "2"),
+        *("--directory", folder, "--configfile", config),
+        *args,
+    ]
+
+
+def snakemake(folder: Path, *args, **kwargs) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [
-            *(sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--cores", "2"),
-            *("--directory", folder, "--configfile", config),
-            *args,
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
+        command(folder, *args, **kwargs), cwd=ROOT, capture_output=True, text=True
     )
 
 

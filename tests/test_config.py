@@ -247,11 +247,11 @@ def test_contradictions_are_told_together():
 @pytest.mark.parametrize("name", ["unet", "residual_unet"])
 @pytest.mark.parametrize(("path", "none"), ENCODERS_ONLY.items(), ids=case_id)
 def test_what_only_encoders_have_is_refused_of_other_networks(name, path, none):
-    value = True if none is False else 2
+    value, written = (True, "true") if none is False else (2, "2")
     config = changed(path, value)
     config["model"]["name"] = name
     (fault,) = faults(config, SCHEMA)
-    assert fault.startswith(f"{dotted(path)}: {name} has no such thing, found {value}")
+    assert fault.startswith(f"{dotted(path)}: {name} has no such thing, found {written};")
     config["model"]["name"] = "efficientnet_lite1_unet"
     assert faults(config, SCHEMA) == []
 

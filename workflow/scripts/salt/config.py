@@ -1,5 +1,6 @@
 """What may be wrong with a configuration beyond one value's type and range."""
 
+import json
 import math
 from collections.abc import Iterator
 
@@ -56,8 +57,8 @@ def _contradictions(config: dict) -> Iterator[str]:
             value = config[section][key]
             if value != none:
                 yield (
-                    f"{section}.{key}: {name} has no such thing, found {value}; set it to {none}, "
-                    "or choose an efficientnet for model.name"
+                    f"{section}.{key}: {name} has no such thing, found {json.dumps(value)}; set it "
+                    f"to {json.dumps(none)}, or choose an efficientnet for model.name"
                 )
 
 
