@@ -22,12 +22,10 @@ RUNS = {
     "no_lovasz": ("BCE + Dice for a third of the epochs, then Lovász hinge, not BCE + Dice", True),
     "scratch": ("encoder pretrained on ImageNet", True),
     "no_hypercolumn": ("hypercolumn", True),
-    "no_average": ("moving average of weights", True),
     "symmetric": ("symmetric Lovász hinge", False),
     "scale": ("tiles enlarged twice", False),
     "lite2": ("EfficientNet-Lite2, not Lite0", False),
     "scse": ("scSE", False),
-    "tones": ("gamma, shear and cutout", False),
     "self_training": ("a round of self-training", False),
 }
 

@@ -1,4 +1,4 @@
-"""What follows from a recipe: optimisers, rates and averages, each against its definition."""
+"""What follows from a recipe: optimisers and rates, each against its definition."""
 
 import math
 from dataclasses import replace
@@ -35,7 +35,7 @@ def step(progress, seed=0):
     x = torch.rand(6, 3, generator=torch.Generator().manual_seed(seed))
     progress.optimiser.zero_grad()
     progress.stepping(x).square().sum().backward()
-    progress.step()
+    progress.optimiser.step()
 
 
 def test_the_encoder_learns_at_its_share_of_the_rate():
@@ -139,37 +139,8 @@ def test_a_frozen_encoder_stays_until_it_is_thawed():
         assert any(moved[:-2]) is (number == 3)
 
 
-def test_the_average_is_a_mean_at_first_and_decays_later():
-    progress = Progress(built := network(), replace(PLAIN, averaging=0.8, learning_rate=0.1))
-    expected = None
-    for number in range(12):
-        step(progress, number)
-        current = built.head.weight.detach().double()
-        share = max(0.2, 1 / (number + 1))
-        expected = current if number == 0 else expected + share * (current - expected)
-    torch.testing.assert_close(progress.kept.head.weight.double(), expected, rtol=1e-5, atol=1e-6)
-    assert progress.kept is not built
-
-
-def test_the_average_has_statistics_of_its_own():
-    progress = Progress(built := network(), replace(PLAIN, averaging=0.8, learning_rate=0.1))
-    means = []
-    for number in range(3):
-        step(progress, number)
-        means.append(built.encoder[1].running_mean.clone())
-    norm = progress.kept.encoder[1]
-    torch.testing.assert_close(norm.running_mean, torch.stack(means).mean(0))
-    assert norm.num_batches_tracked == 3
-    assert norm.num_batches_tracked.dtype == torch.int64
-
-
-def test_without_averaging_the_network_itself_is_kept():
-    assert Progress(built := network(), PLAIN).kept is built
-
-
-@pytest.mark.parametrize("averaging", [0.0, 0.9])
-def test_a_training_goes_on_from_its_content_as_if_it_had_not_stopped(averaging):
-    recipe = replace(PLAIN, averaging=averaging, learning_rate=0.1, plateau_patience=1)
+def test_a_training_goes_on_from_its_content_as_if_it_had_not_stopped():
+    recipe = replace(PLAIN, learning_rate=0.1, plateau_patience=1)
 
     def advance(progress, numbers):
         for number in numbers:
@@ -186,9 +157,8 @@ def test_a_training_goes_on_from_its_content_as_if_it_had_not_stopped(averaging)
     advance(second, range(3, 5))
     assert second.history == straight.history
     assert (second.best_epoch, second.least) == (straight.best_epoch, straight.least)
-    for mine, other in ((second.kept, straight.kept), (second.network, straight.network)):
-        for name, tensor in mine.state_dict().items():
-            assert torch.equal(tensor, other.state_dict()[name])
+    for name, tensor in second.network.state_dict().items():
+        assert torch.equal(tensor, straight.network.state_dict()[name])
 
 
 def test_the_last_epoch_is_kept_where_the_recipe_says_so():

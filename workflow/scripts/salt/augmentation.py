@@ -17,11 +17,8 @@ class Augmentation:
     shift: greatest shift along each axis, as a share of the tile's side, either way
     zoom: least and greatest side of the window that is seen, as a share of the tile's side; drawn
         for each axis by itself, as Keras does
-    shear: greatest angle by which columns lean, in degrees either way
     brightness: greatest share of the whole range that is added to a tile, either way
     contrast: greatest change of the factor by which a tile's values lie off mid-grey, either way
-    gamma: greatest change of the exponent's logarithm to base 2, either way
-    cutout: side of a square that turns mid-grey in half of the tiles, as a share of theirs
     """
 
     horizontal_flip: bool
@@ -29,16 +26,13 @@ class Augmentation:
     rotation: float
     shift: float
     zoom: tuple[float, float]
-    shear: float
     brightness: float
     contrast: float
-    gamma: float
-    cutout: float
 
     @property
     def retones(self) -> bool:
         """Whether values change, not places alone."""
-        return any((self.brightness, self.contrast, self.gamma, self.cutout))
+        return bool(self.brightness or self.contrast)
 
     def draw(
         self, count: int, height: int, width: int, generator: torch.Generator
@@ -68,24 +62,21 @@ class Augmentation:
         shift_y = uniform(-2 * self.shift, 2 * self.shift)
         zoom_x = uniform(*self.zoom) * sign(self.horizontal_flip)
         zoom_y = uniform(*self.zoom) * sign(self.vertical_flip)
-        lean = uniform(-math.radians(self.shear), math.radians(self.shear)).tan()
         # The rotation is one of pixels: on an oblong tile x and y have different units.
         aspect = width / height
         cos, sin = angle.cos(), angle.sin()
         rows = [
-            [zoom_x * cos, zoom_y * (lean * cos - sin) / aspect, shift_x],
-            [zoom_x * sin * aspect, zoom_y * (lean * sin + cos), shift_y],
+            [zoom_x * cos, zoom_y * -sin / aspect, shift_x],
+            [zoom_x * sin * aspect, zoom_y * cos, shift_y],
         ]
         return torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
 
     def draw_tones(self, count: int, generator: torch.Generator) -> Tensor:
-        """One change of values per tile, as ``retone`` takes it: float32 (count, 6)."""
-        free = torch.rand(count, 6, generator=generator)
-        low = torch.tensor([-self.brightness, 1 - self.contrast, -self.gamma, 0.0, 0.0, 0.0])
-        high = torch.tensor([self.brightness, 1 + self.contrast, self.gamma, 1.0, 1.0, 1.0])
-        tones = free * (high - low) + low
-        tones[:, 5] = torch.where(tones[:, 5] < 0.5, self.cutout, 0.0)
-        return tones
+        """One change of values per tile, as ``retone`` takes it: float32 (count, 2)."""
+        free = torch.rand(count, 2, generator=generator)
+        low = torch.tensor([-self.brightness, 1 - self.contrast])
+        high = torch.tensor([self.brightness, 1 + self.contrast])
+        return free * (high - low) + low
 
     def apply(
         self, images: Tensor, masks: Tensor, maps: Tensor, tones: Tensor
@@ -110,15 +101,7 @@ def retone(images: Tensor, tones: Tensor) -> Tensor:
     """Change the values of images, float32 (batch, 1, height, width) in [0, 1].
 
     Args:
-        tones: float32 (batch, 6): what is added, the factor of contrast, the exponent's logarithm
-            to base 2, and the square that turns mid-grey: its centre's x and y, and its side, as
-            shares of the tile's.
+        tones: float32 (batch, 2): what is added, and the factor of the distance from mid-grey.
     """
-    added, factor, power, x, y, side = tones.to(images.device).t()[..., None, None, None]
-    images = ((images - 0.5) * factor + 0.5 + added).clamp(0, 1) ** (2**power)
-    height, width = images.shape[-2:]
-    across, down = (
-        (torch.arange(size, device=images.device) + 0.5) / size for size in (width, height)
-    )
-    hidden = ((across - x).abs() < side / 2) & ((down[:, None] - y).abs() < side / 2)
-    return images.masked_fill(hidden, 0.5)
+    added, factor = tones.to(images.device).t()[..., None, None, None]
+    return ((images - 0.5) * factor + 0.5 + added).clamp(0, 1)

@@ -40,7 +40,6 @@ class Progress:
 
     Attributes:
         stepping: the network as steps call it, compiled where the recipe asks for that.
-        kept: the network whose weights count, the average where the recipe asks for one.
         history: the epochs that are done.
         best_epoch, best_state: number of the best one, 0 at first, and its weights.
     """
@@ -50,7 +49,6 @@ class Progress:
         self.network = network
         self.stepping = torch.compile(network) if recipe.compile else network
         self.optimiser = recipe.make_optimiser(network)
-        self.average = recipe.averaged(network)
         self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimiser,
             factor=0.5,
@@ -64,10 +62,6 @@ class Progress:
         self.least = math.inf
         self.best_epoch = 0
         self.best_state: dict[str, Tensor] = {}
-
-    @property
-    def kept(self) -> nn.Module:
-        return self.average.module if self.average else self.network
 
     @property
     def stopped(self) -> bool:
@@ -94,12 +88,6 @@ class Progress:
             for group in self.optimiser.param_groups:
                 group["lr"] = factor * group["share"] * self.recipe.learning_rate
 
-    def step(self) -> None:
-        """Move the weights by their gradients, and the average with them."""
-        self.optimiser.step()
-        if self.average:
-            self.average.update_parameters(self.network)
-
     def add(self, epoch: Epoch) -> None:
         """Take note of an epoch, keep its weights if they are the best, and set the rate by it."""
         self.history.append(epoch)
@@ -108,7 +96,7 @@ class Progress:
         if gained or not self.best_state:
             self.least, self.best_epoch = value, epoch.epoch
             # A copy: the state dict itself refers to weights that training goes on changing.
-            self.best_state = copy.deepcopy(self.kept.state_dict())
+            self.best_state = copy.deepcopy(self.network.state_dict())
         if self.recipe.schedule == "plateau":
             self.plateau.step(value)
 
@@ -116,7 +104,6 @@ class Progress:
         """All of it as tensors and plain values."""
         return {
             "network": self.network.state_dict(),
-            "average": self.average.state_dict() if self.average else {},
             "optimiser": self.optimiser.state_dict(),
             "plateau": self.plateau.state_dict(),
             "history": [asdict(epoch) for epoch in self.history],
@@ -128,8 +115,6 @@ class Progress:
     def restore(self, content: dict) -> None:
         """Go back to where ``content`` was taken."""
         self.network.load_state_dict(content["network"])
-        if self.average:
-            self.average.load_state_dict(content["average"])
         self.optimiser.load_state_dict(content["optimiser"])
         self.plateau.load_state_dict(content["plateau"])
         self.history = [Epoch(**row) for row in content["history"]]

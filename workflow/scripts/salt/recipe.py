@@ -6,7 +6,6 @@ from functools import partial
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 OPTIMISERS = {
     "adam": torch.optim.Adam,
@@ -40,7 +39,6 @@ class Recipe:
     frozen_epochs: for how many epochs the encoder stays as it is at first
     encoder_rate: its learning rate, as a share of the others'
     compile: whether steps go through torch.compile
-    averaging: decay per step of the moving average of weights that is kept in their place; 0: none
     """
 
     epochs: int
@@ -63,7 +61,6 @@ class Recipe:
     pretrained: bool
     frozen_epochs: int
     encoder_rate: float
-    averaging: float
     compile: bool
 
     def loss_of(self, epoch: int) -> str:
@@ -82,21 +79,6 @@ class Recipe:
             for share, weights in by_share.items()
         ]
         return OPTIMISERS[self.optimiser](groups, weight_decay=self.weight_decay, fused=True)
-
-    def averaged(self, network: nn.Module) -> AveragedModel | None:
-        """Where the moving average of a network's weights and statistics is kept, if it is."""
-        if not self.averaging:
-            return None
-
-        @torch.no_grad()
-        def update(averages, currents, count):
-            if averages[0].is_floating_point():
-                # At first the mean of all, so that the beginning is forgotten.
-                torch._foreach_lerp_(averages, currents, max(1 - self.averaging, 1 / (count + 1)))
-            else:
-                torch._foreach_copy_(averages, currents)
-
-        return AveragedModel(network, multi_avg_fn=update, use_buffers=True)
 
     def rate_factor(self, done: float) -> float | None:
         """Share of the learning rate where a share of all steps is done; none for a plateau."""

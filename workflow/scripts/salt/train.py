@@ -163,7 +163,7 @@ def train_member(
                 )
             train_loss = sum(losses) / steps
             speed = steps * recipe.batch_size / (time.monotonic() - started)
-            valid_loss, score = evaluate(progress.kept, validation, loss, micro_batch, compute)
+            valid_loss, score = evaluate(network, validation, loss, micro_batch, compute)
             epoch = Epoch(number, train_loss, valid_loss, score, rate, honest)
             record(epoch)
             left = (recipe.epochs - number) * (time.monotonic() - started)
@@ -235,7 +235,7 @@ def train_epoch(
             part_loss.backward()
             # Left on the device, where reading it would wait for the step to end.
             losses[step] += part_loss.detach()
-        progress.step()
+        progress.optimiser.step()
         bar.update()
     return losses.tolist()
 
