@@ -25,7 +25,6 @@ RUNS = {
     "symmetric": ("symmetric Lovász hinge", False),
     "scale": ("tiles enlarged twice", False),
     "lite2": ("EfficientNet-Lite2, not Lite0", False),
-    "scse": ("scSE", False),
     "self_training": ("a round of self-training", False),
 }
 

@@ -295,7 +295,7 @@ CHOICES = {
     ("training", "loss"): set(LOSSES),
     ("training", "late_loss"): {*LOSSES, None},
     ("training", "optimiser"): set(OPTIMISERS),
-    ("training", "schedule"): {"plateau", "one_cycle", "cosine"},
+    ("training", "schedule"): {"plateau", "one_cycle"},
     ("training", "monitor"): {"loss", "map", "last"},
 }
 

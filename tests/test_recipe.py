@@ -10,7 +10,7 @@ import yaml
 from torch import nn
 
 from salt.progress import Epoch, Progress
-from salt.recipe import OPTIMISERS, Recipe, cosine, one_cycle
+from salt.recipe import OPTIMISERS, Recipe, one_cycle
 
 CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config/config.yaml").read_text())
 PLAIN = Recipe(**{key: each for key, each in CONFIG["training"].items() if key != "tensorboard"})
@@ -96,17 +96,6 @@ def test_one_cycle_is_that_of_pytorch():
     assert one_cycle(1) == pytest.approx(0)
 
 
-def test_cosine_falls_once_a_cycle():
-    assert [cosine(done, 1) for done in (0, 0.5)] == [1, pytest.approx(0.5)]
-    rates = [cosine(number / 300, 3) for number in range(300)]
-    assert rates[0] == rates[100] == rates[200] == 1
-    assert rates[50] == pytest.approx(0.5)
-    for start in (0, 100, 200):
-        cycle = rates[start : start + 100]
-        assert cycle == sorted(cycle, reverse=True)
-        assert cycle[-1] < 0.001
-
-
 def test_rates_follow_the_schedule_from_step_to_step():
     recipe = replace(PLAIN, schedule="one_cycle", epochs=4, learning_rate=0.5, encoder_rate=0.1)
     progress = Progress(network(), recipe)
@@ -179,9 +168,8 @@ def test_the_late_loss_begins_with_its_epoch(late_loss, late_from, expected):
 
 
 def test_a_rate_is_a_number_all_the_way():
-    for schedule in ("one_cycle", "cosine"):
-        recipe = replace(PLAIN, schedule=schedule, cycles=4)
-        for number in range(1000):
-            factor = recipe.rate_factor(number / 1000)
-            assert math.isfinite(factor)
-            assert 0 <= factor <= 1
+    recipe = replace(PLAIN, schedule="one_cycle")
+    for number in range(1000):
+        factor = recipe.rate_factor(number / 1000)
+        assert math.isfinite(factor)
+        assert 0 <= factor <= 1

@@ -49,7 +49,6 @@ KEYS = {
     "model.depth": ["train"],
     "model.scale": ["train"],
     "model.hypercolumn": ["train"],
-    "model.scse": ["train"],
     "training.epochs": ["train"],
     "training.passes_per_epoch": ["train"],
     "training.batch_size": ["train"],
@@ -60,7 +59,6 @@ KEYS = {
     "training.optimiser": ["train"],
     "training.weight_decay": ["train"],
     "training.schedule": ["train"],
-    "training.cycles": ["train"],
     "training.learning_rate": ["train"],
     "training.minimum_learning_rate": ["train"],
     "training.plateau_patience": ["train"],
@@ -106,7 +104,7 @@ OTHER_VALUES = {
 # What a key needs another one to be.
 ENCODER = ("model.name", "efficientnet_lite0_unet")
 NEEDED = {
-    **dict.fromkeys(("model.scale", "model.hypercolumn", "model.scse"), ENCODER),
+    **dict.fromkeys(("model.scale", "model.hypercolumn"), ENCODER),
     **dict.fromkeys(("training.pretrained", "training.frozen_epochs"), ENCODER),
 }
 

@@ -71,7 +71,6 @@ def test_checkpoint_header_alone_rebuilds_the_model(finished):
         "depth": "none",
         "scale": 1,
         "hypercolumn": False,
-        "scse": False,
     }
     checkpoint.rebuild()
 

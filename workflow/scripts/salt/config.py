@@ -17,7 +17,6 @@ TYPES = Draft202012Validator.TYPE_CHECKER.redefine_many(
 ENCODERS_ONLY = {
     ("model", "scale"): 1,
     ("model", "hypercolumn"): False,
-    ("model", "scse"): False,
     ("training", "pretrained"): False,
     ("training", "frozen_epochs"): 0,
 }

@@ -64,24 +64,6 @@ class ConvBNReLU(nn.Sequential):
         super().__init__(nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), *BNReLU(outputs))
 
 
-class SCSE(nn.Module):
-    """Concurrent spatial and channel squeeze and excitation (Roy et al. 2018, arXiv:1803.02579)."""
-
-    def __init__(self, channels: int):
-        super().__init__()
-        self.channel = nn.Sequential(
-            nn.AdaptiveAvgPool2d(1),
-            nn.Conv2d(channels, channels // 2, 1),
-            nn.ReLU(inplace=True),
-            nn.Conv2d(channels // 2, channels, 1),
-            nn.Sigmoid(),
-        )
-        self.pixel = nn.Sequential(nn.Conv2d(channels, 1, 1), nn.Sigmoid())
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x * (self.channel(x) + self.pixel(x))
-
-
 class Hypercolumn(nn.Module):
     """Decoder levels side by side at the last one's size (Hariharan et al. 2015, arXiv:1411.5752).
 
@@ -279,32 +261,19 @@ class EfficientNetUNet(nn.Module):
         dropout: rate before the head, in [0, 1).
         scale: how many times tiles are enlarged, 1 or 2.
         hypercolumn: whether the head sees all levels of the decoder, not the finest alone.
-        scse: whether each level of the decoder ends in an scSE block.
     """
 
     STRIDE = 32
     POOLINGS = 4
 
-    def __init__(
-        self,
-        variant: int,
-        width: int,
-        dropout: float,
-        scale: int,
-        hypercolumn: bool,
-        scse: bool,
-    ):
+    def __init__(self, variant: int, width: int, dropout: float, scale: int, hypercolumn: bool):
         super().__init__()
         self.scale = scale
         self.encoder = Encoder(variant)
         skips = self.encoder.channels[-2::-1]
         channels = [4 * width, 4 * width, 2 * width, width]
         self.levels = nn.ModuleList(
-            nn.Sequential(
-                ConvBNReLU(inputs + skip, outputs),
-                ConvBNReLU(outputs, outputs),
-                SCSE(outputs) if scse else nn.Identity(),
-            )
+            nn.Sequential(ConvBNReLU(inputs + skip, outputs), ConvBNReLU(outputs, outputs))
             for inputs, skip, outputs in zip(
                 [self.encoder.channels[-1], *channels], skips, channels, strict=False
             )
@@ -359,13 +328,12 @@ def build(
     depth: str = "none",
     scale: int = 1,
     hypercolumn: bool = False,
-    scse: bool = False,
     **settings,
 ) -> nn.Module:
     """The network of the configuration's section ``model``."""
     if name in ("unet", "residual_unet"):
         return MODELS[name](depth=depth, **settings)
-    return MODELS[name](scale=scale, hypercolumn=hypercolumn, scse=scse, **settings)
+    return MODELS[name](scale=scale, hypercolumn=hypercolumn, **settings)
 
 
 def images_to_input(images: Tensor) -> Tensor:

@@ -28,8 +28,7 @@ class Recipe:
     late_loss, late_from: another one's from that epoch on
     optimiser: ``adam``, ``adamw`` or ``sgd``, the last with Nesterov's momentum of 0.9
     weight_decay: per step and unit of the learning rate; in ``adam`` a part of the gradient
-    schedule: ``plateau``, ``one_cycle`` or ``cosine``
-    cycles: falls of the rate in a ``cosine`` schedule
+    schedule: ``plateau`` or ``one_cycle``
     learning_rate, minimum_learning_rate: the greatest one, and that which a plateau may reach
     plateau_patience, stopping_patience: epochs without a gain before the rate is halved, and
         before training ends
@@ -51,7 +50,6 @@ class Recipe:
     optimiser: str
     weight_decay: float
     schedule: str
-    cycles: int
     learning_rate: float
     minimum_learning_rate: float
     plateau_patience: int
@@ -82,9 +80,7 @@ class Recipe:
 
     def rate_factor(self, done: float) -> float | None:
         """Share of the learning rate where a share of all steps is done; none for a plateau."""
-        if self.schedule == "plateau":
-            return None
-        return one_cycle(done) if self.schedule == "one_cycle" else cosine(done, self.cycles)
+        return one_cycle(done) if self.schedule == "one_cycle" else None
 
 
 def one_cycle(done: float) -> float:
@@ -95,11 +91,3 @@ def one_cycle(done: float) -> float:
     if done < WARM_UP:
         return 1 / 25 + (1 - 1 / 25) * (1 - math.cos(math.pi * done / WARM_UP)) / 2
     return (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP))) / 2
-
-
-def cosine(done: float, cycles: int) -> float:
-    """Share of the greatest rate: from 1 down to 0, as often as there are cycles.
-
-    Loshchilov and Hutter 2017 (arXiv:1608.03983).
-    """
-    return (1 + math.cos(math.pi * (done * cycles % 1))) / 2
