@@ -41,7 +41,7 @@ report: $(VENV)/run
 
 test: $(VENV)/test lint
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile \
-		--no-loadscope-reorder
+		--no-loadscope-reorder --durations 20
 
 test-slurm: $(CLUSTER)/ready
 	SLURM_TEST_LOG=docs/slurm-test.txt $(CLUSTER)/bin/python -m pytest tests/slurm
