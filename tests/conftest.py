@@ -31,8 +31,10 @@ LONGEST = (
 
 
 def pytest_collection_modifyitems(items):
-    names = [*LONGEST]
-    items.sort(key=lambda item: names.index(item.path.stem) if item.path.stem in names else 99)
+    def place(item) -> int:
+        return LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST)
+
+    items.sort(key=place)
 
 
 LAYOUTS = ("nested zip", "flat zip", "folder of zips", "unpacked folder")
