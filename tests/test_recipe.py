@@ -70,13 +70,9 @@ def test_a_step_is_that_of_the_optimisers_definition(name, decay):
             expected -= 0.01 * decay * expected
         else:
             slope += decay * expected
-        if name == "sgd":
-            first = 0.9 * first + slope if number > 1 else slope.clone()
-            expected -= 0.01 * (slope + 0.9 * first)
-        else:
-            first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2
-            root = (second / (1 - 0.999**number)).sqrt() + 1e-8
-            expected -= 0.01 * first / (1 - 0.9**number) / root
+        first, second = 0.9 * first + 0.1 * slope, 0.999 * second + 0.001 * slope**2
+        root = (second / (1 - 0.999**number)).sqrt() + 1e-8
+        expected -= 0.01 * first / (1 - 0.9**number) / root
     torch.testing.assert_close(weight.detach(), expected, rtol=1e-6, atol=1e-9)
 
 

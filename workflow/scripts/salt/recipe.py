@@ -2,16 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-OPTIMISERS = {
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "sgd": partial(torch.optim.SGD, momentum=0.9, nesterov=True),
-}
+OPTIMISERS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
 WARM_UP = 0.2  # share of a one-cycle schedule in which the rate rises
 
 
@@ -26,7 +21,7 @@ class Recipe:
         whose gradients are added; batch normalisation, Dice and Lovasz then go by part
     loss: a name of ``losses.LOSSES``
     late_loss, late_from: another one's from that epoch on
-    optimiser: ``adam``, ``adamw`` or ``sgd``, the last with Nesterov's momentum of 0.9
+    optimiser: ``adam`` or ``adamw``
     weight_decay: per step and unit of the learning rate; in ``adam`` a part of the gradient
     schedule: ``plateau`` or ``one_cycle``
     learning_rate, minimum_learning_rate: the greatest one, and that which a plateau may reach
