@@ -128,7 +128,7 @@ def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Path) ->
         "Labelled tiles": f"{report['tiles']}, of which {report['tiles_scored']} are scored",
         "Test tiles": f"{test_tiles}, of which {with_salt} have salt by decision",
         "No salt at all": f"{report['score_all_empty']:.4f} is what an empty submission gets",
-        "Computing time": f"{spent}, all jobs added",
+        "Computing time": f"{spent}, all jobs added, each since it began or last went on",
     }
     rows = "".join(
         f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd></div>"

@@ -120,7 +120,10 @@ def draw_times(path: Path | str, folder: Path | str) -> None:
     axes[1].xaxis.set_major_locator(LogLocator(subs=[1, 2, 5] if high < 100 * low else [1]))
     axes[1].xaxis.set_minor_locator(NullLocator())
     axes[1].xaxis.set_major_formatter(plt.FuncFormatter(lambda value, _: f"{value:g}"))
-    text = "A dot is a job; steps are sorted by the time of all their jobs, the longest first."
+    text = (
+        "A dot is a job, since it began or last went on; steps are sorted by the time of all their "
+        "jobs, the longest first."
+    )
     save_svg(figure, path, title, text)
 
 
