@@ -26,6 +26,7 @@ RUNS = {
     "scale": ("tiles enlarged twice", False),
     "lite2": ("EfficientNet-Lite2, not Lite0", False),
     "self_training": ("a round of self-training", False),
+    "frozen": ("encoder frozen for the first two epochs", False),
 }
 
 

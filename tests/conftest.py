@@ -3,6 +3,7 @@
 import io
 import os
 import shutil
+import signal
 import zipfile
 from fractions import Fraction
 from pathlib import Path
@@ -15,6 +16,10 @@ from running import complete
 
 # On tiles this small several threads only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# What a shell runs in the background ignores interrupts, and so would all that is started here.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # The same examples on every run; --hypothesis-profile=thorough looks for new ones, and fuzz for
 # rare ones, some hours long.
