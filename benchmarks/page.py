@@ -27,10 +27,10 @@ sys.path.insert(0, str(Path(__file__).parent / "speed"))
 from browser import CHROMIUM, Browser
 from survey import tiles_and_masks, unique
 
-from salt import tiles as packed
-from salt.files import write_npy
-from salt.predictions import quantised
-from salt.split import split
+from salt.core.files import write_npy
+from salt.ensemble.predictions import quantised
+from salt.survey import tiles as packed
+from salt.survey.folds import split
 
 ROOT = Path(__file__).parents[1]
 SIDE, FOLDS, EPOCHS = 101, 2, 40

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from salt import tiles as packed
-from salt.demo import write_survey
-from salt.predictions import Predictions, save
+from salt.ensemble.predictions import Predictions, save
+from salt.survey import tiles as packed
+from salt.synthetic.demo import write_survey
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks/speed"))

@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from salt import model
-from salt.checkpoint import Checkpoint
-from salt.errors import InputError
+from salt.core.errors import InputError
+from salt.networks import model
+from salt.networks.checkpoint import Checkpoint
 
 SETTINGS = {"name": "residual_unet", "width": 2, "dropout": 0.3}
 

@@ -6,9 +6,9 @@ import pytest
 import torch
 from test_train import labelled, member
 
-from salt.compute import Compute
-from salt.errors import InputError
-from salt.train import Labelled
+from salt.core.errors import InputError
+from salt.device.compute import Compute
+from salt.training.trainer import Labelled
 
 SECTION = {"device": "cpu", "precision": "fp32", "threads": 1, "deterministic": True}
 

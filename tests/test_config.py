@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from salt.config import ENCODERS_ONLY, Validator, faults, uncovered_folds
-from salt.losses import LOSSES
-from salt.recipe import OPTIMISERS
+from salt.core.config import ENCODERS_ONLY, Validator, faults, uncovered_folds
+from salt.training.losses import LOSSES
+from salt.training.recipe import OPTIMISERS
 
 ROOT = Path(__file__).parents[1]
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from salt.import_test import import_test
-from salt.import_train import import_train
-from salt.source import Source
-from salt.split import split
+from salt.survey.folds import split
+from salt.survey.import_test import import_test
+from salt.survey.import_train import import_train
+from salt.survey.source import Source
 
 ZIP = os.environ.get("SALT_CONTEST_ZIP")
 pytestmark = pytest.mark.skipif(not ZIP, reason="SALT_CONTEST_ZIP does not name the contest's zip")

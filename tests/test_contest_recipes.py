@@ -9,7 +9,7 @@ import pytest
 import yaml
 from running import ROOT, complete, planned
 
-from salt.checkpoint import Checkpoint
+from salt.networks.checkpoint import Checkpoint
 
 # What a recipe keeps of its own is all that decides on which code runs.
 FEW = {

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from salt import labels
-from salt.demo import order_tiles, tile_ids, write_survey
+from salt.core import labels
+from salt.synthetic.demo import order_tiles, tile_ids, write_survey
 
 SCRIPT = Path(__file__).parents[1] / "workflow/scripts/demo.py"
 SMALL = {"tiles": 40, "test_tiles": 8, "tile_size": 48, "seed": 7}

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from salt.checkpoint import Checkpoint
-from salt.compute import Compute
-from salt.predict import predict
-from salt.predictions import SCALE, load_all, summed
-from salt.split import roles
-from salt.threshold import Curve, steps
-from salt.tiles import Tiles
+from salt.device.compute import Compute
+from salt.ensemble.predictions import SCALE, load_all, summed
+from salt.evaluation.threshold import Curve, steps
+from salt.inference.predict import predict
+from salt.networks.checkpoint import Checkpoint
+from salt.survey.folds import roles
+from salt.survey.tiles import Tiles
 
 ROOT = Path(__file__).parents[1]
 FINE = 2**31 - 1  # keeps every bit of a float32 between 2^-8 and 1

@@ -9,9 +9,9 @@ import torch
 from skimage import color, data, transform
 from torch.nn import functional as F
 
-from salt import efficientnet
-from salt.efficientnet import Conv, Encoder
-from salt.errors import InputError
+from salt.core.errors import InputError
+from salt.networks import efficientnet
+from salt.networks.efficientnet import Conv, Encoder
 
 # As the encoders' authors write them down: repeats, kernel, stride, expansion, inputs, outputs.
 BLOCKS = (

@@ -5,9 +5,9 @@ import pytest
 import torch
 from scipy import ndimage
 
-from salt import model
-from salt.errors import InputError
-from salt.model import Hypercolumn
+from salt.core.errors import InputError
+from salt.networks import model
+from salt.networks.model import Hypercolumn
 
 SCALES = pytest.mark.parametrize("scale", [1, 2])
 

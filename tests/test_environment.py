@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from salt.imports import local_files
+from salt.stage.code_files import local_files
 
 ROOT = Path(__file__).parents[1]
 ENVIRONMENTS = sorted(file.stem for file in (ROOT / "envs").glob("*.yaml"))
@@ -40,8 +40,14 @@ def third_party(files: list[Path]) -> set[str]:
 
 
 def stages_by_environment() -> list[tuple[str, str]]:
-    rules = "".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
-    return re.findall(r'code=code\("(\w+)", "(\w+)"\)', rules)
+    """Each rule's stage and environment, by its command and its conda directive."""
+    found = []
+    for file in (ROOT / "workflow/rules").glob("*.smk"):
+        for rule in re.split(r"^rule ", file.read_text(), flags=re.MULTILINE)[1:]:
+            stage = re.search(r'"python \{SCRIPTS:q\}/(\w+)\.py ', rule).group(1)
+            environment = re.search(r'"\.\./\.\./envs/(\w+)\.yaml"', rule).group(1)
+            found.append((stage, environment))
+    return found
 
 
 def test_requirements_are_pinned_exactly():
@@ -85,6 +91,14 @@ def test_conda_channels_leave_out_the_defaults(environment):
 def test_a_stages_environment_holds_what_it_imports(stage, environment):
     imported = third_party(local_files(ROOT / f"workflow/scripts/{stage}.py"))
     assert {CONDA_NAMES.get(name, name) for name in imported} <= conda_pins(environment).keys()
+
+
+def test_a_rules_code_is_that_of_its_stage_and_environment():
+    rules = "".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
+    counted = re.findall(r'\*code\("(\w+)", "(\w+)"\)', rules)
+    # What only carries something over stays the same, whatever becomes of its code.
+    carrying = [("download", "data"), ("submit", "data")]
+    assert sorted([*counted, *carrying]) == sorted(stages_by_environment())
 
 
 def test_each_stage_has_a_rule_and_each_rule_a_stage():

@@ -20,17 +20,19 @@ from conftest import LAYOUTS, Survey, zipped
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from salt import labels, model, predictions, rle
-from salt.checkpoint import Checkpoint
-from salt.decision import FITS, read_report
-from salt.errors import InputError
-from salt.import_test import import_test
-from salt.import_train import import_train
-from salt.predict_new import read_tiles
-from salt.predictions import Predictions
-from salt.source import Source
-from salt.split import read_folds
-from salt.tiles import Tiles, save
+from salt.core import labels, rle
+from salt.core.errors import InputError
+from salt.ensemble import predictions
+from salt.ensemble.predictions import Predictions
+from salt.evaluation.decision import FITS, read_report
+from salt.inference.predict_new import read_tiles
+from salt.networks import model
+from salt.networks.checkpoint import Checkpoint
+from salt.survey.folds import read_folds
+from salt.survey.import_test import import_test
+from salt.survey.import_train import import_train
+from salt.survey.source import Source
+from salt.survey.tiles import Tiles, save
 
 SECONDS = 30
 BYTES = 2 * 2**30

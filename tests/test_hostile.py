@@ -33,9 +33,9 @@ from PIL import Image, PngImagePlugin
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from salt.config import faults
-from salt.errors import InputError, raise_faults
-from salt.predictions import Predictions
+from salt.core.config import faults
+from salt.core.errors import InputError, raise_faults
+from salt.ensemble.predictions import Predictions
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "workflow/scripts"

@@ -14,12 +14,12 @@ from test_hostile import (
     truncated_mask,
 )
 
-from salt import tiles
-from salt.errors import InputError
-from salt.files import filling_npy
-from salt.import_test import import_test
-from salt.import_train import import_train
-from salt.source import Source
+from salt.core.errors import InputError
+from salt.core.files import filling_npy
+from salt.survey import tiles
+from salt.survey.import_test import import_test
+from salt.survey.import_train import import_train
+from salt.survey.source import Source
 
 
 def labelled(path):

@@ -13,9 +13,9 @@ from urllib.parse import quote
 import pytest
 from running import ROOT, complete, planned, snakemake, with_config
 
-from salt import kaggle
-from salt.errors import InputError
-from salt.kaggle import CONTEST, TEST_TILES
+from salt.core.errors import InputError
+from salt.survey import kaggle
+from salt.survey.kaggle import CONTEST, TEST_TILES
 
 USER, KEY, TOKEN = "salty", "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "KGAT_a/b+c=7d9e"
 BASIC = base64.b64encode(f"{USER}:{KEY}".encode()).decode()
@@ -367,7 +367,7 @@ def test_the_workflow_fetches_once_and_imports_what_it_fetched(key, alone, tmp_p
     assert_no_secret(folder, text)
 
     # The contest's zip is the same, whatever becomes of the code that fetches it.
-    with open(project / "workflow/scripts/salt/kaggle.py", "a") as file:
+    with open(project / "workflow/scripts/salt/survey/kaggle.py", "a") as file:
         file.write("# changed\n")
     assert "Nothing to be done" in complete(folder, "--", *targets, **run)
     assert len(key.calls()) == 1

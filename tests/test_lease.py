@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from running import ROOT, complete, with_config
 
-from salt import lease
-from salt.errors import InputError
-from salt.lease import chosen, hold_gpu, installed
+from salt.core.errors import InputError
+from salt.device import gpu_lease as lease
+from salt.device.gpu_lease import chosen, hold_gpu, installed
 
 TWO = {"0": ["GPU-0aa"], "1": ["GPU-1bb"]}
 SPLIT = {"0": ["GPU-0aa"], "1": ["MIG-1b", "MIG-1c"]}
@@ -30,7 +30,7 @@ SPLIT_LISTING = LISTING + (
 # A job that holds a GPU until it is told to go, or is killed.
 JOB = """
 import logging, os, signal, sys
-from salt.lease import hold_gpu
+from salt.device.gpu_lease import hold_gpu
 
 # Whatever goes wrong, no test waits for ever.
 signal.alarm(60)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from salt import model
-from salt.errors import InputError
-from salt.model import Dropout, Grow, PlainLevel, ResidualBlock, ResidualLevel
+from salt.core.errors import InputError
+from salt.networks import model
+from salt.networks.model import Dropout, Grow, PlainLevel, ResidualBlock, ResidualLevel
 
 SCHEMA = Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml"
 BOTH = pytest.mark.parametrize("name", ["unet", "residual_unet"])

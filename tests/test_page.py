@@ -11,8 +11,8 @@ import pytest
 from browser import CHROMIUM, Browser
 from PIL import Image
 
-from salt import palette, sprites
-from salt.page import figure, whole
+from salt.report import palette, sprites
+from salt.report.page import figure, whole
 
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium found; on Debian: apt install chromium"

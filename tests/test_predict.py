@@ -17,16 +17,19 @@ import torch
 from conftest import image_png, png, zipped
 from PIL import Image
 
-from salt import labels, model, predictions, rle, source
-from salt.checkpoint import Checkpoint
-from salt.compute import Compute
-from salt.decision import Decision
-from salt.errors import InputError
-from salt.new_tiles import NewTiles
-from salt.predict import predict
-from salt.predict_new import decide, read_tiles, write_masks
-from salt.predictions import SCALE, Predictions, averaged, quantised
-from salt.submission import write_submission
+from salt.core import labels, rle
+from salt.core.errors import InputError
+from salt.device.compute import Compute
+from salt.ensemble import predictions
+from salt.ensemble.predictions import SCALE, Predictions, averaged, quantised
+from salt.evaluation.decision import Decision
+from salt.inference.predict import predict
+from salt.inference.predict_new import decide, read_tiles, write_masks
+from salt.networks import model
+from salt.networks.checkpoint import Checkpoint
+from salt.output.submission import write_submission
+from salt.survey import source
+from salt.survey.new_tiles import NewTiles
 
 SCRIPTS = Path(__file__).parents[1] / "workflow/scripts"
 PACKINGS = ("folder", "zip", "zip of folders")
@@ -409,7 +412,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-from salt.predict_new import write_masks
+from salt.inference.predict_new import write_masks
 
 def masks():
     yield np.ones((17, 20), dtype=bool)

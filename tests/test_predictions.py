@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import nn
 
-from salt import model
-from salt.compute import Compute
-from salt.errors import InputError
-from salt.predict import predict
-from salt.predictions import SCALE, Predictions, save, shard_of, summed
+from salt.core.errors import InputError
+from salt.device.compute import Compute
+from salt.ensemble.predictions import SCALE, Predictions, save, shard_of, summed
+from salt.inference.predict import predict
+from salt.networks import model
 
 CPU = Compute(torch.device("cpu"), bf16=False)
 

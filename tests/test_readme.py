@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from salt.import_test import import_test
-from salt.import_train import import_train
-from salt.source import Source
+from salt.survey.import_test import import_test
+from salt.survey.import_train import import_train
+from salt.survey.source import Source
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()

@@ -9,8 +9,8 @@ import torch
 import yaml
 from torch import nn
 
-from salt.progress import Epoch, Progress
-from salt.recipe import OPTIMISERS, Recipe, one_cycle
+from salt.training.progress import Epoch, Progress
+from salt.training.recipe import OPTIMISERS, Recipe, one_cycle
 
 CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config/config.yaml").read_text())
 PLAIN = Recipe(**{key: each for key, each in CONFIG["training"].items() if key != "tensorboard"})

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from running import ROOT, TINY, with_config
 
-from salt import gallery, palette, plot_data, plot_evaluation, plot_training, times
-from salt.figures import absent
-from salt.predictions import Predictions, save
+from salt.ensemble.predictions import Predictions, save
+from salt.report import gallery, palette, plot_data, plot_evaluation, plot_training, times
+from salt.report.figures import absent
 
 sys.path.insert(0, str(ROOT / "workflow"))
 import status
@@ -218,6 +218,15 @@ def test_status_names_the_setting_that_changed_and_what_follows(finished, tmp_pa
     assert "To do    train 0, 1: training.epochs 1 to 2\n" in text
     assert "To do    predict_test 0/0, 1/0: follows train\n" in text
     assert "demo" in text.partition("\n")[0]
+
+
+def test_status_names_the_module_that_changed():
+    reason = (
+        "Params have changed since last execution: Union of exclusive params before and now across "
+        "all output: before: 'salt/training/losses.py 12848becda57f185' "
+        "now: 'salt/training/losses.py 6a9418b4b8c9c053' "
+    )
+    assert status.explained(reason, {}) == "salt/training/losses.py has changed"
 
 
 def test_status_of_an_empty_folder_has_everything_to_do(tmp_path):

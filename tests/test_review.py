@@ -4,11 +4,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from salt import tiles as packed
-from salt.errors import InputError
-from salt.predictions import Predictions, save
-from salt.review import COLUMNS, counts, disagreement, grown, read_review, reasons, review
-from salt.tiles import Tiles
+from salt.core.errors import InputError
+from salt.ensemble.predictions import Predictions, save
+from salt.evaluation.review import (
+    COLUMNS,
+    counts,
+    disagreement,
+    grown,
+    read_review,
+    reasons,
+    review,
+)
+from salt.survey import tiles as packed
+from salt.survey.tiles import Tiles
 
 SIDE = 20
 

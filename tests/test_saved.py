@@ -15,8 +15,8 @@ import torch
 import yaml
 from test_train import member
 
-from salt import tiles
-from salt.saved import Saved, fingerprint
+from salt.survey import tiles
+from salt.training.saved import Saved, fingerprint
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = {"epochs": 6, "stopping_patience": 3, "plateau_patience": 1, "learning_rate": 0.05}
@@ -60,11 +60,11 @@ def test_a_training_that_was_cut_ends_as_one_that_was_not(cuts, changes, tmp_pat
 )
 def test_a_training_that_had_ended_trains_no_further(tmp_path, monkeypatch, settings, epochs):
     # However long ago the last save was, and however long a save takes.
-    monkeypatch.setattr("salt.train.SAVING_SHARE", 1e-9)
+    monkeypatch.setattr("salt.training.trainer.SAVING_SHARE", 1e-9)
     state = Saved(tmp_path / "0.pt", "mine")
     whole, history = member(saved=state, **{**SETTINGS, **settings})
     assert len(history) == epochs
-    monkeypatch.setattr("salt.train.train_epoch", None)
+    monkeypatch.setattr("salt.training.trainer.train_epoch", None)
     again, same = member(saved=state, **{**SETTINGS, **settings})
     assert same == history
     assert again.about == whole.about
@@ -74,7 +74,7 @@ def test_a_training_that_had_ended_trains_no_further(tmp_path, monkeypatch, sett
 def test_saving_takes_a_small_share_of_the_time(tmp_path, monkeypatch):
     saves = []
     clock = iter(range(10**6))
-    monkeypatch.setattr("salt.train.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("salt.training.trainer.time.monotonic", lambda: next(clock))
     monkeypatch.setattr(Saved, "save", lambda self, content: saves.append(len(content["history"])))
     member(saved=Saved(tmp_path / "0.pt", "mine"), epochs=40)
     # The clock goes on by one at each look: a save takes 1, and there are few looks an epoch.

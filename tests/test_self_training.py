@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from running import complete, planned, with_config
 
-from salt.checkpoint import Checkpoint
-from salt.errors import InputError
-from salt.predictions import SCALE, Predictions
-from salt.predictions import save as save_predictions
-from salt.pseudo_labels import PseudoLabels, confidence, label, save
-from salt.tiles import Tiles
-from salt.train import Labelled
+from salt.core.errors import InputError
+from salt.ensemble.predictions import SCALE, Predictions
+from salt.ensemble.predictions import save as save_predictions
+from salt.ensemble.pseudo_labels import PseudoLabels, confidence, label, save
+from salt.networks.checkpoint import Checkpoint
+from salt.survey.tiles import Tiles
+from salt.training.trainer import Labelled
 
 
 def slow_confidence(tile):

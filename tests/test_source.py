@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from conftest import LAYOUTS, Survey, image_png, zipped
 
-from salt.errors import InputError
-from salt.import_test import import_test
-from salt.import_train import import_train
-from salt.source import Source
+from salt.core.errors import InputError
+from salt.survey.import_test import import_test
+from salt.survey.import_train import import_train
+from salt.survey.source import Source
 
 
 def fingerprint(path: Path, part: str) -> str:
@@ -270,7 +270,7 @@ def test_a_zip_never_writes_outside_nor_anywhere(tmp_path, monkeypatch, inside):
 
 
 def test_a_file_that_claims_an_absurd_size_is_not_read(tmp_path, survey, layout, monkeypatch):
-    monkeypatch.setattr("salt.source.LARGEST_FILE", 5000)
+    monkeypatch.setattr("salt.survey.source.LARGEST_FILE", 5000)
     name = f"train/images/{survey.ids[0]}.png"
     survey.files[name] = b"\0" * 5001
     with (

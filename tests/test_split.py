@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salt.errors import InputError
-from salt.split import coverage_class, is_honest, read_groups, roles, split
+from salt.core.errors import InputError
+from salt.survey.folds import coverage_class, is_honest, read_groups, roles, split
 
 SCHEMA = Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml"
 

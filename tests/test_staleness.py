@@ -23,7 +23,7 @@ import pytest
 import yaml
 from conftest import mask_png
 from running import JOBS, below, unpack
-from test_imports import real_imports
+from test_code_files import real_imports
 
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "docs/staleness.md"
@@ -244,12 +244,24 @@ def text(file: str, old: str, new: str):
     return edit
 
 
+# A statement that a Python file does not have yet.
+STATEMENT = "\nCHANGED = True\n"
+
+
 def appended(file: str, line: str = "\n# Changed.\n"):
     def edit(project: Path) -> None:
         with open(project / file, "a") as opened:
             opened.write(line)
 
     return edit
+
+
+def reworded(project: Path) -> None:
+    """Give every Python file of the scripts another docstring, a blank line and a comment."""
+    for file in (project / "workflow/scripts").rglob("*.py"):
+        code = file.read_text()
+        end = code.index('"""', 3)
+        file.write_text(f"{code[:end]} Reworded.{code[end:]}\n\n# A comment.\n")
 
 
 def touched(*patterns: str):
@@ -406,15 +418,15 @@ REAL = {
     "plot_data.py",
     "plot_evaluation.py",
     "review.py",
-    "salt/summary.py",
+    "salt/evaluation/summary.py",
     "predict_test.py",
     "predict_validation.py",
-    "salt/decision.py",
-    "salt/figures.py",
-    "salt/palette.py",
-    "salt/rle.py",
-    "salt/threshold.py",
-    "salt/tiles.py",
+    "salt/evaluation/decision.py",
+    "salt/report/figures.py",
+    "salt/report/palette.py",
+    "salt/core/rle.py",
+    "salt/evaluation/threshold.py",
+    "salt/survey/tiles.py",
     "summary.py",
 }
 
@@ -481,15 +493,20 @@ def file_cases() -> list[Case]:
         Case(
             f"`{file}`",
             below(*(stage for stage in users.get(file, []) if stage in JOBS)),
-            appended(f"workflow/scripts/{file}"),
+            appended(f"workflow/scripts/{file}", STATEMENT),
             real=file in REAL,
         )
         for file in sorted(str(path.relative_to(scripts)) for path in scripts.rglob("*.py"))
     ]
-    parts = sorted(path.name for path in scripts.glob("salt/page.*") if path.suffix != ".py")
+    parts = sorted(scripts.glob("salt/report/page.*"))
     return cases + [
-        Case(f"`salt/{name}`", below("page"), appended(f"workflow/scripts/salt/{name}", "\n"))
-        for name in parts
+        Case(
+            f"`salt/report/{path.name}`",
+            below("page"),
+            appended(f"workflow/scripts/salt/report/{path.name}", "\n"),
+        )
+        for path in parts
+        if path.suffix != ".py"
     ]
 
 
@@ -505,7 +522,11 @@ def environment_cases() -> list[Case]:
     }
     assert {file.stem for file in (ROOT / "envs").glob("*.yaml")} == set(rules)
     cases = [
-        Case(f"`envs/{name}.yaml`", below(*used), appended(f"envs/{name}.yaml"))
+        Case(
+            f"`envs/{name}.yaml`",
+            below(*used),
+            text(f"envs/{name}.yaml", "python =3.11", "python =3.12"),
+        )
         for name, used in rules.items()
     ]
     same = "`requirements.txt` (a test keeps its pins equal to those of `envs`)"
@@ -555,11 +576,18 @@ def place_cases() -> list[Case]:
             touched("workflow/**/*", "envs/*", "config/*", "profiles/**/*", "Snakefile", "*.yaml"),
         ),
         Case("all results touched", {}, touched("results/**/*")),
+        Case("comments and docstrings of all Python files", {}, reworded, real=True),
         Case(
-            "`salt/losses.py` changed, with a date older than the results'",
+            "comments of all environments",
+            {},
+            chained(*(appended(f"envs/{file.name}") for file in (ROOT / "envs").glob("*.yaml"))),
+        ),
+        Case(
+            "`salt/training/losses.py` changed, with a date older than the results'",
             below("train"),
             chained(
-                appended("workflow/scripts/salt/losses.py"), aged("workflow/scripts/salt/losses.py")
+                appended("workflow/scripts/salt/training/losses.py", STATEMENT),
+                aged("workflow/scripts/salt/training/losses.py"),
             ),
         ),
         Case("project moved", {}, moved),

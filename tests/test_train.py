@@ -16,16 +16,17 @@ import pytest
 import torch
 import yaml
 
-from salt import model, train
-from salt import tiles as packed
-from salt.augmentation import Augmentation
-from salt.compute import Compute
-from salt.errors import InputError
-from salt.losses import LOSSES
-from salt.progress import Epoch
-from salt.recipe import Recipe
-from salt.saved import Saved
-from salt.train import Labelled, evaluate, train_member
+from salt.core.errors import InputError
+from salt.device.compute import Compute
+from salt.networks import model
+from salt.survey import tiles as packed
+from salt.training import trainer as train
+from salt.training.augmentation import Augmentation
+from salt.training.losses import LOSSES
+from salt.training.progress import Epoch
+from salt.training.recipe import Recipe
+from salt.training.saved import Saved
+from salt.training.trainer import Labelled, evaluate, train_member
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
@@ -270,7 +271,7 @@ def test_what_can_be_monitored_goes_by_the_names_of_the_configuration():
 
 @pytest.mark.parametrize("honest", [True, False])
 def test_whether_scores_are_honest_is_told_wherever_they_are(honest, caplog):
-    with caplog.at_level(logging.INFO, "salt.train"):
+    with caplog.at_level(logging.INFO, "salt.training.trainer"):
         checkpoint, history = member(honest=honest, epochs=2)
     assert checkpoint.about["honest"] is honest
     assert [epoch.honest for epoch in history] == [honest] * 2
@@ -526,7 +527,7 @@ def test_a_compiled_network_trains_as_the_network_itself(tilewise):
 def test_without_a_compiler_the_key_is_named(tmp_path):
     code = """
 import test_train
-from salt import model
+from salt.networks import model
 model.build = lambda **settings: test_train.Tilewise()
 test_train.member(compile=True)
 """

@@ -15,11 +15,11 @@ import yaml
 from PIL import Image
 from running import ROOT, TINY, below, complete, planned, snakemake, unpack, with_config
 
-from salt import labels, metric, rle
-from salt.checkpoint import Checkpoint
-from salt.predictions import SCALE, Predictions
-from salt.submission import write_submission
-from salt.tiles import Tiles
+from salt.core import labels, metric, rle
+from salt.ensemble.predictions import SCALE, Predictions
+from salt.networks.checkpoint import Checkpoint
+from salt.output.submission import write_submission
+from salt.survey.tiles import Tiles
 
 
 def test_submission_has_the_samples_ids_in_their_order_and_readable_masks(finished):

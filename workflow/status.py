@@ -55,8 +55,14 @@ def settings_in(text: str) -> dict[str, object]:
     return {}
 
 
+def changed_code(reason: str) -> list[str]:
+    """Return the files of code among the parameters that a reason lists, sorted."""
+    return sorted(set(re.findall(r"'([\w./-]+) [0-9a-f]{16}'", reason)))
+
+
 def changed_params(reason: str) -> str:
-    """Which settings changed, by the parameters before and now; else that some did."""
+    """Return which settings and files of code changed, by the parameters before and now."""
+    code = [f"{name} has changed" for name in changed_code(reason)]
     before, _, now = reason.partition(" now: ")
     before, now = settings_in(before.partition(" before: ")[2]), settings_in(now)
     changed = [
@@ -64,7 +70,7 @@ def changed_params(reason: str) -> str:
         for key in sorted(before.keys() | now.keys())
         if before.get(key) != now.get(key)
     ]
-    return ", ".join(changed) or "its code or what it was made from has changed"
+    return ", ".join(changed + code) or "what it is made from has changed"
 
 
 def explained(reason: str, rule_of: dict[str, str]) -> str:

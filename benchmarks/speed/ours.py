@@ -11,13 +11,15 @@ import yaml
 from survey import tiles_and_masks
 from tqdm import tqdm
 
-from salt import losses, model, train
-from salt.augmentation import Augmentation
-from salt.compute import Compute
-from salt.predict import predict
-from salt.predictions import save
-from salt.progress import Progress
-from salt.recipe import Recipe
+from salt.device.compute import Compute
+from salt.ensemble.predictions import save
+from salt.inference.predict import predict
+from salt.networks import model
+from salt.training import losses
+from salt.training import trainer as train
+from salt.training.augmentation import Augmentation
+from salt.training.progress import Progress
+from salt.training.recipe import Recipe
 
 TILE = (101, 101)
 CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config/config.yaml").read_text())

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 from survey import tiles_and_masks
 
-from salt import rle, threshold
-from salt.import_test import import_test
-from salt.predictions import Predictions, load_all
-from salt.source import Source
-from salt.submission import write_submission
+from salt.core import rle
+from salt.ensemble.predictions import Predictions, load_all
+from salt.evaluation import threshold
+from salt.output.submission import write_submission
+from salt.survey.import_test import import_test
+from salt.survey.source import Source
 
 
 def importing(source: str) -> Callable[[], int]:

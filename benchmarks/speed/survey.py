@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from salt.demo import write_survey
-from salt.files import write_npy
-from salt.import_train import import_train
-from salt.predictions import quantised
-from salt.source import Source
+from salt.core.files import write_npy
+from salt.ensemble.predictions import quantised
+from salt.survey.import_train import import_train
+from salt.survey.source import Source
+from salt.synthetic.demo import write_survey
 
 UNIQUE = 640
 BLUR, NOISE = 3.0, 0.05  # of predictions, in pixels and as a standard deviation

@@ -13,7 +13,8 @@ from survey import tiles_and_masks
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from salt import losses, model
+from salt.networks import model
+from salt.training import losses
 
 
 class TileDataset(Dataset):

@@ -1,7 +1,6 @@
 # Configuration, and what the rules share.
 
 import fcntl
-import hashlib
 import json
 import os
 import re
@@ -12,7 +11,6 @@ from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
-from snakemake.io import flag
 from snakemake.logging import logger
 
 ROOT = Path(workflow.current_basedir).parents[1]
@@ -25,12 +23,12 @@ sys.path.insert(0, str(SCRIPTS.resolve()))
 # Jobs find the Python that runs Snakemake, also where its environment is not activated.
 os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])}
 
-from salt.config import faults, uncovered_folds
-from salt.decision import Decision
-from salt.errors import InputError, raise_faults
-from salt.imports import local_files
-from salt.new_tiles import NewTiles
-from salt.source import Source
+from salt.core.config import faults, uncovered_folds
+from salt.evaluation.decision import Decision
+from salt.core.errors import InputError, raise_faults
+from salt.stage.code_files import behaviour, local_files
+from salt.survey.new_tiles import NewTiles
+from salt.survey.source import Source
 
 
 configfile: str(ROOT / "config/config.yaml")
@@ -60,8 +58,6 @@ if uncovered and workflow.is_main_process:
 # Surveys that the workflow itself makes or fetches, by their data.source.
 KAGGLE_ZIP = "results/kaggle/tgs-salt-identification-challenge.zip"
 SURVEYS = {"demo": "results/demo/survey.zip", "kaggle": KAGGLE_ZIP}
-# Stages that bring something from the contest's site, or take it there.
-KAGGLE_STAGES = ("download", "submit")
 
 
 def clear_locks():
@@ -126,29 +122,17 @@ wildcard_constraints:
 
 
 def code(stage, environment):
-    """Script of a stage, every module that it imports, and the pins that it runs with.
+    """Code of a stage: each file that it really uses, and the pins that it runs with.
 
-    And where its own module has parts that are no Python, beside it and under its name, these.
-
-    As plain inputs, so that Snakemake names the one that changed. Where a stage only carries
-    something over, they do not count: what is carried stays the same.
+    As parameters, one a file, such as "salt/training/losses.py 1f0c...", so that `make status` can
+    name the one that changed. The digest is of what a file does: comments and docstrings do not
+    count. Where the stage's own module has parts that are no Python, beside it, these are included.
     """
     files = local_files(SCRIPTS / f"{stage}.py")
-    files += sorted(set(SCRIPTS.glob(f"salt/{stage}.*")) - set(files))
-    files = [str(file) for file in [*files, ROOT / f"envs/{environment}.yaml"]]
-    if workflow.storage_settings.default_storage_provider is not None:
-        # Snakemake brings its sources to each job, and is not to look for them where results lie. A
-        # job of local() files would run here.
-        files = [flag(file, "sourcecache_entry", file) for file in files]
-    return ancient(files) if stage in KAGGLE_STAGES else files
-
-
-def digest(stage, environment):
-    """Digest of the same files: Snakemake does not look into one whose date is an old one."""
-    found = hashlib.sha256()
-    for file in code(stage, environment):
-        found.update(Path(file).read_bytes())
-    return found.hexdigest()
+    files += sorted(set(SCRIPTS.glob(f"salt/*/{stage}.*")) - set(files))
+    used = [f"{file.relative_to(SCRIPTS)} {behaviour(file)}" for file in files]
+    pins = ROOT / f"envs/{environment}.yaml"
+    return [*used, f"envs/{pins.name} {behaviour(pins)}"]
 
 
 def settings(*names):

@@ -2,8 +2,6 @@
 
 
 rule demo:
-    input:
-        code=code("demo", "demo"),
     output:
         archive="results/demo/survey.zip",
         sections="results/demo/sections.csv",
@@ -18,17 +16,15 @@ rule demo:
         mem_mb=1000,
         runtime=30,
     params:
-        code=digest("demo", "demo"),
+        *code("demo", "demo"),
         settings=settings("data"),
     shell:
-        "python {input.code[0]} --settings {params.settings:q} "
+        "python {SCRIPTS:q}/demo.py --settings {params.settings:q} "
         "--archive {output.archive} --sections {output.sections} --log {log}"
 
 
 # Where the workflow itself runs: compute nodes often have no internet.
 rule download:
-    input:
-        code=code("download", "data"),
     output:
         KAGGLE_ZIP,
     log:
@@ -43,13 +39,12 @@ rule download:
         mem_mb=1000,
         runtime=120,
     shell:
-        "python {input.code[0]} --output {output} --log {log}"
+        "python {SCRIPTS:q}/download.py --output {output} --log {log}"
 
 
 rule import_train:
     input:
         survey=SURVEYS.get(config["data"]["source"], []),
-        code=code("import_train", "data"),
     output:
         tiles="results/data/train/tiles.csv",
         images="results/data/train/images.npy",
@@ -65,18 +60,17 @@ rule import_train:
         mem_mb=2000,
         runtime=30,
     params:
-        code=digest("import_train", "data"),
+        *code("import_train", "data"),
         source=get_source,
         fingerprint=fingerprint("train"),
     shell:
-        "python {input.code[0]} --source {params.source:q} --output {output.tiles} --log {log}"
+        "python {SCRIPTS:q}/import_train.py --source {params.source:q} --output {output.tiles} --log {log}"
 
 
 # Apart from the labelled tiles, so that new test tiles train nothing anew.
 rule import_test:
     input:
         survey=SURVEYS.get(config["data"]["source"], []),
-        code=code("import_test", "data"),
     output:
         tiles="results/data/test/tiles.csv",
         images="results/data/test/images.npy",
@@ -91,18 +85,17 @@ rule import_test:
         mem_mb=2000,
         runtime=30,
     params:
-        code=digest("import_test", "data"),
+        *code("import_test", "data"),
         source=get_source,
         fingerprint=fingerprint("test"),
     shell:
-        "python {input.code[0]} --source {params.source:q} --output {output.tiles} --log {log}"
+        "python {SCRIPTS:q}/import_test.py --source {params.source:q} --output {output.tiles} --log {log}"
 
 
 rule split:
     input:
         tiles="results/data/train/tiles.csv",
         groups=config["validation"]["groups"] or [],
-        code=code("split", "data"),
     output:
         "results/data/folds.csv",
     log:
@@ -116,7 +109,7 @@ rule split:
         mem_mb=500,
         runtime=10,
     params:
-        code=digest("split", "data"),
+        *code("split", "data"),
         settings=settings(
             "validation.folds",
             "validation.seed",
@@ -125,5 +118,5 @@ rule split:
             "validation.group_column",
         ),
     shell:
-        "python {input.code[0]} --settings {params.settings:q} "
+        "python {SCRIPTS:q}/split.py --settings {params.settings:q} "
         "--tiles {input.tiles} --output {output} --log {log}"

@@ -8,7 +8,6 @@ rule threshold:
         folds="results/data/folds.csv",
         predictions=expand("results/predictions/validation/{seed}.npy", seed=SEEDS),
         ids=expand("results/predictions/validation/{seed}.csv", seed=SEEDS),
-        code=code("threshold", "data"),
     output:
         threshold="results/threshold.json",
         curve="results/threshold_curve.csv",
@@ -23,9 +22,9 @@ rule threshold:
         mem_mb=2000,
         runtime=30,
     params:
-        code=digest("threshold", "data"),
+        *code("threshold", "data"),
         settings=settings("validation.scheme", "inference.flip"),
     shell:
-        "python {input.code[0]} --settings {params.settings:q} "
+        "python {SCRIPTS:q}/threshold.py --settings {params.settings:q} "
         "--tiles {input.tiles} --folds {input.folds} --predictions {input.predictions} "
         "--output {output.threshold} --curve {output.curve} --log {log}"

@@ -6,7 +6,6 @@ rule predict:
         tiles=get_new_tiles,
         checkpoints=get_members,
         threshold=get_threshold,
-        code=code("predict", "torch"),
     output:
         table="results/predict/masks.csv",
         masks=directory("results/predict/masks"),
@@ -22,10 +21,10 @@ rule predict:
         mem_mb=4000,
         runtime=240,
     params:
-        code=digest("predict", "torch"),
+        *code("predict", "torch"),
         settings=settings("inference.batch_size", "compute"),
         fingerprint=get_new_fingerprint,
     shell:
-        "python {input.code[0]} --settings {params.settings:q} --source {input.tiles:q} "
+        "python {SCRIPTS:q}/predict.py --settings {params.settings:q} --source {input.tiles:q} "
         "--checkpoints {input.checkpoints:q} --threshold {input.threshold:q} "
         "--output {output.table} --log {log}"

@@ -17,7 +17,6 @@ rule review:
         threshold="results/threshold.json",
         predictions=VALIDATION,
         ids=VALIDATION_IDS,
-        code=code("review", "data"),
     output:
         report(
             "results/review.csv",
@@ -36,9 +35,9 @@ rule review:
         mem_mb=1000,
         runtime=30,
     params:
-        code=digest("review", "data"),
+        *code("review", "data"),
     shell:
-        "python {input.code[0]} --tiles {input.tiles} --folds {input.folds} "
+        "python {SCRIPTS:q}/review.py --tiles {input.tiles} --folds {input.folds} "
         "--threshold {input.threshold} --predictions {input.predictions} "
         "--output {output} --log {log}"
 
@@ -52,7 +51,6 @@ rule gallery:
         threshold="results/threshold.json",
         predictions=VALIDATION,
         ids=VALIDATION_IDS,
-        code=code("gallery", "plots"),
     output:
         gallery=report(
             "results/gallery.png",
@@ -95,9 +93,9 @@ rule gallery:
         mem_mb=1000,
         runtime=10,
     params:
-        code=digest("gallery", "plots"),
+        *code("gallery", "plots"),
     shell:
-        "python {input.code[0]} --tiles {input.tiles} --review {input.review} "
+        "python {SCRIPTS:q}/gallery.py --tiles {input.tiles} --review {input.review} "
         "--threshold {input.threshold} --predictions {input.predictions} "
         "--gallery {output.gallery} --worst {output.worst} --typical {output.typical} "
         "--best {output.best} --disagreement {output.disagreement} --log {log}"
@@ -110,7 +108,6 @@ rule plot_training:
         histories=expand("results/models/{seed}/history.csv", seed=SEEDS),
         checkpoints=expand("results/models/{seed}/checkpoint.safetensors", seed=SEEDS),
         submission="results/submission.csv",
-        code=code("plot_training", "plots"),
     output:
         learning=report(
             "results/figures/learning.svg",
@@ -135,11 +132,11 @@ rule plot_training:
         mem_mb=1000,
         runtime=10,
     params:
-        code=digest("plot_training", "plots"),
+        *code("plot_training", "plots"),
         seeds=SEEDS,
         benchmarks="results/benchmarks",
     shell:
-        "python {input.code[0]} --seeds {params.seeds} --histories {input.histories} "
+        "python {SCRIPTS:q}/plot_training.py --seeds {params.seeds} --histories {input.histories} "
         "--checkpoints {input.checkpoints} --benchmarks {params.benchmarks} "
         "--learning {output.learning} --times {output.times} --log {log}"
 
@@ -154,7 +151,6 @@ rule plot_evaluation:
         curve="results/threshold_curve.csv",
         predictions=VALIDATION,
         ids=VALIDATION_IDS,
-        code=code("plot_evaluation", "plots"),
     output:
         score=report(
             "results/figures/threshold.svg",
@@ -191,9 +187,9 @@ rule plot_evaluation:
         mem_mb=2000,
         runtime=30,
     params:
-        code=digest("plot_evaluation", "plots"),
+        *code("plot_evaluation", "plots"),
     shell:
-        "python {input.code[0]} --tiles {input.tiles} --folds {input.folds} "
+        "python {SCRIPTS:q}/plot_evaluation.py --tiles {input.tiles} --folds {input.folds} "
         "--review {input.review} --threshold {input.threshold} --curve {input.curve} "
         "--predictions {input.predictions} --score {output.score} "
         "--tile-scores {output.tile_scores} --calibration {output.calibration} "
@@ -208,7 +204,6 @@ rule plot_data:
         threshold="results/threshold.json",
         predictions=TEST,
         ids=TEST_IDS,
-        code=code("plot_data", "plots"),
     output:
         report(
             "results/figures/data.svg",
@@ -227,9 +222,9 @@ rule plot_data:
         mem_mb=1000,
         runtime=30,
     params:
-        code=digest("plot_data", "plots"),
+        *code("plot_data", "plots"),
     shell:
-        "python {input.code[0]} --tiles {input.tiles} --test-tiles {input.test_tiles} "
+        "python {SCRIPTS:q}/plot_data.py --tiles {input.tiles} --test-tiles {input.test_tiles} "
         "--review {input.review} --threshold {input.threshold} --predictions {input.predictions} "
         "--output {output} --log {log}"
 
@@ -252,7 +247,6 @@ rule page:
             *rules.plot_training.output,
             *rules.plot_data.output,
         ],
-        code=code("page", "data"),
     output:
         page=report(
             "results/index.html",
@@ -272,10 +266,10 @@ rule page:
         mem_mb=2000,
         runtime=60,
     params:
-        code=digest("page", "data"),
+        *code("page", "data"),
         benchmarks="results/benchmarks",
     shell:
-        "python {input.code[0]} --tiles {input.tiles} --test-tiles {input.test_tiles} "
+        "python {SCRIPTS:q}/page.py --tiles {input.tiles} --test-tiles {input.test_tiles} "
         "--review {input.review} --threshold {input.threshold} --validation {input.validation} "
         "--test {input.test} --figures {input.figures} --benchmarks {params.benchmarks} "
         "--output {output.page} --pictures {output.pictures} --log {log}"

@@ -6,7 +6,6 @@ rule predict_test:
         tiles="results/data/test/tiles.csv",
         images="results/data/test/images.npy",
         checkpoint="results/{round}models/{seed}/checkpoint.safetensors",
-        code=code("predict_test", "torch"),
     output:
         predictions="results/{round}predictions/test/{seed}/{shard}.npy",
         ids="results/{round}predictions/test/{seed}/{shard}.csv",
@@ -22,10 +21,10 @@ rule predict_test:
         mem_mb=4000,
         runtime=240,
     params:
-        code=digest("predict_test", "torch"),
+        *code("predict_test", "torch"),
         settings=settings("inference", "compute"),
     shell:
-        "python {input.code[0]} --settings {params.settings:q} "
+        "python {SCRIPTS:q}/predict_test.py --settings {params.settings:q} "
         "--tiles {input.tiles} --checkpoint {input.checkpoint} --shard {wildcards.shard} "
         "--output {output.predictions} --log {log}"
 
@@ -38,7 +37,6 @@ rule submission:
             "results/predictions/test/{seed}/{shard}.npy", seed=SEEDS, shard=range(SHARDS)
         ),
         ids=expand("results/predictions/test/{seed}/{shard}.csv", seed=SEEDS, shard=range(SHARDS)),
-        code=code("submission", "data"),
     output:
         "results/submission.csv",
     log:
@@ -52,10 +50,10 @@ rule submission:
         mem_mb=1000,
         runtime=60,
     params:
-        code=digest("submission", "data"),
+        *code("submission", "data"),
         shards=SHARDS,
     shell:
-        "python {input.code[0]} --tiles {input.tiles} --threshold {input.threshold} "
+        "python {SCRIPTS:q}/submission.py --tiles {input.tiles} --threshold {input.threshold} "
         "--predictions {input.predictions} --shards {params.shards} --output {output} --log {log}"
 
 
@@ -63,7 +61,6 @@ rule summary:
     input:
         threshold="results/threshold.json",
         submission="results/submission.csv",
-        code=code("summary", "data"),
     output:
         report(
             "results/summary.txt",
@@ -82,9 +79,9 @@ rule summary:
         mem_mb=500,
         runtime=10,
     params:
-        code=digest("summary", "data"),
+        *code("summary", "data"),
     shell:
-        "python {input.code[0]} --threshold {input.threshold} --submission {input.submission} "
+        "python {SCRIPTS:q}/summary.py --threshold {input.threshold} --submission {input.submission} "
         "--output {output} --log {log}"
 
 
@@ -93,7 +90,6 @@ rule submit:
     input:
         submission="results/submission.csv",
         threshold="results/threshold.json",
-        code=code("submit", "data"),
     output:
         update("results/submitted.txt"),
     log:
@@ -108,5 +104,5 @@ rule submit:
         mem_mb=500,
         runtime=30,
     shell:
-        "python {input.code[0]} --submission {input.submission} --threshold {input.threshold} "
+        "python {SCRIPTS:q}/submit.py --submission {input.submission} --threshold {input.threshold} "
         "--output {output} --log {log}"

@@ -10,7 +10,6 @@ rule train:
         folds="results/data/folds.csv",
         pseudo_labels=get_pseudo_labels,
         unlabelled=get_unlabelled,
-        code=code("train", "torch"),
     output:
         checkpoint="results/{round}models/{seed}/checkpoint.safetensors",
         history="results/{round}models/{seed}/history.csv",
@@ -26,14 +25,14 @@ rule train:
         mem_mb=8000,
         runtime=1440,
     params:
-        code=digest("train", "torch"),
+        *code("train", "torch"),
         settings=settings("validation.scheme", "model", "training", "augmentation", "compute"),
         events="results/{round}logs/tensorboard/{seed}",
         # No output, which would be deleted where the job fails.
         state="results/{round}states/{seed}.pt",
         further=further_tiles,
     shell:
-        "python {input.code[0]} --settings {params.settings:q} --seed {wildcards.seed} "
+        "python {SCRIPTS:q}/train.py --settings {params.settings:q} --seed {wildcards.seed} "
         "--tiles {input.tiles} --folds {input.folds} {params.further} "
         "--checkpoint {output.checkpoint} --history {output.history} "
         "--events {params.events} --state {params.state} --log {log}"
@@ -44,7 +43,6 @@ rule pseudo_labels:
         tiles="results/data/test/tiles.csv",
         predictions=get_fold_predictions,
         ids=get_fold_ids,
-        code=code("pseudo_labels", "data"),
     output:
         masks="results/{round}pseudo_labels/{fold}.npy",
         ids="results/{round}pseudo_labels/{fold}.csv",
@@ -59,10 +57,10 @@ rule pseudo_labels:
         mem_mb=2000,
         runtime=30,
     params:
-        code=digest("pseudo_labels", "data"),
+        *code("pseudo_labels", "data"),
         settings=settings("self_training.share"),
     shell:
-        "python {input.code[0]} --settings {params.settings:q} --tiles {input.tiles} "
+        "python {SCRIPTS:q}/pseudo_labels.py --settings {params.settings:q} --tiles {input.tiles} "
         "--predictions {input.predictions} --output {output.masks} --log {log}"
 
 
@@ -72,7 +70,6 @@ rule predict_validation:
         images="results/data/train/images.npy",
         folds="results/data/folds.csv",
         checkpoint="results/models/{seed}/checkpoint.safetensors",
-        code=code("predict_validation", "torch"),
     output:
         predictions="results/predictions/validation/{seed}.npy",
         ids="results/predictions/validation/{seed}.csv",
@@ -88,9 +85,9 @@ rule predict_validation:
         mem_mb=4000,
         runtime=60,
     params:
-        code=digest("predict_validation", "torch"),
+        *code("predict_validation", "torch"),
         settings=settings("validation.scheme", "inference.flip", "inference.batch_size", "compute"),
     shell:
-        "python {input.code[0]} --settings {params.settings:q} "
+        "python {SCRIPTS:q}/predict_validation.py --settings {params.settings:q} "
         "--tiles {input.tiles} --folds {input.folds} --checkpoint {input.checkpoint} "
         "--output {output.predictions} --log {log}"

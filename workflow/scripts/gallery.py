@@ -3,12 +3,12 @@
 import logging
 from pathlib import Path
 
-from salt.cli import run, stage_parser
-from salt.decision import read_report
-from salt.gallery import choose, draw_gallery
-from salt.predictions import load_all
-from salt.review import read_review
-from salt.tiles import Tiles
+from salt.ensemble.predictions import load_all
+from salt.evaluation.decision import read_report
+from salt.evaluation.review import read_review
+from salt.report.gallery import choose, draw_gallery
+from salt.stage.cli import run, stage_parser
+from salt.survey.tiles import Tiles
 
 COLUMNS = 8
 

@@ -3,10 +3,10 @@
 import logging
 from pathlib import Path
 
-from salt.cli import run, stage_parser
-from salt.files import filling_npy, replacing
-from salt.import_test import import_test
-from salt.source import Source
+from salt.core.files import filling_npy, replacing
+from salt.stage.cli import run, stage_parser
+from salt.survey.import_test import import_test
+from salt.survey.source import Source
 
 
 def main(args):

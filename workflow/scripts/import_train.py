@@ -3,10 +3,10 @@
 import logging
 from pathlib import Path
 
-from salt.cli import run, stage_parser
-from salt.import_train import import_train
-from salt.source import Source
-from salt.tiles import save
+from salt.stage.cli import run, stage_parser
+from salt.survey.import_train import import_train
+from salt.survey.source import Source
+from salt.survey.tiles import save
 
 
 def main(args):

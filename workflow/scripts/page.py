@@ -3,14 +3,14 @@
 import logging
 from pathlib import Path
 
-from salt import sprites
-from salt.cli import run, stage_parser
-from salt.decision import SCORE, read_report
-from salt.files import replacing, replacing_folder
-from salt.page import figure, headline, labelled_facts, test_facts, write_page, write_tiles
-from salt.predictions import load_all, load_shards
-from salt.review import REASONS, read_review
-from salt.tiles import Tiles
+from salt.core.files import replacing, replacing_folder
+from salt.ensemble.predictions import load_all, load_shards
+from salt.evaluation.decision import SCORE, read_report
+from salt.evaluation.review import REASONS, read_review
+from salt.report import sprites
+from salt.report.page import figure, headline, labelled_facts, test_facts, write_page, write_tiles
+from salt.stage.cli import run, stage_parser
+from salt.survey.tiles import Tiles
 
 
 def main(args):

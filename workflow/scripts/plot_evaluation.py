@@ -3,20 +3,20 @@
 import logging
 from pathlib import Path
 
-from salt.cli import run, stage_parser
-from salt.decision import read_report
-from salt.errors import InputError
-from salt.plot_evaluation import (
+from salt.core.errors import InputError
+from salt.ensemble.predictions import load_all
+from salt.evaluation.decision import read_report
+from salt.evaluation.review import read_review
+from salt.report.plot_evaluation import (
     draw_calibration,
     draw_members,
     draw_threshold,
     draw_tiles,
     read_curve,
 )
-from salt.predictions import load_all
-from salt.review import read_review
-from salt.split import read_folds
-from salt.tiles import Tiles
+from salt.stage.cli import run, stage_parser
+from salt.survey.folds import read_folds
+from salt.survey.tiles import Tiles
 
 
 def main(args):

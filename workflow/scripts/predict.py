@@ -3,12 +3,12 @@
 import logging
 from pathlib import Path
 
-from salt.checkpoint import Checkpoint
-from salt.cli import run, stage_parser
-from salt.compute import Compute
-from salt.decision import Decision
-from salt.lease import hold_gpu
-from salt.predict_new import decide, read_tiles, write_masks
+from salt.device.compute import Compute
+from salt.device.gpu_lease import hold_gpu
+from salt.evaluation.decision import Decision
+from salt.inference.predict_new import decide, read_tiles, write_masks
+from salt.networks.checkpoint import Checkpoint
+from salt.stage.cli import run, stage_parser
 
 
 def main(args):

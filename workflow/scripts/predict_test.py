@@ -3,13 +3,13 @@
 import logging
 from pathlib import Path
 
-from salt.checkpoint import Checkpoint
-from salt.cli import run, stage_parser
-from salt.compute import Compute
-from salt.lease import hold_gpu
-from salt.predict import predict
-from salt.predictions import save, shard_of
-from salt.tiles import Rows, Tiles
+from salt.device.compute import Compute
+from salt.device.gpu_lease import hold_gpu
+from salt.ensemble.predictions import save, shard_of
+from salt.inference.predict import predict
+from salt.networks.checkpoint import Checkpoint
+from salt.stage.cli import run, stage_parser
+from salt.survey.tiles import Rows, Tiles
 
 
 def main(args):

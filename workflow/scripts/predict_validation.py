@@ -3,14 +3,14 @@
 import logging
 from pathlib import Path
 
-from salt.checkpoint import Checkpoint
-from salt.cli import run, stage_parser
-from salt.compute import Compute
-from salt.lease import hold_gpu
-from salt.predict import predict
-from salt.predictions import save
-from salt.split import read_folds, roles
-from salt.tiles import Tiles
+from salt.device.compute import Compute
+from salt.device.gpu_lease import hold_gpu
+from salt.ensemble.predictions import save
+from salt.inference.predict import predict
+from salt.networks.checkpoint import Checkpoint
+from salt.stage.cli import run, stage_parser
+from salt.survey.folds import read_folds, roles
+from salt.survey.tiles import Tiles
 
 
 def main(args):

@@ -3,10 +3,10 @@
 import logging
 from pathlib import Path
 
-from salt.cli import run, stage_parser
-from salt.predictions import load_shards
-from salt.pseudo_labels import label, save
-from salt.tiles import Tiles
+from salt.ensemble.predictions import load_shards
+from salt.ensemble.pseudo_labels import label, save
+from salt.stage.cli import run, stage_parser
+from salt.survey.tiles import Tiles
 
 
 def main(args):

@@ -3,13 +3,13 @@
 import logging
 from pathlib import Path
 
-from salt.cli import run, stage_parser
-from salt.decision import read_report
-from salt.files import replacing
-from salt.predictions import load_all
-from salt.review import review
-from salt.split import read_folds
-from salt.tiles import Tiles
+from salt.core.files import replacing
+from salt.ensemble.predictions import load_all
+from salt.evaluation.decision import read_report
+from salt.evaluation.review import review
+from salt.stage.cli import run, stage_parser
+from salt.survey.folds import read_folds
+from salt.survey.tiles import Tiles
 
 
 def main(args):

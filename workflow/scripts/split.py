@@ -3,11 +3,11 @@
 import logging
 from pathlib import Path
 
-from salt.cli import run, stage_parser
-from salt.errors import InputError
-from salt.files import replacing
-from salt.split import read_groups, split
-from salt.tiles import Tiles
+from salt.core.errors import InputError
+from salt.core.files import replacing
+from salt.stage.cli import run, stage_parser
+from salt.survey.folds import read_groups, split
+from salt.survey.tiles import Tiles
 
 
 def main(args):

@@ -3,11 +3,11 @@
 import logging
 from pathlib import Path
 
-from salt.cli import run, stage_parser
-from salt.decision import Decision
-from salt.errors import InputError
-from salt.submission import write_submission_of_shards
-from salt.tiles import Tiles
+from salt.core.errors import InputError
+from salt.evaluation.decision import Decision
+from salt.output.submission import write_submission_of_shards
+from salt.stage.cli import run, stage_parser
+from salt.survey.tiles import Tiles
 
 
 def main(args):

@@ -3,10 +3,10 @@
 import logging
 from pathlib import Path
 
-from salt.cli import run, stage_parser
-from salt.decision import SCORE, read_report
-from salt.files import replacing
-from salt.kaggle import check_submission, describe, submit
+from salt.core.files import replacing
+from salt.evaluation.decision import SCORE, read_report
+from salt.stage.cli import run, stage_parser
+from salt.survey.kaggle import check_submission, describe, submit
 
 
 def main(args):

@@ -4,13 +4,13 @@ import json
 import logging
 from pathlib import Path
 
-from salt.cli import run, stage_parser
-from salt.errors import InputError
-from salt.files import replacing
-from salt.predictions import load_all
-from salt.split import is_honest, read_folds
-from salt.threshold import evaluate
-from salt.tiles import Tiles
+from salt.core.errors import InputError
+from salt.core.files import replacing
+from salt.ensemble.predictions import load_all
+from salt.evaluation.threshold import evaluate
+from salt.stage.cli import run, stage_parser
+from salt.survey.folds import is_honest, read_folds
+from salt.survey.tiles import Tiles
 
 
 def main(args):

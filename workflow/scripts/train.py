@@ -7,19 +7,19 @@ from pathlib import Path
 import pandas as pd
 import torch
 
-from salt import events
-from salt.augmentation import Augmentation
-from salt.cli import run, stage_parser
-from salt.compute import Compute
-from salt.files import replacing
-from salt.imports import local_files
-from salt.lease import hold_gpu
-from salt.pseudo_labels import PseudoLabels
-from salt.recipe import Recipe
-from salt.saved import Saved, fingerprint
-from salt.split import is_honest, read_folds, roles
-from salt.tiles import Tiles
-from salt.train import Labelled, train_member
+from salt.core.files import replacing
+from salt.device.compute import Compute
+from salt.device.gpu_lease import hold_gpu
+from salt.ensemble.pseudo_labels import PseudoLabels
+from salt.stage.cli import run, stage_parser
+from salt.stage.code_files import behaviour, local_files
+from salt.survey.folds import is_honest, read_folds, roles
+from salt.survey.tiles import Tiles
+from salt.training import events
+from salt.training.augmentation import Augmentation
+from salt.training.recipe import Recipe
+from salt.training.saved import Saved, fingerprint
+from salt.training.trainer import Labelled, train_member
 
 
 def main(args):
@@ -40,7 +40,7 @@ def main(args):
         f"{args.seed} {compute} {torch.__version__}",
         *(args.tiles, args.tiles.with_name("images.npy"), args.tiles.with_name("masks.npy")),
         args.folds,
-        *local_files(Path(__file__)),
+        *map(behaviour, local_files(Path(__file__))),
     ]
     if args.pseudo_labels:
         pseudo = PseudoLabels.load(args.pseudo_labels)

@@ -1,0 +1,191 @@
+"""The files that a script uses, against what Python really imports, and what of them counts."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from salt.stage.code_files import behaviour, local_files
+
+SCRIPTS = Path(__file__).parents[1] / "workflow/scripts"
+STAGES = sorted(SCRIPTS.glob("*.py"))
+
+# Imports each script anew, and tells which of the project's files Python has loaded for it.
+IMPORTER = """
+import importlib.util, json, sys
+from pathlib import Path
+
+folder = Path(sys.argv[1])
+sys.path.insert(0, str(folder))
+sys.dont_write_bytecode = True
+
+def loaded():
+    files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
+    return {n: f for n, f in files.items() if f and Path(f).is_relative_to(folder)}
+
+found = {}
+for script in sys.argv[2:]:
+    for name in loaded():
+        del sys.modules[name]
+    spec = importlib.util.spec_from_file_location("stage", folder / script)
+    spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    found[script] = sorted(loaded().values())
+print(json.dumps(found))
+"""
+
+
+def real_imports():
+    """Files that Python imports from the project for each script, by the script's name."""
+    command = [sys.executable, "-c", IMPORTER, str(SCRIPTS), *(path.name for path in STAGES)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture(scope="module")
+def imported():
+    return real_imports()
+
+
+@pytest.mark.parametrize("script", STAGES, ids=lambda path: path.name)
+def test_local_files_are_those_that_python_imports(script, imported):
+    files = local_files(script)
+    assert files[0] == script
+    assert sorted(map(str, files[1:])) == imported[script.name]
+    assert len(files) == len(set(files))
+
+
+def test_every_stage_was_looked_at(imported):
+    assert len(STAGES) >= 11
+    assert set(imported) == {path.name for path in STAGES}
+    for files in imported.values():
+        assert str(SCRIPTS / "salt/__init__.py") in files
+
+
+def test_training_does_not_hang_on_what_it_does_not_use():
+    names = {file.name for file in local_files(SCRIPTS / "train.py")}
+    assert "losses.py" in names
+    assert not names & {"submission.py", "threshold.py", "gallery.py", "predict.py", "demo.py"}
+
+
+@pytest.fixture
+def project(tmp_path):
+    """Files of a made-up project, by name."""
+
+    def write(**files):
+        for name, text in files.items():
+            path = tmp_path / (name.replace("__", "/") + ".py")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return tmp_path
+
+    return write
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "import pack.one",
+        "import pack.one as other",
+        "import json, pack.one",
+        "from pack import one",
+        "from pack import one as other",
+        "from pack.one import thing",
+        "def late():\n    from pack import one",
+        "try:\n    import pack.one\nexcept ImportError:\n    pass",
+    ],
+)
+def test_every_way_to_import_is_followed(project, statement):
+    folder = project(stage=statement, pack__one="thing = 1", pack__two="")
+    (folder / "pack/__init__.py").write_text("")
+    found = [str(file.relative_to(folder)) for file in local_files(folder / "stage.py")]
+    assert found == ["stage.py", "pack/__init__.py", "pack/one.py"]
+
+
+def test_imports_of_imports_are_followed_also_in_a_circle(project):
+    folder = project(stage="import a", a="import b", b="import c\nimport a", c="", d="import a")
+    found = [file.name for file in local_files(folder / "stage.py")]
+    assert found == ["stage.py", "a.py", "b.py", "c.py"]
+
+
+def test_what_a_package_imports_itself_is_followed(project):
+    folder = project(stage="from pack import one", pack__one="", pack__two="", pack__three="")
+    (folder / "pack/__init__.py").write_text("from pack import two")
+    found = [str(file.relative_to(folder)) for file in local_files(folder / "stage.py")]
+    assert found == ["stage.py", "pack/__init__.py", "pack/one.py", "pack/two.py"]
+
+
+def test_libraries_are_left_out(project):
+    folder = project(stage="import json, os.path\nfrom collections import abc\nimport nowhere")
+    assert local_files(folder / "stage.py") == [folder / "stage.py"]
+
+
+CODE = '''"""The module."""
+
+import math
+
+
+class Shape:
+    """A shape."""
+
+    def area(self, side: float = 2) -> float:
+        """Return an area."""
+        return math.pi * side  # not yet
+
+
+async def wait():
+    """Wait."""
+'''
+
+
+def digest(folder, text, suffix=".py"):
+    # A name of its own each time: what was read of a file is kept.
+    path = folder / f"{len(list(folder.iterdir()))}{suffix}"
+    path.write_text(text)
+    return behaviour(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"""The module."""', '"""Something else."""'),
+        ('"""The module."""', ""),
+        ('"""A shape."""', '"""Another shape."""'),
+        ('"""Return an area."""', "'''Return\n        an area'''"),
+        ('"""Wait."""', '"""Wait for long."""'),
+        ("  # not yet", ""),
+        ("import math", "# For pi.\n\n\nimport math"),
+        ("math.pi * side", "(math.pi\n            * side)"),
+    ],
+)
+def test_comments_docstrings_and_layout_do_not_count(tmp_path, old, new):
+    assert CODE.count(old) == 1
+    assert digest(tmp_path, CODE.replace(old, new)) == digest(tmp_path, CODE)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("math.pi", "math.e"),
+        ("side: float = 2", "side: float = 2.0"),
+        ("side: float = 2", "side: int = 2"),
+        (" -> float", ""),
+        ("async def", "def"),
+        ("class Shape", "class Form"),
+        ("return math.pi", '"""No docstring."""\n        return math.pi'),
+        ("import math\n", 'import math\n\n"""Nor this."""\n'),
+        ("return math.pi * side", "side = math.pi * side\n        return side"),
+    ],
+)
+def test_whatever_else_changes_counts(tmp_path, old, new):
+    assert CODE.count(old) == 1
+    assert digest(tmp_path, CODE.replace(old, new)) != digest(tmp_path, CODE)
+
+
+def test_pins_count_without_comments_and_other_files_byte_by_byte(tmp_path):
+    pins = "dependencies:\n  - python =3.11\n"
+    assert digest(tmp_path, pins, ".yaml") == digest(tmp_path, f"# Pins.\n{pins}", ".yaml")
+    assert digest(tmp_path, pins, ".yaml") != digest(tmp_path, f"{pins}  - numpy\n", ".yaml")
+    assert digest(tmp_path, "a {}", ".css") != digest(tmp_path, "a  {}", ".css")

@@ -1,0 +1,1 @@
+"""The device a stage computes on, and a GPU of its own for each job."""

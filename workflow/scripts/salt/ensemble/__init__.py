@@ -1,0 +1,1 @@
+"""What members predict, averaged over members, and the pseudo-labels made from it."""

@@ -1,0 +1,1 @@
+"""The decision threshold, the score to quote, and the review of labels."""

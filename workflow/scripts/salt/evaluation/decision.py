@@ -1,0 +1,79 @@
+"""What predictions of new tiles need to know about the run whose members make them."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from salt.core.errors import InputError
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The part of threshold.json that decides on masks.
+
+    threshold: salt is where the members' mean probability is above this
+    flip: whether it was tuned for predictions averaged with the mirror image's
+    seeds: the members
+    """
+
+    threshold: float
+    flip: bool
+    seeds: list[int]
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Decision":
+        """Raises InputError for a file that is no threshold.json, or one of an older form."""
+        return cls(**read_report(path, ["threshold", "flip", "seeds"]))
+
+
+def read_report(path: Path | str, keys: list[str]) -> dict:
+    """Some keys of threshold.json; InputError where it is none, or one of an older form."""
+    try:
+        found = json.loads(Path(path).read_text())
+    except OSError as error:
+        raise InputError(
+            f"{path}: {error.strerror}; expected threshold.json of a finished run"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path}: expected threshold.json of a finished run, found no JSON ({error})"
+        ) from None
+    found = found if isinstance(found, dict) else {}
+    missing = [key for key in keys if not FITS[key](found.get(key))]
+    if missing:
+        raise InputError(
+            f"{path}: {', '.join(missing)} missing or not as expected; it is no threshold.json "
+            "or one of an older form: run the workflow that made it again"
+        )
+    return {key: found[key] for key in keys}
+
+
+def _is_share(value: object) -> bool:
+    return type(value) in (int, float) and 0 <= value <= 1
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _are_seeds(value: object) -> bool:
+    return isinstance(value, list) and value != [] and all(type(seed) is int for seed in value)
+
+
+FITS = {
+    **dict.fromkeys(["threshold", "score", "score_all_empty"], _is_share),
+    **dict.fromkeys(["tiles", "tiles_scored"], _is_count),
+    **dict.fromkeys(["flip", "honest"], _is_bool),
+    "seeds": _are_seeds,
+    "tuned_on": _is_text,
+}
+# What is said of a run's score, beside the threshold.
+SCORE = ["threshold", "score", "honest", "tiles_scored", "tiles", "seeds"]

@@ -1,0 +1,169 @@
+"""Every labelled tile with its score and what seems wrong, for a person to go through.
+
+Tiles are scored by the mean of the members that validate on them, at the run's threshold: the
+masks of the submission are decided in the same way.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from salt.core import metric
+from salt.core.errors import InputError, shown
+from salt.ensemble.predictions import SCALE, Predictions, averaged, predicted_rows
+from salt.survey.tiles import Tiles
+
+# Reason codes, the first that holds, with what they say.
+REASONS = {
+    "black_tile": "the picture is of one value",
+    "stripe_mask": "the true mask is made of straight bands",
+    "empty_called_salt": "no salt in the label, some in the prediction",
+    "salt_called_empty": "salt in the label, none in the prediction",
+    "boundary": "the boundary is off by a few pixels",
+    "shape": "the masks differ in more than their boundary",
+}
+FEW_PIXELS = 3
+# Of the pixels that are wrong; a few strays do not make it another shape.
+NEAR_BOUNDARY = 0.8
+COLUMNS = [
+    *("id", "score", "reason", "iou", "error", "coverage", "predicted_coverage"),
+    *("disagreement", "depth", "fold", "members", "honest"),
+]
+TEXTS = ("id", "reason")
+MEND = "delete it to make it anew"
+
+
+def review(
+    tiles: Tiles, folds: pd.DataFrame, members: list[Predictions], threshold: float, honest: bool
+) -> pd.DataFrame:
+    """A row per labelled tile, worst first; tiles that no member predicted come last.
+
+    Columns: id; score, at the threshold; reason, one of ``REASONS`` or none; iou of the masks;
+    error, the mean over pixels of how far the probability is from the truth; coverage and
+    predicted_coverage, shares of the tile; disagreement as ``disagreement`` gives it; depth; fold;
+    members, how many predicted the tile; honest, whether none of them trained on it. Raises
+    InputError where the tiles are not labelled.
+    """
+    if "coverage" not in tiles.table:
+        raise InputError(f"{tiles.path}: no column coverage; expected tiles.csv of labelled tiles")
+    rows = predicted_rows(members, tiles.ids)
+    ids = tiles.table["id"].iloc[rows].tolist()
+    measured = ["tenths", "iou", "error", "predicted_coverage", "reason"]
+    parts = {name: [] for name in measured}
+    for part, mean in averaged(members, ids):
+        masks, predicted = tiles.masks[rows[part]], mean > threshold
+        shared = (masks & predicted).sum((1, 2))
+        either = (masks | predicted).sum((1, 2))
+        parts["tenths"].append(metric.tenths(shared, either))
+        parts["iou"].append(np.where(either > 0, shared / either.clip(1), 1.0))
+        parts["error"].append(np.abs(mean - masks).mean((1, 2)))
+        parts["predicted_coverage"].append(predicted.mean((1, 2)))
+        parts["reason"].append(reasons(tiles.images[rows[part]], masks, predicted))
+    table = tiles.table[["id", "depth", "coverage"]].copy()
+    table["fold"] = folds["fold"].to_numpy()
+    table["honest"] = honest
+    table["members"] = counts(members, tiles.ids)
+    for name in measured:
+        # Text and numbers alike, with nothing where there is no prediction.
+        found = pd.Series(np.concatenate(parts[name]), index=rows)
+        table[name] = found.reindex(table.index)
+    table["score"] = table["tenths"] / 10
+    table["disagreement"] = pd.Series(disagreement(members, ids), index=rows).reindex(table.index)
+    table = table.sort_values(["score", "error", "id"], ascending=[True, False, True])
+    # Of a large tile one pixel is a very small share, which is not to become none.
+    table = table.round({"iou": 6, "error": 6, "predicted_coverage": 9, "disagreement": 6})
+    return table[COLUMNS].reset_index(drop=True).fillna({"reason": ""})
+
+
+def reasons(images: np.ndarray, masks: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Reason code of each tile as text (tiles), empty where the tile scores 1.
+
+    Args:
+        images: uint8; masks, predicted: bool; all (tiles, height, width).
+    """
+    salt, called = masks.any((1, 2)), predicted.any((1, 2))
+    first = images[:, :1, :1]
+    banded = (masks == masks[:, :1]).all((1, 2)) | (masks == masks[:, :, :1]).all((1, 2))
+    wrong = masks ^ predicted
+    near = grown(masks, FEW_PIXELS) & grown(~masks, FEW_PIXELS)
+    close = (wrong & near).sum((1, 2)) >= NEAR_BOUNDARY * wrong.sum((1, 2))
+    perfect = metric.tile_tenths(predicted, masks) == 10
+    return np.select(
+        [
+            (images == first).all((1, 2)),
+            banded & salt & ~masks.all((1, 2)),
+            ~salt & called,
+            salt & ~called,
+            perfect,
+            close,
+        ],
+        [*list(REASONS)[:4], "", "boundary"],
+        "shape",
+    )
+
+
+def grown(masks: np.ndarray, pixels: int) -> np.ndarray:
+    """Masks, bool (tiles, height, width), with all that lies at most so many pixels off."""
+    for axis in (1, 2):
+        masks = np.moveaxis(masks, axis, 1)
+        wide = masks.copy()
+        for step in range(1, min(pixels, masks.shape[1] - 1) + 1):
+            wide[:, step:] |= masks[:, :-step]
+            wide[:, :-step] |= masks[:, step:]
+        masks = np.moveaxis(wide, 1, axis)
+    return masks
+
+
+def counts(members: list[Predictions], ids: list[str]) -> np.ndarray:
+    """How many members predicted each tile, int64 (tiles)."""
+    order = pd.Index(ids)
+    return sum(order.isin(member.ids).astype(np.int64) for member in members)
+
+
+def disagreement(members: list[Predictions], ids: list[str], chunk: int = 128) -> np.ndarray:
+    """Standard deviation over the members that predicted a tile, as a mean over its pixels.
+
+    float64 (tiles); NaN for a tile that fewer than two predicted.
+    """
+    order = pd.Index(ids)
+    rows = [pd.Index(member.ids).get_indexer(order) for member in members]
+    many, found = counts(members, ids), np.full(len(ids), np.nan)
+    where = np.flatnonzero(many > 1)
+    for start in range(0, len(where), chunk):
+        part = where[start : start + chunk]
+        total = np.zeros((len(part), *members[0].values.shape[1:]))
+        squares = np.zeros_like(total)
+        for member, row in zip(members, rows, strict=True):
+            here = row[part] >= 0
+            values = member.read(row[part][here]) / SCALE
+            total[here] += values
+            squares[here] += values**2
+        count = many[part][:, None, None]
+        variance = squares / count - (total / count) ** 2
+        found[part] = np.sqrt(variance.clip(0)).mean((1, 2))
+    return found
+
+
+def read_review(path: Path | str, ids: list[str]) -> pd.DataFrame:
+    """Review of the labelled tiles ``ids``; InputError where it is damaged, or one of others."""
+    try:
+        # Nothing is missing in texts, not even where one says "NA".
+        missing = {name: [""] for name in COLUMNS if name not in TEXTS}
+        table = pd.read_csv(
+            path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=missing
+        )
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable table ({str(error).strip()}); {MEND}") from None
+    if list(table.columns) != COLUMNS:
+        found = shown(",".join(map(str, table.columns)))
+        raise InputError(f"{path}: expected the columns {','.join(COLUMNS)}, found {found}; {MEND}")
+    numbers = [name for name in COLUMNS if name not in (*TEXTS, "honest")]
+    if sorted(table["id"]) != sorted(ids):
+        raise InputError(
+            f"{path}: expected the {len(ids)} labelled tiles, found {len(table)} rows of others; "
+            f"{MEND}"
+        )
+    if not all(pd.api.types.is_numeric_dtype(table[name]) for name in numbers):
+        raise InputError(f"{path}: expected numbers, found text in their place; {MEND}")
+    return table

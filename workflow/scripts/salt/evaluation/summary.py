@@ -1,0 +1,40 @@
+"""What came out, in a few lines."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from salt.core.errors import InputError
+
+
+def summary(threshold: dict, submission: Path) -> str:
+    """Score with its honesty, threshold and files, from threshold.json and submission.csv.
+
+    Raises InputError where the submission is damaged.
+    """
+    try:
+        masks = pd.read_csv(submission, dtype=str, keep_default_na=False)["rle_mask"]
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{submission}: not a readable submission ({str(error).strip()}); delete it to make it "
+            "anew"
+        ) from None
+    scored, tiles = threshold["tiles_scored"], threshold["tiles"]
+    said = honesty(threshold["honest"])
+    members = ",".join(map(str, threshold["seeds"]))
+    results = submission.parent
+    return f"""\
+Score       {threshold["score"]:.4f} over {scored} of {tiles} labelled tiles ({said})
+            {threshold["score_all_empty"]:.4f} is what a submission without any salt gets on them
+Threshold   {threshold["threshold"]:.4f}, tuned for each fold on {threshold["tuned_on"]}
+Submission  {submission}: {len(masks)} tiles, {int((masks != "").sum())} of them with salt
+Members     {results}/models/SEED/checkpoint.safetensors for SEED {members}
+Report      {results}/index.html; tiles to look at, worst first, in {results}/review.csv
+"""
+
+
+def honesty(honest: bool) -> str:
+    """What is said of every score."""
+    if honest:
+        return "no member trained on the tile"
+    return "NOT honest: the members trained on these tiles"

@@ -1,0 +1,196 @@
+"""The decision threshold that maximises the contest's metric, exactly.
+
+As the threshold rises past a pixel's probability that pixel leaves the mask, so a tile's score is
+a step function of the threshold with at most one step per distinct probability. The functions of
+all tiles are added in integers; the optimum is the highest segment of the sum.
+"""
+
+import math
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import pandas as pd
+
+from salt.core import metric
+from salt.core.errors import InputError
+from salt.ensemble.predictions import SCALE, Predictions, predicted_rows, summed
+from salt.survey.tiles import Tiles
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Score functions of tiles, as the steps they take; scores are in tenths.
+
+    start: score of each tile when every pixel counts as salt, int64 (tiles)
+    tile, value, change: the steps, int64 each: which tile's score changes by how much once the
+        threshold reaches the value
+    unit: the value that stands for a probability of 1
+    """
+
+    start: np.ndarray
+    tile: np.ndarray
+    value: np.ndarray
+    change: np.ndarray
+    unit: int
+
+    def curve(self, tiles: np.ndarray) -> "Curve":
+        """Sum over the tiles chosen by a boolean mask (tiles)."""
+        chosen = tiles[self.tile]
+        values, place = np.unique(self.value[chosen], return_inverse=True)
+        change = np.bincount(place, self.change[chosen], len(values)).astype(np.int64)
+        total = self.start[tiles].sum() + np.cumsum(change)
+        if not len(values) or values[0] > 0:
+            values = np.concatenate([[0], values])
+            total = np.concatenate([[self.start[tiles].sum()], total])
+        return Curve(values, total, self.unit, int(tiles.sum()))
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Score against threshold: segment i holds from starts[i] / unit to just below the next."""
+
+    starts: np.ndarray
+    totals: np.ndarray
+    unit: int
+    tiles: int
+
+    @property
+    def scores(self) -> np.ndarray:
+        """Mean score of each segment."""
+        return self.totals / (10 * self.tiles)
+
+    def best(self) -> float:
+        """Middle of the widest among the best segments, as a probability."""
+        ends = np.append(self.starts[1:], self.unit)
+        widths = np.where(self.totals == self.totals.max(), ends - self.starts, -1)
+        widest = int(widths.argmax())
+        return float((self.starts[widest] + ends[widest]) / (2 * self.unit))
+
+    def score(self, threshold: float) -> float:
+        """Mean score where pixels of a probability above ``threshold`` count as salt."""
+        segment = np.searchsorted(self.starts, threshold * self.unit, side="right") - 1
+        return float(self.scores[segment])
+
+
+def steps(values: np.ndarray, masks: np.ndarray, unit: int) -> Steps:
+    """Steps of tiles' scores, from values uint32 and masks bool, both (tiles, height, width)."""
+    values, masks = values.reshape(len(values), -1), masks.reshape(len(masks), -1)
+    # A tile without salt scores once every pixel has left its mask, whatever their order.
+    salt = masks.any(axis=1)
+    empty = np.flatnonzero(~salt)
+    salty = np.flatnonzero(salt)
+    # Value and truth sort together as one key; that is faster than sorting places.
+    keys = values[salty] * np.uint32(2) + masks[salty]
+    keys.sort(axis=1)
+    # State k: the k pixels of least value have left the mask.
+    intersection = np.zeros((len(salty), values.shape[1] + 1), dtype=np.int32)
+    np.cumsum((keys & 1).view(np.int32), axis=1, out=intersection[:, 1:])
+    union = intersection + np.arange(values.shape[1], -1, -1, dtype=np.int32)
+    np.subtract(intersection[:, -1:], intersection, out=intersection)
+    score = metric.tenths(intersection, union)
+    tile, place = np.nonzero(score[:, 1:] != score[:, :-1])
+    change = score[tile, place + 1] - score[tile, place]
+    # Equal values leave together, so their changes are one step, and none if they cancel out.
+    joined = np.concatenate([salty[tile], empty])
+    reached = np.concatenate([keys[tile, place] >> 1, values[empty].max(axis=1, initial=0)])
+    step, place = np.unique(
+        joined.astype(np.int64) << 32 | reached.astype(np.int64), return_inverse=True
+    )
+    total = np.bincount(place, np.concatenate([change, np.full(len(empty), 10)]), len(step))
+    step, total = step[total != 0], total[total != 0].astype(np.int64)
+    start = np.zeros(len(values), dtype=np.int64)
+    start[salty] = score[:, 0]
+    return Steps(start, step >> 32, step & (2**32 - 1), total, unit)
+
+
+def steps_of_members(members: list[Predictions], ids: list[str], masks: np.ndarray) -> Steps:
+    """Steps of the mean over the members that predicted each tile; all tiles need at least one."""
+    counts = sum(pd.Index(member.ids).get_indexer(pd.Index(ids)) >= 0 for member in members)
+    # Means over different numbers of members, in one unit and still whole numbers.
+    common = math.lcm(*np.unique(counts).tolist())
+    unit = common * SCALE
+    if 2 * unit + 1 >= 2**32:
+        raise InputError(
+            f"the tiles were predicted by {np.unique(counts).tolist()} members, too many different "
+            "numbers to average exactly; choose ensemble.seeds so that folds are held out equally"
+        )
+
+    def parts_of(share: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+        first, parts = int(share[0]), []
+        for rows, total, count in summed(members, [ids[row] for row in share]):
+            weight = (common // count).astype(np.uint32)[:, None, None]
+            here = slice(first + rows.start, first + rows.stop)
+            part = steps(total * weight, masks[here], unit)
+            parts.append((part.start, part.tile + here.start, part.value, part.change))
+        return parts
+
+    # NumPy sorts and counts without holding the interpreter's lock.
+    cores = min(os.cpu_count() or 1, len(ids))
+    with ThreadPoolExecutor(cores) as pool:
+        shares = pool.map(parts_of, np.array_split(np.arange(len(ids)), cores))
+        parts = list(chain.from_iterable(shares))
+    return Steps(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)), unit=unit)
+
+
+def evaluate(
+    members: list[Predictions], tiles: Tiles, folds: pd.DataFrame, honest: bool
+) -> tuple[dict, pd.DataFrame]:
+    """Tune on the mean of members' predictions: what threshold.json holds, and the curve.
+
+    Only tiles that some member predicted are scored; ``honest`` tells whether the members did not
+    train on them. The curve's rows hold from one threshold to just below the next.
+    """
+    rows = predicted_rows(members, tiles.ids)
+    ids = tiles.table["id"].iloc[rows].tolist()
+    masks = tiles.masks[rows]
+    tuned_on, groups = tuning_groups(folds["fold"].to_numpy()[rows])
+    steps = steps_of_members(members, ids, masks)
+    curve = steps.curve(np.ones(len(ids), dtype=bool))
+    result = {
+        **tune(steps, groups),
+        "score_all_empty": float((~masks.any(axis=(1, 2))).mean()),
+        "tuned_on": tuned_on,
+        "honest": honest,
+        "tiles_scored": len(ids),
+        "tiles": len(tiles.table),
+    }
+    columns = {"threshold": curve.starts / curve.unit, "score": curve.scores, "honest": honest}
+    return result, pd.DataFrame(columns)
+
+
+def tune(steps: Steps, groups: np.ndarray) -> dict:
+    """Best threshold over all tiles, and the score that it can be expected to reach.
+
+    ``score`` is the one to quote: each group's tiles are scored with the threshold that is best
+    on the other groups. ``score_on_tuned_tiles`` is the optimum itself, and so a little too good.
+
+    Args:
+        groups: int64 (tiles), at least two different values.
+    """
+    everything = np.ones(len(groups), dtype=bool)
+    curve = steps.curve(everything)
+    threshold = curve.best()
+    by_group, total = {}, 0.0
+    for group in np.unique(groups).tolist():
+        here = groups == group
+        tuned = steps.curve(~here).best()
+        score = steps.curve(here).score(tuned)
+        total += score * int(here.sum())
+        by_group[str(group)] = {"threshold": tuned, "score": score, "tiles": int(here.sum())}
+    return {
+        "threshold": threshold,
+        "score": total / len(groups),
+        "score_on_tuned_tiles": curve.score(threshold),
+        "score_at_half": curve.score(0.5),
+        "groups": by_group,
+    }
+
+
+def tuning_groups(folds: np.ndarray) -> tuple[str, np.ndarray]:
+    """Groups to tune across: the folds, or two halves where there is one fold only."""
+    if len(np.unique(folds)) > 1:
+        return "the other folds", folds
+    return "the other half of the fold", np.arange(len(folds)) % 2

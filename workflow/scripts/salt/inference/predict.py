@@ -1,0 +1,59 @@
+"""Probabilities of tiles from one member."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from salt.core.errors import fewer_at_once
+from salt.device.compute import Compute
+from salt.networks import model
+
+
+@torch.inference_mode()
+def predict(
+    network: nn.Module,
+    images: np.ndarray,
+    depths: np.ndarray | None,
+    compute: Compute,
+    *,
+    batch_size: int,
+    flip: bool,
+    bar: bool = True,
+) -> Iterator[np.ndarray]:
+    """Probabilities of uint8 images (tiles, height, width), batch by batch as float32.
+
+    With ``flip``, the mean over the tile and its mirror image, left to right, turned back. Depths,
+    float32 (tiles), are needed by a network that was trained with them. ``bar`` shows the progress.
+    """
+    network.eval()
+    starts = range(0, len(images), batch_size)
+    for start in tqdm(starts, unit="batch", disable=None if bar else True, leave=False):
+        part = slice(start, start + batch_size)
+        depth = None if depths is None else depths[part]
+        with fewer_at_once("inference.batch_size", batch_size):
+            probabilities = _predict_batch(network, np.array(images[part]), depth, compute, flip)
+        yield probabilities
+
+
+def _predict_batch(
+    network: nn.Module,
+    images: np.ndarray,
+    depths: np.ndarray | None,
+    compute: Compute,
+    flip: bool,
+) -> np.ndarray:
+    tiles = model.images_to_input(torch.from_numpy(images).to(compute.device).unsqueeze(1))
+    depth = None if depths is None else torch.from_numpy(depths).to(compute.device)
+    if flip:
+        tiles = torch.cat([tiles, tiles.flip(-1)])
+        depth = None if depth is None else torch.cat([depth, depth])
+    with compute.autocast():
+        logits = network(tiles.contiguous(memory_format=torch.channels_last), depth)
+    probabilities = torch.sigmoid(logits[:, 0].float())
+    if flip:
+        straight, mirrored = probabilities.chunk(2)
+        probabilities = (straight + mirrored.flip(-1)) / 2
+    return probabilities.cpu().numpy()

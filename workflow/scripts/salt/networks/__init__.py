@@ -1,0 +1,1 @@
+"""Networks, their encoders, and the checkpoints they are stored in."""

@@ -1,0 +1,1 @@
+"""Figures, pictures of tiles, and the page that holds them."""

@@ -1,0 +1,150 @@
+"""Pictures of labelled tiles with true and predicted masks, and what is wrong between them."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.colors import to_rgb
+from matplotlib.patches import Patch
+
+from salt.core import metric
+from salt.ensemble.predictions import Predictions, averaged
+from salt.report.figures import NOT_HONEST, plt, save_png, say
+from salt.report.palette import ERROR, PREDICTION, TRUTH
+from salt.survey.tiles import Tiles
+
+ONE_MEMBER = "there are not two honest members for every tile"
+
+
+def choose(review: pd.DataFrame, count: int) -> dict[str, list[str]]:
+    """Ids of at most ``count`` tiles for each picture, from a review, worst first.
+
+    gallery: tiles with salt (or without, where there are no others), evenly from worst to best
+    worst: those with the least scores
+    typical, best: tiles with a boundary (or all), in the middle of them and at their end by IoU
+    disagreement: where members differ most; none if there are not two honest ones for every tile
+    """
+    scored = review[review["members"] > 0]
+    salty = _of(scored, scored["coverage"] > 0)
+    bounded = _of(scored, (scored["coverage"] > 0) & (scored["coverage"] < 1))
+    bounded = bounded.sort_values(["iou", "id"])
+    spread = np.linspace(0, len(salty) - 1, min(count, len(salty))).round().astype(int)
+    middle = max((len(bounded) - count) // 2, 0)
+    differing = scored.sort_values(["disagreement", "id"], ascending=[False, True])
+    chosen = {
+        "gallery": salty.iloc[spread],
+        "worst": scored[:count],
+        "typical": bounded[middle : middle + count],
+        "best": bounded[-count:][::-1],
+        "disagreement": differing[: count if several_honest(review) else 0],
+    }
+    return {name: table["id"].tolist() for name, table in chosen.items()}
+
+
+def _of(table: pd.DataFrame, which: pd.Series) -> pd.DataFrame:
+    return table[which] if which.any() else table
+
+
+def several_honest(review: pd.DataFrame) -> bool:
+    """Whether every tile that was scored has two members or more, none trained on it."""
+    many = review["members"][review["members"] > 0]
+    return bool(review["honest"].all() and (many > 1).all())
+
+
+def draw_gallery(
+    path: Path | str,
+    tiles: Tiles,
+    members: list[Predictions],
+    ids: list[str],
+    threshold: float,
+    honest: bool,
+) -> None:
+    """Draw some tiles, each with the mean probability of the members that predicted it.
+
+    Where that is not ``honest``, since they had trained on it, the picture says so; where there
+    are no tiles, it says that there are not two members for each.
+    """
+    if not ids:
+        say(path, f"Not drawn: {ONE_MEMBER}.")
+        return
+    rows = pd.Index(tiles.ids).get_indexer(pd.Index(ids))
+    mean = np.concatenate([mean for _, mean in averaged(members, ids)])
+    title = "" if honest else NOT_HONEST
+    draw(path, ids, tiles.images[rows], tiles.masks[rows], mean, threshold, title)
+
+
+def draw(
+    path: Path | str,
+    ids: list[str],
+    images: np.ndarray,
+    masks: np.ndarray,
+    probabilities: np.ndarray,
+    threshold: float,
+    title: str = "",
+) -> None:
+    """Draw a column per tile: image, true mask, probability, and outlines and errors on the image.
+
+    Args:
+        images: uint8; masks: bool; probabilities: float64; all (ids, height, width).
+    """
+    predicted = probabilities > threshold
+    scores = metric.tile_scores(predicted, masks)
+    height, width = masks.shape[1:]
+    # One picture, since axes for each tile would take ten times as long.
+    down, across = round(1.06 * height), round(1.06 * width)
+    # With room for the names, which the layout would cut.
+    head = round(0.24 * height)
+    canvas = np.ones((head + 4 * down, len(ids) * across, 3))
+    figure, axis = plt.subplots(
+        figsize=(1.5 * len(ids) + 0.5, 6.3 * height / width + 0.55), layout="constrained"
+    )
+    for column, (name, score) in enumerate(zip(ids, scores, strict=True)):
+        image, mask, wrong = images[column], masks[column], masks[column] ^ predicted[column]
+        grey, left = tinted(image / 255), column * across
+        shown = (
+            *(grey, tinted(mask * 0.0, mask, TRUTH), tinted(probabilities[column])),
+            tinted(image / 255, wrong, ERROR, 0.4),
+        )
+        for row, picture in enumerate(shown):
+            canvas[head + row * down :, left:][:height, :width] = picture
+        x, y = left + np.arange(width), head + 3 * down + np.arange(height)
+        for area, colour in ((mask, TRUTH), (predicted[column], PREDICTION)):
+            if area.any() and not area.all():
+                axis.contour(x, y, area, levels=[0.5], colors=colour, linewidths=1.2)
+        axis.text(
+            left + width / 2, 0.8 * head, f"{name}\nscore {score:.1f}", fontsize=8, ha="center"
+        )
+    axis.imshow(canvas)
+    for row, label in enumerate(("tile", "truth", "probability", "errors")):
+        y = head + row * down + height / 2
+        axis.text(-0.06 * width, y, label, fontsize=9, rotation=90, va="center", ha="right")
+    axis.set_axis_off()
+    if title:
+        figure.suptitle(title, fontsize=11, weight="bold")
+    figure.legend(
+        handles=[
+            plt.Line2D([], [], color=TRUTH, label="truth"),
+            plt.Line2D([], [], color=PREDICTION, label="prediction"),
+            # As it looks on grey.
+            Patch(
+                color=tinted(np.full((1, 1), 0.5), np.ones((1, 1), bool), ERROR, 0.4)[0, 0],
+                label="error",
+            ),
+            Patch(facecolor="black", label="probability 0"),
+            Patch(facecolor="white", edgecolor="black", label="probability 1"),
+        ],
+        loc="outside lower center",
+        ncols=5 if len(ids) > 3 else 2,
+        fontsize=9,
+    )
+    save_png(figure, path)
+
+
+def tinted(
+    grey: np.ndarray, area: np.ndarray | None = None, colour: str = "", alpha: float = 1.0
+) -> np.ndarray:
+    """Grey values in [0, 1], and an area (bool) coloured, as float64 (height, width, 3)."""
+    picture = np.repeat(grey[..., None], 3, axis=-1).astype(np.float64)
+    if area is not None:
+        picture[area] = (1 - alpha) * picture[area] + alpha * np.array(to_rgb(colour))
+    return picture

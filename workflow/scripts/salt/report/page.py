@@ -1,0 +1,160 @@
+"""The report as one page that needs no server, and the pictures of its tile browser beside it."""
+
+import html
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from salt.core.errors import InputError
+from salt.ensemble.predictions import Predictions, averaged
+from salt.evaluation.review import REASONS, disagreement
+from salt.evaluation.summary import honesty
+from salt.report import palette, sprites
+from salt.report.times import duration, read_times
+from salt.survey.folds import coverage_class
+from salt.survey.tiles import Tiles
+
+# The page's own parts lie beside this file, under its name.
+PARTS = Path(__file__)
+DESCRIBED = ("title", "description")
+CHUNK = 128  # tiles at a time, a multiple of sprites.ROWS
+
+
+def write_tiles(
+    folder: Path,
+    name: str,
+    tiles: Tiles,
+    ids: list[str],
+    members: list[Predictions],
+    threshold: float,
+    labelled: bool,
+) -> np.ndarray:
+    """Write sheets of tiles in the order of ``ids``; gives their predicted coverage, float64 (ids).
+
+    Tiles that no member predicted are drawn with a probability of 0.
+    """
+    rows = pd.Index(tiles.ids).get_indexer(pd.Index(ids))
+    coverage = np.zeros(len(ids))
+    # A mean of no members is no number.
+    with np.errstate(invalid="ignore"):
+        for part, mean in averaged(members, ids, CHUNK):
+            mean, here = np.nan_to_num(mean), rows[part]
+            masks = tiles.masks[here] if labelled else None
+            predicted = mean > threshold
+            coverage[part] = predicted.mean((1, 2))
+            sprites.write_sheets(
+                folder, name, part.start, tiles.images[here], mean, predicted, masks
+            )
+    return coverage
+
+
+def labelled_facts(review: pd.DataFrame) -> dict:
+    """What the browser knows of labelled tiles, in the order of the review."""
+    scored = review["members"].to_numpy() > 0
+    codes = ["", *REASONS]
+    return {
+        "ids": " ".join(review["id"]),
+        # In tenths; -1 where no member predicted the tile.
+        "score": whole(np.where(scored, 10 * review["score"].to_numpy(), -1)),
+        "reason": [codes.index(code) if code in codes else 0 for code in review["reason"]],
+        "iou": whole(1000 * review["iou"].to_numpy()),
+        "coverage": whole(1000 * review["coverage"].to_numpy()),
+        "predicted": whole(1000 * review["predicted_coverage"].to_numpy()),
+        "class": coverage_class(review["coverage"]).tolist(),
+        "disagreement": whole(1000 * review["disagreement"].to_numpy()),
+        "depth": review["depth"].tolist(),
+        "fold": review["fold"].tolist(),
+    }
+
+
+def test_facts(tiles: Tiles, coverage: np.ndarray, members: list[Predictions]) -> dict:
+    """What the browser knows of the test tiles, in their own order."""
+    return {
+        "ids": " ".join(tiles.ids),
+        "predicted": whole(1000 * coverage),
+        "class": coverage_class(coverage).tolist(),
+        "disagreement": whole(1000 * disagreement(members, tiles.ids)),
+        "depth": tiles.table["depth"].tolist(),
+    }
+
+
+def whole(values: np.ndarray) -> list[int | None]:
+    """Rounded values, with None for NaN."""
+    return [None if np.isnan(value) else round(value) for value in values.tolist()]
+
+
+def figure(path: Path | str) -> str:
+    """A figure of this project as a part of the page; InputError where it is none."""
+    try:
+        text = Path(path).read_text()
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not readable ({error}); delete it to draw it anew") from None
+    found = [re.search(rf"<dc:{part}>(.*?)</dc:{part}>", text, re.DOTALL) for part in DESCRIBED]
+    drawing = re.search(r"<svg.*</svg>", text, re.DOTALL)
+    if not drawing or not all(found):
+        raise InputError(
+            f"{path}: expected a drawing with a title and a description; delete it to draw it anew"
+        )
+    title, description = (match.group(1) for match in found)
+    name = html.escape(Path(path).stem)
+    caption = f'<h3>{title}</h3><p id="about-{name}">{description}</p>'
+    if description.startswith("Not drawn"):
+        return f'<figure id="{name}"><figcaption>{caption}</figcaption></figure>'
+    svg = re.sub(r"<metadata>.*?</metadata>|<\?.*?\?>", "", drawing.group(), flags=re.DOTALL)
+    # Names of groups would be there once for each figure.
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    svg = re.sub(
+        r"<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>",
+        rf'<svg \1 xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
+        rf'aria-label="{title}" aria-describedby="about-{name}">',
+        svg,
+        count=1,
+    )
+    return f'<figure id="{name}"><figcaption>{caption}</figcaption>{svg}</figure>'
+
+
+def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Path) -> str:
+    """Score with its honesty, and the other things to know first."""
+    times = read_times(benchmarks)
+    spent = duration(times["seconds"].sum()) if len(times) else "not recorded"
+    seeds = ", ".join(map(str, report["seeds"]))
+    said = f"mean score of {report['tiles_scored']} labelled tiles; {honesty(report['honest'])}"
+    facts = {
+        "Threshold": f"{report['threshold']:.4f}, tuned for each fold on {report['tuned_on']}",
+        "Members": f"{len(report['seeds'])} (seeds {seeds})",
+        "Labelled tiles": f"{report['tiles']}, of which {report['tiles_scored']} are scored",
+        "Test tiles": f"{test_tiles}, of which {with_salt} have salt by decision",
+        "No salt at all": f"{report['score_all_empty']:.4f} is what an empty submission gets",
+        "Computing time": f"{spent}, all jobs added, each since it began or last went on",
+    }
+    rows = "".join(
+        f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd></div>"
+        for name, text in facts.items()
+    )
+    kind = "honest" if report["honest"] else "dishonest"
+    return (
+        f'<p class="score"><strong>{report["score"]:.4f}</strong> '
+        f'<span class="{kind}">{html.escape(said)}</span></p><dl>{rows}</dl>'
+    )
+
+
+def write_page(path: Path, head: str, figures: list[str], facts: dict) -> None:
+    """Write the page of its parts, and of what its browser knows of the tiles."""
+    parts = {kind: PARTS.with_suffix(f".{kind}").read_text() for kind in ("html", "css", "js")}
+    colours = {"truth": palette.TRUTH, "prediction": palette.PREDICTION, "error": palette.ERROR}
+    filled = {
+        "STYLE": ":root{"
+        + "".join(f"--{name}:{value};" for name, value in colours.items())
+        + "}\n"
+        + parts["css"],
+        "HEADLINE": head,
+        "FIGURES": "\n".join(figures),
+        # No text in it can end the script.
+        "FACTS": json.dumps(facts, separators=(",", ":")).replace("<", "\\u003c"),
+        "SCRIPT": parts["js"],
+    }
+    text = re.sub(r"<!-- ([A-Z]+) -->", lambda match: filled[match.group(1)], parts["html"])
+    path.write_text(text)

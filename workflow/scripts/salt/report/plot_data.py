@@ -1,0 +1,68 @@
+"""How the labelled and the test tiles differ: their salt coverage, and their depths."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+
+from salt.ensemble.predictions import Predictions, averaged
+from salt.report.figures import INK, name_classes, panels, save_svg
+from salt.report.palette import PREDICTION, TRUTH
+from salt.survey.folds import COVERAGE_CLASSES, coverage_class
+from salt.survey.tiles import Tiles
+
+DEPTH_BINS = 24
+
+
+def predicted_coverage(members: list[Predictions], ids: list[str], threshold: float) -> np.ndarray:
+    """Share of each tile that the members' mean decides is salt, float64 (tiles)."""
+    return np.concatenate([(mean > threshold).mean((1, 2)) for _, mean in averaged(members, ids)])
+
+
+def draw_data(
+    path: Path | str, train: Tiles, test: Tiles, review: pd.DataFrame, found: np.ndarray
+) -> None:
+    """Draw coverage and depth of labelled and test tiles side by side.
+
+    Args:
+        review: with the predicted coverage of the labelled tiles.
+        found: the test tiles', float64 (tiles).
+    """
+    figure, (coverage, depth) = panels()
+    scored = review[review["members"] > 0]
+    series = [
+        (scored["coverage"], TRUTH, "labelled: true"),
+        (scored["predicted_coverage"], PREDICTION, "labelled: predicted"),
+        (pd.Series(found), INK, "test: predicted"),
+    ]
+    for number, (values, colour, label) in enumerate(series):
+        shares = shares_of(coverage_class(values))
+        at = np.arange(COVERAGE_CLASSES + 1) + 0.28 * (number - 1)
+        coverage.bar(at, shares, 0.26, color=colour, label=label, linewidth=0)
+    name_classes(coverage)
+    coverage.set(xlabel="salt (% of the tile)", ylabel="tiles (%)")
+    coverage.legend()
+    draw_depths(depth, train.depths, test.depths)
+    text = (
+        f"{len(train.ids)} labelled and {len(test.ids)} test tiles. Left: how much salt they hold, "
+        "by label and by the members' decision; test tiles have no labels. Labelled tiles are "
+        "decided by members that validate on them. Right: their depths."
+    )
+    save_svg(figure, path, "Labelled and test tiles", text)
+
+
+def shares_of(classes: np.ndarray) -> np.ndarray:
+    """Per cent of tiles in each coverage class, float64 (classes)."""
+    return 100 * np.bincount(classes, minlength=COVERAGE_CLASSES + 1) / len(classes)
+
+
+def draw_depths(axis: Axes, train: np.ndarray, test: np.ndarray) -> None:
+    """Draw two distributions of depths as steps of one histogram."""
+    edges = np.histogram_bin_edges(np.concatenate([train, test]), DEPTH_BINS)
+    for depths, colour, label in ((train, TRUTH, "labelled"), (test, INK, "test")):
+        shares = 100 * np.histogram(depths, edges)[0] / len(depths)
+        axis.stairs(shares, edges, color=colour, linewidth=1.6, label=label)
+    axis.set(xlabel="depth z (the data name no unit)", ylabel="tiles (%)")
+    axis.set_ylim(bottom=0)
+    axis.legend()

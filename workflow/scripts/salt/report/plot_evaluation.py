@@ -1,0 +1,232 @@
+"""What the score depends on: the threshold, the kind of tile, and the number of members."""
+
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from pandas.api.typing import SeriesGroupBy
+
+from salt.core.errors import InputError
+from salt.ensemble.predictions import Predictions, averaged, predicted_rows
+from salt.evaluation.review import counts
+from salt.evaluation.threshold import steps_of_members, tune, tuning_groups
+from salt.report.figures import FAINT, INK, NOT_HONEST, absent, name_classes, panels, save_svg
+from salt.report.palette import PREDICTION, member_style
+from salt.survey.folds import coverage_class
+from salt.survey.tiles import Tiles
+
+POINTS = 400  # of a curve; the eye sees no more
+BINS = 20  # of probability
+DEPTH_BINS = 8
+SUBSETS = 3  # of so many members each, at most
+
+
+def read_curve(path: Path | str) -> pd.DataFrame:
+    """The whole curve of the ensemble; InputError where it is damaged."""
+    try:
+        return pd.read_csv(path)[["threshold", "score"]].astype(float)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{path}: not a readable curve ({str(error).strip()}); delete it to make it anew"
+        ) from None
+
+
+def draw_threshold(
+    path: Path | str,
+    curve: pd.DataFrame,
+    members: dict[int, Predictions],
+    tiles: Tiles,
+    report: dict,
+) -> None:
+    """Draw score against threshold for each member on its own tiles, and for the ensemble.
+
+    Args:
+        curve: threshold and score of the ensemble's segments.
+        members: predictions by seed.
+        report: threshold, score and honest of threshold.json.
+    """
+    figure, (axis,) = panels(1, high=3.2)
+    for number, (seed, member) in enumerate(members.items()):
+        rows = pd.Index(tiles.ids).get_indexer(pd.Index(member.ids))
+        own = steps_of_members([member], member.ids, tiles.masks[rows])
+        own = own.curve(np.ones(len(rows), dtype=bool))
+        colour, dashes = member_style(number)
+        starts, scores = thinned(own.starts / own.unit, own.scores)
+        axis.step(
+            *(starts, scores), where="post", color=colour, linestyle=dashes, linewidth=1,
+            label=f"member {seed}" if len(members) <= 10 else None,
+        )  # fmt: skip
+    starts, scores = thinned(curve["threshold"].to_numpy(), curve["score"].to_numpy())
+    axis.step(starts, scores, where="post", color=PREDICTION, linewidth=2.4, label="all members")
+    chosen = report["threshold"]
+    height = curve["score"][curve["threshold"] <= chosen].iloc[-1]
+    axis.axvline(chosen, color=INK, linewidth=0.8, linestyle=":")
+    axis.plot(chosen, height, "o", color=INK, markersize=5, zorder=5)
+    left = chosen > 0.8
+    axis.annotate(
+        f"chosen: {chosen:.3f}", (chosen, 1), xycoords=axis.get_xaxis_transform(),
+        xytext=(-4 if left else 4, -9), textcoords="offset points", ha="right" if left else "left",
+    )  # fmt: skip
+    top = 1.15 * max(height, curve["score"].max())
+    axis.set(xlim=(0, 1), ylim=(0, top), xlabel="threshold (probability)", ylabel="score")
+    # Below the curves, and clear of the chosen threshold.
+    beside = (
+        {"loc": "lower right"}
+        if chosen < 0.6
+        else {"loc": "lower left", "bbox_to_anchor": (0.2, 0)}
+    )
+    axis.legend(**beside, ncols=1 + len(members) // 6)
+    honesty = "" if report["honest"] else NOT_HONEST
+    text = (
+        f"{honesty}Mean score of the tiles that members validate on, if pixels above the threshold "
+        f"count as salt. The chosen one, {chosen:.4f}, reaches {height:.4f} on the tiles that it "
+        f"was chosen on; the score to quote is {report['score']:.4f}. Members are scored on "
+        "different tiles where each holds out its own fold."
+    )
+    save_svg(figure, path, "Score against threshold", text)
+
+
+def thinned(starts: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A step function of as many steps as can be seen, with its highest one, up to 1."""
+    chosen = np.searchsorted(starts, np.linspace(0, 1, POINTS), side="right") - 1
+    chosen = np.unique(np.append(chosen, scores.argmax()))
+    return np.append(starts[chosen], 1.0), np.append(scores[chosen], scores[-1])
+
+
+def draw_tiles(path: Path | str, review: pd.DataFrame) -> None:
+    """Draw the mean score of tiles by their salt coverage and by their depth."""
+    scored = review[review["members"] > 0]
+    figure, (coverage, depth) = panels(sharey=True)
+    classes = coverage_class(scored["coverage"])
+    means(coverage, scored["score"].groupby(classes), np.unique(classes))
+    name_classes(coverage)
+    coverage.set(xlabel="salt in the label (% of the tile)", ylabel="score", ylim=(0, 1.08))
+    edges = np.quantile(scored["depth"], np.linspace(0, 1, DEPTH_BINS + 1)[1:-1])
+    # Fewer where many tiles are of one depth.
+    bins = np.searchsorted(np.unique(edges), scored["depth"])
+    means(depth, scored["score"].groupby(bins), scored["depth"].groupby(bins).mean())
+    depth.set(xlabel="depth z (the data name no unit)")
+    for axis in (coverage, depth):
+        axis.axhline(scored["score"].mean(), color=FAINT, linewidth=0.8, linestyle=":")
+    honesty = "" if review["honest"].all() else NOT_HONEST
+    text = (
+        f"{honesty}Mean score of the tiles of each class, with its standard error; the number "
+        "above is that of tiles. Left by the share of salt in the label, right by depth in bins of "
+        "as many tiles each. Dotted: the mean of all."
+    )
+    save_svg(figure, path, "Score by coverage and depth", text)
+
+
+def means(axis: Axes, scores: SeriesGroupBy, places: Sequence[float]) -> None:
+    """Mean of each group of scores at its place, with the standard error and the count."""
+    table = scores.agg(["mean", "sem", "count"]).fillna(0)
+    axis.errorbar(
+        places, table["mean"], yerr=table["sem"], fmt="o", color=PREDICTION, ecolor=INK,
+        elinewidth=0.8, markersize=5,
+    )  # fmt: skip
+    for x, (mean, error, count) in zip(places, table.itertuples(index=False), strict=True):
+        axis.annotate(
+            f"{count:.0f}", (x, mean + error), xytext=(0, 3), textcoords="offset points",
+            ha="center", fontsize=7,
+        )  # fmt: skip
+
+
+def draw_calibration(
+    path: Path | str, members: list[Predictions], tiles: Tiles, threshold: float, honest: bool
+) -> None:
+    """Draw how much salt there is where members give some probability, and how often they do."""
+    pixels, salt = np.zeros(BINS, dtype=np.int64), np.zeros(BINS, dtype=np.int64)
+    total = np.zeros(BINS)
+    rows = predicted_rows(members, tiles.ids)
+    for part, mean in averaged(members, [tiles.ids[row] for row in rows]):
+        found = np.minimum(mean * BINS, BINS - 1).astype(np.int64).ravel()
+        pixels += np.bincount(found, minlength=BINS)
+        salt += np.bincount(found[tiles.masks[rows[part]].ravel()], minlength=BINS)
+        total += np.bincount(found, mean.ravel(), BINS)
+    seen = pixels > 0
+    given, true = total[seen] / pixels[seen], salt[seen] / pixels[seen]
+    figure, (axis, share) = panels()
+    axis.plot([0, 1], [0, 1], color=FAINT, linewidth=0.8, linestyle=":")
+    axis.plot(given, true, "o-", color=PREDICTION, markersize=4, linewidth=1.4)
+    axis.set(xlim=(0, 1), ylim=(0, 1), ylabel="share of these pixels that is salt")
+    axis.set_aspect("equal", adjustable="box")
+    share.bar((np.arange(BINS) + 0.5) / BINS, 100 * pixels / pixels.sum(), 0.9 / BINS,
+              color=PREDICTION)  # fmt: skip
+    share.set(xlim=(0, 1), yscale="log", ylabel="pixels (%, logarithmic)")
+    share.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    for one in (axis, share):
+        one.axvline(threshold, color=INK, linewidth=0.8, linestyle=":")
+        one.set_xlabel("mean probability of the members")
+    gap = float(np.abs(true - given) @ pixels[seen] / pixels.sum())
+    text = (
+        f"{'' if honest else NOT_HONEST}Left: of the pixels given some probability, how many are "
+        "salt; on the dotted diagonal the members know how sure they may be. Their mean distance "
+        f"from it is {gap:.3f}. Right: how many pixels are given it. Dotted upright: the threshold."
+    )
+    save_svg(figure, path, "Calibration", text)
+
+
+def draw_members(
+    path: Path | str,
+    members: dict[int, Predictions],
+    tiles: Tiles,
+    folds: pd.DataFrame,
+    honest: bool,
+) -> None:
+    """Draw the score against the number of members, or say why it is not drawn."""
+    title = "Score against the number of members"
+    least = counts(list(members.values()), tiles.ids)
+    least = int(least[least > 0].min())
+    if not honest or least < 2:
+        reason = (
+            "the members trained on the tiles that they would be scored on"
+            if not honest
+            else "some tiles were held out by one member only; with two seeds or more for each "
+            "fold, such as 0 to 2 * folds - 1, there would be something to compare"
+        )
+        absent(path, title, f"{reason}.")
+        return
+    rows = predicted_rows(list(members.values()), tiles.ids)
+    ids, masks = [tiles.ids[row] for row in rows], tiles.masks[rows]
+    _, groups = tuning_groups(folds["fold"].to_numpy()[rows])
+    found = {}
+    for many in range(1, least + 1):
+        subsets = subsets_of(list(members.values()), many)
+        steps = (steps_of_members(subset, ids, masks) for subset in subsets)
+        found[many] = [tune(one, groups)["score"] for one in steps]
+    figure, (axis,) = panels(1)
+    for many, scores in found.items():
+        axis.plot([many] * len(scores), scores, "o", color=PREDICTION, alpha=0.5, markersize=4)
+    middle = [np.mean(scores) for scores in found.values()]
+    axis.plot(list(found), middle, "o-", color=INK, linewidth=1, markersize=4)
+    axis.set(xlabel="members that predict each tile", ylabel="score", xticks=list(found))
+    gain = middle[-1] - middle[0]
+    text = (
+        f"Score of so many members, each with thresholds of its own: up to {SUBSETS} choices of "
+        f"members in colour, their mean in black. {least} members give {gain:+.4f} over one."
+    )
+    save_svg(figure, path, title, text)
+
+
+def subsets_of(members: list[Predictions], many: int) -> list[list[Predictions]]:
+    """Choices of members such that every tile keeps ``many`` of those that predicted it, or more.
+
+    Members that predicted the same tiles stand for each other in turn.
+    """
+    key = {id(member): tuple(sorted(member.ids)) for member in members}
+    alike = [
+        list(group)
+        for _, group in groupby(
+            sorted(members, key=lambda member: key[id(member)]), lambda member: key[id(member)]
+        )
+    ]
+    widest = max(map(len, alike))
+    chosen = {
+        tuple(sorted({group[(turn + k) % len(group)].path for group in alike for k in range(many)}))
+        for turn in range(min(SUBSETS, widest))
+    }
+    by_path = {member.path: member for member in members}
+    return [[by_path[path] for path in paths] for paths in sorted(chosen)]

@@ -1,0 +1,95 @@
+"""Sheets of tiles' pictures, from which a page shows any tile without loading the others.
+
+Sheet k holds tiles k * ROWS and following, one below the other. ``NAME-k-grey.webp`` has a tile's
+image and its probability side by side, ``NAME-k-masks.webp`` its truth, its decision, and both
+outlines over what is wrong, on nothing, to be laid over the image.
+"""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from salt.evaluation.review import grown
+from salt.report.palette import ERROR, PREDICTION, TRUTH, rgb
+
+ROWS = 16
+# Larger tiles are shown at a half, a third, and so on, of their size.
+LONGEST_SIDE = 160
+QUALITY = 75
+ERROR_ALPHA = 102  # of 255
+
+
+def shrink(size: tuple[int, int]) -> int:
+    """Every how-manieth pixel of a tile (height, width) is shown."""
+    return -(-max(size) // LONGEST_SIDE)
+
+
+def shown_size(size: tuple[int, int]) -> tuple[int, int]:
+    """Height and width at which a tile (height, width) is shown."""
+    return tuple(-(-side // shrink(size)) for side in size)
+
+
+def write_sheets(
+    folder: Path,
+    name: str,
+    first: int,
+    images: np.ndarray,
+    probabilities: np.ndarray,
+    predicted: np.ndarray,
+    masks: np.ndarray | None,
+) -> None:
+    """Write the sheets of some tiles, of which ``first``, a multiple of ROWS, is the first.
+
+    Args:
+        images: uint8; probabilities: float64 in [0, 1]; predicted: bool; masks: bool, or None where
+            the truth is not known; all (tiles, height, width).
+    """
+    step = shrink(images.shape[1:])
+    images, probabilities, predicted = (
+        array[:, ::step, ::step] for array in (images, probabilities, predicted)
+    )
+    grey = np.concatenate([images, np.rint(255 * probabilities).astype(np.uint8)], axis=2)
+    masks = None if masks is None else masks[:, ::step, ::step]
+    drawn = drawn_masks(predicted, masks)
+
+    def write(start: int) -> None:
+        stem = f"{name}-{(first + start) // ROWS}"
+        part = slice(start, start + ROWS)
+        picture = Image.fromarray(stacked(grey[part]))
+        picture.save(folder / f"{stem}-grey.webp", quality=QUALITY, method=2)
+        picture = Image.fromarray(stacked(drawn[part]))
+        picture.save(folder / f"{stem}-masks.webp", lossless=True, quality=20, method=1)
+
+    # Pillow encodes without holding the interpreter's lock.
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(write, range(0, len(images), ROWS)))
+
+
+def stacked(tiles: np.ndarray) -> np.ndarray:
+    """Tiles (tiles, height, width, ...) one below the other."""
+    return tiles.reshape(-1, *tiles.shape[2:])
+
+
+def drawn_masks(predicted: np.ndarray, masks: np.ndarray | None) -> np.ndarray:
+    """Truth, decision, and outlines over errors side by side: uint8 (tiles, height, 3 width, 4).
+
+    Without a truth, the first is empty and nothing is wrong.
+    """
+    known = np.zeros_like(predicted) if masks is None else masks
+    drawn = np.zeros((3, *predicted.shape, 4), dtype=np.uint8)
+    drawn[:2, ..., 3] = 255
+    drawn[0][known, :3] = rgb(TRUTH)
+    drawn[1][predicted, :3] = rgb(PREDICTION)
+    if masks is not None:
+        drawn[2][masks ^ predicted] = (*rgb(ERROR), ERROR_ALPHA)
+        drawn[2][outline(masks)] = (*rgb(TRUTH), 255)
+    drawn[2][outline(predicted)] = (*rgb(PREDICTION), 255)
+    return np.concatenate(list(drawn), axis=2)
+
+
+def outline(masks: np.ndarray) -> np.ndarray:
+    """Pixels of masks, bool (tiles, height, width), that touch others that are not of the mask."""
+    return masks & grown(~masks, 1)

@@ -1,0 +1,122 @@
+"""What every stage's script shares: its settings, its log, and how it fails."""
+
+import argparse
+import faulthandler
+import fcntl
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+import yaml
+
+from salt.core.errors import InputError, first_line, is_for_want_of_memory
+from salt.core.files import writable
+
+
+def stage_parser(description: str, settings: bool = True) -> argparse.ArgumentParser:
+    """Parser of a stage: --log, and --settings where the stage has any."""
+    parser = argparse.ArgumentParser(description=description)
+    if settings:
+        parser.add_argument(
+            "--settings",
+            type=read_settings,
+            required=True,
+            help="the configuration: a YAML file such as config/config.yaml, or JSON text",
+        )
+    parser.add_argument("--log", type=Path, help="also write messages to this file")
+    return parser
+
+
+def read_settings(text: str) -> dict:
+    """Settings from JSON text, or from a YAML file where the text is no JSON object."""
+    try:
+        if not text.startswith("{"):
+            text = Path(text).read_text()
+        # JSON is YAML, but for numbers such as 1e-05, which YAML takes for text.
+        settings = json.loads(text) if text.startswith("{") else yaml.safe_load(text)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
+    except (json.JSONDecodeError, yaml.YAMLError) as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from None
+    if not isinstance(settings, dict):
+        raise argparse.ArgumentTypeError(f"{text}: expected sections of settings")
+    return settings
+
+
+def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
+    """Run a stage; leave with status 1 and a message where it fails."""
+    args = parser.parse_args()
+    # A full disk takes no messages either; that is no reason for a traceback of its own.
+    logging.raiseExceptions = False
+    logging.captureWarnings(True)
+    with ExitStack() as stack:
+        stack.enter_context(_handling(logging.StreamHandler()))
+        try:
+            if args.log:
+                stack.enter_context(_logging_to(args.log))
+            main(args)
+        except InputError as error:
+            logging.error("Error: %s", error)
+            sys.exit(1)
+        except Exception as error:
+            if is_for_want_of_memory(error):
+                logging.error(
+                    "Error: not enough memory (%s); give the job more, and run the same command "
+                    "again",
+                    first_line(error),
+                )
+            else:
+                logging.exception("Error: this stage failed in a way it does not know")
+            sys.exit(1)
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Write messages, and what the interpreter says of a crash, to a file as well."""
+    with ExitStack() as stack:
+        with writable(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(open(path.with_name(f".{path.name}.lock"), "w"))
+            _wait_for(lock, path)
+            handler = logging.FileHandler(path, mode="w")
+        stack.enter_context(_handling(handler))
+        faulthandler.enable(handler.stream)
+        try:
+            yield
+        finally:
+            faulthandler.disable()
+
+
+def _wait_for(lock: IO[str], log: Path) -> None:
+    """Hold a job's lock, not its log's, which Snakemake deletes and makes anew.
+
+    A job that outlived its workflow must not overwrite what the next one makes, nor compute the
+    same beside it.
+    """
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        logging.warning(f"{log}: an earlier run's process is still at this; waiting for its end")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError:
+        # Some network file systems have no locks.
+        pass
+
+
+@contextmanager
+def _handling(handler: logging.Handler) -> Iterator[None]:
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        # Closing writes what is left, for which there may be no room.
+        with suppress(OSError):
+            handler.close()

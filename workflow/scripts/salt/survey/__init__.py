@@ -1,0 +1,1 @@
+"""Where tiles come from and how they are stored: sources, import, arrays, folds."""

@@ -1,0 +1,242 @@
+"""The contest's site, through its official client and the user's own credentials.
+
+The client runs as a program of its own. All that it prints passes a filter before anyone sees it,
+so that no credential gets into a log.
+"""
+
+import base64
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import zipfile
+from pathlib import Path
+from urllib.parse import quote
+
+import pandas as pd
+
+from salt.core.errors import InputError
+from salt.core.files import replacing
+from salt.survey.source import UNREADABLE
+
+CONTEST = "tgs-salt-identification-challenge"
+PAGE = f"https://www.kaggle.com/competitions/{CONTEST}"
+TOKENS = "https://www.kaggle.com/settings/api"
+TEST_TILES = 18_000
+KEPT_LINES = 15  # of what the client prints, the last
+
+# Where the client's versions look: JSON, in which only some entries are secret, or a bare token.
+JSON_FILES = ("kaggle.json", "credentials.json")
+TOKEN_FILES = ("access_token", "access_token.txt")
+ENTRY = re.compile(r'"(username|key|token|access_token|refresh_token)"\s*:\s*"([^"]+)"')
+SECRET_VARIABLE = re.compile(r"KAGGLE_.*(KEY|TOKEN)")
+# A signed address is as good as a key, and a proxy's address may hold a password.
+SIGNATURE = re.compile(r"\?[^\s'\"]*=[^\s'\"]*")
+LOGIN = re.compile(r"//[^\s/@]+@")
+HIDDEN = "***"
+
+# Some versions print the status, some only the site's words.
+UNKNOWN_USER = re.compile(
+    r"\b401\b|Unauthorized|Unauthenticated|Authentication required|Could not find kaggle\.json"
+)
+REFUSED_USER = re.compile(r"\b403\b|Forbidden|must accept|[Pp]ermission '")
+# The client may leave with status 0 and no submission made; the site's answer tells.
+ACCEPTED = "successfully submitted"
+
+
+def download(path: Path | str) -> list[str]:
+    """Fetch the contest's zip to ``path``, and give the last lines that the client printed.
+
+    Raises InputError, and leaves nothing new, where the client fails or no readable zip arrives.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        lines = _client("download", "-c", CONTEST, "-p", folder, "-q")
+        # Under whatever name: it is the client's to choose.
+        arrived = sorted(Path(folder).iterdir())
+        zips = [file for file in arrived if file.suffix.lower() == ".zip"]
+        if len(zips) != 1:
+            names = ", ".join(file.name for file in arrived) or "nothing"
+            raise InputError(
+                f"kaggle: expected one zip to arrive, found {names}; download it on {PAGE}/data "
+                f"and give its path as data.source{_said(lines)}"
+            )
+        _check_zip(zips[0])
+        with replacing(path) as part:
+            zips[0].replace(part)
+            # The client gives it the date it has on the site.
+            part.touch()
+    return lines[-KEPT_LINES:]
+
+
+def submit(path: Path | str, message: str) -> list[str]:
+    """Submit ``path`` to the contest, and give the last lines that the client printed.
+
+    Raises InputError where the file is no submission, before anything is sent, and where the site
+    does not say that it took it.
+    """
+    path = Path(path)
+    check_submission(path)
+    lines = _client("submit", "-c", CONTEST, "-f", str(path.absolute()), "-m", message, "-q")
+    if ACCEPTED not in "\n".join(lines).lower():
+        raise InputError(
+            f"kaggle: expected the answer '{ACCEPTED}', found another; see {PAGE}/submissions "
+            f"whether {path} arrived before you send it again{_said(lines)}"
+        )
+    return lines[-KEPT_LINES:]
+
+
+def describe(threshold: dict) -> str:
+    """One line about a submission, from threshold.json."""
+    honesty = "" if threshold["honest"] else " NOT honest (members trained on these tiles)"
+    scored, tiles = threshold["tiles_scored"], threshold["tiles"]
+    seeds = ",".join(map(str, threshold["seeds"]))
+    return (
+        f"score {threshold['score']:.4f}{honesty} over {scored} of {tiles} labelled tiles, "
+        f"threshold {threshold['threshold']:.4f}, seeds {seeds}"
+    )
+
+
+def check_submission(path: Path | str) -> str:
+    """SHA-256 of a submission; InputError where the site could not score it."""
+    path = Path(path)
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read as a submission ({error})") from None
+    if table.columns.tolist() != ["id", "rle_mask"]:
+        found = ",".join(table.columns)
+        raise InputError(f"{path}: expected the columns id,rle_mask, found {found}; not submitted")
+    if len(table) != TEST_TILES:
+        raise InputError(
+            f"{path}: expected the contest's {TEST_TILES} test tiles, found {len(table)} rows; "
+            "only predictions of the contest's own tiles can be submitted"
+        )
+    if table["id"].duplicated().any() or (table["id"] == "").any():
+        raise InputError(f"{path}: an id is empty or there twice; not submitted")
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _client(*arguments: str) -> list[str]:
+    """Run ``kaggle competitions`` and give the lines of its output, without secrets."""
+    program = shutil.which("kaggle")
+    if program is None:
+        raise InputError(
+            "kaggle: no such program on PATH; install the contest's client with 'pip install "
+            "kaggle', in this environment or in another whose programs are on PATH"
+        )
+    users, secrets = _credentials()
+    if not secrets:
+        places = ", ".join(str(folder) for folder in _folders())
+        raise InputError(
+            "kaggle: found no credentials in KAGGLE_API_TOKEN, in KAGGLE_USERNAME with KAGGLE_KEY, "
+            f"nor in a file {', '.join(JSON_FILES + TOKEN_FILES[:1])} in {places}; make a token on "
+            f"{TOKENS} and put it in one of them"
+        )
+    try:
+        done = subprocess.run(
+            [program, "competitions", *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+    except OSError as error:
+        raise InputError(
+            f"{program}: does not start ({error.strerror}); install it again with 'pip install "
+            "kaggle'"
+        ) from None
+    # Once more, since the client may have renewed a token.
+    new_users, new_secrets = _credentials()
+    lines = _clean(done.stdout.decode(errors="replace"), users | new_users, secrets | new_secrets)
+    if done.returncode:
+        raise InputError(_failure(done.returncode, lines))
+    return lines
+
+
+def _failure(status: int, lines: list[str]) -> str:
+    text = "\n".join(lines)
+    if UNKNOWN_USER.search(text):
+        return (
+            "kaggle: the site does not know these credentials (401); make a new token on "
+            f"{TOKENS}, see that no old one is left in the environment or in another file, and "
+            f"upgrade an old client with 'pip install --upgrade kaggle'{_said(lines)}"
+        )
+    if REFUSED_USER.search(text):
+        return (
+            "kaggle: the site refuses this account (403); accept the contest's rules on "
+            f"{PAGE}/rules, logged in as the credentials' owner{_said(lines)}"
+        )
+    return (
+        f"kaggle: the client failed with status {status}; see that this machine reaches "
+        f"www.kaggle.com, and try again{_said(lines)}"
+    )
+
+
+def _said(lines: list[str]) -> str:
+    if not lines:
+        return ""
+    return "; it said:" + "".join(f"\n  {line}" for line in lines[-KEPT_LINES:])
+
+
+def _folders() -> list[Path]:
+    """Folders where the client may find credentials; each version and setting knows some."""
+    home = Path.home()
+    given = os.environ.get("KAGGLE_CONFIG_DIR")
+    general = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    return [*([Path(given)] if given else []), home / ".kaggle", general / "kaggle"]
+
+
+def _credentials() -> tuple[set[str], set[str]]:
+    """User names, and all that must not be shown, from the environment and the client's files."""
+    users, secrets = {os.environ.get("KAGGLE_USERNAME", "")}, set()
+    for name, value in os.environ.items():
+        if SECRET_VARIABLE.fullmatch(name):
+            # The client takes a token's file too.
+            secrets |= {value.strip(), _text(Path(value))}
+    for folder in _folders():
+        secrets |= {_text(folder / name) for name in TOKEN_FILES}
+        for name in JSON_FILES:
+            for entry, value in ENTRY.findall(_text(folder / name)):
+                (users if entry == "username" else secrets).add(value)
+    return users - {""}, secrets - {""}
+
+
+def _text(path: Path) -> str:
+    """What a file holds; nothing where there is none that can be read."""
+    try:
+        return path.read_text(errors="replace").strip()
+    except (OSError, ValueError):
+        return ""
+
+
+def _clean(text: str, users: set[str], secrets: set[str]) -> list[str]:
+    """Lines of a program's output, without secrets and overwritten progress."""
+    hidden = secrets | {quote(secret, safe="") for secret in secrets}
+    for user in users:
+        for secret in secrets:
+            hidden.add(base64.b64encode(f"{user}:{secret}".encode()).decode())
+    for secret in sorted(hidden, key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    text = LOGIN.sub(f"//{HIDDEN}@", SIGNATURE.sub(f"?{HIDDEN}", text))
+    lines = (line.strip().rpartition("\r")[2].strip() for line in text.split("\n"))
+    return [line for line in lines if line]
+
+
+def _check_zip(path: Path) -> None:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+            names = archive.namelist()
+    except UNREADABLE as error:
+        raise InputError(
+            f"kaggle: expected a zip, found {path.name} of {path.stat().st_size} bytes, not "
+            f"readable ({error}); download it again"
+        ) from None
+    if damaged is not None:
+        raise InputError(f"kaggle: {damaged} in {path.name} is damaged; download it again")
+    # What is left of a cut zip may still be one, of the zip that is packed last in it.
+    if "train.csv" not in names:
+        raise InputError(f"kaggle: {path.name} holds no train.csv; download it again")

@@ -1,0 +1,172 @@
+"""The contest's files, wherever they lie: a zip (nested or not) or a folder (unpacked or not).
+
+Whatever the layout, a file goes by its logical name: ``train.csv``, ``depths.csv``,
+``sample_submission.csv``, ``train/images/ID.png``, ``train/masks/ID.png``, ``test/images/ID.png``.
+Nothing is ever unpacked to disk by a name from an archive.
+"""
+
+import csv
+import hashlib
+import lzma
+import re
+import shutil
+import tempfile
+import zipfile
+import zlib
+from contextlib import ExitStack
+from pathlib import Path
+from typing import IO, Self
+
+from salt.core.errors import InputError, shown
+
+LOGICAL_NAME = re.compile(
+    r"train\.csv|depths\.csv|sample_submission\.csv|(train/(images|masks)|test/images)/.+\.png"
+)
+NESTED = ("train.zip", "test.zip")
+# A tile is some tens of kB and a table some MB; what claims more is no tile and may be a bomb.
+LARGEST_FILE = 256 * 2**20
+# The contest's train.zip has some tens of MB; what claims a hundred times that may be a bomb, which
+# would fill the disk that a nested zip is copied to.
+LARGEST_ARCHIVE = 4 * 2**30
+SPOOLED = 64 * 2**20  # bytes of a nested zip that are held in memory and not in a nameless file
+# What zipfile raises for archives that are cut, altered, encrypted or of an unknown kind.
+UNREADABLE = (
+    *(zipfile.BadZipFile, zlib.error, lzma.LZMAError, NotImplementedError),
+    *(RuntimeError, EOFError, OSError, ValueError),
+)
+
+
+def open_zip(file: IO[bytes] | Path, label: str, expected: str, mend: str = "") -> zipfile.ZipFile:
+    """Open a zip; InputError where it is none, with what was expected and how to mend it."""
+    try:
+        return zipfile.ZipFile(file)
+    except UNREADABLE as error:
+        raise InputError(
+            f"{label}: expected {expected}, found no readable zip ({error}){mend}"
+        ) from None
+
+
+class Files:
+    """Read-only view of files by their logical names, a context manager; subclasses find them."""
+
+    def __init__(self, path: Path | str):
+        self.path = Path(path)
+        self._files: dict[str, tuple[zipfile.ZipFile, zipfile.ZipInfo] | Path] = {}
+        with ExitStack() as stack:
+            try:
+                self._open(stack)
+            except OSError as error:
+                raise InputError(f"{self.path}: cannot be opened ({error.strerror})") from None
+            self._stack = stack.pop_all()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._stack.close()
+
+    def _open(self, stack: ExitStack) -> None:
+        """Fill ``_files`` with each file's place; what is to be closed goes on the stack."""
+        raise NotImplementedError
+
+    def ids(self, folder: str) -> list[str]:
+        """Sorted ids of the PNG files in a logical folder such as ``train/images``."""
+        names = (name for name in self._files if name.startswith(f"{folder}/"))
+        return sorted(name.removeprefix(f"{folder}/").removesuffix(".png") for name in names)
+
+    def read(self, name: str) -> bytes:
+        """Contents of a file; InputError where it is missing, damaged or absurdly large."""
+        found = self._files.get(name)
+        if found is None:
+            raise InputError(f"{shown(name)} is missing from {self.path}")
+        try:
+            size = found.stat().st_size if isinstance(found, Path) else found[1].file_size
+            if size <= LARGEST_FILE:
+                return found.read_bytes() if isinstance(found, Path) else found[0].read(found[1])
+        except UNREADABLE as error:
+            raise InputError(f"{shown(name)}: cannot be read from {self.path} ({error})") from None
+        raise InputError(f"{shown(name)}: {size} bytes, more than the {LARGEST_FILE} allowed")
+
+    def _checksum(self, name: str) -> int:
+        """CRC-32 of a file, which a zip has at hand."""
+        found = self._files[name]
+        return zlib.crc32(self.read(name)) if isinstance(found, Path) else found[1].CRC
+
+
+class Source(Files):
+    """The contest's files.
+
+    Raises InputError where ``path`` is neither a zip nor a folder, or the zip is damaged.
+    """
+
+    def _open(self, stack: ExitStack) -> None:
+        if self.path.is_dir():
+            for file in self.path.glob("*.csv"):
+                if file.is_file():
+                    self._add(file.name, file)
+            for part in NESTED:
+                unpacked, packed = self.path / part.removesuffix(".zip"), self.path / part
+                if unpacked.is_dir():
+                    # Not a pipe, which reading would wait for.
+                    for file in filter(Path.is_file, unpacked.glob("*/*.png")):
+                        self._add(file.relative_to(self.path).as_posix(), file)
+                elif packed.is_file():
+                    self._add_archive(stack, packed, str(packed), f"{unpacked.name}/")
+        elif self.path.is_file():
+            self._add_archive(stack, self.path, str(self.path), "")
+        else:
+            raise InputError(
+                f"{self.path}: no such file or folder; data.source is demo, kaggle, or the path "
+                "of the contest's zip or of the folder it unpacks to"
+            )
+
+    def _add(self, name: str, place: tuple[zipfile.ZipFile, zipfile.ZipInfo] | Path) -> None:
+        if name in self._files:
+            raise InputError(f"{self.path}: {shown(name)} is there twice; remove one")
+        if LOGICAL_NAME.fullmatch(name):
+            self._files[name] = place
+
+    def _add_archive(
+        self, stack: ExitStack, file: IO[bytes] | Path, label: str, prefix: str
+    ) -> None:
+        archive = open_zip(file, label, "the contest's zip or a folder", "; download it again")
+        stack.enter_context(archive)
+        for entry in archive.infolist():
+            if not prefix and entry.filename in NESTED:
+                inner = f"{label}: {entry.filename}"
+                if entry.file_size > LARGEST_ARCHIVE:
+                    raise InputError(
+                        f"{inner}: {entry.file_size} bytes, more than the {LARGEST_ARCHIVE} allowed"
+                    )
+                nested = tempfile.SpooledTemporaryFile(SPOOLED)  # noqa: SIM115 (closed by the stack)
+                stack.enter_context(nested)
+                try:
+                    with archive.open(entry) as packed:
+                        shutil.copyfileobj(packed, nested, 2**20)
+                except UNREADABLE as error:
+                    raise InputError(f"{inner} is damaged ({error}); download it again") from None
+                self._add_archive(stack, nested, inner, entry.filename.replace(".zip", "/"))
+            else:
+                self._add(prefix + entry.filename, (archive, entry))
+
+    def fingerprint(self, part: str) -> str:
+        """Digest of all that one part ('train' or 'test') is imported from, however it is packed.
+
+        The other part's tiles, and the rows of depths.csv that belong to them, do not count.
+        """
+        table = "train.csv" if part == "train" else "sample_submission.csv"
+        digest = hashlib.sha256()
+        for name in sorted(self._files):
+            if name == table or name.startswith(f"{part}/"):
+                digest.update(f"{name} {self._checksum(name)}\n".encode(errors="surrogateescape"))
+        if "depths.csv" in self._files:
+            wanted = {"id", *self.ids(f"{part}/images")}
+            lines = self.read("depths.csv").decode(errors="replace").splitlines()
+            try:
+                for row in csv.reader(lines):
+                    if row and row[0] in wanted:
+                        digest.update(f"{row}\n".encode())
+            except csv.Error:
+                # No good table; the import says so, and again only once it is another one.
+                digest.update(f"depths.csv {self._checksum('depths.csv')}\n".encode())
+        return digest.hexdigest()

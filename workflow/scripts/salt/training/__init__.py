@@ -1,0 +1,1 @@
+"""Training of one member: augmentation, losses, optimisation, saved state."""
