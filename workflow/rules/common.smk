@@ -139,14 +139,15 @@ def settings(*names):
     """Canonical JSON of sections, or of single keys as in "inference.flip", that a stage reads.
 
     A job is stale where it changes. One text and not a parameter each, since Snakemake does not see
-    two parameters swap values.
+    two parameters swap values; and as a function's result, in which braces are no wildcards.
     """
     chosen = {}
     for name in names:
         section, _, key = name.partition(".")
         part = {key: config[section][key]} if key else config[section]
         chosen.setdefault(section, {}).update(part)
-    return json.dumps(chosen, sort_keys=True)
+    text = json.dumps(chosen, sort_keys=True)
+    return lambda wildcards: text
 
 
 def get_gpus(wildcards):
@@ -202,8 +203,11 @@ def get_unlabelled(wildcards):
 def further_tiles(wildcards, input):
     """Arguments of the training about pseudo-labels."""
     if not input.pseudo_labels:
-        return ""
-    return f"--pseudo-labels {input.pseudo_labels[0]} --unlabelled {input.unlabelled[0]}"
+        return []
+    return [
+        *("--pseudo-labels", input.pseudo_labels[0]),
+        *("--unlabelled", input.unlabelled[0]),
+    ]
 
 
 def get_fold_predictions(wildcards):
@@ -219,6 +223,20 @@ def get_fold_predictions(wildcards):
 def get_fold_ids(wildcards):
     """The ids beside them."""
     return [path.replace(".npy", ".csv") for path in get_fold_predictions(wildcards)]
+
+
+def get_groups(wildcards):
+    """The file of groups, if any. A function's result, in which braces are no wildcards."""
+    groups = config["validation"]["groups"]
+    if groups is None:
+        return []
+    if Path(groups) != Path(rules.demo.output.sections) and not Path(groups).is_file():
+        with telling("validation.groups"):
+            raise InputError(
+                f"{groups}: no such file in {Path.cwd()}; give the path of a CSV file with the "
+                f"columns id and {config['validation']['group_column']}, or null"
+            )
+    return groups
 
 
 def get_source(wildcards, input):

@@ -20,7 +20,7 @@ rule demo:
         settings=settings("data"),
     shell:
         "python {SCRIPTS:q}/demo.py --settings {params.settings:q} "
-        "--archive {output.archive} --sections {output.sections} --log {log}"
+        "--archive {output.archive:q} --sections {output.sections:q} --log {log:q}"
 
 
 # Where the workflow itself runs: compute nodes often have no internet.
@@ -39,7 +39,7 @@ rule download:
         mem_mb=1000,
         runtime=120,
     shell:
-        "python {SCRIPTS:q}/download.py --output {output} --log {log}"
+        "python {SCRIPTS:q}/download.py --output {output:q} --log {log:q}"
 
 
 rule import_train:
@@ -64,7 +64,7 @@ rule import_train:
         source=get_source,
         fingerprint=fingerprint("train"),
     shell:
-        "python {SCRIPTS:q}/import_train.py --source {params.source:q} --output {output.tiles} --log {log}"
+        "python {SCRIPTS:q}/import_train.py --source={params.source:q} --output {output.tiles:q} --log {log:q}"
 
 
 # Apart from the labelled tiles, so that new test tiles train nothing anew.
@@ -89,13 +89,13 @@ rule import_test:
         source=get_source,
         fingerprint=fingerprint("test"),
     shell:
-        "python {SCRIPTS:q}/import_test.py --source {params.source:q} --output {output.tiles} --log {log}"
+        "python {SCRIPTS:q}/import_test.py --source={params.source:q} --output {output.tiles:q} --log {log:q}"
 
 
 rule split:
     input:
         tiles="results/data/train/tiles.csv",
-        groups=config["validation"]["groups"] or [],
+        groups=get_groups,
     output:
         "results/data/folds.csv",
     log:
@@ -119,4 +119,4 @@ rule split:
         ),
     shell:
         "python {SCRIPTS:q}/split.py --settings {params.settings:q} "
-        "--tiles {input.tiles} --output {output} --log {log}"
+        "--tiles {input.tiles:q} --output {output:q} --log {log:q}"

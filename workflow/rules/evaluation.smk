@@ -26,5 +26,5 @@ rule threshold:
         settings=settings("validation.scheme", "inference.flip"),
     shell:
         "python {SCRIPTS:q}/threshold.py --settings {params.settings:q} "
-        "--tiles {input.tiles} --folds {input.folds} --predictions {input.predictions} "
-        "--output {output.threshold} --curve {output.curve} --log {log}"
+        "--tiles {input.tiles:q} --folds {input.folds:q} --predictions {input.predictions:q} "
+        "--output {output.threshold:q} --curve {output.curve:q} --log {log:q}"

@@ -25,6 +25,6 @@ rule predict:
         settings=settings("inference.batch_size", "compute"),
         fingerprint=get_new_fingerprint,
     shell:
-        "python {SCRIPTS:q}/predict.py --settings {params.settings:q} --source {input.tiles:q} "
+        "python {SCRIPTS:q}/predict.py --settings {params.settings:q} --source={input.tiles:q} "
         "--checkpoints {input.checkpoints:q} --threshold {input.threshold:q} "
-        "--output {output.table} --log {log}"
+        "--output {output.table:q} --log {log:q}"

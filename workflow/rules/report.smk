@@ -37,9 +37,9 @@ rule review:
     params:
         *code("review", "data"),
     shell:
-        "python {SCRIPTS:q}/review.py --tiles {input.tiles} --folds {input.folds} "
-        "--threshold {input.threshold} --predictions {input.predictions} "
-        "--output {output} --log {log}"
+        "python {SCRIPTS:q}/review.py --tiles {input.tiles:q} --folds {input.folds:q} "
+        "--threshold {input.threshold:q} --predictions {input.predictions:q} "
+        "--output {output:q} --log {log:q}"
 
 
 rule gallery:
@@ -95,10 +95,10 @@ rule gallery:
     params:
         *code("gallery", "plots"),
     shell:
-        "python {SCRIPTS:q}/gallery.py --tiles {input.tiles} --review {input.review} "
-        "--threshold {input.threshold} --predictions {input.predictions} "
-        "--gallery {output.gallery} --worst {output.worst} --typical {output.typical} "
-        "--best {output.best} --disagreement {output.disagreement} --log {log}"
+        "python {SCRIPTS:q}/gallery.py --tiles {input.tiles:q} --review {input.review:q} "
+        "--threshold {input.threshold:q} --predictions {input.predictions:q} "
+        "--gallery {output.gallery:q} --worst {output.worst:q} --typical {output.typical:q} "
+        "--best {output.best:q} --disagreement {output.disagreement:q} --log {log:q}"
 
 
 # After all that takes time, so that it is there to be drawn. Benchmarks are no inputs: they differ
@@ -136,9 +136,9 @@ rule plot_training:
         seeds=SEEDS,
         benchmarks="results/benchmarks",
     shell:
-        "python {SCRIPTS:q}/plot_training.py --seeds {params.seeds} --histories {input.histories} "
-        "--checkpoints {input.checkpoints} --benchmarks {params.benchmarks} "
-        "--learning {output.learning} --times {output.times} --log {log}"
+        "python {SCRIPTS:q}/plot_training.py --seeds {params.seeds:q} --histories {input.histories:q} "
+        "--checkpoints {input.checkpoints:q} --benchmarks {params.benchmarks:q} "
+        "--learning {output.learning:q} --times {output.times:q} --log {log:q}"
 
 
 rule plot_evaluation:
@@ -189,11 +189,11 @@ rule plot_evaluation:
     params:
         *code("plot_evaluation", "plots"),
     shell:
-        "python {SCRIPTS:q}/plot_evaluation.py --tiles {input.tiles} --folds {input.folds} "
-        "--review {input.review} --threshold {input.threshold} --curve {input.curve} "
-        "--predictions {input.predictions} --score {output.score} "
-        "--tile-scores {output.tile_scores} --calibration {output.calibration} "
-        "--members {output.members} --log {log}"
+        "python {SCRIPTS:q}/plot_evaluation.py --tiles {input.tiles:q} --folds {input.folds:q} "
+        "--review {input.review:q} --threshold {input.threshold:q} --curve {input.curve:q} "
+        "--predictions {input.predictions:q} --score {output.score:q} "
+        "--tile-scores {output.tile_scores:q} --calibration {output.calibration:q} "
+        "--members {output.members:q} --log {log:q}"
 
 
 rule plot_data:
@@ -224,9 +224,9 @@ rule plot_data:
     params:
         *code("plot_data", "plots"),
     shell:
-        "python {SCRIPTS:q}/plot_data.py --tiles {input.tiles} --test-tiles {input.test_tiles} "
-        "--review {input.review} --threshold {input.threshold} --predictions {input.predictions} "
-        "--output {output} --log {log}"
+        "python {SCRIPTS:q}/plot_data.py --tiles {input.tiles:q} --test-tiles {input.test_tiles:q} "
+        "--review {input.review:q} --threshold {input.threshold:q} --predictions {input.predictions:q} "
+        "--output {output:q} --log {log:q}"
 
 
 rule page:
@@ -269,7 +269,7 @@ rule page:
         *code("page", "data"),
         benchmarks="results/benchmarks",
     shell:
-        "python {SCRIPTS:q}/page.py --tiles {input.tiles} --test-tiles {input.test_tiles} "
-        "--review {input.review} --threshold {input.threshold} --validation {input.validation} "
-        "--test {input.test} --figures {input.figures} --benchmarks {params.benchmarks} "
-        "--output {output.page} --pictures {output.pictures} --log {log}"
+        "python {SCRIPTS:q}/page.py --tiles {input.tiles:q} --test-tiles {input.test_tiles:q} "
+        "--review {input.review:q} --threshold {input.threshold:q} --validation {input.validation:q} "
+        "--test {input.test:q} --figures {input.figures:q} --benchmarks {params.benchmarks:q} "
+        "--output {output.page:q} --pictures {output.pictures:q} --log {log:q}"

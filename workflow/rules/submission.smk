@@ -25,8 +25,8 @@ rule predict_test:
         settings=settings("inference", "compute"),
     shell:
         "python {SCRIPTS:q}/predict_test.py --settings {params.settings:q} "
-        "--tiles {input.tiles} --checkpoint {input.checkpoint} --shard {wildcards.shard} "
-        "--output {output.predictions} --log {log}"
+        "--tiles {input.tiles:q} --checkpoint {input.checkpoint:q} --shard {wildcards.shard} "
+        "--output {output.predictions:q} --log {log:q}"
 
 
 rule submission:
@@ -53,8 +53,8 @@ rule submission:
         *code("submission", "data"),
         shards=SHARDS,
     shell:
-        "python {SCRIPTS:q}/submission.py --tiles {input.tiles} --threshold {input.threshold} "
-        "--predictions {input.predictions} --shards {params.shards} --output {output} --log {log}"
+        "python {SCRIPTS:q}/submission.py --tiles {input.tiles:q} --threshold {input.threshold:q} "
+        "--predictions {input.predictions:q} --shards {params.shards:q} --output {output:q} --log {log:q}"
 
 
 rule summary:
@@ -81,8 +81,8 @@ rule summary:
     params:
         *code("summary", "data"),
     shell:
-        "python {SCRIPTS:q}/summary.py --threshold {input.threshold} --submission {input.submission} "
-        "--output {output} --log {log}"
+        "python {SCRIPTS:q}/summary.py --threshold {input.threshold:q} --submission {input.submission:q} "
+        "--output {output:q} --log {log:q}"
 
 
 # Only where it is asked for; the output is kept and added to, so that nothing is sent twice.
@@ -104,5 +104,5 @@ rule submit:
         mem_mb=500,
         runtime=30,
     shell:
-        "python {SCRIPTS:q}/submit.py --submission {input.submission} --threshold {input.threshold} "
-        "--output {output} --log {log}"
+        "python {SCRIPTS:q}/submit.py --submission {input.submission:q} --threshold {input.threshold:q} "
+        "--output {output:q} --log {log:q}"

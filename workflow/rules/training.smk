@@ -33,9 +33,9 @@ rule train:
         further=further_tiles,
     shell:
         "python {SCRIPTS:q}/train.py --settings {params.settings:q} --seed {wildcards.seed} "
-        "--tiles {input.tiles} --folds {input.folds} {params.further} "
-        "--checkpoint {output.checkpoint} --history {output.history} "
-        "--events {params.events} --state {params.state} --log {log}"
+        "--tiles {input.tiles:q} --folds {input.folds:q} {params.further:q} "
+        "--checkpoint {output.checkpoint:q} --history {output.history:q} "
+        "--events {params.events:q} --state {params.state:q} --log {log:q}"
 
 
 rule pseudo_labels:
@@ -60,8 +60,8 @@ rule pseudo_labels:
         *code("pseudo_labels", "data"),
         settings=settings("self_training.share"),
     shell:
-        "python {SCRIPTS:q}/pseudo_labels.py --settings {params.settings:q} --tiles {input.tiles} "
-        "--predictions {input.predictions} --output {output.masks} --log {log}"
+        "python {SCRIPTS:q}/pseudo_labels.py --settings {params.settings:q} --tiles {input.tiles:q} "
+        "--predictions {input.predictions:q} --output {output.masks:q} --log {log:q}"
 
 
 rule predict_validation:
@@ -89,5 +89,5 @@ rule predict_validation:
         settings=settings("validation.scheme", "inference.flip", "inference.batch_size", "compute"),
     shell:
         "python {SCRIPTS:q}/predict_validation.py --settings {params.settings:q} "
-        "--tiles {input.tiles} --folds {input.folds} --checkpoint {input.checkpoint} "
-        "--output {output.predictions} --log {log}"
+        "--tiles {input.tiles:q} --folds {input.folds:q} --checkpoint {input.checkpoint:q} "
+        "--output {output.predictions:q} --log {log:q}"
