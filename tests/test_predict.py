@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -24,9 +25,10 @@ from salt.ensemble import predictions
 from salt.ensemble.predictions import SCALE, Predictions, averaged, quantised
 from salt.evaluation.decision import Decision
 from salt.inference.predict import predict
-from salt.inference.predict_new import decide, read_tiles, write_masks
+from salt.inference.predict_new import decide, read_tiles
 from salt.networks import model
 from salt.networks.checkpoint import Checkpoint
+from salt.output.masks import write_masks
 from salt.output.submission import write_submission
 from salt.survey import source
 from salt.survey.new_tiles import NewTiles
@@ -412,7 +414,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-from salt.inference.predict_new import write_masks
+from salt.output.masks import write_masks
 
 def masks():
     yield np.ones((17, 20), dtype=bool)
@@ -437,22 +439,45 @@ def test_a_kill_leaves_the_old_masks_and_the_next_run_clears_up(tmp_path):
     assert [file.name for file in (tmp_path / "masks").iterdir()] == ["a.png"]
 
 
-@pytest.mark.parametrize("table", [None, "id,rle_mask\na,\n", "\0 no table"])
-def test_a_folder_of_other_files_is_left_alone(tmp_path, table):
-    (tmp_path / "masks").mkdir()
-    for name in ("a.png", "mine.png"):
+def never():
+    raise AssertionError("predicted for nothing")
+    yield
+
+
+@pytest.mark.parametrize("name", ["mine.png", "notes.txt", ".notes", "a.png", "deeper"])
+@pytest.mark.parametrize("earlier", [False, True], ids=["alone", "beside earlier masks"])
+def test_a_folder_with_other_files_is_left_alone(tmp_path, name, earlier):
+    if earlier:
+        write_masks(tmp_path / "masks.csv", ["b", "c"], SHAPE, random_masks(2))
+        # As Snakemake does before a job.
+        (tmp_path / "masks.csv").unlink()
+    (tmp_path / "masks").mkdir(exist_ok=True)
+    if name == "deeper":
+        (tmp_path / "masks" / name).mkdir()
+    elif name == "mine.png":
+        Image.new("L", (20, 17)).save(tmp_path / "masks" / name)
+    else:
         (tmp_path / "masks" / name).write_bytes(b"dear to me")
-    if table is not None:
-        (tmp_path / "masks.csv").write_text(table)
     before = contents(tmp_path)
-
-    def never():
-        raise AssertionError("predicted for nothing")
-        yield
-
-    with pytest.raises(InputError, match=r"masks: to be replaced by masks, but \w+\.png is none"):
+    found = rf"masks: to be replaced by masks, but {re.escape(name)} was not written by"
+    with pytest.raises(InputError, match=found):
         write_masks(tmp_path / "masks.csv", ["a", "mine"], SHAPE, never())
     assert contents(tmp_path) == before
+
+
+def test_a_file_in_place_of_the_folder_is_left_alone(tmp_path):
+    (tmp_path / "masks").write_bytes(b"dear to me")
+    with pytest.raises(InputError, match="masks: to be replaced by masks, but it was not written"):
+        write_masks(tmp_path / "masks.csv", ["a"], SHAPE, never())
+    assert (tmp_path / "masks").read_bytes() == b"dear to me"
+
+
+def test_earlier_masks_are_replaced_also_without_their_table(tmp_path):
+    write_masks(tmp_path / "masks.csv", ["a", "b"], SHAPE, random_masks(2))
+    (tmp_path / "masks.csv").unlink()
+    (tmp_path / "masks/.snakemake_timestamp").touch()
+    write_masks(tmp_path / "masks.csv", ["b", "c"], SHAPE, random_masks(2))
+    assert sorted(file.name for file in (tmp_path / "masks").iterdir()) == ["b.png", "c.png"]
 
 
 def test_an_output_that_is_no_csv_is_named(tmp_path):

@@ -414,6 +414,37 @@ def test_new_tiles_in_a_zip_get_this_runs_own_masks(
     assert planned(copied, "--", "predict", config=config) == {"predict": 1}
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(file): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_a_users_own_files_among_new_masks_survive(other_run, new_tiles, tmp_path):
+    folder = tmp_path / "empty"
+    predict = {"tiles": str(new_tiles), "run": str(other_run)}
+    config = with_config(tmp_path, {"predict": predict})
+    masks = folder / "results/predict/masks"
+    masks.mkdir(parents=True)
+    (masks / "notes.txt").write_text("dear to me")
+    refused = "snakemake predict: results/predict/masks: to be replaced by masks, but notes.txt"
+    for earlier in (False, True):
+        if earlier:
+            (masks / "notes.txt").rename(tmp_path / "notes.txt")
+            complete(folder, "--", "predict", config=config)
+            (tmp_path / "notes.txt").rename(masks / "notes.txt")
+        before = {
+            path.name: path.read_bytes() for path in masks.parent.rglob("*.*") if path.is_file()
+        }
+        for options in ((), ("--forcerun", "predict"), ("--dry-run",)):
+            done = snakemake(folder, *options, "--", "predict", config=config)
+            assert done.returncode == 1 and refused in done.stdout + done.stderr
+            assert contents(masks.parent) == before
+    # Masks that were deleted by hand are made again.
+    (masks / "notes.txt").unlink()
+    shutil.rmtree(masks)
+    complete(folder, "--", "predict", config=config)
+    assert len(masks_in(folder / "results/predict")) == 12
+
+
 def test_members_that_are_missing_are_trained_for_new_tiles(new_tiles, tmp_path):
     config = with_config(tmp_path, {"predict": {"tiles": str(new_tiles)}})
     assert planned(tmp_path / "empty", "--", "predict", config=config) == {

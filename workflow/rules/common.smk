@@ -27,6 +27,7 @@ from salt.core.config import faults, uncovered_folds
 from salt.evaluation.decision import Decision
 from salt.core.errors import InputError, raise_faults
 from salt.stage.code_files import behaviour, local_files
+from salt.output.masks import refuse_others
 from salt.survey.new_tiles import NewTiles
 from salt.survey.source import Source
 
@@ -34,11 +35,34 @@ from salt.survey.source import Source
 configfile: str(ROOT / "config/config.yaml")
 
 
+@contextmanager
+def telling(what):
+    """End with a message that begins with a key, where Snakemake would print a traceback."""
+    try:
+        yield
+    except InputError as error:
+        logger.error(f"{what}: {error}")
+        sys.exit(1)
+
+
+def refuse_braces(what, path):
+    """End with a message where Snakemake would take a part of a path for a wildcard."""
+    if path and set("{}") & set(str(path)):
+        with telling(what):
+            raise InputError(f"{path}: braces are wildcards to Snakemake; rename it")
+
+
+refuse_braces("the project's folder", ROOT)
+
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 try:
     raise_faults("Configuration", faults(config, SCHEMA))
 except InputError as error:
     raise WorkflowError(str(error)) from None
+
+# data.source is no input of a rule, and may have any name.
+for section, key in [("validation", "groups"), ("predict", "tiles"), ("predict", "run")]:
+    refuse_braces(f"{section}.{key}", config[section][key])
 
 # In no particular order: a member is what its seed makes it.
 SEEDS = sorted(config["ensemble"]["seeds"])
@@ -226,7 +250,7 @@ def get_fold_ids(wildcards):
 
 
 def get_groups(wildcards):
-    """The file of groups, if any. A function's result, in which braces are no wildcards."""
+    """The file of groups, if any; ends with a message where it is not there."""
     groups = config["validation"]["groups"]
     if groups is None:
         return []
@@ -244,18 +268,17 @@ def get_source(wildcards, input):
     return input.survey or config["data"]["source"]
 
 
-@contextmanager
-def telling(key):
-    """End with a message that names the key, where Snakemake would print a traceback."""
-    try:
-        yield
-    except InputError as error:
-        logger.error(f"{key}: {error}")
-        sys.exit(1)
+# Masks of new tiles, by `snakemake predict`.
+NEW_MASKS = "results/predict/masks"
 
 
 def get_new_tiles(wildcards):
-    """The new tiles; by their fingerprint only, so that their date does not count."""
+    """The new tiles; by their fingerprint only, so that their date does not count.
+
+    Ends with a message, before Snakemake empties the folder of masks, where that holds other files.
+    """
+    with telling("snakemake predict"):
+        refuse_others(Path(NEW_MASKS))
     with telling("predict.tiles"):
         if config["predict"]["tiles"] is None:
             raise InputError("not set; give it the path of a folder or zip of PNG files")

@@ -8,7 +8,7 @@ rule predict:
         threshold=get_threshold,
     output:
         table="results/predict/masks.csv",
-        masks=directory("results/predict/masks"),
+        masks=directory(NEW_MASKS),
     log:
         "results/logs/predict.log",
     benchmark:

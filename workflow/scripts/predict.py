@@ -6,8 +6,9 @@ from pathlib import Path
 from salt.device.compute import Compute
 from salt.device.gpu_lease import hold_gpu
 from salt.evaluation.decision import Decision
-from salt.inference.predict_new import decide, read_tiles, write_masks
+from salt.inference.predict_new import decide, read_tiles
 from salt.networks.checkpoint import Checkpoint
+from salt.output.masks import write_masks
 from salt.stage.cli import run, stage_parser
 
 

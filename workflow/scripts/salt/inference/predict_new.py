@@ -1,18 +1,15 @@
 """Masks of new tiles from finished members, decided as the workflow decides on its test tiles."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from torch import nn
 
 from salt.core.errors import InputError, raise_faults
-from salt.core.files import replacing_folder
 from salt.device.compute import Compute
 from salt.ensemble.predictions import SCALE, quantised
 from salt.inference.predict import predict
-from salt.output.submission import write_table
 from salt.survey.new_tiles import NewTiles
 from salt.survey.tiles import decode_all, decode_image, depths_of, id_faults, read_table
 
@@ -64,49 +61,3 @@ def decide(
         # As integers, as they are stored and averaged for the test tiles.
         total = np.sum([quantised(batch) for batch in batches], axis=0, dtype=np.uint32)
         yield from total / (len(batches) * SCALE) > threshold
-
-
-def write_masks(
-    path: Path, ids: list[str], shape: tuple[int, int], masks: Iterable[np.ndarray]
-) -> int:
-    """Write masks, bool of ``shape`` (height, width), to a table and to PNG files beside it.
-
-    The table ``NAME.csv`` has a row ``id,rle_mask`` per id, the folder ``NAME`` a file ``ID.png``
-    (8-bit grey, salt 255, else 0). Gives the number of tiles with salt.
-
-    Raises InputError where the path is not that of a CSV file, or the folder holds files that an
-    earlier table does not list.
-    """
-    if path.suffix != ".csv":
-        raise InputError(f"{path}: expected a path NAME.csv; the masks go to a folder NAME there")
-    folder = path.with_suffix("")
-    _refuse_others(folder, path)
-    with replacing_folder(folder) as part:
-        return write_table(path, ids, shape, _drawn(part, ids, masks))
-
-
-def _refuse_others(folder: Path, table: Path) -> None:
-    """An earlier run's masks may be replaced, but nobody's own files."""
-    if not folder.exists():
-        return
-    listed = set()
-    if table.is_file():
-        # Not by csv, which takes no masks as long as those of large tiles may be.
-        lines = table.read_text(errors="replace").splitlines()
-        listed = {f"{line.partition(',')[0]}.png" for line in lines}
-    files = folder.iterdir() if folder.is_dir() else [folder]
-    # The workflow engine leaves a hidden file.
-    others = sorted(file.name for file in files if not file.name.startswith("."))
-    others = [name for name in others if name not in listed]
-    if others:
-        raise InputError(
-            f"{folder}: to be replaced by masks, but {others[0]} is none that {table} lists; "
-            "move it away, or write to another path"
-        )
-
-
-def _drawn(folder: Path, ids: list[str], masks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-    """The masks as they come, each also drawn to a PNG file."""
-    for name, mask in zip(ids, masks, strict=True):
-        Image.fromarray(mask.astype(np.uint8) * np.uint8(255)).save(folder / f"{name}.png")
-        yield mask
