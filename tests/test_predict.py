@@ -57,6 +57,7 @@ def pack(path: Path, packing: str, files: dict[str, bytes]) -> Path:
     if packing == "folder":
         path.mkdir()
         for name, data in files.items():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
             (path / name).write_bytes(data)
         return path
     if packing == "zip of folders":
@@ -146,11 +147,31 @@ def test_other_files_are_left_out(tmp_path, packing):
     assert read_tiles(pack(tmp_path / "new", packing, files), with_depth=False)[0] == ["a"]
 
 
-def test_folders_in_a_folder_are_left_out(tmp_path):
+def test_tiles_are_found_at_any_depth_and_with_either_extension(tmp_path, packing, caplog):
+    names = ["a.png", "B.PNG", "sub/c.png", "sub/sub/d.Png"]
+    tile = files_of(tiles_of(["a"]))["a.png"]
+    others = ["notes.txt", "sub/e.jpg", "masks.csv", "1.tif", "2.tif", "3.tif", "4.tif"]
+    hidden = [".f.png", ".git/g.png", "__MACOSX/._a.png", "sub/.DS_Store"]
+    files = dict.fromkeys(names, tile) | dict.fromkeys([*others, *hidden], b"no tile")
+    path = pack(tmp_path / "new", packing, files)
+    assert read_tiles(path, with_depth=False)[0] == ["B", "a", "c", "d"]
+    (notice,) = caplog.messages
+    assert notice.startswith(f"{path}: 7 files left out that are no PNG: ")
+    assert "1.tif" in notice and notice.endswith(", ...") and ".DS_Store" not in notice
+
+
+def test_a_folder_that_is_named_like_a_tile_is_none(tmp_path):
     path = pack(tmp_path / "new", "folder", files_of(tiles_of(["a"])))
-    pack(path / "masks", "folder", files_of(tiles_of(["b"])))
     (path / "c.png").mkdir()
     assert read_tiles(path, with_depth=False)[0] == ["a"]
+
+
+@pytest.mark.parametrize("other", ["a.PNG", "sub/a.png"])
+def test_one_id_of_two_files_is_refused_by_name(tmp_path, packing, other):
+    files = files_of(tiles_of(["a", "b"]))
+    path = pack(tmp_path / "new", packing, files | {other: files["b.png"]})
+    with pytest.raises(InputError, match=r"another file is of the same name; rename or remove one"):
+        read_tiles(path, with_depth=False)
 
 
 def test_all_faults_are_named_at_once(tmp_path, packing):
@@ -378,7 +399,7 @@ def test_pictures_equal_the_table(tmp_path):
 def test_new_masks_replace_all_old_ones(tmp_path):
     write_masks(tmp_path / "masks.csv", ["a", "b", "c"], SHAPE, random_masks(3))
     # As the workflow engine leaves it.
-    (tmp_path / "masks/.timestamp").touch()
+    (tmp_path / "masks/.snakemake_timestamp").touch()
     write_masks(tmp_path / "masks.csv", ["b", "d"], SHAPE, random_masks(2, seed=1))
     write_masks(tmp_path / "fresh/masks.csv", ["b", "d"], SHAPE, random_masks(2, seed=1))
     fresh = contents(tmp_path / "fresh")

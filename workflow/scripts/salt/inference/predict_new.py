@@ -1,5 +1,6 @@
 """Masks of new tiles from finished members, decided as the workflow decides on its test tiles."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from salt.inference.predict import predict
 from salt.survey.new_tiles import NewTiles
 from salt.survey.tiles import decode_all, decode_image, depths_of, id_faults, read_table
 
+logger = logging.getLogger(__name__)
+
 
 def read_tiles(
     path: Path | str, with_depth: bool
@@ -25,6 +28,8 @@ def read_tiles(
     """
     with NewTiles(path) as source:
         ids, depths = source.ids(source.folder), None
+        if source.notice():
+            logger.warning(source.notice())
         faults = [*source.doubled, *id_faults(ids, str(path))]
         if with_depth:
             try:
