@@ -25,7 +25,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 HOWS = ("job", "job, politely", "main process", "whole group")
 WHENS = ("training", "saving", "predicting", "any time")
-TIMED = ("logs/", "benchmarks/", "figures/times.svg", "index.html")
+TIMED = ("logs/", "benchmarks/", "figures/times.svg", "figures/.times.svg", "index.html")
 PATIENCE = 900  # seconds in which any run ends
 
 

@@ -5,6 +5,7 @@ import json
 
 import pytest
 import torch
+from conftest import forget_checksums
 from safetensors.torch import load_file, save_file
 
 from salt.core.errors import InputError
@@ -32,8 +33,10 @@ def checkpoint(network):
 
 @pytest.fixture
 def path(tmp_path, checkpoint):
+    """A checkpoint as it travels alone."""
     path = tmp_path / "models" / "4" / "checkpoint.safetensors"
     checkpoint.save(path)
+    forget_checksums(path.parent)
     return path
 
 
@@ -102,14 +105,17 @@ def test_other_tools_can_read_the_weights(path, checkpoint):
     assert set(load_file(path)) == set(checkpoint.state)
 
 
-def test_saving_leaves_the_checkpoint_only(path):
-    assert [file.name for file in path.parent.iterdir()] == ["checkpoint.safetensors"]
+def test_saving_leaves_the_checkpoint_and_its_checksums_only(path, checkpoint):
+    checkpoint.save(path)
+    names = sorted(file.name for file in path.parent.iterdir())
+    assert names == [".checkpoint.safetensors.crc32", "checkpoint.safetensors"]
 
 
 @pytest.mark.parametrize("kept", [0, 4, 8, 100, -1])
 def test_a_truncated_file_is_refused(path, kept):
     path.write_bytes(path.read_bytes()[:kept])
-    with pytest.raises(InputError, match=r"checkpoint\.safetensors: not a readable .* delete it"):
+    message = "its content differs from what" if kept == -1 else "not a readable .* delete it"
+    with pytest.raises(InputError, match=rf"checkpoint\.safetensors: {message}"):
         Checkpoint.load(path)
 
 

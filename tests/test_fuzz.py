@@ -4,7 +4,6 @@
 test_hostile.py as cases.
 """
 
-import json
 import resource
 import signal
 import tempfile
@@ -16,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import LAYOUTS, Survey, zipped
+from conftest import LAYOUTS, Survey, forget_checksums, zipped
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -24,7 +23,7 @@ from salt.core import labels, rle
 from salt.core.errors import InputError
 from salt.ensemble import predictions
 from salt.ensemble.predictions import Predictions
-from salt.evaluation.decision import FITS, read_report
+from salt.evaluation.decision import FITS, read_report, write_report
 from salt.inference.predict_new import read_tiles
 from salt.networks import model
 from salt.networks.checkpoint import Checkpoint
@@ -307,7 +306,9 @@ def handed_on() -> dict[str, bytes]:
         pd.DataFrame({"id": IDS, "fold": [0, 1, 0, 1]}).to_csv(folder / "folds.csv", index=False)
         state = model.build(**settings).state_dict()
         Checkpoint({"model": settings, "seed": 0}, state).save(folder / "0.safetensors")
-        (folder / "threshold.json").write_text(json.dumps(report | {"tuned_on": "other folds"}))
+        write_report(folder / "threshold.json", report | {"tuned_on": "other folds"})
+        # Without checksums, so that damage is met by what reads a file.
+        forget_checksums(folder)
         return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
@@ -328,7 +329,7 @@ def read_member(path):
 
 def read_packed(path):
     tiles = Tiles(path)
-    return tiles.ids, tiles.depths, tiles.images.sum(), tiles.masks.sum()
+    return tiles.ids, tiles.depths, tiles.images[:].sum(), tiles.masks[:].sum()
 
 
 READERS = {

@@ -31,11 +31,14 @@ import yaml
 from conftest import Survey, image_png, mask_png, png, zipped
 from PIL import Image, PngImagePlugin
 from safetensors import safe_open
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from salt.core.config import faults
 from salt.core.errors import InputError, raise_faults
+from salt.core.header import UNSEALED, sealed
 from salt.ensemble.predictions import Predictions
+from salt.evaluation.decision import write_report
+from salt.networks.checkpoint import Checkpoint
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "workflow/scripts"
@@ -247,9 +250,9 @@ def finished(tmp_path_factory) -> Path:
 
 @pytest.fixture
 def run(finished, tmp_path) -> Path:
-    """A copy of the finished run, to spoil."""
+    """A copy of the finished run, to spoil, without the checksums that would tell at once."""
     for path, data in tree(finished).items():
-        if data is not None:
+        if data is not None and not path.endswith(".crc32"):
             (tmp_path / "run" / path).parent.mkdir(parents=True, exist_ok=True)
             (tmp_path / "run" / path).write_bytes(data)
     return tmp_path / "run"
@@ -1064,7 +1067,9 @@ def header(change):
         with safe_open(path, "pt") as file:
             about = json.loads(file.metadata()["salt"])
         text = change(about)
-        save_file(state, path, {"salt": text if isinstance(text, str) else json.dumps(about)})
+        about["digest"] = UNSEALED
+        text = text if isinstance(text, str) else json.dumps(about)
+        path.write_bytes(sealed(save(state, {"salt": text})))
 
     return spoil
 
@@ -1073,12 +1078,9 @@ def weights(change):
     """A spoil of a checkpoint's weights."""
 
     def spoil(run):
-        path = run / "models/0.safetensors"
-        state = load_file(path)
-        with safe_open(path, "pt") as file:
-            metadata = file.metadata()
-        change(state)
-        save_file(state, path, metadata)
+        checkpoint = Checkpoint.load(run / "models/0.safetensors")
+        change(checkpoint.state)
+        checkpoint.save(checkpoint.path)
 
     return spoil
 
@@ -1095,7 +1097,7 @@ def tampered_length(path):
 def report(**changes):
     def spoil(run):
         path = run / "threshold.json"
-        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+        write_report(path, json.loads(path.read_text()) | changes)
 
     return spoil
 
@@ -1121,13 +1123,13 @@ SPLIT, VALID, THRESHOLD = "split", "predict_validation", "threshold"
 RUN_FAULTS = [
     # A checkpoint that is none, or another.
     *[
-        Case(f"checkpoint {name}", by, at(MODEL, do, *given), f"{NO_CHECKPOINT} (")
+        Case(f"checkpoint {name}", by, at(MODEL, do), f"0.safetensors: {message} (")
         for by in ("predict_test", VALID, "predict")
-        for name, do, *given in [
-            ("empty", emptied),
-            ("cut", cut),
-            ("a pickle", pickled),
-            ("of torch.save", saved_by_torch),
+        for name, do, message in [
+            ("empty", emptied, "not a readable checkpoint"),
+            ("cut", cut, "its content differs from what was written"),
+            ("a pickle", pickled, "not a readable checkpoint"),
+            ("of torch.save", saved_by_torch, "not a readable checkpoint"),
         ]
     ],
     Case("checkpoint missing", VALID, at(MODEL, removed), NO_CHECKPOINT),
@@ -1137,8 +1139,8 @@ RUN_FAULTS = [
     Case("header too deep", VALID, header(lambda about: "[" * 10**5), NO_CHECKPOINT),
     Case(
         *("format of another version", VALID),
-        header(lambda about: about.update(format="salt-segmentation/2")),
-        "0.safetensors: expected a checkpoint of format salt-segmentation/1, found salt-seg",
+        header(lambda about: about.update(format="salt-segmentation/1")),
+        "0.safetensors: expected a checkpoint of format salt-segmentation/2, found salt-seg",
     ),
     Case("architecture another", VALID, model_of(name="unet"), FIT),
     Case("architecture unknown", VALID, model_of(name="os.system"), FIT),
@@ -1354,14 +1356,18 @@ RUN_FAULTS = [
             f"checkpoint {name}",
             "plot_training",
             at("models/1.safetensors", *spoil),
-            "1.safetensors: not a readable checkpoint",
+            f"1.safetensors: {message}",
         )
-        for name, spoil in [
-            ("missing", [removed]),
-            ("empty", [emptied]),
-            ("of another header", [edit, b"__metadata__", b"__metadato__"]),
-            ("of an endless header", [replaced, b"\xff" * 8 + b"["]),
-            ("too deep", [replaced, b"\xff" * 8 + b"[" * 10**5]),
+        for name, spoil, message in [
+            ("missing", [removed], "not a readable checkpoint"),
+            ("empty", [emptied], "not a readable checkpoint"),
+            (
+                "of another header",
+                [edit, b"__metadata__", b"__metadato__"],
+                "expected a checkpoint of format",
+            ),
+            ("of an endless header", [replaced, b"\xff" * 8 + b"["], "not a readable checkpoint"),
+            ("too deep", [replaced, b"\xff" * 8 + b"[" * 10**5], "not a readable checkpoint"),
         ]
     ),
     *(

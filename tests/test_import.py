@@ -114,7 +114,8 @@ def test_packed_tiles_read_back_as_they_were(tmp_path, survey):
     np.testing.assert_array_equal(packed.images, images)
     np.testing.assert_array_equal(packed.masks, masks)
     names = sorted(file.name for file in (tmp_path / "packed").iterdir())
-    assert names == ["images.npy", "masks.npy", "tiles.csv"]
+    files = ["images.npy", "masks.npy", "tiles.csv"]
+    assert names == [*(f".{name}.crc32" for name in files), *files]
 
 
 def faults_of(path, part=labelled):

@@ -14,6 +14,7 @@ import pytest
 from running import ROOT, complete, planned, snakemake, with_config
 
 from salt.core.errors import InputError
+from salt.evaluation.decision import write_report
 from salt.survey import kaggle
 from salt.survey.kaggle import CONTEST, TEST_TILES
 
@@ -136,7 +137,7 @@ def submission(tmp_path) -> Path:
     folder.mkdir()
     rows = (f"{number:010x},1 5\n" for number in range(TEST_TILES))
     (folder / "submission.csv").write_text("id,rle_mask\n" + "".join(rows))
-    (folder / "threshold.json").write_text(json.dumps(THRESHOLD))
+    write_report(folder / "threshold.json", THRESHOLD)
     return folder / "submission.csv"
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import forget_checksums
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -37,15 +38,16 @@ def test_what_is_saved_in_batches_is_loaded_in_one_piece(tmp_path):
     loaded = Predictions.load(path)
     assert loaded.ids == ids
     assert loaded.values.dtype == np.uint16
-    np.testing.assert_allclose(loaded.values / SCALE, probabilities, rtol=0, atol=8e-6)
-    assert sorted(file.name for file in path.parent.iterdir()) == ["0.csv", "0.npy"]
+    np.testing.assert_allclose(loaded.values[:] / SCALE, probabilities, rtol=0, atol=8e-6)
+    names = sorted(file.name for file in path.parent.iterdir())
+    assert names == [".0.csv.crc32", ".0.npy.crc32", "0.csv", "0.npy"]
 
 
 @given(arrays(np.float32, (1, 8, 8), elements=st.floats(0, 1, width=32)))
 def test_storage_errs_by_half_a_unit_at_most(tmp_path_factory, probabilities):
     path = tmp_path_factory.mktemp("storage") / "0.npy"
     save(path, ["a"], (8, 8), [probabilities])
-    values = Predictions.load(path).values
+    values = Predictions.load(path).values[:]
     for stored, exact in zip(values.ravel().tolist(), probabilities.ravel().tolist(), strict=True):
         # Half a unit, and what the product with 65535 is rounded by in float32.
         assert abs(stored - Fraction(exact) * SCALE) <= Fraction(1, 2) + Fraction(1, 256)
@@ -53,7 +55,7 @@ def test_storage_errs_by_half_a_unit_at_most(tmp_path_factory, probabilities):
 
 def test_the_ends_of_the_range_are_kept_exactly(tmp_path):
     save(tmp_path / "0.npy", ["a"], (1, 2), [np.array([[[0, 1]]], dtype=np.float32)])
-    assert Predictions.load(tmp_path / "0.npy").values.tolist() == [[[0, 65535]]]
+    assert Predictions.load(tmp_path / "0.npy").values[:].tolist() == [[[0, 65535]]]
 
 
 def test_a_failure_on_the_way_leaves_the_old_files(saved):
@@ -139,6 +141,7 @@ def spoil_other_table(path):
     ],
 )
 def test_damaged_predictions_are_named_and_to_be_deleted(saved, spoil):
+    forget_checksums(saved.parent)
     spoil(saved)
     with pytest.raises(InputError, match=r"3\.(npy|csv).*delete it"):
         Predictions.load(saved)

@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import forget_checksums
 from hypothesis import given
 from hypothesis import strategies as st
 from running import complete, planned, with_config
 
+from salt.core.checksums import checksums_of
 from salt.core.errors import InputError
 from salt.ensemble.predictions import SCALE, Predictions
 from salt.ensemble.predictions import save as save_predictions
@@ -62,7 +64,7 @@ def members(folder, count=2, tiles=9, side=6):
 @pytest.mark.parametrize(("share", "count"), [(1.0, 9), (0.5, 4), (0.34, 3), (0.01, 0)])
 def test_the_most_confident_share_is_labelled_by_the_members_mean(tmp_path, share, count):
     found, ids = members(tmp_path)
-    mean = np.mean([member.values / SCALE for member in found], axis=0)
+    mean = np.mean([member.values[:] / SCALE for member in found], axis=0)
     chosen, masks, sure = label(found, ids, share)
     assert len(chosen) == count
     assert chosen.tolist() == sorted(chosen.tolist())
@@ -85,6 +87,7 @@ def test_labels_are_read_as_they_were_written(tmp_path):
 def test_damaged_labels_are_named(tmp_path):
     path = tmp_path / "0.npy"
     save(path, ["a", "b"], np.zeros((2, 4, 4), dtype=bool), np.ones(2))
+    forget_checksums(tmp_path)
     path.with_suffix(".csv").write_text("id,confidence\na,1\n")
     with pytest.raises(InputError, match=r"0\.npy: expected bool .* delete it to label again"):
         PseudoLabels.load(path)
@@ -187,6 +190,8 @@ def test_what_is_true_of_a_held_out_fold_reaches_no_member_that_is_scored_on_it(
     masks = np.load(path)
     masks[folds == 0] = ~masks[folds == 0]
     np.save(path, masks)
+    # On purpose, and no damage.
+    checksums_of(path).unlink()
     try:
         jobs = planned(trained, *TARGET, config=trained / "config.yaml")
         assert jobs["train"] == 6 and "split" not in jobs

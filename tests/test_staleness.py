@@ -25,6 +25,8 @@ from conftest import mask_png
 from running import JOBS, below, unpack
 from test_code_files import real_imports
 
+from salt.core.checksums import checksums_of
+
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "docs/staleness.md"
 PROJECT = ("Snakefile", "workflow", "config", "envs", "profiles", "requirements.txt")
@@ -340,6 +342,8 @@ def other_fold(project: Path) -> None:
     table = pd.read_csv(path, dtype={"id": str})
     table.loc[0, "fold"] = 1 - table.loc[0, "fold"]
     table.to_csv(path, index=False)
+    # Else it counts as damaged.
+    checksums_of(path).unlink()
 
 
 def first_tile(project: Path, part: str) -> str:
@@ -622,7 +626,11 @@ def place_cases() -> list[Case]:
 def result_cases() -> list[Case]:
     checkpoint = "results/models/0/checkpoint.safetensors"
     return [
-        Case("`folds.csv` edited", below("train", "predict_validation", "threshold"), other_fold),
+        Case(
+            "`folds.csv` edited and its checksums deleted",
+            below("train", "predict_validation", "threshold"),
+            other_fold,
+        ),
         Case("`submission.csv` deleted", below("submission"), deleted("results/submission.csv")),
         Case(
             "a checkpoint deleted: what was made with it is there (naming the file as a target "

@@ -12,11 +12,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from conftest import forget_checksums
 from PIL import Image
 from running import ROOT, TINY, below, complete, planned, snakemake, unpack, with_config
 
 from salt.core import labels, metric, rle
 from salt.ensemble.predictions import SCALE, Predictions
+from salt.evaluation.decision import write_report
 from salt.networks.checkpoint import Checkpoint
 from salt.output.submission import write_submission
 from salt.survey.tiles import Tiles
@@ -35,7 +37,7 @@ def test_submission_has_the_samples_ids_in_their_order_and_readable_masks(finish
 def test_submission_is_the_thresholded_mean_of_the_members(finished):
     results = finished / "results"
     members = [Predictions.load(results / f"predictions/test/{seed}/0.npy") for seed in (0, 1)]
-    mean = np.mean([member.values / SCALE for member in members], axis=0)
+    mean = np.mean([member.values[:] / SCALE for member in members], axis=0)
     threshold = json.loads((results / "threshold.json").read_text())["threshold"]
     submission = pd.read_csv(results / "submission.csv", keep_default_na=False)
     assert submission["rle_mask"].tolist() == [rle.encode(mask) for mask in mean > threshold]
@@ -53,7 +55,7 @@ def test_threshold_scores_every_tile_by_the_member_that_held_it_out(finished):
         member = Predictions.load(results / f"predictions/validation/{fold}.npy")
         assert member.ids == folds["id"][folds["fold"] == fold].tolist()
         masks = tiles.masks[(folds["fold"] == fold).to_numpy()]
-        probabilities = member.values / SCALE
+        probabilities = member.values[:] / SCALE
         scores.extend(metric.tile_scores(probabilities > report["threshold"], masks))
         other = report["groups"][str(fold)]["threshold"]
         tuned.extend(metric.tile_scores(probabilities > other, masks))
@@ -128,6 +130,8 @@ def test_snakemakes_own_report_holds_the_page_and_every_figure(copied):
 
 
 def test_a_failure_ends_with_the_log_to_open(copied):
+    # Known to be damaged, it would stop the run before any job.
+    forget_checksums(copied)
     (copied / "results/models/0/checkpoint.safetensors").write_bytes(b"nothing")
     done = snakemake(copied, "--until", "predict_test", "--forcerun", "predict_test")
     assert done.returncode == 1
@@ -234,8 +238,8 @@ def test_any_number_of_shards_gives_the_same_submission(copied, tmp_path):
     whole = Predictions.load(results / "predictions/test/0/0.npy")
     # The tiny members' own threshold gives masks that are all alike.
     report = json.loads((results / "threshold.json").read_text())
-    report["threshold"] = float(np.median(whole.values / SCALE))
-    (results / "threshold.json").write_text(json.dumps(report))
+    report["threshold"] = float(np.median(whole.values[:] / SCALE))
+    write_report(results / "threshold.json", report)
     expected = submitted(1)
     assert len(set(expected.splitlines())) == 1 + 12
     # Twelve tiles are three batches.
@@ -342,8 +346,8 @@ def other_run(finished, tmp_path_factory) -> Path:
     members = [
         Predictions.load(finished / f"results/predictions/test/{seed}/0.npy") for seed in (0, 1)
     ]
-    report["threshold"] = float(np.median(np.mean([m.values / SCALE for m in members], axis=0)))
-    (results / "threshold.json").write_text(json.dumps(report))
+    report["threshold"] = float(np.median(np.mean([m.values[:] / SCALE for m in members], axis=0)))
+    write_report(results / "threshold.json", report)
     write_submission(results / "submission.csv", members[0].ids, members, report["threshold"])
     return results
 
@@ -465,7 +469,7 @@ def test_members_that_are_missing_are_trained_for_new_tiles(new_tiles, tmp_path)
         ("nowhere", None, "predict.tiles: nowhere: no such file or folder"),
         (".", None, "predict.tiles: .: no PNG file (*.png) in it"),
         ("new", "nix", "empty/nix/threshold.json: No such file or directory"),
-        ("new", "old", "empty/old/threshold.json: flip, seeds missing or not as expected"),
+        ("new", "old", "empty/old/threshold.json: flip, seeds, digest missing or not as expected"),
     ],
 )
 def test_what_new_tiles_lack_is_named_before_any_job_and_is_nothing_to_others(

@@ -23,6 +23,7 @@ sys.path.insert(0, str(SCRIPTS.resolve()))
 # Jobs find the Python that runs Snakemake, also where its environment is not activated.
 os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])}
 
+from salt.core.checksums import check_folder, follow_date
 from salt.core.config import faults, uncovered_folds
 from salt.evaluation.decision import Decision
 from salt.core.errors import InputError, raise_faults
@@ -105,11 +106,14 @@ def record_what_is_there(persistence):
     """Put no job on record that failed, as Snakemake 9 does.
 
     Its outputs are gone by then, but a file that is gone counts as up to date while those made from
-    it are there: the change that the job was to follow would be forgotten.
+    it are there: the change that the job was to follow would be forgotten. What a job made has just
+    been touched, and its checksums are given the same date.
     """
     finished = persistence.finished
 
     async def record(job):
+        for file in job.output:
+            follow_date(file)
         if all(Path(file).exists() for file in job.output):
             await finished(job)
 
@@ -128,6 +132,15 @@ def failures(said):
 
 
 ALIVE = clear_locks() if workflow.is_main_process else None
+
+if workflow.is_main_process and "--unlock" not in sys.argv:
+    # Before a job: it would find out, too, but only once Snakemake has deleted what it made before.
+    try:
+        check_folder("results")
+    except InputError as error:
+        # Snakemake's own error would end in a place in the code, and its log goes to standard output
+        # in a dry run.
+        sys.exit(str(error))
 
 if workflow.is_main_process and Path("results/data").exists():
     if not Path(".snakemake/metadata").exists():

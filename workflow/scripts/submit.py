@@ -22,7 +22,7 @@ def main(args):
         record += "\n" if record else ""
         record += f"sha256   {digest}\nmessage  {message}\n"
         record += "".join(f"answer   {line}\n" for line in answer)
-    with replacing(args.output) as path:
+    with replacing(args.output, checksums=False) as path:
         path.write_text(record)
 
 

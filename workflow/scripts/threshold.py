@@ -1,12 +1,12 @@
 """Find the decision threshold, and the score that it can be expected to reach."""
 
-import json
 import logging
 from pathlib import Path
 
 from salt.core.errors import InputError
 from salt.core.files import replacing
 from salt.ensemble.predictions import load_all
+from salt.evaluation.decision import write_report
 from salt.evaluation.threshold import evaluate
 from salt.stage.cli import run, stage_parser
 from salt.survey.folds import is_honest, read_folds
@@ -29,8 +29,7 @@ def main(args):
     result["seeds"] = seeds
     with replacing(args.curve) as path:
         curve.to_csv(path, index=False)
-    with replacing(args.output) as path:
-        path.write_text(json.dumps(result, indent=2) + "\n")
+    write_report(args.output, result)
     warning = "" if result["honest"] else " (NOT honest, on training tiles)"
     logging.info("threshold %.4f, score %.4f%s", result["threshold"], result["score"], warning)
 

@@ -12,6 +12,7 @@ from typing import BinaryIO
 
 import numpy as np
 
+from salt.core.checksums import Checksums, checksums_of
 from salt.core.errors import InputError
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
@@ -32,8 +33,10 @@ def writable(path: Path | str) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(path: Path | str) -> Iterator[Path]:
+def replacing(path: Path | str, *, checksums: bool = True) -> Iterator[Path]:
     """Give a temporary path to write to, and put it in the place of ``path`` once complete.
+
+    Its checksums go beside it, but for files that no stage reads.
 
     Raises InputError where there is no room or no permission.
     """
@@ -44,7 +47,12 @@ def replacing(path: Path | str) -> Iterator[Path]:
             yield part
             with open(part, "rb+") as file:
                 os.fsync(file.fileno())
+            # Not of the old file beside the new one, nor the other way round, whenever this ends.
+            checksums_of(path).unlink(missing_ok=True)
+            written = Checksums.measure(part) if checksums else None
             part.replace(path)
+            if written:
+                written.save(path)
         finally:
             part.unlink(missing_ok=True)
 

@@ -5,6 +5,7 @@
 each probability to within 0.000008.
 """
 
+import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +13,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from salt.core import checksums
 from salt.core.errors import InputError, shown
 from salt.core.files import replacing, write_npy
-from salt.survey.tiles import mapped_anew, open_npy
+from salt.survey.tiles import NpyRows, open_npy
 
 SCALE = 65535
 PREDICT_AGAIN = "delete it to predict again"
@@ -26,7 +28,7 @@ class Predictions:
 
     path: Path
     ids: list[str]
-    values: np.ndarray
+    values: NpyRows | np.ndarray
 
     @classmethod
     def load(cls, path: Path | str) -> "Predictions":
@@ -38,7 +40,7 @@ class Predictions:
 
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Values of some rows, a copy."""
-        return mapped_anew(self.values)[rows]
+        return self.values[rows]
 
 
 def ids_beside(path: Path, mend: str) -> list[str]:
@@ -47,8 +49,10 @@ def ids_beside(path: Path, mend: str) -> list[str]:
     Raises InputError, with ``mend``, where they are not readable or not each there once.
     """
     try:
-        table = pd.read_csv(path.with_suffix(".csv"), dtype=str, keep_default_na=False)
-        ids = table["id"].tolist()
+        data = io.BytesIO(checksums.read(path.with_suffix(".csv")))
+        ids = pd.read_csv(data, dtype=str, keep_default_na=False)["id"].tolist()
+    except checksums.DamagedError:
+        raise
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
             f"{path}: the ids beside it, {path.stem}.csv, are not readable "

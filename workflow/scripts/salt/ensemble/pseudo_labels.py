@@ -12,7 +12,7 @@ import pandas as pd
 
 from salt.core.files import replacing, write_npy
 from salt.ensemble.predictions import Predictions, averaged, ids_beside
-from salt.survey.tiles import open_npy
+from salt.survey.tiles import NpyRows, open_npy
 
 LABEL_AGAIN = "delete it to label again"
 
@@ -60,7 +60,7 @@ class PseudoLabels:
 
     path: Path
     ids: list[str]
-    masks: np.ndarray
+    masks: NpyRows | np.ndarray
 
     @classmethod
     def load(cls, path: Path | str) -> "PseudoLabels":

@@ -1,10 +1,15 @@
 """What predictions of new tiles need to know about the run whose members make them."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from salt.core import checksums
 from salt.core.errors import InputError
+from salt.core.files import replacing
+
+DIGEST = "digest"
 
 
 @dataclass(frozen=True)
@@ -26,24 +31,45 @@ class Decision:
         return cls(**read_report(path, ["threshold", "flip", "seeds"]))
 
 
+def write_report(path: Path | str, report: dict) -> None:
+    """Write threshold.json, with a digest for where it travels without its checksums."""
+    with replacing(path) as part:
+        part.write_text(json.dumps({**report, DIGEST: digest_of(report)}, indent=2) + "\n")
+
+
+def digest_of(report: dict) -> str:
+    """SHA-256 of all of a report but its digest, as JSON with sorted keys and without spaces."""
+    others = {key: value for key, value in report.items() if key != DIGEST}
+    text = json.dumps(others, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def read_report(path: Path | str, keys: list[str]) -> dict:
-    """Some keys of threshold.json; InputError where it is none, or one of an older form."""
+    """Some keys of threshold.json; InputError where it is none, or damaged, or of another form."""
     try:
-        found = json.loads(Path(path).read_text())
+        found = json.loads(checksums.read(path))
+    except checksums.DamagedError:
+        raise
     except OSError as error:
         raise InputError(
             f"{path}: {error.strerror}; expected threshold.json of a finished run"
         ) from None
     except (ValueError, RecursionError) as error:
         raise InputError(
-            f"{path}: expected threshold.json of a finished run, found no JSON ({error})"
+            f"{path}: expected threshold.json of a finished run, found no JSON ({error}); "
+            f"{checksums.made_again(Path(path))}"
         ) from None
     found = found if isinstance(found, dict) else {}
-    missing = [key for key in keys if not FITS[key](found.get(key))]
+    missing = [key for key in [*keys, DIGEST] if not FITS[key](found.get(key))]
     if missing:
         raise InputError(
             f"{path}: {', '.join(missing)} missing or not as expected; it is no threshold.json "
-            "or one of an older form: run the workflow that made it again"
+            f"or one of an older form: {checksums.made_again(Path(path))}"
+        )
+    if digest_of(found) != found[DIGEST]:
+        expected, actual = found[DIGEST], digest_of(found)
+        raise checksums.DamagedError(
+            Path(path), f"SHA-256: expected {expected:.12}..., found {actual:.12}..."
         )
     return {key: found[key] for key in keys}
 
@@ -73,7 +99,7 @@ FITS = {
     **dict.fromkeys(["tiles", "tiles_scored"], _is_count),
     **dict.fromkeys(["flip", "honest"], _is_bool),
     "seeds": _are_seeds,
-    "tuned_on": _is_text,
+    **dict.fromkeys(["tuned_on", DIGEST], _is_text),
 }
 # What is said of a run's score, beside the threshold.
 SCORE = ["threshold", "score", "honest", "tiles_scored", "tiles", "seeds"]

@@ -11,6 +11,7 @@ import pandas as pd
 
 from salt.core import metric
 from salt.core.errors import InputError, shown
+from salt.core.tables import read_csv
 from salt.ensemble.predictions import SCALE, Predictions, averaged, predicted_rows
 from salt.survey.tiles import Tiles
 
@@ -147,14 +148,11 @@ def disagreement(members: list[Predictions], ids: list[str], chunk: int = 128) -
 
 def read_review(path: Path | str, ids: list[str]) -> pd.DataFrame:
     """Review of the labelled tiles ``ids``; InputError where it is damaged, or one of others."""
-    try:
-        # Nothing is missing in texts, not even where one says "NA".
-        missing = {name: [""] for name in COLUMNS if name not in TEXTS}
-        table = pd.read_csv(
-            path, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=missing
-        )
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable table ({str(error).strip()}); {MEND}") from None
+    # Nothing is missing in texts, not even where one says "NA".
+    missing = {name: [""] for name in COLUMNS if name not in TEXTS}
+    table = read_csv(
+        path, MEND, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=missing
+    )
     if list(table.columns) != COLUMNS:
         found = shown(",".join(map(str, table.columns)))
         raise InputError(f"{path}: expected the columns {','.join(COLUMNS)}, found {found}; {MEND}")

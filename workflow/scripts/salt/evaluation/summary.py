@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-import pandas as pd
-
 from salt.core.errors import InputError
+from salt.core.tables import read_csv
 
 
 def summary(threshold: dict, submission: Path) -> str:
@@ -12,13 +11,11 @@ def summary(threshold: dict, submission: Path) -> str:
 
     Raises InputError where the submission is damaged.
     """
-    try:
-        masks = pd.read_csv(submission, dtype=str, keep_default_na=False)["rle_mask"]
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            f"{submission}: not a readable submission ({str(error).strip()}); delete it to make it "
-            "anew"
-        ) from None
+    remedy = "delete it to make it anew"
+    table = read_csv(submission, remedy, "submission", dtype=str, keep_default_na=False)
+    if "rle_mask" not in table:
+        raise InputError(f"{submission}: not a readable submission (no column rle_mask); {remedy}")
+    masks = table["rle_mask"]
     scored, tiles = threshold["tiles_scored"], threshold["tiles"]
     said = honesty(threshold["honest"])
     members = ",".join(map(str, threshold["seeds"]))

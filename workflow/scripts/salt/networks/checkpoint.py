@@ -5,15 +5,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors import SafetensorError
+from safetensors.torch import load, save
 from torch import Tensor, nn
 
 from salt.core.errors import InputError, shown
 from salt.core.files import replacing
+from salt.core.header import FORMAT, TRAIN_AGAIN, UNSEALED, read_checkpoint, sealed
 from salt.networks import model
-
-FORMAT = "salt-segmentation/1"
 
 
 @dataclass(frozen=True)
@@ -31,30 +30,23 @@ class Checkpoint:
 
     def save(self, path: Path | str) -> None:
         # One header entry, since safetensors does not keep the order of several.
-        header = {"salt": json.dumps({"format": FORMAT, **self.about}, sort_keys=True)}
+        about = {**self.about, "format": FORMAT, "digest": UNSEALED}
+        header = {"salt": json.dumps(about, sort_keys=True)}
         state = {name: tensor.contiguous() for name, tensor in self.state.items()}
         with replacing(path) as part:
             # save_file would leave a file that only its owner may read.
-            part.write_bytes(save(state, header))
+            part.write_bytes(sealed(save(state, header)))
 
     @classmethod
     def load(cls, path: Path | str) -> "Checkpoint":
-        """Raises InputError for a file that is no checkpoint of this project."""
+        """Raises InputError for a file that is no checkpoint of this project, or a damaged one."""
+        about, data = read_checkpoint(path)
         try:
-            with safe_open(path, framework="pt") as file:
-                about = json.loads((file.metadata() or {}).get("salt", "{}"))
-                state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (OSError, SafetensorError, ValueError, RecursionError) as error:
+            return cls(about, load(data), path)
+        except (SafetensorError, LookupError, ValueError) as error:
             raise InputError(
-                f"{path}: not a readable checkpoint ({error}); delete it to train again"
+                f"{path}: not a readable checkpoint ({error}); {TRAIN_AGAIN}"
             ) from None
-        found = about.get("format") if isinstance(about, dict) else None
-        if found != FORMAT:
-            raise InputError(
-                f"{path}: expected a checkpoint of format {FORMAT}, found {found}; "
-                "delete it to train again"
-            )
-        return cls(about, state, path)
 
     @property
     def seed(self) -> int:

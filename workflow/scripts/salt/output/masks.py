@@ -34,7 +34,7 @@ def write_masks(
     folder = path.with_suffix("")
     refuse_others(folder)
     with replacing_folder(folder) as part:
-        return write_table(path, ids, shape, _drawn(part, ids, masks))
+        return write_table(path, ids, shape, _drawn(part, ids, masks), checksums=False)
 
 
 def refuse_others(folder: Path) -> None:

@@ -63,7 +63,12 @@ def _masks(ids: list[str], members: list[Predictions], threshold: float) -> Iter
 
 
 def write_table(
-    path: Path | str, ids: list[str], shape: tuple[int, int], masks: Iterable[np.ndarray]
+    path: Path | str,
+    ids: list[str],
+    shape: tuple[int, int],
+    masks: Iterable[np.ndarray],
+    *,
+    checksums: bool = True,
 ) -> int:
     """Write a row per id for masks, bool of ``shape`` (height, width), one by one as they come.
 
@@ -71,7 +76,7 @@ def write_table(
     as what was meant.
     """
     areas = []
-    with replacing(path) as part:
+    with replacing(path, checksums=checksums) as part:
         with open(part, "w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(["id", "rle_mask"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from salt.core import checksums
 from salt.core.errors import InputError
 from salt.ensemble.predictions import Predictions, averaged
 from salt.evaluation.review import REASONS, disagreement
@@ -89,7 +90,9 @@ def whole(values: np.ndarray) -> list[int | None]:
 def figure(path: Path | str) -> str:
     """A figure of this project as a part of the page; InputError where it is none."""
     try:
-        text = Path(path).read_text()
+        text = checksums.read(path).decode()
+    except checksums.DamagedError:
+        raise
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not readable ({error}); delete it to draw it anew") from None
     found = [re.search(rf"<dc:{part}>(.*?)</dc:{part}>", text, re.DOTALL) for part in DESCRIBED]

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from pandas.api.typing import SeriesGroupBy
 
 from salt.core.errors import InputError
+from salt.core.tables import read_csv
 from salt.ensemble.predictions import Predictions, averaged, predicted_rows
 from salt.evaluation.review import counts
 from salt.evaluation.threshold import steps_of_members, tune, tuning_groups
@@ -26,12 +27,12 @@ SUBSETS = 3  # of so many members each, at most
 
 def read_curve(path: Path | str) -> pd.DataFrame:
     """The whole curve of the ensemble; InputError where it is damaged."""
+    remedy = "delete it to make it anew"
+    curve = read_csv(path, remedy, "curve")
     try:
-        return pd.read_csv(path)[["threshold", "score"]].astype(float)
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            f"{path}: not a readable curve ({str(error).strip()}); delete it to make it anew"
-        ) from None
+        return curve[["threshold", "score"]].astype(float)
+    except (ValueError, KeyError) as error:
+        raise InputError(f"{path}: not a readable curve ({str(error).strip()}); {remedy}") from None
 
 
 def draw_threshold(

@@ -1,6 +1,5 @@
 """How the members learned, and what each step of the run took."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +7,8 @@ import pandas as pd
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 
 from salt.core.errors import InputError, shown
+from salt.core.header import TRAIN_AGAIN, read_checkpoint
+from salt.core.tables import read_csv
 from salt.report.figures import FAINT, INK, NOT_HONEST, absent, panels, plt, save_svg
 from salt.report.palette import member_style
 from salt.report.times import read_times
@@ -20,12 +21,7 @@ DURATIONS |= {36000: "10 h", 360000: "100 h"}
 
 def read_history(path: Path | str) -> pd.DataFrame:
     """A member's epochs; InputError where the table is damaged."""
-    try:
-        history = pd.read_csv(path)
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"{path}: not a readable table ({str(error).strip()}); delete it to train again"
-        ) from None
+    history = read_csv(path, "delete it to train again")
     if list(history.columns) != HISTORY or not len(history):
         raise InputError(
             f"{path}: expected epochs by the columns {','.join(HISTORY)}, found "
@@ -37,16 +33,13 @@ def read_history(path: Path | str) -> pd.DataFrame:
 
 def kept_epoch(path: Path | str) -> int:
     """Epoch whose weights a checkpoint holds, by its header; InputError where it has none."""
-    try:
-        with open(path, "rb") as file:
-            size = int.from_bytes(file.read(8), "little")
-            # The header's length is at most this in the format itself.
-            header = json.loads(file.read(min(size, 100_000_000)))
-        return int(json.loads(header["__metadata__"]["salt"])["epoch"])
-    except (OSError, ValueError, LookupError, TypeError, RecursionError) as error:
+    epoch = read_checkpoint(path)[0].get("epoch")
+    if type(epoch) is not int:
         raise InputError(
-            f"{path}: not a readable checkpoint ({error}); delete it to train again"
-        ) from None
+            f"{path}: expected the kept epoch in its header, found {shown(repr(epoch))}; "
+            f"{TRAIN_AGAIN}"
+        )
+    return epoch
 
 
 def draw_learning(

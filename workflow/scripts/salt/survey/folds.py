@@ -1,11 +1,14 @@
 """Folds of the labelled tiles, and which of them a member trains on."""
 
+import io
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from salt.core import checksums
 from salt.core.errors import InputError, raise_faults, shown
+from salt.core.tables import read_csv
 
 COVERAGE_CLASSES = 10
 
@@ -86,7 +89,10 @@ def read_groups(path: Path | str, column: str, ids: list[str]) -> np.ndarray:
     Raises InputError where the file, a column or a tile is missing, or a tile is there twice.
     """
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        data = io.BytesIO(checksums.read(path))
+        table = pd.read_csv(data, dtype=str, keep_default_na=False)
+    except checksums.DamagedError:
+        raise
     except OSError as error:
         raise InputError(f"validation.groups: {path}: {error.strerror}") from None
     except ValueError as error:
@@ -108,10 +114,7 @@ def read_groups(path: Path | str, column: str, ids: list[str]) -> np.ndarray:
 def read_folds(path: Path | str, ids: list[str]) -> pd.DataFrame:
     """Folds as ``split`` gave them; InputError where they are damaged, or those of other tiles."""
     mend = "delete it to deal the tiles anew"
-    try:
-        folds = pd.read_csv(path, dtype={"id": str}, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable table ({str(error).strip()}); {mend}") from None
+    folds = read_csv(path, mend, dtype={"id": str}, keep_default_na=False)
     if not {"id", "fold"} <= set(folds.columns):
         found = shown(",".join(map(str, folds.columns)))
         raise InputError(f"{path}: expected the columns id and fold, found {found}; {mend}")

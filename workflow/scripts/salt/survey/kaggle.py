@@ -6,6 +6,7 @@ so that no credential gets into a log.
 
 import base64
 import hashlib
+import io
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from salt.core import checksums
 from salt.core.errors import InputError
 from salt.core.files import replacing
 from salt.survey.source import UNREADABLE
@@ -104,7 +106,10 @@ def check_submission(path: Path | str) -> str:
     """SHA-256 of a submission; InputError where the site could not score it."""
     path = Path(path)
     try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+        data = checksums.read(path)
+        table = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False)
+    except checksums.DamagedError:
+        raise
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: cannot be read as a submission ({error})") from None
     if table.columns.tolist() != ["id", "rle_mask"]:
@@ -117,7 +122,7 @@ def check_submission(path: Path | str) -> str:
         )
     if table["id"].duplicated().any() or (table["id"] == "").any():
         raise InputError(f"{path}: an id is empty or there twice; not submitted")
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    return hashlib.sha256(data).hexdigest()
 
 
 def _client(*arguments: str) -> list[str]:

@@ -19,8 +19,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
+from salt.core.checksums import CheckedFile, DamagedError
 from salt.core.errors import InputError, shown
 from salt.core.files import replacing, write_npy
+from salt.core.tables import read_csv
 from salt.survey.source import Files
 
 # Ids become file names of predictions and rows of a CSV file.
@@ -199,14 +201,46 @@ def save(
         table.to_csv(part, index=False)
 
 
-def open_npy(path: Path, dtype: type, tiles: int, of: str, mend: str) -> np.ndarray:
+class NpyRows:
+    """An array of an NPY file, checked and read from disk as used, and held no longer.
+
+    What was read of a map counts as memory of the process for as long as that map is there, so each
+    piece has a map of its own. ``array[rows]``, for a number, a slice or an array of numbers or
+    bools along the first axis, is a copy.
+    """
+
+    def __init__(self, path: Path | str):
+        """Open the array; OSError, or one of DAMAGED_NPY, where it is not readable."""
+        self._file = CheckedFile(path)
+        self._file.check((0, 1))
+        # Not numpy.load, which opens zip files as well.
+        array = np.lib.format.open_memmap(path, mode="r")
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
+        self._start = array.offset
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: int | slice | np.ndarray) -> np.ndarray:
+        size = int(np.prod(self.shape[1:])) * self.dtype.itemsize
+        starts = self._start + size * np.atleast_1d(np.arange(len(self))[rows])
+        self._file.check(*((start, start + size) for start in starts.tolist()))
+        array = np.memmap(self._file.path, self.dtype, "r", self._start, self.shape)
+        return np.array(array[rows])
+
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
+        return self[:].astype(dtype or self.dtype, copy=False)
+
+
+def open_npy(path: Path, dtype: type, tiles: int, of: str, mend: str) -> NpyRows:
     """Open an NPY file of shape (tiles, height, width), to be read from disk as used.
 
     Raises InputError, with ``mend``, where it is damaged or another array; never unpickles.
     """
     try:
-        # Not numpy.load, which opens zip files as well.
-        array = np.lib.format.open_memmap(path, mode="r")
+        array = NpyRows(path)
+    except DamagedError:
+        raise
     except DAMAGED_NPY as error:
         raise InputError(f"{path}: not a readable array ({error}); {mend}") from None
     if array.dtype != dtype or array.ndim != 3 or len(array) != tiles:
@@ -217,20 +251,10 @@ def open_npy(path: Path, dtype: type, tiles: int, of: str, mend: str) -> np.ndar
     return array
 
 
-def mapped_anew(array: np.ndarray) -> np.ndarray:
-    """The same array by another map, where it is a whole file's, to read some of it and let go.
-
-    What was read of a map counts as memory of the process for as long as that map is there.
-    """
-    if not isinstance(array, np.memmap):
-        return array
-    return np.memmap(array.filename, array.dtype, "r", array.offset, array.shape)
-
-
 class Rows:
-    """Some neighbouring rows of an array of a whole file, read as used and held no longer."""
+    """Some neighbouring rows of an array, read as used."""
 
-    def __init__(self, array: np.ndarray, rows: range):
+    def __init__(self, array: NpyRows | np.ndarray, rows: range):
         self.array, self.rows = array, rows
 
     def __len__(self) -> int:
@@ -238,7 +262,7 @@ class Rows:
 
     def __getitem__(self, part: slice) -> np.ndarray:
         rows = self.rows[part]
-        return np.array(mapped_anew(self.array)[rows.start : rows.stop])
+        return self.array[rows.start : rows.stop]
 
 
 class Tiles:
@@ -253,12 +277,7 @@ class Tiles:
     def __init__(self, path: Path | str):
         """Open the part of a ``tiles.csv``; InputError where it is damaged, or its arrays are."""
         self.path = Path(path)
-        try:
-            self.table = pd.read_csv(self.path, dtype={"id": str}, keep_default_na=False)
-        except (OSError, ValueError) as error:
-            raise InputError(
-                f"{self.path}: not a readable table ({str(error).strip()}); {IMPORT_AGAIN}"
-            ) from None
+        self.table = read_csv(self.path, IMPORT_AGAIN, dtype={"id": str}, keep_default_na=False)
         numbers = [name for name in ("depth", "coverage") if name in self.table]
         if (
             not {"id", "depth"} <= set(self.table.columns)
@@ -283,11 +302,11 @@ class Tiles:
         return self.table["depth"].to_numpy(dtype=np.float32)
 
     @cached_property
-    def images(self) -> np.ndarray:
+    def images(self) -> NpyRows:
         return self._open("images.npy", np.uint8)
 
     @cached_property
-    def masks(self) -> np.ndarray:
+    def masks(self) -> NpyRows:
         masks = self._open("masks.npy", bool)
         # Not every stage has the images.
         images = self.__dict__.get("images", masks)
@@ -298,6 +317,6 @@ class Tiles:
             )
         return masks
 
-    def _open(self, name: str, dtype: type) -> np.ndarray:
+    def _open(self, name: str, dtype: type) -> NpyRows:
         path, tiles = self.path.with_name(name), len(self.table)
         return open_npy(path, dtype, tiles, f"of {self.path.name}", IMPORT_AGAIN)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import torch
 
+from salt.core import checksums
 from salt.core.files import replacing
 
 logger = logging.getLogger(__name__)
@@ -16,10 +17,13 @@ DIGEST = hashlib.sha256
 
 
 def fingerprint(parts: Iterable[bytes | str | Path]) -> str:
-    """Digest of texts, bytes and the contents of files, in order."""
+    """Digest of texts, bytes and the contents of files, in order.
+
+    Raises InputError where a file is not what was written: a state must not be dropped for that.
+    """
     digest = DIGEST()
     for part in parts:
-        data = part.read_bytes() if isinstance(part, Path) else part
+        data = checksums.read(part) if isinstance(part, Path) else part
         data = data.encode() if isinstance(data, str) else data
         digest.update(len(data).to_bytes(8, "little"))
         digest.update(data)
@@ -59,5 +63,6 @@ class Saved:
         buffer = io.BytesIO()
         torch.save({"fingerprint": self.fingerprint, "content": content}, buffer)
         payload = buffer.getvalue()
-        with replacing(self.path) as part:
+        # It carries a digest of its own.
+        with replacing(self.path, checksums=False) as part:
             part.write_bytes(DIGEST(payload).digest() + payload)

@@ -59,7 +59,7 @@ class Labelled:
         rows = pd.Index(tiles.ids).get_indexer(pseudo.ids)
         if (rows < 0).any() or pseudo.masks.shape[1:] != tiles.images.shape[1:]:
             raise InputError(f"{pseudo.path}: labels of other tiles than {tiles.path}; delete it")
-        return cls._put(tiles.images[rows], pseudo.masks, tiles.depths[rows], device)
+        return cls._put(tiles.images[rows], pseudo.masks[:], tiles.depths[rows], device)
 
     @classmethod
     def _put(
