@@ -1,12 +1,14 @@
 """The device, and what PyTorch is told for the sake of equal bytes."""
 
 import os
+import re
 
 import pytest
 import torch
 from test_train import labelled, member
 
 from salt.core.errors import InputError
+from salt.device import compute
 from salt.device.compute import Compute
 from salt.training.trainer import Labelled
 
@@ -69,3 +71,22 @@ def test_on_a_gpu_a_seed_trains_the_same_member_again(precision):
     )
     assert history == same
     assert all(torch.equal(tensor, other.state[name]) for name, tensor in one.state.items())
+
+
+@pytest.mark.parametrize(
+    ("changes", "notice"),
+    [
+        ({"precision": "bf16"}, "compute.precision: this device does not compute in bf16"),
+        ({"deterministic": False}, "compute.deterministic: false changes nothing on a CPU"),
+        ({"threads": 999}, r"compute.threads: more threads \(999\) than CPU cores \(2\)"),
+        ({}, None),
+        ({"precision": "auto"}, None),
+    ],
+)
+def test_a_setting_that_does_not_help_here_is_told(monkeypatch, caplog, changes, notice):
+    monkeypatch.setattr(compute, "_has_fast_bf16", lambda device: False)
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
+    Compute.select(**{**SECTION, **changes})
+    assert len(caplog.messages) == (notice is not None)
+    assert notice is None or re.match(notice, caplog.messages[0])

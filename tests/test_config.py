@@ -1,13 +1,15 @@
 """The configuration's schema, walked key by key, and what contradicts itself."""
 
 import copy
+import json
 import math
 from pathlib import Path
 
 import pytest
 import yaml
 
-from salt.core.config import ENCODERS_ONLY, Validator, faults, uncovered_folds
+from salt.networks.registry import NETWORKS, OPTIONAL
+from salt.settings.config import Validator, faults, uncovered_folds
 from salt.training.losses import LOSSES
 from salt.training.recipe import OPTIMISERS
 
@@ -244,24 +246,21 @@ def test_contradictions_are_told_together():
     assert len(faults(config, SCHEMA)) == 2
 
 
-@pytest.mark.parametrize("name", ["unet", "residual_unet"])
-@pytest.mark.parametrize(("path", "none"), ENCODERS_ONLY.items(), ids=case_id)
-def test_what_only_encoders_have_is_refused_of_other_networks(name, path, none):
-    value, written = (True, "true") if none is False else (2, "2")
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(("path", "none"), OPTIONAL.items(), ids=case_id)
+def test_what_a_network_does_not_take_is_refused(name, path, none):
+    value = "both" if none == "none" else True if none is False else 2
     config = changed(path, value)
     config["model"]["name"] = name
-    (fault,) = faults(config, SCHEMA)
-    assert fault.startswith(f"{dotted(path)}: {name} has no such thing, found {written};")
-    config["model"]["name"] = "efficientnet_lite1_unet"
-    assert faults(config, SCHEMA) == []
-
-
-def test_depths_are_refused_of_networks_that_take_none():
-    config = changed(("model", "depth"), "both")
-    assert faults(config, SCHEMA) == []
-    config["model"]["name"] = "efficientnet_lite0_unet"
-    (fault,) = faults(config, SCHEMA)
-    assert fault.startswith("model.depth: efficientnet_lite0_unet takes no depths, found both")
+    found = faults(config, SCHEMA)
+    if path in NETWORKS[name].takes:
+        assert found == []
+        return
+    (fault,) = found
+    assert fault.startswith(f"{dotted(path)}: {name} does not take it, found {json.dumps(value)};")
+    for other in fault.partition("model.name to one of ")[2].split(", "):
+        config["model"]["name"] = other
+        assert faults(config, SCHEMA) == []
 
 
 @pytest.mark.parametrize(
@@ -287,10 +286,7 @@ def test_folds_that_no_seed_holds_out_are_found(folds, seeds, uncovered):
 
 CHOICES = {
     ("validation", "scheme"): {"kfold", "holdout", "full"},
-    ("model", "name"): {
-        *("unet", "residual_unet"),
-        *(f"efficientnet_lite{variant}_unet" for variant in range(3)),
-    },
+    ("model", "name"): set(NETWORKS),
     ("model", "depth"): {"none", "first_pool", "bottleneck", "both"},
     ("training", "loss"): set(LOSSES),
     ("training", "late_loss"): {*LOSSES, None},

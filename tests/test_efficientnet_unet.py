@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from salt.core.errors import InputError
 from salt.networks import model
-from salt.networks.model import Hypercolumn
+from salt.networks.efficientnet_unet import Hypercolumn
 
 SCALES = pytest.mark.parametrize("scale", [1, 2])
 

@@ -33,12 +33,12 @@ from PIL import Image, PngImagePlugin
 from safetensors import safe_open
 from safetensors.torch import load_file, save
 
-from salt.core.config import faults
 from salt.core.errors import InputError, raise_faults
 from salt.core.header import UNSEALED, sealed
 from salt.ensemble.predictions import Predictions
 from salt.evaluation.decision import write_report
 from salt.networks.checkpoint import Checkpoint
+from salt.settings.config import faults
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "workflow/scripts"

@@ -13,7 +13,9 @@ from torch.nn import functional as F
 
 from salt.core.errors import InputError
 from salt.networks import model
-from salt.networks.model import Dropout, Grow, PlainLevel, ResidualBlock, ResidualLevel
+from salt.networks.network import Dropout
+from salt.networks.registry import NETWORKS
+from salt.networks.unet import Grow, PlainLevel, ResidualBlock, ResidualLevel
 
 SCHEMA = Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml"
 BOTH = pytest.mark.parametrize("name", ["unet", "residual_unet"])
@@ -138,10 +140,11 @@ def test_depth_in_the_contest_s_residual_network_costs_288_and_2304_weights():
 def test_networks_go_by_the_names_of_the_configuration():
     schema = yaml.safe_load(SCHEMA.read_text())["properties"]["model"]["properties"]
     for name in schema["name"]["enum"]:
-        for depth in schema["depth"]["enum"]:
+        takes_depth = ("model", "depth") in NETWORKS[name].takes
+        for depth in schema["depth"]["enum"] if takes_depth else ["none"]:
             network = build(name, depth=depth).eval()
             assert network(torch.rand(2, 1, 16, 16), torch.rand(2)).shape == (2, 1, 16, 16)
-    assert schema["name"]["enum"] == list(model.MODELS)
+    assert schema["name"]["enum"] == list(NETWORKS)
 
 
 def test_nine_levels_of_two_residual_blocks():

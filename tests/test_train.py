@@ -7,7 +7,7 @@ import re
 import subprocess
 import sys
 from dataclasses import replace
-from itertools import chain, pairwise
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ import yaml
 from salt.core.errors import InputError
 from salt.device.compute import Compute
 from salt.networks import model
+from salt.networks.network import Network
 from salt.survey import tiles as packed
 from salt.training import trainer as train
 from salt.training.augmentation import Augmentation
@@ -94,21 +95,36 @@ def test_chosen_tiles_are_loaded_as_8_bits_with_one_channel_and_their_depths(tmp
     assert len(tiles) == 2
 
 
-@pytest.mark.parametrize(("loss", "seed"), [("bce", 1), ("dice", 7), ("bce_dice", 1)])
-def test_the_state_of_the_best_epoch_is_kept_and_not_the_last(loss, seed):
-    # A rate so high that the validation loss goes up and down.
-    checkpoint, history = member(learning_rate=0.1, epochs=8, loss=loss, seed=seed)
-    losses = [epoch.valid_loss for epoch in history]
-    best = losses.index(min(losses))
-    assert best < len(history) - 1, "choose a seed whose last epoch is not the best"
-    about = checkpoint.about
-    assert about["epoch"] == history[best].epoch == best + 1
-    assert about["valid_loss"] == losses[best]
-    assert about["valid_score"] == history[best].valid_score
+def steered(monkeypatch, better):
+    """Validate as ever, but call some epochs better than they are, by number; gives the truth.
+
+    Which epoch is the best one of a real training depends on how a processor rounds.
+
+    Args:
+        better: loss to take off, and score to add, by the epoch's number.
+    """
+    real, truth = train.evaluate, []
+
+    def spy(*args):
+        truth.append(real(*args))
+        loss, score = better.get(len(truth), (0, 0))
+        return truth[-1][0] - loss, truth[-1][1] + score
+
+    monkeypatch.setattr(train, "evaluate", spy)
+    return truth
+
+
+@pytest.mark.parametrize("loss", ["bce", "dice", "bce_dice"])
+def test_the_state_of_the_best_epoch_is_kept_and_not_the_last(monkeypatch, loss):
+    truth = steered(monkeypatch, {3: (1e6, 0)})
+    checkpoint, history = member(epochs=5, loss=loss)
+    about, best = checkpoint.about, history[2]
+    assert about["epoch"] == best.epoch == 3
+    assert about["valid_loss"] == best.valid_loss == truth[2][0] - 1e6
+    assert about["valid_score"] == best.valid_score == truth[2][1]
+    assert truth[2] != truth[-1]
     found = evaluate(checkpoint.rebuild(), labelled(5, seed=1), LOSSES[loss], 4, CPU)
-    assert found[0] == pytest.approx(losses[best], rel=1e-4)
-    assert found[1] == pytest.approx(history[best].valid_score)
-    assert abs(losses[-1] - losses[best]) > 1e-3 * losses[best]
+    assert found == pytest.approx(truth[2], rel=1e-4)
 
 
 def test_the_checkpoint_tells_how_it_was_made(tmp_path):
@@ -118,12 +134,6 @@ def test_the_checkpoint_tells_how_it_was_made(tmp_path):
     assert checkpoint.about["seed"] == 3
     assert checkpoint.about["model"] == {"name": "residual_unet", "width": 1, "dropout": 0.1}
     checkpoint.save(tmp_path / "checkpoint.safetensors")
-
-
-def test_a_gain_below_the_minimum_is_no_gain():
-    checkpoint, history = member(minimum_gain=1e9, epochs=3, learning_rate=1e-4, augmentation=STILL)
-    assert checkpoint.about["epoch"] == 1
-    assert min(epoch.valid_loss for epoch in history[1:]) < history[0].valid_loss
 
 
 @pytest.mark.parametrize("patience", [1, 3])
@@ -143,50 +153,27 @@ def test_the_rate_halves_after_each_patience_of_bad_epochs_down_to_its_floor(pat
     assert [epoch.epoch for epoch in history] == list(range(1, len(history) + 1))
 
 
-def test_a_good_epoch_starts_the_patience_anew():
-    _, history = member(plateau_patience=2, epochs=12, learning_rate=0.1, seed=1)
-    rate, least, bad, bad_before_good = 0.1, math.inf, 0, 0
-    for epoch in history:
-        assert epoch.learning_rate == pytest.approx(rate)
-        if epoch.valid_loss < least:
-            least, bad_before_good, bad = epoch.valid_loss, bad_before_good + bad, 0
-        else:
-            bad += 1
-        if bad == 2:
-            rate, bad = rate / 2, 0
-    assert rate < 0.1
-    assert bad_before_good, "choose a seed where a good epoch comes after one bad epoch"
-
-
 @pytest.mark.parametrize("patience", [1, 4])
 def test_training_stops_after_its_patience_of_bad_epochs(patience):
     _, history = member(minimum_gain=1e9, stopping_patience=patience, epochs=9)
     assert len(history) == 1 + patience
 
 
-def test_training_does_not_stop_while_it_gains():
-    _, history = member(stopping_patience=1, epochs=3, learning_rate=1e-4, augmentation=STILL)
-    losses = [epoch.valid_loss for epoch in history]
-    assert all(after < before for before, after in pairwise(losses))
-    assert len(history) == 3
-
-
-def test_the_epoch_of_the_highest_score_is_kept_where_that_is_monitored():
-    settings = {"learning_rate": 0.05, "epochs": 8, "seed": 3}
+def test_the_epoch_of_the_highest_score_is_kept_where_that_is_monitored(monkeypatch):
+    better = {2: (0, 10), 4: (1e6, 0)}
+    truth = steered(monkeypatch, better)
+    settings = {"epochs": 5}
     by_score, history = member(monitor="map", **settings)
-    scores = [epoch.valid_score for epoch in history]
-    best = scores.index(max(scores))
-    losses = [epoch.valid_loss for epoch in history]
-    assert best < len(history) - 1, "choose a seed whose last epoch is not the best"
-    assert losses[best] > min(losses), "choose a seed whose losses and scores disagree"
-    assert by_score.about["epoch"] == best + 1
-    assert by_score.about["valid_score"] == scores[best]
-    assert by_score.about["valid_loss"] == losses[best]
+    about = by_score.about
+    assert about["epoch"] == 2
+    assert about["valid_score"] == history[1].valid_score == truth[1][1] + 10
+    assert about["valid_loss"] == history[1].valid_loss == truth[1][0]
     found = evaluate(by_score.rebuild(), labelled(5, seed=1), LOSSES["bce_dice"], 4, CPU)
-    assert found[1] == pytest.approx(scores[best])
+    assert found == pytest.approx(truth[1], rel=1e-4)
+    truth.clear()
     by_loss, again = member(monitor="loss", **settings)
     assert again == history
-    assert by_loss.about["epoch"] == losses.index(min(losses)) + 1
+    assert by_loss.about["epoch"] == 4
 
 
 def scripted(monkeypatch, losses, scores, **changes):
@@ -244,6 +231,25 @@ def test_training_stops_by_what_is_monitored(monkeypatch, monitor, losses, score
         monkeypatch, losses, scores, monitor=monitor, stopping_patience=2, minimum_gain=gain
     )
     assert len(history) == epochs
+
+
+def test_a_gain_below_the_minimum_is_no_gain(monkeypatch):
+    checkpoint, history, _ = scripted(monkeypatch, FALLING, SCORES, minimum_gain=1.0)
+    assert len(history) == 7
+    assert checkpoint.about["epoch"] == 1
+
+
+def test_training_does_not_stop_while_it_gains(monkeypatch):
+    _, history, _ = scripted(monkeypatch, FALLING, SCORES, stopping_patience=1)
+    assert len(history) == 7
+
+
+def test_a_good_epoch_starts_the_patience_again(monkeypatch):
+    # Bad epochs: 2 alone, 4 and 5 and then 6 alone, 8 and 9.
+    losses = [0.5, 0.6, 0.4, 0.5, 0.4, 0.45, 0.3, 0.35, 0.3, 0.2]
+    _, history, _ = scripted(monkeypatch, losses, [0.5] * 10, plateau_patience=2)
+    rates = [0.016] * 5 + [0.008] * 4 + [0.004]
+    assert [epoch.learning_rate for epoch in history] == pytest.approx(rates)
 
 
 @pytest.mark.parametrize(
@@ -455,20 +461,15 @@ def test_batches_see_each_tile_as_often_as_asked(monkeypatch, tiles, passes, bat
     assert orders[0] != orders[1] or orders[1] != orders[2]
 
 
-class Tilewise(torch.nn.Module):
+class Tilewise(Network):
     """A network whose tiles do not know of each other."""
-
-    POOLINGS = 0
 
     def __init__(self):
         super().__init__()
         self.convolution = torch.nn.Conv2d(1, 1, 3, padding=1)
 
-    def forward(self, images, depths):
+    def logits(self, images, depths):
         return 3 * self.convolution(images).tanh()
-
-    def set_depth_range(self, depths):
-        pass
 
 
 @pytest.fixture
@@ -543,7 +544,11 @@ test_train.member(compile=True)
         capture_output=True,
         text=True,
     )
-    assert re.search(r"InputError: training\.compile: .*/nowhere/c.*; set it to false", done.stderr)
+    assert re.search(
+        r"InputError: training\.compile: it needs a C\+\+ compiler, .*/nowhere/c.*; install one, "
+        "such as .*, or set it to false",
+        done.stderr,
+    )
 
 
 def test_the_loss_falls_on_an_easy_problem():
@@ -552,7 +557,7 @@ def test_the_loss_falls_on_an_easy_problem():
         training=easy,
         validation=easy,
         epochs=20,
-        batch_size=8,
+        batch_size=4,
         passes_per_epoch=2,
         learning_rate=0.01,
         augmentation=STILL,

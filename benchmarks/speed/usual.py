@@ -14,6 +14,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from salt.networks import model
+from salt.networks.network import Dropout
+from salt.networks.unet import Grow
 from salt.training import losses
 
 
@@ -55,7 +57,7 @@ def network(width: int) -> nn.Module:
     """The same network of PyTorch's own layers only."""
     built = model.build(width=width, **ours.MODEL)
     for module in built.modules():
-        if isinstance(module, model.Dropout | model.Grow):
+        if isinstance(module, Dropout | Grow):
             # Both add nothing but a faster way to compute the same.
             module.__class__ = type(module).__mro__[1]
     return built

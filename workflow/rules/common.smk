@@ -24,7 +24,7 @@ sys.path.insert(0, str(SCRIPTS.resolve()))
 os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])}
 
 from salt.core.checksums import check_folder, follow_date
-from salt.core.config import faults, uncovered_folds
+from salt.settings.config import faults, uncovered_folds
 from salt.evaluation.decision import Decision
 from salt.core.errors import InputError, raise_faults
 from salt.stage.code_files import behaviour, local_files

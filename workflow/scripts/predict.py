@@ -17,7 +17,7 @@ def main(args):
     compute = Compute.select(**args.settings["compute"])
     decision = Decision.load(args.threshold)
     members = [Checkpoint.load(path).rebuild().to(compute.device) for path in args.checkpoints]
-    with_depth = any(member.depth_levels for member in members)
+    with_depth = any(member.uses_depth for member in members)
     ids, images, depths = read_tiles(args.source, with_depth)
     masks = decide(
         members,

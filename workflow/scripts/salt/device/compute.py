@@ -1,13 +1,17 @@
 """The device that a stage computes on, and in which precision."""
 
 import ctypes
+import logging
 import os
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import torch
 
 from salt.core.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 # From malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
@@ -25,7 +29,7 @@ class Compute:
         """Choose by the configuration's section ``compute``, and set PyTorch accordingly.
 
         With ``deterministic`` the same computation gives the same bytes on a GPU, too, as it always
-        does on a CPU.
+        does on a CPU. Settings that do not help on the device are logged.
 
         Raises InputError where ``device`` is cuda and there is none.
         """
@@ -48,7 +52,10 @@ class Compute:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         if device == "cpu":
             _keep_freed_memory()
-        bf16 = precision == "bf16" or (precision == "auto" and _has_fast_bf16(device))
+        fast_bf16 = _has_fast_bf16(device)
+        for notice in _notices(device, precision, threads, deterministic, fast_bf16):
+            logger.warning(notice)
+        bf16 = precision == "bf16" or (precision == "auto" and fast_bf16)
         return cls(torch.device(device), bf16)
 
     def autocast(self) -> AbstractContextManager:
@@ -59,6 +66,22 @@ class Compute:
         name = torch.cuda.get_device_name() if self.device.type == "cuda" else "CPU"
         threads = "" if self.device.type == "cuda" else f", {torch.get_num_threads()} threads"
         return f"{name}, {'bf16' if self.bf16 else 'fp32'}{threads}"
+
+
+def _notices(
+    device: str, precision: str, threads: int, deterministic: bool, fast_bf16: bool
+) -> Iterator[str]:
+    """Name the settings that do not help on a device."""
+    if precision == "bf16" and not fast_bf16:
+        yield (
+            "compute.precision: this device does not compute in bf16, which is slower here than "
+            "fp32; set it to auto"
+        )
+    if device == "cpu" and not deterministic:
+        yield "compute.deterministic: false changes nothing on a CPU; it is for GPUs"
+    cores = os.cpu_count()
+    if device == "cpu" and cores and threads > cores:
+        yield f"compute.threads: more threads ({threads}) than CPU cores ({cores}) do not help"
 
 
 def _keep_freed_memory() -> None:

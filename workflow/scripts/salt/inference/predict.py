@@ -4,17 +4,17 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
-from torch import nn
 from tqdm import tqdm
 
 from salt.core.errors import fewer_at_once
 from salt.device.compute import Compute
 from salt.networks import model
+from salt.networks.network import Network
 
 
 @torch.inference_mode()
 def predict(
-    network: nn.Module,
+    network: Network,
     images: np.ndarray,
     depths: np.ndarray | None,
     compute: Compute,
@@ -39,7 +39,7 @@ def predict(
 
 
 def _predict_batch(
-    network: nn.Module,
+    network: Network,
     images: np.ndarray,
     depths: np.ndarray | None,
     compute: Compute,

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from torch import nn
 
 from salt.core.errors import InputError, raise_faults
 from salt.device.compute import Compute
 from salt.ensemble.predictions import SCALE, quantised
 from salt.inference.predict import predict
+from salt.networks.network import Network
 from salt.survey.new_tiles import NewTiles
 from salt.survey.tiles import decode_all, decode_image, depths_of, id_faults, read_table
 
@@ -43,7 +43,7 @@ def read_tiles(
 
 
 def decide(
-    networks: list[nn.Module],
+    networks: list[Network],
     images: np.ndarray,
     depths: np.ndarray | None,
     compute: Compute,

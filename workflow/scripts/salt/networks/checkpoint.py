@@ -7,12 +7,13 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
-from torch import Tensor, nn
+from torch import Tensor
 
 from salt.core.errors import InputError, shown
 from salt.core.files import replacing
 from salt.core.header import FORMAT, TRAIN_AGAIN, UNSEALED, read_checkpoint, sealed
 from salt.networks import model
+from salt.networks.network import Network
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Checkpoint:
             )
         return seed
 
-    def rebuild(self) -> nn.Module:
+    def rebuild(self) -> Network:
         """The member's network with its weights, in evaluation mode.
 
         Raises InputError where the header and the weights do not fit together, or a weight is no

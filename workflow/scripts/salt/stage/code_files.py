@@ -10,7 +10,10 @@ import yaml
 
 
 def local_files(script: Path) -> list[Path]:
-    """Return the script, then every local module that it imports, directly or not, sorted."""
+    """Return the script, then every local module that it imports, directly or not, sorted.
+
+    Also by ``import_module`` of a name that is written out.
+    """
     folder, found, waiting = script.parent, [], [script]
     while waiting:
         file = waiting.pop()
@@ -75,6 +78,8 @@ def _imported_names(file: Path) -> list[str]:
 
 
 def _names_of(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "import_module":
+        return [each.value for each in node.args if isinstance(each, ast.Constant)]
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom) and node.module:

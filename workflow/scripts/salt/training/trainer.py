@@ -16,11 +16,12 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from salt.core import metric
-from salt.core.errors import InputError, fewer_at_once, first_line
+from salt.core.errors import InputError, fewer_at_once, first_line, raise_faults
 from salt.device.compute import Compute
 from salt.ensemble.pseudo_labels import PseudoLabels
 from salt.networks import model
 from salt.networks.checkpoint import Checkpoint
+from salt.networks.registry import not_taken
 from salt.survey.tiles import Tiles
 from salt.training.augmentation import Augmentation
 from salt.training.losses import LOSSES
@@ -31,6 +32,19 @@ from salt.training.saved import Saved
 logger = logging.getLogger(__name__)
 
 SAVING_SHARE = 0.02
+# What torch.compile lacks where it fails, and what to do, by the error's name in PyTorch.
+COMPILE_NEEDS = {
+    "InvalidCxxCompiler": (
+        "it needs a C++ compiler, and PyTorch finds none that works",
+        "install one, such as g++, or name it in the environment variable CXX, or ",
+    ),
+    "CppCompileError": (
+        "the C++ compiler failed",
+        "install it with the headers of Python (build-essential and python3-dev on Debian), or ",
+    ),
+    "TritonMissing": ("it needs Triton on a GPU, which is not installed", "install it, or "),
+    "GPUTooOldForTriton": ("this GPU is too old for Triton, which it needs", ""),
+}
 
 
 @dataclass(frozen=True)
@@ -103,9 +117,11 @@ def train_member(
         saved: where the state is kept, and gone on from: at the end of the last epoch, and of the
             first one after 1 / SAVING_SHARE times as long as the last save took.
 
-    Raises InputError at the end of an epoch in which the loss was not a finite number, and where
-    batches are too small to be normalised, or too large for the memory.
+    Raises InputError for settings that the network does not take, at the end of an epoch in which
+    the loss was not a finite number, and where batches are too small to be normalised, or too large
+    for the memory.
     """
+    raise_faults("Configuration", not_taken({"model": model_settings, "training": vars(recipe)}))
     torch.manual_seed(seed)
     network = model.build(**model_settings)
     if recipe.pretrained:
@@ -113,11 +129,15 @@ def train_member(
     size = training.images.shape[-2:]
     micro_batch = min(recipe.micro_batch or recipe.batch_size, recipe.batch_size)
     smallest = recipe.batch_size // math.ceil(recipe.batch_size / micro_batch)
-    if smallest == 1 and min(size) < 2 ** (network.POOLINGS + 1):
-        # At the bottleneck batch normalisation would have one value to take the variance of.
+    if smallest < network.smallest_batch(*size):
         raise InputError(
             "training.batch_size, training.micro_batch: a step on 1 tile is too small for tiles "
             f"of {size[1]}x{size[0]} pixels; set them so that each has 2 or more"
+        )
+    if recipe.compile and compute.device.type == "cpu":
+        logger.warning(
+            "training.compile: on a CPU the library's own kernels were measured to be faster "
+            "(benchmarks/NOTES.md), and compiling takes a minute or more; set it to false"
         )
     network.to(compute.device, memory_format=torch.channels_last)
     network.set_depth_range(training.depths)
@@ -243,16 +263,18 @@ def train_epoch(
 
 @contextmanager
 def _compiling() -> Iterator[None]:
-    """Raise InputError where torch.compile fails."""
+    """Raise InputError with cause and remedy where torch.compile fails."""
     # Slow to import, and there already where something is compiled.
-    from torch._dynamo.exc import BackendCompilerFailed
+    from torch._dynamo.exc import TorchDynamoException
 
     try:
         yield
-    except BackendCompilerFailed as error:
+    except TorchDynamoException as error:
+        inner = getattr(error, "inner_exception", error)
+        unknown = ("PyTorch cannot compile the network here", "")
+        cause, remedy = COMPILE_NEEDS.get(type(inner).__name__, unknown)
         raise InputError(
-            f"training.compile: PyTorch cannot compile the network here ({first_line(error)}); "
-            "set it to false"
+            f"training.compile: {cause} ({first_line(inner)}); {remedy}set it to false"
         ) from None
 
 

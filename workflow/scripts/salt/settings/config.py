@@ -1,10 +1,11 @@
 """What may be wrong with a configuration beyond one value's type and range."""
 
-import json
 import math
 from collections.abc import Iterator
 
 from jsonschema import Draft202012Validator, validators
+
+from salt.networks.registry import not_taken
 
 # JSON Schema takes 5.0 for a whole number, which range() does not, and has no word for infinities.
 TYPES = Draft202012Validator.TYPE_CHECKER.redefine_many(
@@ -13,13 +14,6 @@ TYPES = Draft202012Validator.TYPE_CHECKER.redefine_many(
         "number": lambda _, value: type(value) in (int, float) and math.isfinite(value),
     }
 )
-# What only networks with a pretrained encoder have, and the value that stands for none of it.
-ENCODERS_ONLY = {
-    ("model", "scale"): 1,
-    ("model", "hypercolumn"): False,
-    ("training", "pretrained"): False,
-    ("training", "frozen_epochs"): 0,
-}
 Validator = validators.extend(Draft202012Validator, type_checker=TYPES)
 
 
@@ -48,17 +42,7 @@ def _contradictions(config: dict) -> Iterator[str]:
         yield f"augmentation.zoom: least {low} is above greatest {high}; swap them"
     if config["training"]["minimum_learning_rate"] > config["training"]["learning_rate"]:
         yield "training.minimum_learning_rate: above training.learning_rate; lower it"
-    name, depth = config["model"]["name"], config["model"]["depth"]
-    if name.startswith("efficientnet") and depth != "none":
-        yield f"model.depth: {name} takes no depths, found {depth}; set it to none"
-    elif not name.startswith("efficientnet"):
-        for (section, key), none in ENCODERS_ONLY.items():
-            value = config[section][key]
-            if value != none:
-                yield (
-                    f"{section}.{key}: {name} has no such thing, found {json.dumps(value)}; set it "
-                    f"to {json.dumps(none)}, or choose an efficientnet for model.name"
-                )
+    yield from not_taken(config)
 
 
 def uncovered_folds(config: dict) -> list[int]:

@@ -1,0 +1,215 @@
+"""Every network of the registry, through all that training and prediction ask of one."""
+
+import argparse
+import inspect
+import shutil
+from itertools import product
+
+import numpy as np
+import pandas as pd
+import predict
+import predict_test
+import pytest
+import torch
+from test_predict import SETTINGS, pack, threshold_json
+from test_predict import files_of as png_files
+from test_train import labelled, member
+from torch import nn
+
+from salt.core.errors import InputError
+from salt.ensemble.predictions import Predictions, averaged
+from salt.networks import model
+from salt.networks.network import Network
+from salt.networks.registry import NETWORKS, OPTIONAL, Entry
+from salt.output.submission import write_submission
+from salt.survey import tiles as packed
+from salt.training import trainer as train
+
+EVERY = pytest.mark.parametrize("name", NETWORKS)
+SIZES = [(16, 16), (17, 17), (31, 31), (32, 32), (33, 33), (16, 64), (64, 31)]
+
+
+class Minimal(Network):
+    """What a newcomer has to write, and no more."""
+
+    def __init__(self, width, dropout):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, width, 3, padding=1), nn.Conv2d(width, 1, 1))
+
+    def logits(self, images, depths):
+        return self.body(images)
+
+
+@pytest.fixture(autouse=True)
+def minimal(monkeypatch):
+    monkeypatch.setitem(NETWORKS, "minimal", Entry(lambda: Minimal, frozenset()))
+    monkeypatch.setitem(model.CLASSES, "minimal", Minimal)
+
+
+def options_of(name):
+    """Each choice of the model's settings that a network takes beside width and dropout."""
+    choices = {"depth": ["none", "both"], "scale": [1, 2], "hypercolumn": [False, True]}
+    taken = [key for section, key in NETWORKS[name].takes if section == "model"]
+    rows = product(*(choices[key] for key in taken))
+    return [dict(zip(taken, row, strict=True)) for row in rows]
+
+
+def settings_of(name, **more):
+    return {"name": name, "width": 1, "dropout": 0.3, **more}
+
+
+@EVERY
+def test_the_registry_says_what_a_network_takes(name):
+    entry = NETWORKS[name]
+    assert issubclass(model.CLASSES[name], Network)
+    parameters = inspect.signature(model.CLASSES[name]).parameters.keys() - entry.fixed.keys()
+    assert parameters - {"width", "dropout"} == {
+        key for section, key in entry.takes if section == "model"
+    }
+    network = model.build(**settings_of(name))
+    assert (network.encoder is not None) is (("training", "pretrained") in entry.takes)
+    assert network.uses_depth is False
+    for (section, key), value in OPTIONAL.items():
+        assert model.build(**settings_of(name, **({key: value} if section == "model" else {})))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"name": "lite"}, "model.name: expected one of unet, .*, found lite"),
+        ({"name": "unet", "scale": 2}, "model.scale: unet does not take it, found 2; set it to 1"),
+        ({"name": "efficientnet_lite0_unet", "depth": "both"}, 'model.depth: .*found "both"; set'),
+    ],
+)
+def test_a_network_is_not_built_with_what_it_does_not_take(settings, message):
+    with pytest.raises(InputError, match=message):
+        model.build(width=1, dropout=0.0, **settings)
+
+
+@pytest.mark.parametrize("key", ["pretrained", "frozen_epochs"])
+def test_a_network_without_an_encoder_is_not_trained_as_if_it_had_one(key):
+    with pytest.raises(InputError, match=rf"training\.{key}: residual_unet does not take it"):
+        member(**{key: OPTIONAL["training", key] + 1})
+
+
+@pytest.mark.parametrize("name", [*NETWORKS, "minimal"])
+def test_new_tiles_get_the_masks_that_test_tiles_get(tmp_path, name):
+    """One member for each choice, trained, saved, and predicting in both ways."""
+    random = np.random.default_rng(3)
+    ids = ["a", "b", "c", "d", "e"]
+    images = random.integers(0, 256, (5, 17, 20), dtype=np.uint8)
+    depths = [float(50 + 9 * i) for i in range(5)]
+    table = pd.DataFrame({"id": ids, "depth": depths})
+    (tmp_path / "tiles").mkdir()
+    packed.save(tmp_path / "tiles/tiles.csv", table, images)
+    files = png_files(dict(zip(ids, images, strict=True)))
+    rows = "".join(f"{each},{depth}\n" for each, depth in zip(ids, depths, strict=True))
+    source = pack(tmp_path / "new", "folder", files | {"depths.csv": b"id,z\n" + rows.encode()})
+    checkpoints, members = [], []
+    for number, options in enumerate(options_of(name)):
+        settings = settings_of(name, **options) | {"width": 4}
+        checkpoint, _ = member(labelled(4), labelled(2), model_settings=settings, epochs=1)
+        checkpoints.append(tmp_path / f"{number}.safetensors")
+        checkpoint.save(checkpoints[-1])
+        predict_test.main(
+            argparse.Namespace(
+                settings={**SETTINGS, "inference": {**SETTINGS["inference"], "shards": 1}},
+                tiles=tmp_path / "tiles/tiles.csv",
+                checkpoint=checkpoints[-1],
+                shard=0,
+                output=tmp_path / f"{number}.npy",
+            )
+        )
+        members.append(Predictions.load(tmp_path / f"{number}.npy"))
+    means = np.concatenate([mean for _, mean in averaged(members, ids)])
+    threshold = float(np.median(means))
+    write_submission(tmp_path / "submission.csv", ids, members, threshold)
+    predict.main(
+        argparse.Namespace(
+            settings=SETTINGS,
+            source=source,
+            checkpoints=checkpoints,
+            threshold=threshold_json(tmp_path / "threshold.json", threshold=threshold),
+            output=tmp_path / "out/masks.csv",
+        )
+    )
+    assert 0 < (means > threshold).mean() < 1
+    assert (tmp_path / "out/masks.csv").read_text() == (tmp_path / "submission.csv").read_text()
+
+
+@EVERY
+@pytest.mark.parametrize("size", SIZES)
+def test_a_batch_of_the_smallest_size_is_the_smallest_that_can_be_normalised(name, size):
+    for options in options_of(name):
+        network = model.build(**settings_of(name, **options)).train()
+        least = network.smallest_batch(*size)
+        assert network(torch.rand(least, 1, *size), torch.rand(least)).isfinite().all()
+        if least > 1:
+            with pytest.raises(ValueError, match="more than 1 value per channel"):
+                network(torch.rand(1, 1, *size), torch.rand(1))
+
+
+@pytest.mark.parametrize(
+    ("name", "scale", "side"),
+    [("efficientnet_lite0_unet", 1, 32), ("efficientnet_lite0_unet", 2, 16), ("unet", None, 31)],
+)
+@pytest.mark.parametrize(
+    "small", [{"batch_size": 1}, {"micro_batch": 1}, {"batch_size": 3, "micro_batch": 2}]
+)
+def test_batches_too_small_for_a_network_are_refused(name, scale, side, small):
+    settings = settings_of(name) | ({"scale": scale} if scale else {})
+    with pytest.raises(InputError, match=rf"a step on 1 tile .* tiles of {side}x{side} pixels"):
+        member(labelled(4, side=side), labelled(2, side=side), model_settings=settings, **small)
+
+
+def test_an_encoder_may_train_on_single_tiles_where_they_are_large_enough():
+    for scale, side in ((1, 33), (2, 17)):
+        settings = settings_of("efficientnet_lite0_unet", scale=scale)
+        tiles = labelled(2, side=side)
+        _, history = member(tiles, tiles, model_settings=settings, batch_size=1, epochs=1)
+        assert len(history) == 1
+
+
+# Compilation
+
+
+def compiled_and_not(name):
+    """Train a member on two batches, once compiled; gives both checkpoints."""
+    torch.compiler.reset()
+    tiles = labelled(8, side=32)
+    return [
+        member(tiles, tiles, model_settings=settings_of(name), compile=compiled, epochs=1)[0]
+        for compiled in (False, True)
+    ]
+
+
+def assert_nearly_equal(one, other):
+    assert list(one.state) == list(other.state)
+    for name, weights in one.state.items():
+        torch.testing.assert_close(other.state[name], weights, rtol=0.05, atol=0.05, msg=name)
+
+
+@EVERY
+def test_a_network_with_dropout_is_traced_whole(name, monkeypatch):
+    """All of torch.compile but the code that it writes, which takes minutes for all networks."""
+    real = torch.compile
+    monkeypatch.setattr(
+        torch, "compile", lambda network: real(network, backend="aot_eager", fullgraph=True)
+    )
+    assert_nearly_equal(*compiled_and_not(name))
+
+
+@pytest.mark.skipif(
+    not shutil.which("g++") and not shutil.which("c++"), reason="needs a C++ compiler"
+)
+@pytest.mark.parametrize("name", ["residual_unet", "efficientnet_lite0_unet"])
+def test_a_network_with_dropout_is_compiled(name):
+    assert_nearly_equal(*compiled_and_not(name))
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+def test_a_compilation_that_does_not_help_is_told_before_training(compiled, caplog, monkeypatch):
+    monkeypatch.setattr(train, "train_epoch", lambda *args: [0.5])
+    monkeypatch.setattr(torch, "compile", lambda network: network)
+    member(labelled(4), compile=compiled, epochs=1)
+    assert any("training.compile: on a CPU" in line for line in caplog.messages[:1]) is compiled

@@ -1,0 +1,68 @@
+"""The networks that ``model.name`` may name, and the settings that each of them takes.
+
+A new one is a subclass of ``network.Network`` in a module of its own, and a line here. PyTorch is
+needed only where a network is built, so that a configuration can be checked without it.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from importlib import import_module
+
+from salt.core.errors import shown
+
+# Settings that not every network takes, and the value that stands for none of it.
+OPTIONAL = {
+    ("model", "depth"): "none",
+    ("model", "scale"): 1,
+    ("model", "hypercolumn"): False,
+    ("training", "pretrained"): False,
+    ("training", "frozen_epochs"): 0,
+}
+DEPTH = frozenset({("model", "depth")})
+ENCODER = frozenset(OPTIONAL) - DEPTH
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A network of the registry.
+
+    load: returns its class, a ``network.Network``; the module's name is a literal, since the files
+        that a stage depends on are found by reading its imports
+    takes: those of ``OPTIONAL`` that it takes
+    fixed: arguments of the class that are not in the configuration
+    """
+
+    load: Callable[[], type]
+    takes: frozenset[tuple[str, str]]
+    fixed: dict = field(default_factory=dict)
+
+
+NETWORKS = {
+    "unet": Entry(lambda: import_module("salt.networks.unet").UNet, DEPTH),
+    "residual_unet": Entry(lambda: import_module("salt.networks.unet").ResidualUNet, DEPTH),
+    **{
+        f"efficientnet_lite{variant}_unet": Entry(
+            lambda: import_module("salt.networks.efficientnet_unet").EfficientNetUNet,
+            ENCODER,
+            {"variant": variant},
+        )
+        for variant in range(3)
+    },
+}
+
+
+def not_taken(config: dict) -> Iterator[str]:
+    """Yield a fault for an unknown network, and for each setting that a known one does not take."""
+    name = config["model"]["name"]
+    if name not in NETWORKS:
+        yield f"model.name: expected one of {', '.join(NETWORKS)}, found {shown(str(name))}"
+        return
+    for (section, key), none in OPTIONAL.items():
+        value = config.get(section, {}).get(key, none)
+        if (section, key) not in NETWORKS[name].takes and value != none:
+            others = [other for other, each in NETWORKS.items() if (section, key) in each.takes]
+            yield (
+                f"{section}.{key}: {name} does not take it, found {json.dumps(value)}; set it to "
+                f"{json.dumps(none)}, or model.name to one of {', '.join(others)}"
+            )

@@ -1,0 +1,1 @@
+"""The configuration, and what can be wrong with it."""
