@@ -47,7 +47,7 @@ CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 
 # The default configuration, made fast.
 TINY = copy.deepcopy(CONFIG)
-TINY["model"] |= {"width": 1, "depth": "both"}
+TINY["model"] |= {"name": "residual_unet", "width": 1, "depth": "both"}
 TINY["training"] |= {"epochs": 1, "passes_per_epoch": 1.0}
 TINY["compute"] |= {"device": "cpu", "precision": "fp32"}
 

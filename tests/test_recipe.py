@@ -13,7 +13,10 @@ from salt.training.progress import Epoch, Progress
 from salt.training.recipe import OPTIMISERS, Recipe, one_cycle
 
 CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config/config.yaml").read_text())
-PLAIN = Recipe(**{key: each for key, each in CONFIG["training"].items() if key != "tensorboard"})
+SETTINGS = {key: each for key, each in CONFIG["training"].items() if key != "tensorboard"}
+PLAIN = Recipe(
+    **SETTINGS | {"optimiser": "adam", "weight_decay": 0, "schedule": "plateau", "monitor": "loss"}
+)
 
 
 class TwoParts(nn.Module):

@@ -163,7 +163,7 @@ def survey(tmp_path_factory):
     folds = pd.DataFrame({"id": ids, "coverage_class": 5, "fold": np.arange(20) % 2})
     folds.to_csv(folder / "folds.csv", index=False)
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    config["model"]["width"] = 2
+    config["model"] |= {"name": "residual_unet", "width": 2, "dropout": 0.1}
     config["training"] |= {"epochs": 30, "passes_per_epoch": 4, "batch_size": 2}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     return folder

@@ -481,7 +481,7 @@ def form_cases() -> list[Case]:
         Case(
             "a default that the own file overrides",
             {},
-            text("config/config.yaml", "epochs: 9", "epochs: 10"),
+            text("config/config.yaml", "epochs: 6", "epochs: 7"),
         ),
         Case("a description in the schema", {}, appended("workflow/schemas/config.schema.yaml")),
     ]

@@ -24,7 +24,10 @@ from salt.training.recipe import Recipe
 TILE = (101, 101)
 CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config/config.yaml").read_text())
 AUGMENTATION = Augmentation(**CONFIG["augmentation"])
-RECIPE = Recipe(**{key: each for key, each in CONFIG["training"].items() if key != "tensorboard"})
+SETTINGS = {key: each for key, each in CONFIG["training"].items() if key != "tensorboard"}
+# The optimiser of the implementations that it is compared with.
+ADAM = {"optimiser": "adam", "weight_decay": 0, "schedule": "plateau", "learning_rate": 1e-3}
+RECIPE = Recipe(**SETTINGS | ADAM)
 MODEL = {"name": "residual_unet", "dropout": 0.5, "depth": "none"}
 CORES = os.cpu_count() or 1
 
