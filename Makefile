@@ -5,6 +5,8 @@
 # make grouped: the demo's score with random folds against folds by section.
 # make staleness: what runs again after what change, to docs/staleness.md; some minutes.
 # make soak: the demo killed 25 times, and its bytes compared; half an hour.
+# make combinations: all pairs of the configuration's values on tiny surveys, each through the whole
+#   workflow and `snakemake predict`, with damaged files; an hour. ARGS="--only 7 --jobs 1", say.
 # make test-slurm: the workflow on a real Slurm, which root can start here; ten minutes.
 # make test-engines: with stand-ins for other schedulers' commands, and for a Kubernetes server.
 # make fuzz: random damage to surveys, tables and results; an hour.
@@ -26,8 +28,8 @@ CLUSTER := $(VENV)/cluster
 FINDINGS := residual unet bce depth full
 RECIPES := $(filter-out proxy,$(basename $(notdir $(wildcard benchmarks/recipes/*.yaml))))
 
-.PHONY: run test test-slurm test-engines lint status report grouped staleness soak fuzz bench \
-	bench-surveys findings recipes clean
+.PHONY: run test test-slurm test-engines lint status report grouped staleness soak combinations fuzz \
+	bench bench-surveys findings recipes clean
 
 run: $(VENV)/run
 	$(BIN)/snakemake
@@ -65,6 +67,9 @@ staleness: $(VENV)/test
 
 soak: $(VENV)/run
 	$(BIN)/python tests/soak.py --kills 25 --folder experiments/soak
+
+combinations: $(VENV)/test
+	$(BIN)/python tests/combinations.py --folder experiments/combinations $(ARGS)
 
 fuzz: $(VENV)/test
 	$(BIN)/python -m pytest --hypothesis-profile=fuzz tests/test_fuzz.py

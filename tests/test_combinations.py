@@ -1,0 +1,210 @@
+"""The covering array of `make combinations`, what its check sees, and one combination of it."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from itertools import product
+from pathlib import Path
+
+import combinations as check
+import numpy as np
+import pytest
+import yaml
+from combinations import DAMAGES, FACTORS, FILES, Check, Damage, faults_of_message, refusal
+from conftest import png
+from covering import allowed_pairs, covering_array, pairs_of
+
+from salt.core.config import faults
+
+ROOT = Path(__file__).parents[1]
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+
+
+@pytest.fixture(scope="module")
+def rows():
+    return check.array()
+
+
+def keys_of(section: dict, before: str = ""):
+    for key, value in section.items():
+        if isinstance(value, dict):
+            yield from keys_of(value, f"{before}{key}.")
+        else:
+            yield before + key
+
+
+def test_each_key_of_the_configuration_has_its_place():
+    places = [*check.KEYS, *check.COMPILE, *check.SET_HERE, *check.CANNOT_MATTER]
+    assert sorted(places) == sorted(keys_of(check.DEFAULTS))
+
+
+def leaves(schema: dict, path: tuple = ()):
+    for key, part in schema["properties"].items():
+        if "properties" in part:
+            yield from leaves(part, (*path, key))
+        else:
+            yield ".".join((*path, key)), part
+
+
+def test_each_value_that_the_schema_lists_is_run(rows):
+    tried = {name: [repr(row[name]) for row in rows] for name in rows[0]}
+    missing = set()
+    for name, part in leaves(SCHEMA):
+        listed = [True, False] if part.get("type") == "boolean" else part.get("enum", [])
+        # Any loss can be the late one.
+        if name != "training.late_loss":
+            missing |= {(name, value) for value in listed if repr(value) not in tried[name]}
+    if not check.WEIGHTS:
+        missing.discard(("training.pretrained", True))
+    assert missing == check.NOT_HERE.keys()
+
+
+def test_any_two_values_that_go_together_meet_in_a_combination(rows):
+    pairs = list(allowed_pairs(FACTORS, lambda row: refusal(row) is None, "model.name"))
+    assert len(pairs) > 5000
+    met = set().union(*map(pairs_of, rows))
+    assert [pair for pair in pairs if not pairs_of(pair) <= met] == []
+
+
+def test_no_combination_is_refused(rows):
+    assert [(refusal(row), row) for row in rows if refusal(row)] == []
+    assert [found for row in rows if (found := faults(check.configuration(row), SCHEMA))] == []
+
+
+def test_values_that_contradict_each_other_never_meet():
+    factors = {"a": [0, 1, 2], "b": [0, 1], "c": [0, 1, 2]}
+    rows = covering_array(factors, lambda row: row["a"] + row["c"] < 3, "b")
+    assert all(row["a"] + row["c"] < 3 for row in rows)
+    met = set().union(*map(pairs_of, rows))
+    for one, two in (("a", "b"), ("a", "c"), ("b", "c")):
+        for x, y in product(factors[one], factors[two]):
+            together = (one, two) != ("a", "c") or x + y < 3
+            assert (pairs_of({one: x, two: y}) <= met) == together
+
+
+def test_the_array_is_the_same_in_each_process(rows):
+    code = "import combinations, json; print(json.dumps(combinations.array()))"
+    path = os.pathsep.join([str(ROOT / "tests"), str(ROOT / "workflow/scripts")])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONHASHSEED": "5", "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == json.loads(json.dumps(rows))
+
+
+def test_each_kind_of_file_is_damaged_in_each_way_several_times(rows):
+    plans = check.schedule(rows)
+    done = Counter((damage.kind, damage.how) for plan in plans for damage in plan)
+    assert {pair: done[pair] for pair in product(FILES, DAMAGES) if done[pair] < 3} == {}
+    for row, plan in zip(rows, plans, strict=True):
+        assert len({damage.kind for damage in plan}) == check.DAMAGED
+        assert all(check.has(row, damage.kind) for damage in plan)
+
+
+# What the check sees
+
+
+@pytest.mark.parametrize("how", DAMAGES)
+def test_damage_changes_a_file(tmp_path, how):
+    path, data = tmp_path / "file", bytes(range(100))
+    path.write_bytes(data)
+    inode = path.stat().st_ino
+    check.damage_file(path, how, seed=3)
+    found = path.read_bytes()
+    assert path.stat().st_ino == inode and not check.is_whole(path, data)
+    if how == "flipped":
+        assert len(found) == 100
+        (place,) = [i for i in range(100) if found[i] != data[i]]
+        assert (found[place] ^ data[place]).bit_count() == 1
+    else:
+        assert found == data[: {"cut": 50, "emptied": 0}[how]]
+
+
+NAMED = "Error: results/a b.npy: damaged; delete it to make it again"
+
+
+@pytest.mark.parametrize(
+    ("said", "findings"),
+    [
+        (NAMED, []),
+        (f"Traceback (most recent call last)\n{NAMED}", ["a traceback"]),
+        (NAMED + "\nand more" * 30, ["the end of the message names no damaged file"]),
+        ("Error: results/a b.npy: damaged", ["the message says no remedy"]),
+    ],
+)
+def test_a_message_names_the_file_and_a_remedy_at_its_end(said, findings):
+    found = faults_of_message(said, ["results/a b.npy"])
+    assert [finding.partition(":")[0] for finding in found] == findings
+    (unnamed,) = faults_of_message(said.replace("Traceback", ""), [])
+    assert unnamed.startswith("the message names no damaged file")
+
+
+def test_a_remedy_is_read_as_a_shell_would():
+    said = "Delete them:\n  rm -r 'results/a b' c\n  snakemake 'results/a b' c   (and more)\n"
+    assert check.remedy(said, "rm") == check.remedy(said, "snakemake") == ["results/a b", "c"]
+    assert check.remedy("make it with 'snakemake results/a'", "snakemake") == ["results/a"]
+    assert check.remedy("nothing of use", "rm") == []
+
+
+@pytest.mark.parametrize("spoilt", [None, "picture", "table", "submission", "missing"])
+def test_a_pixel_that_differs_is_found(tmp_path, spoilt):
+    row = {name: values[0] for name, values in FACTORS.items()}
+    found = Check(row, [], tmp_path)
+    found.away, found.shape = tmp_path, (5, 4)
+    mask = np.zeros((5, 4), dtype=bool)
+    mask[1:3, 2:] = True
+    found.masks = {"a": mask.copy(), "b": ~mask}
+    texts = {name: check.runs(each) for name, each in found.masks.items()}
+    pictures = tmp_path / "results/predict/masks"
+    pictures.mkdir(parents=True)
+    for name, each in found.masks.items():
+        (pictures / f"{name}.png").write_bytes(png(each * np.uint8(255)))
+    if spoilt == "picture":
+        (pictures / "a.png").write_bytes(png(~mask * np.uint8(255)))
+    elif spoilt == "table":
+        texts["a"] = "1 1"
+    elif spoilt == "submission":
+        found.masks["a"][0, 0] ^= True
+    elif spoilt == "missing":
+        del texts["a"]
+    found.compare(texts, "folder")
+    assert bool(found.finds) == (spoilt is not None)
+
+
+# A whole one
+
+
+def test_a_combination_holds_all_promises(tmp_path):
+    """One unlike the demo wherever that costs little; `make combinations` runs the others."""
+    row = {name: values[0] for name, values in FACTORS.items()} | {
+        "survey": "folder of zips",
+        "tile": (47, 31),
+        "groups": "survey line",
+        "place": "it's a $HOME é",
+        "predicted from": "elsewhere",
+        "unlabelled": 7,
+        "model.name": "efficientnet_lite0_unet",
+        "model.hypercolumn": True,
+        "validation.scheme": "holdout",
+        "validation.folds": 3,
+        "ensemble.seeds": [3],
+        "training.loss": "lovasz_bce",
+        "training.optimiser": "adamw",
+        "training.schedule": "one_cycle",
+        "inference.batch_size": 4,
+        "inference.shards": 3,
+    }
+    assert refusal(row) is None
+    damages = [
+        Damage("validation predictions", "flipped", kept=True),
+        Damage("folds", "cut", kept=True),
+        Damage("threshold", "emptied", kept=True),
+    ]
+    found = check.run_one(row, damages, tmp_path / "combination", number=0, cores=2)
+    assert found.finds == []
+    assert found.damaged == 4
