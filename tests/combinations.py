@@ -47,7 +47,7 @@ from conftest import Survey, image_png, mask_png  # noqa: E402
 from covering import Row, covering_array  # noqa: E402
 from soak import TIMED, outputs  # noqa: E402
 
-from salt.core.config import faults  # noqa: E402
+from salt.settings.config import faults  # noqa: E402
 
 DEFAULTS = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 LOSSES = [

@@ -16,7 +16,7 @@ from combinations import DAMAGES, FACTORS, FILES, Check, Damage, faults_of_messa
 from conftest import png
 from covering import allowed_pairs, covering_array, pairs_of
 
-from salt.core.config import faults
+from salt.settings.config import faults
 
 ROOT = Path(__file__).parents[1]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
