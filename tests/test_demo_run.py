@@ -21,16 +21,22 @@ ROOT = Path(__file__).parents[1]
 FINE = 2**31 - 1  # keeps every bit of a float32 between 2^-8 and 1
 
 
-@pytest.fixture(scope="module")
-def results(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("demo")
+def snakemake(*args) -> str:
     done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--directory", folder],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
+        [sys.executable, "-m", "snakemake", *args], cwd=ROOT, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory) -> Path:
+    """Results of `make run`, if it ran here with this very code and nothing is left to do."""
+    made = ROOT / "results"
+    if (made / "submission.csv").exists() and "Nothing to be done" in snakemake("--dry-run"):
+        return made
+    folder = tmp_path_factory.mktemp("demo")
+    snakemake("--directory", folder)
     return folder / "results"
 
 

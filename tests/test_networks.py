@@ -7,8 +7,6 @@ from itertools import product
 
 import numpy as np
 import pandas as pd
-import predict
-import predict_test
 import pytest
 import torch
 from test_predict import SETTINGS, pack, threshold_json
@@ -16,6 +14,8 @@ from test_predict import files_of as png_files
 from test_train import labelled, member
 from torch import nn
 
+import predict
+import predict_test
 from salt.core.errors import InputError
 from salt.ensemble.predictions import Predictions, averaged
 from salt.networks import model

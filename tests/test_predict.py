@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import predict as stage
 import pytest
 import torch
 from conftest import image_png, png, zipped
 from PIL import Image
 
+import predict as stage
 from salt.core import labels, rle
 from salt.core.errors import InputError
 from salt.device.compute import Compute

@@ -28,7 +28,7 @@ from typing import Self
 sys.path.insert(0, str(Path(__file__).parents[2] / "workflow/scripts"))
 
 import pandas as pd
-import results
+import results_page
 import survey
 import torch
 
@@ -267,7 +267,7 @@ def main(parts: list[str]) -> None:
     missing = sorted(set(PARTS) - set(measured))
     if missing:
         raise SystemExit(f"not measured yet: {', '.join(missing)}")
-    text = results.page(measured)
+    text = results_page.page(measured)
     (ROOT / "benchmarks/RESULTS.md").write_text(text)
     print(text)
 
