@@ -166,7 +166,8 @@ def assert_no_secret(folder: Path, *texts: str) -> None:
 def test_download_by_hand_is_the_zip_and_tells_no_secret(key, tmp_path):
     done = by_hand("download", tmp_path / "run", "--output", "new/contest.zip")
     assert done.returncode == 0, done.stderr
-    assert [file.name for file in (tmp_path / "run/new").iterdir()] == ["contest.zip"]
+    names = sorted(file.name for file in (tmp_path / "run/new").iterdir())
+    assert names == [".contest.zip.crc32", "contest.zip"]
     fetched = tmp_path / "run/new/contest.zip"
     assert fetched.read_bytes() == (key.folder / "zip").read_bytes()
     assert fetched.stat().st_mtime > (key.folder / "zip").stat().st_mtime + 1e6
