@@ -51,15 +51,4 @@ onsuccess:
 
 
 onerror:
-    said = "".join(Path(file).read_text() for file in log)
-    failed = failures(said)
-    if failed:
-        print("\nWhat failed, and the log to open:")
-    for name, words in failed.items():
-        print(f"  {name}\n    {words}")
-    if "Signals.SIGKILL" in said or "exit status 137" in said:
-        print(
-            "\nA job was killed, as a system does that runs out of memory. Give it more, or lower "
-            "--cores, training.micro_batch or inference.batch_size, and run the same command again: a "
-            "training goes on from the epoch that it saved last."
-        )
+    print_at_exit(last_words("".join(Path(file).read_text() for file in log)))

@@ -155,7 +155,9 @@ def planned(project: Path, *args: str) -> dict[str, int]:
 
 def done(project: Path, *args: str) -> dict[str, int]:
     """Jobs that a run did, by rule."""
-    finished = re.findall(r"Finished jobid: \d+ \(Rule: (\w+)\)", snakemake(project, *args))
+    finished = re.findall(
+        r"Finished jobid: \d+ \(Rule: (\w+)\)", snakemake(project, "--printshellcmds", *args)
+    )
     return {rule: finished.count(rule) for rule in JOBS if rule in finished}
 
 

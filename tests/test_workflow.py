@@ -135,9 +135,11 @@ def test_a_failure_ends_with_the_log_to_open(copied):
     (copied / "results/models/0/checkpoint.safetensors").write_bytes(b"nothing")
     done = snakemake(copied, "--until", "predict_test", "--forcerun", "predict_test")
     assert done.returncode == 1
-    said = done.stdout.partition("What failed, and the log to open:\n")[2]
-    assert said.startswith("  results/logs/predict_test/0/0.log\n")
+    # The last words on the terminal, below Snakemake's own.
+    said = done.stderr.partition("What failed, by the log to open:\n")[2]
+    assert said.startswith("results/logs/predict_test/0/0.log:\n")
     assert "Error: results/models/0/checkpoint.safetensors: not a readable checkpoint" in said
+    assert "WorkflowError" not in said
     assert "predict_test/1/0.log" not in said
 
 

@@ -19,10 +19,11 @@ if Path.cwd().is_relative_to(ROOT):
     ROOT = Path(os.path.relpath(ROOT))
 SCRIPTS = ROOT / "workflow/scripts"
 
-sys.path.insert(0, str(SCRIPTS.resolve()))
+sys.path[:0] = [str(SCRIPTS.resolve()), str((ROOT / "workflow").resolve())]
 # Jobs find the Python that runs Snakemake, also where its environment is not activated.
 os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])}
 
+from engine.terminal import last_words, make_terse, print_at_exit
 from salt.core.checksums import check_folder, follow_date
 from salt.settings.config import faults, uncovered_folds
 from salt.evaluation.decision import Decision
@@ -31,6 +32,9 @@ from salt.stage.code_files import behaviour, local_files
 from salt.output.masks import refuse_others
 from salt.survey.new_tiles import NewTiles
 from salt.survey.source import Source
+
+printing = workflow.output_settings
+make_terse(logger, printing.dryrun or printing.verbose or printing.printshellcmds)
 
 
 configfile: str(ROOT / "config/config.yaml")
@@ -118,17 +122,6 @@ def record_what_is_there(persistence):
             await finished(job)
 
     persistence.finished = record
-
-
-def failures(said):
-    """The logs of the jobs that failed, by what Snakemake said, each with its own last words."""
-    found = {}
-    for name in re.findall(r"^    log: (\S+) \(check log file", said, re.MULTILINE):
-        path = Path(name)
-        lines = path.read_text().splitlines() if path.exists() else []
-        errors = [line for line in lines if " Error: " in line]
-        found[name] = (errors or lines or ["nothing was written to it"])[-1]
-    return found
 
 
 ALIVE = clear_locks() if workflow.is_main_process else None

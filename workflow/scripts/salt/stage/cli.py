@@ -16,6 +16,8 @@ import yaml
 from salt.core.errors import InputError, first_line, is_for_want_of_memory
 from salt.core.files import writable
 
+TIME = "%H:%M:%S"
+
 
 def stage_parser(description: str, settings: bool = True) -> argparse.ArgumentParser:
     """Parser of a stage: --log, and --settings where the stage has any."""
@@ -54,7 +56,11 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
     logging.raiseExceptions = False
     logging.captureWarnings(True)
     with ExitStack() as stack:
-        stack.enter_context(_handling(logging.StreamHandler()))
+        # The progress bar of a job beside this one may stand on the line.
+        clear = "\r\x1b[K" if sys.stderr.isatty() else ""
+        name = job_name(Path(sys.argv[0]), args.log)
+        terminal = logging.Formatter(f"{clear}%(asctime)s {name} | %(message)s", TIME)
+        stack.enter_context(_handling(logging.StreamHandler(), terminal))
         try:
             if args.log:
                 stack.enter_context(_logging_to(args.log))
@@ -74,6 +80,20 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
             sys.exit(1)
 
 
+def job_name(script: Path, log: Path | None) -> str:
+    """Return a job's name for the terminal: its stage and, by its log, its seed or the like.
+
+    ``train 3`` for ``results/logs/train/3.log``, and ``rounds/0 train 3`` in an earlier round.
+    """
+    if log is None or "logs" not in log.parts:
+        return script.stem
+    place = len(log.parts) - 1 - log.parts[::-1].index("logs")
+    stage, *which = log.with_suffix("").parts[place + 1 :]
+    before = log.parts[max(place - 2, 0) : place]
+    parts = ["/".join(before)] if before[:1] == ("rounds",) else []
+    return " ".join([*parts, stage, *(["/".join(which)] if which else [])])
+
+
 @contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
     """Write messages, and what the interpreter says of a crash, to a file as well."""
@@ -83,7 +103,7 @@ def _logging_to(path: Path) -> Iterator[None]:
             lock = stack.enter_context(open(path.with_name(f".{path.name}.lock"), "w"))
             _wait_for(lock, path)
             handler = logging.FileHandler(path, mode="w")
-        stack.enter_context(_handling(handler))
+        stack.enter_context(_handling(handler, logging.Formatter("%(asctime)s %(message)s", TIME)))
         faulthandler.enable(handler.stream)
         try:
             yield
@@ -108,10 +128,10 @@ def _wait_for(lock: IO[str], log: Path) -> None:
 
 
 @contextmanager
-def _handling(handler: logging.Handler) -> Iterator[None]:
+def _handling(handler: logging.Handler, formatter: logging.Formatter) -> Iterator[None]:
     root = logging.getLogger()
     root.setLevel(logging.INFO)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    handler.setFormatter(formatter)
     root.addHandler(handler)
     try:
         yield

@@ -1,0 +1,97 @@
+"""What a run shows on the terminal, and what it ends with where it fails."""
+
+import logging
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parents[1] / "workflow"))
+
+from engine.terminal import Terse, cause, failures, last_words
+
+from salt.stage.cli import job_name
+
+
+def record(message="", event=None):
+    made = logging.LogRecord("snakemake", logging.INFO, "", 0, message, None, None)
+    if event:
+        made.event = event
+    return made
+
+
+@pytest.mark.parametrize("event", ["job_info", "shellcmd", "job_started", "job_finished"])
+def test_blocks_of_a_job_are_left_out(event):
+    assert not Terse().filter(record(event=event))
+
+
+@pytest.mark.parametrize(
+    ("message", "event"),
+    [("5 of 20 steps (25%) done", "progress"), ("Job stats:", "run_info"), ("MissingInput", None)],
+)
+def test_progress_plan_and_errors_are_shown(message, event):
+    assert Terse().filter(record(message, event))
+
+
+def test_the_cause_is_the_last_error_with_its_first_lines(tmp_path):
+    log = tmp_path / "train.log"
+    faults = [f"  - fault {number}" for number in range(12)]
+    log.write_text("\n".join(["10:00:00 Error: old", "10:00:01 Error: 12 faults found", *faults]))
+    assert cause(log) == [
+        "Error: 12 faults found",
+        *faults[:4],
+        "  ... and 8 more lines in the log",
+    ]
+    log.write_text("10:00:00 Error: one\n  two\n10:00:01 epoch 3\n")
+    assert cause(log) == ["Error: one", "  two"]
+    log.write_text("10:00:00 epoch 3\n")
+    assert cause(log) == ["10:00:00 epoch 3"]
+
+
+def test_a_job_that_failed_before_its_log_opened_says_where_to_look(tmp_path):
+    assert cause(tmp_path / "gone.log") == [
+        "nothing was written to it; the job's own words are above"
+    ]
+
+
+def test_each_failed_job_is_named_by_its_log(tmp_path):
+    logs = [tmp_path / "a b.log", tmp_path / "c.log"]
+    for log in logs:
+        log.write_text("10:00:00 Error: broken\n")
+    printed = "".join(f"    log: {log} (check log file(s) for error details)\n" for log in logs)
+    assert failures(printed) == {str(log): ["Error: broken"] for log in logs}
+    words = last_words(printed)
+    assert words.startswith("What failed, by the log to open:\n")
+    assert words.endswith("c.log:\n  Error: broken")
+
+
+def test_an_interrupt_is_no_failure(tmp_path):
+    log = tmp_path / "train.log"
+    log.write_text("10:00:00 epoch 3\n")
+    printed = (
+        "Terminating processes on user request, this might take some time.\n"
+        f"    log: {log} (check log file(s) for error details)\n"
+    )
+    assert last_words(printed).startswith("Interrupted.")
+    assert "epoch" not in last_words(printed)
+
+
+def test_a_killed_job_names_what_to_lower():
+    assert "training.micro_batch" in last_words("died with <Signals.SIGKILL: 9>.")
+
+
+@pytest.mark.parametrize(
+    ("log", "name"),
+    [
+        ("results/logs/demo.log", "demo"),
+        ("results/logs/train/3.log", "train 3"),
+        ("results/logs/predict_test/3/0.log", "predict_test 3/0"),
+        ("results/rounds/0/logs/train/3.log", "rounds/0 train 3"),
+        ("/logs/of/mine/train.log", "train"),
+        ("train.log", "train"),
+        (None, "train"),
+    ],
+)
+def test_a_job_is_named_by_its_stage_and_seed(log, name):
+    found = job_name(Path("workflow/scripts/train.py"), log and Path(log))
+    assert found == name or (name == "train" and found.endswith("train"))

@@ -1,0 +1,94 @@
+"""What a run shows on the terminal: its stages, its progress, and the cause of a failure, last.
+
+Each job's script prints lines of its own. Snakemake's blocks of inputs, outputs and commands go to
+its log file alone, unless it is asked for more (--printshellcmds, --verbose) or for less (--quiet).
+Of Snakemake's insides this uses the events of its log records, a public interface of its logger
+plugins, and the name of its handler (9.27); where that is another one, the terminal shows all.
+"""
+
+import atexit
+import logging
+import re
+import sys
+from pathlib import Path
+
+SHOWN = 6  # lines of each cause
+STREAM = "DefaultStreamHandler"
+# Blocks of a job's files, and what is said of it elsewhere.
+LEFT_OUT = {
+    *("workflow_started", "shellcmd", "resources_info"),
+    *("job_info", "job_started", "job_finished", "job_error"),
+}
+CHATTER = (
+    *("Select jobs to execute", "Using shell:", "Conda environments:", "Assuming unrestricted"),
+    *("Building DAG", "RuleException"),
+)
+TIMED = re.compile(r"^\d\d:\d\d:\d\d ")
+
+
+class Terse(logging.Filter):
+    """Leave out a log record that repeats what the jobs themselves print."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        event = getattr(record, "event", None)
+        if event is not None and str(getattr(event, "value", event)) in LEFT_OUT:
+            return False
+        return not record.getMessage().startswith(CHATTER)
+
+
+def make_terse(logger: logging.Logger, asked: bool) -> None:
+    """Have Snakemake's logger print few lines a job, unless others were asked for."""
+    for handler in logger.handlers:
+        if handler.name == STREAM and not asked:
+            handler.addFilter(Terse())
+
+
+def cause(log: Path) -> list[str]:
+    """Return the lines of a job's log that tell why it failed.
+
+    These are the last error with the lines that belong to it, or the last line.
+    """
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    if not lines:
+        return ["nothing was written to it; the job's own words are above"]
+    begins = [number for number, line in enumerate(lines) if " Error: " in line]
+    if not begins:
+        return lines[-1:]
+    first = begins[-1]
+    # An error's further lines have no time of their own.
+    last = next((i for i in range(first + 1, len(lines)) if TIMED.match(lines[i])), len(lines))
+    found = lines[first:last]
+    found[0] = TIMED.sub("", found[0])
+    if len(found) > SHOWN:
+        found = [*found[: SHOWN - 1], f"  ... and {len(found) - SHOWN + 1} more lines in the log"]
+    return found
+
+
+def failures(printed: str) -> dict[str, list[str]]:
+    """Return the cause of each failed job, by its log, from what Snakemake printed."""
+    names = re.findall(r"^    log: (.+) \(check log file", printed, re.MULTILINE)
+    return {name: cause(Path(name)) for name in names}
+
+
+def last_words(printed: str) -> str:
+    """Return what a failed run is to end with, from what Snakemake printed."""
+    if "Terminating processes on user request" in printed:
+        return "Interrupted. What is finished is kept; run the same command again to continue."
+    told = []
+    for name, lines in failures(printed).items():
+        told += [f"{name}:", *(f"  {line}" for line in lines)]
+    if told:
+        told.insert(0, "What failed, by the log to open:")
+    if "Signals.SIGKILL" in printed or "exit status 137" in printed:
+        told.append(
+            "A job was killed, probably because the machine ran out of memory. Request more, or "
+            "lower --cores, training.micro_batch or inference.batch_size, and run the same command "
+            "again: training resumes from the last saved epoch."
+        )
+    return "\n".join(told)
+
+
+def print_at_exit(text: str) -> None:
+    """Print a text when the process ends, below Snakemake's own last lines."""
+    if text:
+        atexit.register(print, f"\n{text}", file=sys.stderr)
