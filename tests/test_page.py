@@ -70,7 +70,7 @@ def test_the_page_says_the_score_and_has_all_figures(page, results):
 def test_tiles_are_filtered_by_id_class_and_reason(page, results):
     anew(page)
     review = pd.read_csv(results / "review.csv", dtype={"id": str}, keep_default_na=False)
-    assert page.run("$('count').textContent") == "48 of 48 labelled tiles; 1 to 24 are shown"
+    assert page.run("$('count').textContent") == "48 of 48 labelled tiles; showing 1 to 24"
     names = "[...document.querySelectorAll('.name')].map((name) => name.textContent)"
     assert page.run(names) == review["id"].tolist()[:24]
     wanted = review["id"][30]
@@ -83,7 +83,7 @@ def test_tiles_are_filtered_by_id_class_and_reason(page, results):
     black = (review["reason"] == "black_tile").sum()
     assert black and chosen(page, reason="1").startswith(f"{black} of 48 labelled tiles")
     anew(page)
-    assert chosen(page, search="no such id") == "None of 48 labelled tiles is like that"
+    assert chosen(page, search="no such id") == "None of 48 labelled tiles match"
     anew(page)
     deepest = pd.read_csv(results / "data/train/tiles.csv", dtype={"id": str}).nlargest(1, "depth")
     chosen(page, order="shallow first")
@@ -91,7 +91,7 @@ def test_tiles_are_filtered_by_id_class_and_reason(page, results):
     assert page.run(names)[-1] in set(deepest["id"])
     assert page.run("$('next').disabled && !$('previous').disabled")
     assert chosen(page, part="test").startswith("12 of 12 test tiles")
-    assert page.run("document.querySelector('#cards button').innerText.includes('decision')")
+    assert page.run("document.querySelector('#cards button').innerText.includes('prediction')")
     assert page.run("$('missing').hidden")
 
 
@@ -110,7 +110,7 @@ def test_a_tile_is_opened_turned_and_closed_by_keys(page):
         page.press("ArrowRight")
     page.press("Escape")
     # Beyond the first page of cards, and the focus is on the tile that was seen last.
-    page.wait_for("$('count').textContent.endsWith('25 to 48 are shown')")
+    page.wait_for("$('count').textContent.endsWith('showing 25 to 48')")
     page.wait_for("[...$('cards').children].indexOf(document.activeElement.parentElement) === 6")
     page.run("$('search').focus()")
     page.type("zz")
