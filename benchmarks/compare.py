@@ -1,9 +1,9 @@
-"""Two runs on the same tiles, tile by tile: the difference of their scores and its standard error.
+"""Compare two runs tile by tile: the difference of their scores and its standard error.
 
     python benchmarks/compare.py FIRST/results SECOND/results
 
-Each tile is scored as threshold.json says: with the threshold tuned on other tiles than its own
-fold's. Only tiles that both runs predicted count.
+Each tile is scored as in threshold.json: with the threshold tuned on the other folds. Only tiles
+that both runs predicted are compared.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from salt.survey.tiles import Tiles
 
 
 def tile_scores(members: list[Predictions], results: Path) -> pd.Series:
-    """Score of the members' mean for each tile that they predicted, by its id."""
+    """Return the score of the members' mean for each tile they predicted, indexed by id."""
     tiles = Tiles(results / "data/train/tiles.csv")
     folds = pd.read_csv(results / "data/folds.csv", dtype={"id": str})
     rows = predicted_rows(members, tiles.ids)
@@ -36,13 +36,13 @@ def tile_scores(members: list[Predictions], results: Path) -> pd.Series:
 
 
 def difference(first: pd.Series, second: pd.Series) -> tuple[float, float]:
-    """Mean of second - first over the tiles of both, and its standard error."""
+    """Return the mean of second - first over their common tiles, and its standard error."""
     both = (second - first).dropna()
     return float(both.mean()), float(both.std(ddof=1) / np.sqrt(len(both)))
 
 
 def markdown(table: pd.DataFrame) -> str:
-    """A table as lines of Markdown, fractions to four places."""
+    """Format a table as Markdown, floats to four decimal places."""
     lines = [table.columns, ["---"] * len(table.columns)]
     for row in table.itertuples(index=False):
         lines.append([f"{cell:.4f}" if isinstance(cell, float) else cell for cell in row])

@@ -1,14 +1,14 @@
-"""The original's findings, each as a paired comparison on the contest's tiles.
+"""Test the original's findings by paired comparisons on the contest's tiles.
 
     python benchmarks/findings.py experiments/findings
 
-The folder holds a run of benchmarks/findings/NAME.yaml under NAME (``make findings`` makes them
-all). All members that are compared hold out the same fold. Verdicts go by rules that were written
-down before the runs: a claim of a gain is confirmed where the difference is above twice its
-uncertainty, refuted where it is as far below zero; "no gain" is confirmed where even twice the
-uncertainty above the difference a gain stays below 0.01, and refuted where the difference is above
-twice its uncertainty; all else is unresolved. The uncertainty joins the standard error over tiles
-with the noise of training, as members that differ by nothing but their seed show it.
+The folder holds a run of benchmarks/findings/NAME.yaml under NAME (``make findings`` runs them
+all). All compared members hold out the same fold. The rules for verdicts were fixed before the
+runs. A claimed gain is confirmed if the difference exceeds twice its uncertainty, and refuted if
+it is below minus twice its uncertainty. "No gain" is confirmed if the difference plus twice its
+uncertainty is below 0.01, and refuted if the difference exceeds twice its uncertainty. All else is
+unresolved. The uncertainty combines the standard error over tiles with the training noise,
+measured on members that differ only by seed.
 """
 
 import argparse
@@ -28,7 +28,7 @@ from salt.survey.tiles import Tiles
 
 STAGE = Path(__file__).parents[1] / "workflow/scripts/predict_validation.py"
 SAME_FOLD = [0, 5, 10, 15, 20]  # seeds of five members that hold out fold 0 of 5
-PAIRED = [0]  # seeds of the runs with a change
+PAIRED = [0]  # seeds of the modified runs
 TWO_FOLDS = [0, 1]
 NEGLIGIBLE = 0.01
 
@@ -38,7 +38,7 @@ def member(run: Path, seed: int) -> Predictions:
 
 
 def without_flip(run: Path, seed: int) -> Predictions:
-    """The held-out predictions of a finished member, made again without the mirror image."""
+    """Return a finished member's held-out predictions, recomputed without the flip."""
     path = run / f"no_flip/{seed}.npy"
     if not path.exists():
         settings = {
@@ -78,7 +78,7 @@ def table(runs: Path) -> pd.DataFrame:
     rows = []
 
     def add(finding, claim, before, after, training_noise, claims_gain=True):
-        """Lists of scores by tile, run by run; the mean over the runs is compared."""
+        """Compare the means over two lists of runs, each run a series of scores by tile."""
         first, second = (pd.concat(runs, axis=1).mean(axis=1) for runs in (before, after))
         change, error = difference(first, second)
         uncertainty = float(np.hypot(error, training_noise))
@@ -113,7 +113,7 @@ def table(runs: Path) -> pd.DataFrame:
 
 
 def submit(run: Path, path: Path, honest: bool) -> dict:
-    """Write the submission of two members and give what threshold.json would hold."""
+    """Write the submission of two members; return what threshold.json would hold."""
     results = run / "results"
     folds = pd.read_csv(results / "data/folds.csv", dtype={"id": str})
     members = [member(run, seed) for seed in TWO_FOLDS]
@@ -125,7 +125,7 @@ def submit(run: Path, path: Path, honest: bool) -> dict:
 
 
 def print_flattery(runs: Path) -> None:
-    """The same tiles, scored by members that held them out and by members that trained on them."""
+    """Print scores of the same tiles from members that held them out or trained on them."""
     for seed in TWO_FOLDS:
         honest, not_honest = (
             tile_scores([member(run, seed)], run / "results")

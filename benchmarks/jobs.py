@@ -1,4 +1,4 @@
-"""What each rule's jobs took in a finished run, as the table of profiles/README.md.
+"""Print time and memory of each rule in a finished run, as in profiles/README.md.
 
 .venv/bin/python benchmarks/jobs.py results
 """
@@ -13,7 +13,7 @@ ORDER += ["predict_test", "predict", "threshold", "gallery", "submission", "summ
 
 
 def jobs(results: Path) -> pd.DataFrame:
-    """A row per job: its rule, seconds, CPU seconds and peak memory in MB, by Snakemake."""
+    """Return a row per job: rule, seconds, CPU seconds and peak memory in MB, from Snakemake."""
     rows = []
     for path in sorted((results / "benchmarks").rglob("*.tsv")):
         found = pd.read_csv(path, sep="\t").iloc[-1]
@@ -23,7 +23,7 @@ def jobs(results: Path) -> pd.DataFrame:
 
 
 def table(results: Path) -> str:
-    """The greatest of each rule's jobs."""
+    """Return a Markdown table of the maximum over each rule's jobs."""
     lines = ["| rule | jobs | seconds | CPU seconds | memory, MB |", "|---|---|---|---|---|"]
     found = jobs(results).groupby("rule").agg(["size", "max"])
     for rule in ORDER:

@@ -1,10 +1,10 @@
-"""How long the report takes to make and to open at the contest's size, without training anything.
+"""Measure how long the report takes to build and open at the contest's size, without training.
 
     python benchmarks/page.py --folder experiments/page
 
-fakes a finished run: the demo's tiles over and over, and members that know the truth but for smooth
-noise of their own. The report's stages then run on it, and headless Chromium opens the page.
-Writes benchmarks/page.md.
+fakes a finished run from the demo's tiles, repeated, and members that predict the truth plus smooth
+noise. It then runs the report's stages, opens the page in headless Chromium, and writes
+benchmarks/page.md.
 """
 
 import argparse
@@ -34,14 +34,14 @@ from salt.survey.folds import split
 
 ROOT = Path(__file__).parents[1]
 SIDE, FOLDS, EPOCHS = 101, 2, 40
-BLUR, WAVE, NOISE = 2.0, 14.0, 0.5  # pixels, pixels, and a share of what tells salt from none
+BLUR, WAVE, NOISE = 2.0, 14.0, 0.5  # pixels, pixels, and relative to the signal
 OPENED = 5  # times
-# Jobs as Snakemake's benchmarks would have them: step, seconds, megabytes.
+# Jobs as in Snakemake's benchmarks: step, seconds, megabytes.
 JOBS = [("import_train", 2, 300), ("import_test", 5, 500), ("threshold", 3, 250)]
 
 
 def fake(folder: Path, tiles: int, test_tiles: int, members: int) -> None:
-    """Everything that the report's stages read, in the places where the workflow has it."""
+    """Write everything that the report's stages read, at the workflow's paths."""
     results, random = folder / "results", np.random.default_rng(0)
     unique(folder)
     images, masks = tiles_and_masks(str(folder / "tiles.npz"), 640)
@@ -80,7 +80,7 @@ def fake(folder: Path, tiles: int, test_tiles: int, members: int) -> None:
 
 
 def fake_member(results: Path, seed: int, random: np.random.Generator) -> None:
-    """A member's epochs, and a checkpoint that has nothing but a header."""
+    """Write a member's history, and a checkpoint with only a header."""
     folder = results / f"models/{seed}"
     folder.mkdir(parents=True, exist_ok=True)
     epochs = np.arange(1, EPOCHS + 1)
@@ -96,7 +96,7 @@ def fake_member(results: Path, seed: int, random: np.random.Generator) -> None:
 
 
 def stages(members: int) -> dict[str, list[str]]:
-    """Arguments of the stages, in the order in which they run, from the results folder."""
+    """Return each stage's arguments, relative to the results folder, in running order."""
     seeds = range(members)
     validation = [f"predictions/validation/{seed}.npy" for seed in seeds]
     test = [f"predictions/test/{seed}/0.npy" for seed in seeds]
@@ -144,7 +144,7 @@ def stages(members: int) -> dict[str, list[str]]:
 
 
 def seconds_of(results: Path, stage: str, arguments: list[str]) -> tuple[float, float]:
-    """Seconds that a stage takes, by the clock and of the processors."""
+    """Run a stage; return its wall time and CPU time in seconds."""
     script = ROOT / f"workflow/scripts/{stage}.py"
     started, before = time.monotonic(), os.times()
     subprocess.run([sys.executable, script, *arguments], cwd=results, check=True)
@@ -157,7 +157,7 @@ SEEN = "[...probed.values()].every((image) => image.complete)"
 
 
 def opening(page: Path) -> tuple[float, float, float]:
-    """Seconds until a new browser shows the page, its first tiles, and those of a class."""
+    """Return seconds until a new browser has loaded the page, its first tiles, and one class."""
     with Browser() as browser:
         started = time.monotonic()
         browser.open(page)
@@ -187,11 +187,11 @@ def main() -> None:
         "# The report at the contest's size",
         "",
         f"Made by `python benchmarks/page.py --folder experiments/page`: {args.tiles:,} labelled "
-        f"and {args.test_tiles:,} test tiles, {args.members} members that were not trained but "
-        f"made up, on {os.cpu_count()} cores with a load of {load:.0f} before. "
-        "Opening is to take less than 3 s.",
+        f"and {args.test_tiles:,} test tiles, {args.members} synthetic members, on "
+        f"{os.cpu_count()} cores with an initial load of {load:.0f}. "
+        "Opening should take less than 3 s.",
         "",
-        "| stage | s by the clock | s of the processors |",
+        "| stage | wall time, s | CPU time, s |",
         "|---|---|---|",
     ]
     for stage, arguments in stages(args.members).items():
@@ -202,15 +202,15 @@ def main() -> None:
     size = sum(path.stat().st_size for path in pictures) / 1e6
     lines += [
         "",
-        f"`index.html` has {page.stat().st_size / 1e6:.2f} MB; beside it lie {len(pictures):,} "
-        f"sheets of tiles with {size:.0f} MB, of which a page of the browser loads some.",
+        f"`index.html` has {page.stat().st_size / 1e6:.2f} MB. Its {len(pictures):,} sheets of "
+        f"tiles have {size:.0f} MB; the page loads only those it shows.",
         "",
     ]
     if CHROMIUM:
         found = list(zip(*(opening(page) for _ in range(OPENED)), strict=True))
-        names = ("until the page is loaded", "until its first tiles are seen, too")
-        names = (*names, "to choose the test tiles of a class, and to see the first")
-        lines += [f"Headless Chromium, {OPENED} times, median (least to greatest):", ""]
+        names = ("until the page has loaded", "until its first tiles are visible")
+        names = (*names, "to filter test tiles by class, until the first are visible")
+        lines += [f"Headless Chromium, {OPENED} times, median (minimum to maximum):", ""]
         lines += ["| | s |", "|---|---|"]
         for name, values in zip(names, found, strict=True):
             middle = statistics.median(values)

@@ -1,11 +1,11 @@
-"""What each part of the contest's recipe is worth, as paired comparisons on the contest's tiles.
+"""Measure each part of the contest's recipe by paired comparisons on the contest's tiles.
 
     python benchmarks/recipes.py experiments/recipes
 
-The folder holds a run of benchmarks/recipes/NAME.yaml under NAME (``make recipes`` makes them all).
-All members hold out the same fold, and differ in one thing. A gain or a loss is a difference above
-twice its uncertainty, which joins the standard error over tiles with the noise of training, as
-members that differ by nothing but their seed show it; all else is unresolved.
+The folder holds a run of benchmarks/recipes/NAME.yaml under NAME (``make recipes`` runs them all).
+All members hold out the same fold and differ in one setting. A gain or loss exceeds twice its
+uncertainty, which combines the standard error over tiles with the training noise, measured on
+members that differ only by seed. All else is unresolved.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from compare import difference, markdown, tile_scores
 from findings import member
 
 SEED = 0
-# Run, what is changed in it, and whether the recipe has what the run leaves out.
+# Run, the changed setting, and whether the recipe has it (so that the run removes it).
 RUNS = {
     "no_lovasz": ("BCE + Dice for a third of the epochs, then Lovász hinge, not BCE + Dice", True),
     "scratch": ("encoder pretrained on ImageNet", True),
@@ -37,7 +37,7 @@ def verdict(change: float, uncertainty: float) -> str:
 
 
 def table(runs: Path) -> pd.DataFrame:
-    """A row for each run that is there: without the trick, with it, and what that tells."""
+    """Return a row per finished run: score without and with the trick, and the verdict."""
     base = runs / "base"
     paths = sorted((base / "results/predictions/validation").glob("*.npy"))
     seeds = [int(path.stem) for path in paths]

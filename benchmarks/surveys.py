@@ -1,12 +1,12 @@
-"""Time and memory of very large surveys, to benchmarks/surveys.md.
+"""Measure time and memory for very large surveys and write benchmarks/surveys.md.
 
     make bench-surveys                      # 5,000, 20,000 and 200,000 tiles
     make bench-surveys TILES="5000 20000"
 
-The demo survey's tiles, repeated under ids of their own, go through the workflow's own stages with
-a tiny member: import, prediction in shards of 5,000 tiles, and the submission, each a process by
-itself as under Snakemake. What a million tiles would take follows from the least and the greatest
-number that was measured.
+The demo survey's tiles, repeated with new ids, pass through the workflow's stages with a tiny
+member: import, prediction in shards of 5,000 tiles, and submission, each in its own process as
+under Snakemake. The cost of a million tiles is extrapolated from the smallest and the largest
+number measured.
 """
 
 import argparse
@@ -29,8 +29,8 @@ WRITE = "import sys, survey; survey.write_test_tiles(survey.Path(sys.argv[1]), i
 
 
 def job(*command) -> tuple[float, float]:
-    """CPU seconds that a process takes, and its peak memory in MB."""
-    # This process is a small one, for a child's peak counts from before it becomes another program.
+    """Run a process; return its CPU seconds and peak memory in MB."""
+    # Keep this process small: a child's peak includes its memory between fork and exec.
     process = subprocess.Popen([sys.executable, *map(str, command)], cwd=FOLDER)
     _, status, usage = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
@@ -44,7 +44,7 @@ def stage(name: str, *arguments) -> tuple[float, float]:
 
 
 def settings(shards: int) -> str:
-    """The demo's configuration with a tiny member, as JSON."""
+    """Return the demo's configuration with a tiny member, as JSON."""
     found = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     found["data"]["demo"] |= {"tiles": 47, "test_tiles": 1}
     found["model"]["width"] = 2
@@ -54,7 +54,7 @@ def settings(shards: int) -> str:
 
 
 def train() -> None:
-    """A tiny member, and what threshold.json would say of it."""
+    """Train a tiny member and write its threshold.json."""
     with_settings = ("--settings", settings(1))
     tiles = ("--tiles", "train/tiles.csv")
     stage("demo", *with_settings, "--archive", "demo.zip", "--sections", "sections.csv")
@@ -67,7 +67,7 @@ def train() -> None:
 
 
 def measure(count: int) -> dict[str, list[tuple[float, float]]]:
-    """CPU seconds and peak memory of each job of a survey of so many tiles, by stage."""
+    """Return CPU seconds and peak memory of each job for ``count`` tiles, by stage."""
     survey, tiles, shards = f"{count}.zip", f"{count}/tiles.csv", -(-count // SHARD)
     job("-c", WRITE, survey, count)
     files = [f"{count}/{shard}.npy" for shard in range(shards)]
@@ -90,7 +90,7 @@ def measure(count: int) -> dict[str, list[tuple[float, float]]]:
 def page(measured: dict[int, dict[str, list[tuple[float, float]]]]) -> str:
     least, greatest = min(measured), max(measured)
     head = f"| stage | {' | '.join(f'{count:,} tiles' for count in measured)} | {WHOLE:,} tiles |"
-    rows = {"CPU seconds, all jobs together": [], "Peak memory of the largest job, MB": []}
+    rows = {"CPU seconds, total over jobs": [], "Peak memory of the largest job, MB": []}
     for name in measured[least]:
         for title, of_jobs in zip(rows, (sum, max), strict=True):
             column = list(rows).index(title)
@@ -103,10 +103,11 @@ def page(measured: dict[int, dict[str, list[tuple[float, float]]]]) -> str:
     lines = [
         "# Very large surveys",
         "",
-        f"Made by `make bench-surveys` on {date.today()}, {os.cpu_count()} cores. A member of",
-        "width 2, with flip, on one thread; the demo's tiles, repeated, in shards of",
-        f"{SHARD:,}: {jobs} jobs. The column of {WHOLE:,} tiles is no measurement: it goes on",
-        f"in the straight line through {least:,} and {greatest:,}.",
+        f"Made by `make bench-surveys` on {date.today()}, {os.cpu_count()} cores. One member of "
+        "width 2, with flip,",
+        f"on one thread. The demo's tiles are repeated and predicted in shards of {SHARD:,}:",
+        f"{jobs} jobs. The column of {WHOLE:,} tiles is extrapolated linearly from",
+        f"{least:,} and {greatest:,}.",
     ]
     for title, table in rows.items():
         lines += ["", f"## {title}", "", head, "|---|" + "---|" * (len(measured) + 1)]

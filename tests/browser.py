@@ -1,4 +1,4 @@
-"""A page in a real, headless Chromium, driven by its DevTools protocol over a pipe."""
+"""Drive headless Chromium by its DevTools protocol over a pipe."""
 
 import base64
 import json
@@ -13,11 +13,11 @@ from pathlib import Path
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
-PATIENCE = 60  # seconds in which the browser answers
+PATIENCE = 60  # seconds to wait for the browser
 
 
 class Browser:
-    """One tab, as a context manager; what it said on its console is in ``said``."""
+    """A browser tab, as a context manager; ``said`` holds its console messages."""
 
     def __init__(self, width: int = 1280, height: int = 900, dark: bool = False):
         self.said: list[str] = []
@@ -62,7 +62,7 @@ class Browser:
         self.profile.cleanup()
 
     def call(self, method: str, **params) -> dict:
-        """Result of a method of the protocol."""
+        """Call a protocol method and return its result."""
         self.number += 1
         message = {"id": self.number, "method": method, "params": params}
         if self.session:
@@ -96,7 +96,7 @@ class Browser:
             self.said.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
 
     def open(self, path: Path | str) -> float:
-        """Open a file; gives the seconds until it and what it shows had loaded."""
+        """Open a file; return the seconds until it and its resources had loaded."""
         self.events.clear()
         started = time.monotonic()
         self.call("Page.navigate", url=Path(path).resolve().as_uri())
@@ -105,7 +105,7 @@ class Browser:
         return time.monotonic() - started
 
     def run(self, script: str):
-        """Value of a JavaScript expression, a promise's once it is there."""
+        """Evaluate a JavaScript expression, awaiting promises, and return its value."""
         found = self.call(
             "Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True
         )
@@ -114,14 +114,14 @@ class Browser:
         return found["result"].get("value")
 
     def wait_for(self, script: str) -> None:
-        """Until an expression is true."""
+        """Wait until an expression is true."""
         end = time.monotonic() + PATIENCE
         while not self.run(script):
             assert time.monotonic() < end, script
             time.sleep(0.05)
 
     def press(self, key: str) -> None:
-        """Press a key, such as Tab, Enter, Escape or ArrowRight, where the focus is."""
+        """Press a key on the focused element: Tab, Enter, Escape, ArrowRight and so on."""
         codes = {"Tab": 9, "Enter": 13, "Escape": 27, "ArrowLeft": 37, "ArrowRight": 39}
         text = {"text": "\r"} if key == "Enter" else {}
         key = {"key": key, "code": key, "windowsVirtualKeyCode": codes[key]}
@@ -129,10 +129,10 @@ class Browser:
         self.call("Input.dispatchKeyEvent", type="keyUp", **key)
 
     def type(self, text: str) -> None:
-        """Type text where the focus is."""
+        """Type text into the focused element."""
         self.call("Input.insertText", text=text)
 
     def picture(self, path: Path | str, whole: bool = False) -> None:
-        """Write a PNG file of what is seen, or of the whole page."""
+        """Save a PNG screenshot of the viewport or of the whole page."""
         found = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
         Path(path).write_bytes(base64.b64decode(found["data"]))

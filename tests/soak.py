@@ -1,10 +1,10 @@
-"""Kill a run again and again, at random instants, and compare the bytes it ends with.
+"""Kill a run repeatedly at random instants and compare its final outputs byte by byte.
 
-A first run is left in peace. Then the same workflow runs in another folder, on another number of
-cores, and is killed: a job, the main process, or all processes at once, while it trains, saves,
-predicts, or does anything. After each kill the same command goes on. Whenever the run comes to its
-end, all its outputs must be the first run's, byte by byte, and nothing else may be left; then it
-starts anew, until there were enough kills.
+A reference run finishes undisturbed. The same workflow then runs in another folder, on another
+number of cores, and is killed: a job, the main process, or all processes at once, during training,
+saving, predicting, or at any time. The same command resumes it after each kill. Whenever the run
+finishes, its outputs must equal the reference byte by byte, with no files left over; then it starts
+over, until the number of kills is reached.
 
     python tests/soak.py --kills 25 --folder experiments/soak
 """
@@ -26,11 +26,11 @@ ROOT = Path(__file__).parents[1]
 HOWS = ("job", "job, politely", "main process", "whole group")
 WHENS = ("training", "saving", "predicting", "any time")
 TIMED = ("logs/", "benchmarks/", "figures/times.svg", "figures/.times.svg", "index.html")
-PATIENCE = 900  # seconds in which any run ends
+PATIENCE = 900  # timeout of a run, in seconds
 
 
 class Run:
-    """The workflow in a folder, in a process group of its own."""
+    """A run of the workflow in a folder, in its own process group."""
 
     def __init__(self, folder: Path, cores: int, options: list[str]):
         self.folder = folder
@@ -48,7 +48,7 @@ class Run:
             )
 
     def jobs(self, stage: str = "") -> list[int]:
-        """Processes of stages in this folder, also those that outlived their main process."""
+        """Return the stage processes in this folder, including orphans."""
         found = []
         for entry in Path("/proc").glob("[0-9]*"):
             try:
@@ -62,7 +62,7 @@ class Run:
         return found
 
     def saving(self) -> list[int]:
-        """Processes that are writing a state."""
+        """Return the processes that are saving training state."""
         parts = (self.folder / "results/states").glob(".*.part")
         return [int(part.name.split(".")[-2]) for part in parts]
 
@@ -81,7 +81,7 @@ class Run:
 
 
 def outputs(folder: Path) -> dict[str, str]:
-    """Digest of every output, by its path, but for logs, benchmarks, and what shows these."""
+    """Return the digest of each output by path, except logs, benchmarks and what shows them."""
     results = folder / "results"
     files = (file for file in results.rglob("*") if file.is_file())
     names = {str(file.relative_to(results)): file for file in files}
@@ -93,7 +93,7 @@ def outputs(folder: Path) -> dict[str, str]:
 
 
 def await_victims(run: Run, when: str, latest: float) -> list[int] | None:
-    """Processes to kill at some instant of a kind; None where the run ends before there is one."""
+    """Wait for an instant of a kind; return the processes to kill, or None if the run ends."""
     look = {
         "training": lambda: run.jobs("train"),
         "saving": run.saving,
@@ -101,7 +101,7 @@ def await_victims(run: Run, when: str, latest: float) -> list[int] | None:
         "any time": run.jobs,
     }[when]
     begun = time.monotonic()
-    # A run goes on from where the last kill left it, so that a part of its time is enough.
+    # A run resumes from the last kill, so a fraction of its total time is enough.
     delay = random.uniform(0, latest / 4 if when == "any time" else 3.0)
     if when != "saving":
         while run.main.poll() is None and not (when == "any time" or look()):
@@ -111,13 +111,13 @@ def await_victims(run: Run, when: str, latest: float) -> list[int] | None:
         victims = look()
         if victims:
             return victims
-        # A save takes some milliseconds.
+        # A save takes a few milliseconds.
         time.sleep(0.001 if when == "saving" else 0.02)
     return None
 
 
 def soak(folder: Path, kills: int, options: list[str], seed: int = 0) -> Counter:
-    """Kill so many times, and give how often in which way; AssertionError on any difference."""
+    """Kill ``kills`` times; return counts by kind; raise AssertionError on any difference."""
     random.seed(seed)
     shutil.rmtree(folder, ignore_errors=True)
     reference, run = Run(folder / "reference", 1, options), Run(folder / "killed", 2, options)
@@ -129,7 +129,7 @@ def soak(folder: Path, kills: int, options: list[str], seed: int = 0) -> Counter
     print(f"reference: {len(expected)} outputs in {seconds:.0f} s", flush=True)
 
     done, compared = Counter(), 0
-    # All ways and all times in any four kills, and each with each in sixteen.
+    # Any four kills cover all hows and whens, and any sixteen all combinations.
     plan = cycle((HOWS[k % 4], WHENS[(k + k // 4) % 4]) for k in range(16))
     how, when = next(plan)
     run.start()

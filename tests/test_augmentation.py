@@ -1,4 +1,4 @@
-"""Augmentation: the maps that are drawn, and resampling against scikit-image."""
+"""Augmentation: the distribution of drawn maps, and resampling compared with scikit-image."""
 
 import math
 
@@ -140,7 +140,7 @@ def test_draws_fill_their_ranges_and_never_leave_them(height, width):
         assert low - 1e-4 <= values.min() < low + margin
         assert high + 1e-4 >= values.max() > high - margin
         assert np.mean(values) == pytest.approx((low + high) / 2, abs=3 * margin)
-    # The axes are drawn each by itself.
+    # The axes are drawn independently.
     for pair in (zooms, shifts):
         assert abs(np.corrcoef(pair.T)[0, 1]) < 0.1
     np.testing.assert_allclose(rotations @ rotations.transpose(0, 2, 1), [np.eye(2)] * 4000,
@@ -167,7 +167,7 @@ def test_a_zoom_above_one_shows_more_of_the_survey():
 @given(seed=st.integers(0, 10**6), height=sides, width=sides)
 def test_a_mask_stays_binary_and_moves_with_its_image(seed, height, width):
     _, masks = tiles(3, height, width, seed)
-    # The image is the mask itself, so both must end up at the same place.
+    # The image equals the mask, so both must be moved alike.
     images, moved = warp(masks.clone(), masks, draw(3, height, width, seed, **ALL))
     assert set(moved.unique().tolist()) <= {0.0, 1.0}
     assert moved.dtype == torch.float32
@@ -223,7 +223,7 @@ def test_zoom_comes_before_rotation(height, width):
     """In pixels: a rotation times a zoom of each axis."""
     changes = {"rotation": 30.0, "zoom": (0.5, 2.0)}
     for number, one_map in enumerate(draw(50, height, width, seed=4, **changes)):
-        # The same draws with one kind of change each: no switch touches another's numbers.
+        # The same draws with one transform at a time: no switch affects another's draws.
         parts = []
         for switch in changes:
             only = draw(50, height, width, seed=4, **{switch: changes[switch]})

@@ -1,4 +1,4 @@
-"""What the benchmarks compute, by hand."""
+"""The benchmarks' statistics, checked by hand."""
 
 import shutil
 import sys
@@ -38,17 +38,17 @@ def results(tmp_path):
 
 
 def predictions(folder, ids, salt, rest):
-    """Predictions of one probability where there is salt and another where there is none."""
+    """Predictions with one probability on salt and another elsewhere."""
     values = np.stack([[[a, b]] for a, b in zip(salt, rest, strict=True)]).astype(np.float32)
     save(folder / "member.npy", ids, (1, 2), [values])
     return Predictions.load(folder / "member.npy")
 
 
 def test_a_tile_is_scored_with_the_threshold_of_the_other_fold(results, tmp_path):
-    # Fold 0 wants a threshold between 0.2 and 0.4, fold 1 one between 0.6 and 0.8.
+    # The best threshold of fold 0 is between 0.2 and 0.4, that of fold 1 between 0.6 and 0.8.
     member = predictions(tmp_path, list("abcd"), [0.4, 0.4, 0.8, 0.8], [0.2, 0.2, 0.6, 0.6])
     scores = compare.tile_scores([member], results)
-    # At 0.7 fold 0 has no salt left and scores 0; at 0.3 fold 1 is all salt, an IoU of 0.5, and 0.
+    # At 0.7 fold 0 has no salt left and scores 0; at 0.3 fold 1 is all salt, with an IoU of 0.5.
     assert scores.to_dict() == {"a": 0.0, "b": 0.0, "c": 0.0, "d": 0.0}
     member = predictions(tmp_path, list("abcd"), [0.4, 0.8, 0.4, 0.8], [0.2, 0.2, 0.2, 0.2])
     assert compare.tile_scores([member], results).to_dict() == dict.fromkeys("abcd", 1.0)
@@ -89,7 +89,7 @@ def test_a_trick_gains_or_loses_by_more_than_twice_the_uncertainty(change, expec
 
 
 def test_a_trick_of_the_recipe_is_what_its_run_leaves_out(results, tmp_path):
-    # Between 0.2 and 0.4 every threshold makes the masks right.
+    # Any threshold between 0.2 and 0.4 gives correct masks.
     right, wrong = ([0.4] * 4, [0.2] * 4), ([0.4, 0.4, 0.4, 0.1], [0.2] * 4)
     for name, found in {
         "base/0": right,
@@ -137,7 +137,7 @@ def test_exponents_are_those_of_the_growth(power):
 
 
 def measured(slower, peak, beyond):
-    """Everything at one second, or so many for the others, and these peaks and seconds."""
+    """Measurements of 1 s for ours and ``slower`` s for the others, with this peak and overhead."""
 
     def both(**more):
         return {"ours": repeats(1, 1, **more), "usual": repeats(slower, slower, **more)}
@@ -174,7 +174,7 @@ def test_an_aim_is_met_from_its_bound_on():
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """A folder as the benchmarks prepare it, with few tiles."""
+    """A benchmark folder with few tiles."""
     folder = tmp_path_factory.mktemp("bench")
     random = np.random.default_rng(0)
     masks = random.random((12, 101, 101)) < np.linspace(0, 0.9, 12)[:, None, None]

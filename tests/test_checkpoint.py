@@ -1,4 +1,4 @@
-"""Checkpoints: all that a network needs, and no code that runs on loading."""
+"""Checkpoints: complete, and free of code that runs on loading."""
 
 import copy
 import json
@@ -17,7 +17,7 @@ SETTINGS = {"name": "residual_unet", "width": 2, "dropout": 0.3}
 
 @pytest.fixture(scope="module")
 def network():
-    """A network whose batch normalisation has seen something, too."""
+    """A network with non-trivial batch normalisation statistics."""
     torch.manual_seed(0)
     network = model.build(**SETTINGS)
     for _ in range(3):

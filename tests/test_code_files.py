@@ -1,4 +1,4 @@
-"""The files that a script uses, against what Python really imports, and what of them counts."""
+"""The files a script uses, compared with Python's own imports, and their behaviour digests."""
 
 import json
 import subprocess
@@ -12,7 +12,7 @@ from salt.stage.code_files import behaviour, local_files
 SCRIPTS = Path(__file__).parents[1] / "workflow/scripts"
 STAGES = sorted(SCRIPTS.glob("*.py"))
 
-# Imports each script anew, and tells which of the project's files Python has loaded for it.
+# Imports each script afresh and prints the project's files that Python loaded for it.
 IMPORTER = """
 import importlib.util, json, sys
 from pathlib import Path
@@ -37,7 +37,7 @@ print(json.dumps(found))
 
 
 def real_imports():
-    """Files that Python imports from the project for each script, by the script's name."""
+    """Return the project files that Python imports for each script, by script name."""
     command = [sys.executable, "-c", IMPORTER, str(SCRIPTS), *(path.name for path in STAGES)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -72,7 +72,7 @@ def test_training_does_not_hang_on_what_it_does_not_use():
 
 @pytest.fixture
 def project(tmp_path):
-    """Files of a made-up project, by name."""
+    """Files of a synthetic project, by name."""
 
     def write(**files):
         for name, text in files.items():
@@ -141,7 +141,7 @@ async def wait():
 
 
 def digest(folder, text, suffix=".py"):
-    # A name of its own each time: what was read of a file is kept.
+    # A new name each time, since digests are cached by file.
     path = folder / f"{len(list(folder.iterdir()))}{suffix}"
     path.write_text(text)
     return behaviour(path)

@@ -1,4 +1,4 @@
-"""The device, and what PyTorch is told for the sake of equal bytes."""
+"""The choice of device, and PyTorch's settings for reproducible bytes."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""The configuration's schema, walked key by key, and what contradicts itself."""
+"""The configuration's schema, checked key by key, and contradictory settings."""
 
 import copy
 import json
@@ -20,7 +20,7 @@ OVERLAYS = sorted(set((ROOT / "config").glob("*.yaml")) - {ROOT / "config/config
 
 
 def walk(schema, path=()):
-    """Every schema inside a schema, with the path of the value that it describes."""
+    """Yield every nested schema with the path of the value it describes."""
     yield path, schema
     for key, inner in schema.get("properties", {}).items():
         yield from walk(inner, (*path, key))
@@ -55,7 +55,7 @@ def without(path):
     return config
 
 
-# Values by the type that they are not of; some schemas take several types.
+# Values of the wrong type, by type; some schemas accept several types.
 OF_ANOTHER_TYPE = {
     "integer": ["3", 2.5, True, None, [1]],
     "number": ["3", True, None, [1]],
@@ -71,12 +71,12 @@ def types(schema):
 
 
 def wrong_values(schema):
-    """Values that a schema must refuse."""
+    """Return values that a schema must reject."""
     if "enum" in schema:
         return [value for value in ("nonsense", 3, None, True) if value not in schema["enum"]]
     step = 1 if "integer" in types(schema) else 1e-6
     first, *others = (OF_ANOTHER_TYPE[name] for name in types(schema))
-    # By their text, since to Python True is 1.
+    # Compare by text, since True == 1 in Python.
     wrong = [value for value in first if all(repr(value) in map(repr, other) for other in others)]
     if "minimum" in schema:
         wrong.append(schema["minimum"] - step)
@@ -97,7 +97,7 @@ def wrong_values(schema):
 
 
 def right_values(schema):
-    """The outermost values that a schema must take."""
+    """Return the extreme values that a schema must accept."""
     if "enum" in schema:
         return schema["enum"]
     if "boolean" in types(schema):
@@ -183,7 +183,7 @@ def test_a_wrong_value_is_named_with_its_key(path, value):
     ids=lambda value: dotted(value) if isinstance(value, tuple) else repr(value),
 )
 def test_the_bounds_of_a_range_are_inside_it(path, value):
-    # A bound may still contradict another key, which is another matter.
+    # A bound may contradict another key, which is tested elsewhere.
     assert list(Validator(SCHEMA).iter_errors(changed(path, value))) == []
 
 
@@ -200,7 +200,7 @@ NUMBERS = [path for path, schema in LEAVES if schema.get("type") == "number"]
 
 @pytest.mark.parametrize("path", WHOLE, ids=dotted)
 def test_a_count_written_as_a_float_is_refused(path):
-    # Python cannot count to 48.0, so the stages would fail on it.
+    # Floats like 48.0 are not valid for range(), so stages would fail.
     found = faults(changed(path, 48.0), SCHEMA)
     assert [fault for fault in found if fault.startswith(f"{dotted(path)}: ")]
 

@@ -1,4 +1,4 @@
-"""The contest's real tiles, where SALT_CONTEST_ZIP names their zip."""
+"""Tests with the contest's real tiles; opt-in by SALT_CONTEST_ZIP, the path of their zip."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ def labelled():
 
 
 def test_labelled_tiles_are_imported_whole(labelled):
-    # Checked RLE against PNG for every tile on the way.
+    # The import also checks RLE against PNG for every tile.
     table, images, masks = labelled
     assert images.shape == masks.shape == (3200, 101, 101)
     assert images.dtype == np.uint8 and masks.dtype == bool

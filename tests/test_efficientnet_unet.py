@@ -1,4 +1,4 @@
-"""The U-Net on a pretrained encoder: sizes, framing, and what each choice does."""
+"""The U-Net with a pretrained encoder: sizes, padding, and the effect of each option."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def build(variant=0, **changes):
 
 
 def settle(network):
-    """Give batch normalisation the statistics of some input, as training does."""
+    """Set batch normalisation statistics from some input, as training does."""
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
             module.momentum = 1.0
@@ -43,7 +43,7 @@ def test_every_weight_takes_part(variant, hypercolumn):
     for name, weight in network.named_parameters():
         assert weight.grad is not None, name
         assert weight.grad.isfinite().all(), name
-        # What batch normalisation takes away again has a slope of rounding errors alone.
+        # Biases cancelled by batch normalisation have gradients of rounding error only.
         assert weight.grad.any(), name
 
 
@@ -62,7 +62,7 @@ def test_a_tile_is_framed_by_its_reflection_and_enlarged(scale, size):
         tile[0, 0].numpy(), [(each // 2, each - each // 2) for each in missing], mode="reflect"
     )
     if scale == 2:
-        # Each new pixel's centre lies a quarter of a pixel beside an old one's.
+        # Each new pixel's centre is 0.25 pixels from an old one's.
         rows, columns = ((np.arange(2 * side) + 0.5) / 2 - 0.5 for side in framed.shape)
         places = np.meshgrid(rows, columns, indexing="ij")
         framed = ndimage.map_coordinates(framed, places, order=1, mode="nearest")
@@ -74,7 +74,7 @@ def test_a_tile_is_framed_by_its_reflection_and_enlarged(scale, size):
 @SCALES
 @pytest.mark.parametrize("hypercolumn", [True, False])
 def test_a_logit_looks_at_its_own_place(scale, hypercolumn):
-    """Where a logit's slopes lie, over several networks, is about that pixel."""
+    """A logit's gradients, over several networks, are centred on its pixel."""
     found = torch.zeros(31, 31, dtype=torch.double)
     for seed in range(6):
         torch.manual_seed(seed)
@@ -98,7 +98,7 @@ def test_four_channels_become_the_four_pixels_of_a_place():
         final.weight.zero_()
         final.bias.copy_(torch.tensor([1.0, 2.0, 3.0, 4.0]))
         logits = network(torch.rand(1, 1, 101, 101))[0, 0]
-    # 13 pixels of frame are above and left of the tile, so it begins with a place's last pixel.
+    # 13 pixels of padding above and left, so the tile starts at a cell's last pixel.
     assert torch.equal(logits[:2, :2], torch.tensor([[4.0, 3.0], [2.0, 1.0]]))
 
 
@@ -135,7 +135,7 @@ def test_a_network_in_bf16_gives_nearly_the_same(scale):
         exact = network(tiles)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             rounded = network(tiles).float()
-    # Untrained networks are at their most sensitive: about 0.2 of the spread is usual.
+    # Untrained networks are most sensitive: about 0.2 of the spread is typical.
     assert (exact - rounded).square().mean().sqrt() < 0.4 * exact.std()
 
 

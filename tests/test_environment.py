@@ -1,4 +1,4 @@
-"""Every dependency is pinned once, and each job's environment holds what its stage imports."""
+"""Each dependency is pinned once, and each job's environment has what its stage imports."""
 
 import ast
 import re
@@ -40,7 +40,7 @@ def third_party(files: list[Path]) -> set[str]:
 
 
 def stages_by_environment() -> list[tuple[str, str]]:
-    """Each rule's stage and environment, by its command and its conda directive."""
+    """Return each rule's stage and environment, from its command and conda directive."""
     found = []
     for file in (ROOT / "workflow/rules").glob("*.smk"):
         for rule in re.split(r"^rule ", file.read_text(), flags=re.MULTILINE)[1:]:

@@ -1,4 +1,4 @@
-"""TensorBoard events, read back as TensorBoard does."""
+"""TensorBoard events, read back the way TensorBoard reads them."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ SCRIPTS = Path(__file__).parents[1] / "workflow/scripts"
 
 
 def history(epochs, honest=True):
-    """Epochs of numbers that are all different."""
+    """Return epochs whose numbers are all different."""
     return [
         Epoch(i, 1 / (i + 1), 1.5 / (i + 1), 1 - 0.9**i, 0.01 * 0.5**i, honest)
         for i in range(1, epochs + 1)
@@ -24,7 +24,7 @@ def history(epochs, honest=True):
 
 
 def read(folder):
-    """Steps and values of each tag."""
+    """Return steps and values of each tag."""
     found = EventAccumulator(str(folder), size_guidance={"tensors": 0})
     found.Reload()
     return {
@@ -47,7 +47,7 @@ def expected(epochs, score="score/validation"):
 
 
 def test_values_read_back_equal_the_history(tmp_path):
-    # More than the ten a tag that TensorBoard shows by default, which are its own choice.
+    # More than the ten per tag that TensorBoard samples by default.
     epochs = history(25)
     with events.writer(tmp_path / "new" / "3") as record:
         for epoch in epochs:

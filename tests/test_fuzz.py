@@ -1,7 +1,7 @@
-"""Random damage: whatever the bytes, a stage gets sound arrays or an InputError, and nothing else.
+"""Random damage: for any bytes, a reader returns valid arrays or raises InputError.
 
---hypothesis-profile=fuzz looks for rare failures; what it found stands here as examples, and in
-test_hostile.py as cases.
+--hypothesis-profile=fuzz searches for rare failures; those found are examples here and cases in
+test_hostile.py.
 """
 
 import resource
@@ -43,7 +43,7 @@ def too_slow(*_):
 
 @contextmanager
 def in_bounds():
-    """Fail what takes long or much memory."""
+    """Fail tests that take too long or too much memory."""
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     now = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     before = signal.signal(signal.SIGALRM, too_slow)
@@ -58,7 +58,7 @@ def in_bounds():
 
 
 def outcome(read, check=lambda found: None) -> bool:
-    """Whether something can be read, which is then checked; else it must be an InputError."""
+    """Return whether ``read`` succeeds, and check its result; it may only raise InputError."""
     with in_bounds():
         try:
             found = read()
@@ -167,7 +167,7 @@ def check_digest(found):
 
 
 def read_all(path: Path) -> list[bool]:
-    """Whether each part, and each part's digest, can be read."""
+    """Return whether each part, and each part's digest, can be read."""
 
     def of(read, *given):
         def from_source():
@@ -197,7 +197,7 @@ def test_damage_to_a_survey_s_file_is_told_or_does_no_harm(layout, name, changes
 
 
 def near_the_end(changes: list, near: float) -> list:
-    """Changes moved to the last part of a file, where a zip has its list of contents."""
+    """Move changes to the end of a file, where a zip has its central directory."""
     return [(kind, 1 - near + where * near, what) for kind, where, what in changes]
 
 
@@ -210,7 +210,7 @@ def near_the_end(changes: list, near: float) -> list:
     near=st.sampled_from([1, 0.3, 0.02]),
 )
 def test_damage_to_a_zip_is_told_or_does_no_harm(compression, inner, changes, near):
-    # A name beyond ASCII is encoded in another way.
+    # Non-ASCII names are encoded differently.
     data = zipped(SMALL | {"train/images/\u00e9": b""}, compression)
     if inner:
         names = [name for name in SMALL if name.startswith("train/")]
@@ -227,7 +227,7 @@ def test_damage_to_a_zip_is_told_or_does_no_harm(compression, inner, changes, ne
         outcome(lambda: read_tiles(path, with_depth=False))
 
 
-# Tables whose cells are mixed up
+# Tables with shuffled cells
 
 TABLES = {
     name: [line.split(",") for line in data.decode().splitlines()]
@@ -286,14 +286,14 @@ def test_tables_mixed_up_are_told_or_do_no_harm(layout, name, mixes):
         read_all(survey_of(files).write(Path(folder) / "survey", layout))
 
 
-# What stages hand on to each other
+# Files that stages pass to each other
 
 IDS = [f"tile{number}" for number in range(4)]
 
 
 @cache
 def handed_on() -> dict[str, bytes]:
-    """Small files of each kind, by name."""
+    """Return small files of each kind, by name."""
     images = np.random.default_rng(0).integers(0, 256, (4, 3, 5), dtype=np.uint8)
     settings = {"name": "unet", "width": 1, "dropout": 0.1, "depth": "both"}
     report = dict.fromkeys(["threshold", "score", "score_all_empty"], 0.5)
@@ -360,7 +360,7 @@ def test_undamaged_files_are_read(name):
 @given(name=st.sampled_from(sorted(READERS)), changes=CHANGES, near=st.sampled_from([1, 0.1, 0.01]))
 @example("0.npy", [("cut", 0.125, 0.5)], 1)
 def test_damage_to_what_stages_hand_on_is_told_or_does_no_harm(name, changes, near):
-    # Mostly in the first part of a file, where its header is.
+    # Mostly in the header, at the start of a file.
     changes = [(kind, where * near, what) for kind, where, what in changes]
     files = handed_on()
     reads(files | {name: damaged(files[name], changes)}, name)

@@ -1,4 +1,4 @@
-"""The profile for any scheduler, with stand-ins for its commands that run jobs on this machine."""
+"""The generic cluster profile, with fake scheduler commands that run jobs on this machine."""
 
 import os
 import re
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.skipif(
     reason="no snakemake-executor-plugin-cluster-generic here: make test-engines",
 )
 
-# Each job has a folder of its number with its process, the arguments it came with, and its status.
+# Each job has a numbered folder with its process id, arguments and status.
 QSUB = """\
 number=$(ls "$JOBS" | wc -l)
 mkdir "$JOBS/$number"
@@ -26,7 +26,7 @@ cd "$JOBS/$number"
 setsid sh -c 'echo $$ > process; sh "$1"; echo $? > status' sh "$script" > output 2>&1 &
 echo "$number"
 """
-# As PBS prints it; a job whose process is gone was killed.
+# Printed as by PBS; a job whose process is gone was killed.
 QSTAT = """\
 for number; do :; done
 job="$JOBS/$number"
@@ -39,13 +39,13 @@ else
 fi
 """
 PROFILE = ["--workflow-profile", str(ROOT / "profiles/generic")]
-# The stand-ins have no limits of their own.
+# The fake scheduler has no limits.
 PROFILE += ["--max-status-checks-per-second", "5", "--seconds-between-status-checks", "1"]
 
 
 @pytest.fixture
 def jobs(tmp_path, monkeypatch) -> Path:
-    """Folder of what the stand-ins know of their jobs."""
+    """Folder with the fake scheduler's jobs."""
     folder, commands = tmp_path / "jobs", tmp_path / "commands"
     folder.mkdir()
     commands.mkdir()
@@ -63,7 +63,7 @@ def arguments_of(jobs: Path, rule: str) -> list[str]:
 
 
 def test_a_run_on_a_cluster_survives_the_kill_of_a_job_and_asks_for_gpus(jobs, copied, tmp_path):
-    """Though this machine, as a cluster's head node, has no GPU."""
+    """Even if this machine, like a cluster's head node, has no GPU."""
     training = {"epochs": 12, "stopping_patience": 12}
     config = with_config(tmp_path, {"training": training, "ensemble": {"seeds": [0]}})
     done = []
@@ -88,7 +88,7 @@ def test_gpus_are_asked_for_where_the_jobs_run(jobs, copied, tmp_path, monkeypat
     config = with_config(tmp_path, {"compute": {"device": device}, "training": {"loss": "bce"}})
     training = ["--until", "train", "--retries", "0", "--preemptible-retries", "0"]
     monkeypatch.setenv("PATH", f"{tmp_path / 'commands'}:/usr/bin:/bin")
-    # Jobs that end at once: what counts is what they came with.
+    # Jobs that end at once; only their arguments matter.
     (tmp_path / "commands/qsub").write_text(
         '#!/bin/sh\nmkdir "$JOBS/0$$"; echo 1 > "$JOBS/0$$/status"\n'
         'echo "$@" > "$JOBS/0$$/arguments"; echo "0$$"\n'

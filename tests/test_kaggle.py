@@ -1,4 +1,4 @@
-"""The way in and out of the contest's site, with a stand-in for its client."""
+"""Download from and submission to the contest's site, with a fake client."""
 
 import base64
 import json
@@ -32,7 +32,7 @@ THRESHOLD = {
 }
 MESSAGE = "score 0.7217 over 1280 of 3200 labelled tiles, threshold 0.4375, seeds 0,1"
 
-# Tells all that it knows, as a client in distress may, and then does as its file 'mode' says.
+# Prints everything it knows, as a failing client may, then acts as its file 'mode' says.
 STAND_IN = """#!{python}
 import base64, json, os, shutil, sys
 from pathlib import Path
@@ -82,7 +82,7 @@ ANSWERS = {
 
 
 class Client:
-    """The stand-in: what it shall do, and what it was asked."""
+    """The fake client: its behaviour, and the calls it received."""
 
     def __init__(self, folder: Path, archive: Path):
         self.folder = folder
@@ -104,7 +104,7 @@ class Client:
 
 @pytest.fixture
 def client(tmp_path, monkeypatch, survey) -> Client:
-    """A stand-in first on PATH, and a user without credentials."""
+    """A fake client first on PATH, and a user without credentials."""
     for name in os.environ:
         if name.startswith("KAGGLE_") or name == "XDG_CONFIG_HOME":
             monkeypatch.delenv(name)
@@ -117,7 +117,7 @@ def client(tmp_path, monkeypatch, survey) -> Client:
 
 @pytest.fixture
 def key(client, monkeypatch) -> Client:
-    """The stand-in, and credentials in the environment."""
+    """The fake client, and credentials in the environment."""
     monkeypatch.setenv("KAGGLE_USERNAME", USER)
     monkeypatch.setenv("KAGGLE_KEY", KEY)
     return client
@@ -125,14 +125,14 @@ def key(client, monkeypatch) -> Client:
 
 @pytest.fixture
 def alone():
-    """Snakemake puts its own programs first on PATH; no real client may be among them."""
+    """Skip if a real client is installed with Snakemake, which puts its programs first on PATH."""
     if (Path(sys.executable).parent / "kaggle").exists():
         pytest.skip("a real client would be called")
 
 
 @pytest.fixture
 def submission(tmp_path) -> Path:
-    """A results folder's submission.csv, with threshold.json beside it."""
+    """A submission.csv in a results folder, with threshold.json beside it."""
     folder = tmp_path / "run/results"
     folder.mkdir()
     rows = (f"{number:010x},1 5\n" for number in range(TEST_TILES))
@@ -368,7 +368,7 @@ def test_the_workflow_fetches_once_and_imports_what_it_fetched(key, alone, tmp_p
     assert "DEBUG ***" in log
     assert_no_secret(folder, text)
 
-    # The contest's zip is the same, whatever becomes of the code that fetches it.
+    # A change to the downloading code does not change the contest's zip.
     with open(project / "workflow/scripts/salt/survey/kaggle.py", "a") as file:
         file.write("# changed\n")
     assert "Nothing to be done" in complete(folder, "--", *targets, **run)
@@ -377,7 +377,7 @@ def test_the_workflow_fetches_once_and_imports_what_it_fetched(key, alone, tmp_p
 
 def test_the_workflow_submits_once(key, alone, tmp_path, submission):
     folder, record = tmp_path / "run", submission.with_name("submitted.txt")
-    # The submission is made by hand; no other rule may want to make it.
+    # The submission is written by hand; no other rule may rebuild it.
     only = ("--allowed-rules", "submit", "--", "submit")
     texts = [complete(folder, *only)]
     first = record.read_text()

@@ -1,8 +1,7 @@
-"""The profile for Kubernetes, with a stand-in for its server that runs each pod on this machine.
+"""The Kubernetes profile, with a fake API server that runs each pod on this machine.
 
-A pod gets a folder of its own and shares nothing with others but the storage, a folder in the place
-of a bucket, and the volume of saved states. Nothing is said of a real server's scheduling, of the
-image, or of S3.
+Each pod has its own folder. Pods share only the storage (a folder instead of a bucket) and the
+volume of saved states. Scheduling on a real server, the image and S3 are not tested.
 """
 
 import json
@@ -34,7 +33,7 @@ pytestmark = pytest.mark.skipif(
 
 
 class Server(BaseHTTPRequestHandler):
-    """As much of Kubernetes as the plugin asks for."""
+    """The part of the Kubernetes API that the plugin uses."""
 
     jobs: dict[str, subprocess.Popen]
     bodies: list[dict]
@@ -89,7 +88,7 @@ class Server(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    """The stand-in, to which the plugin finds its way."""
+    """The fake API server, with a kubeconfig that points to it."""
     bodies: list[dict] = []
     state = {"jobs": {}, "bodies": bodies, "folder": tmp_path / "pods"}
     handler = type("Handler", (Server,), state)
@@ -106,7 +105,7 @@ def server(tmp_path, monkeypatch):
         }  # fmt: skip
         (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
         monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
-        # What the image has: this Python, and all packages, so that there is nothing to install.
+        # The image's content: this Python with all packages, so nothing is installed.
         (tmp_path / "image").mkdir()
         programs = {"python": f'exec {sys.executable} "$@"', "pip": "exit 0"}
         for name, text in programs.items():
@@ -119,7 +118,7 @@ def server(tmp_path, monkeypatch):
 
 @pytest.fixture
 def project(tmp_path) -> Path:
-    """A checkout of the project, since what git knows of is what pods get."""
+    """A git checkout of the project, since pods get the tracked files."""
     folder = tmp_path / "project"
     for name in PROJECT:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2

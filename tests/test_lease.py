@@ -1,6 +1,6 @@
-"""One GPU for one job: which, when and for how long, with a stand-in for nvidia-smi.
+"""One GPU per job: which, when and for how long, with a fake nvidia-smi.
 
-The GPUs are made up and nothing computes on them; the processes, the locks and the kills are real.
+The GPUs are fake and nothing computes on them; the processes, locks and kills are real.
 """
 
 import os
@@ -23,16 +23,16 @@ from salt.device.gpu_lease import chosen, hold_gpu, installed
 TWO = {"0": ["GPU-0aa"], "1": ["GPU-1bb"]}
 SPLIT = {"0": ["GPU-0aa"], "1": ["MIG-1b", "MIG-1c"]}
 LISTING = "GPU 0: NVIDIA H200 (UUID: GPU-0aa)\nGPU 1: NVIDIA H200 (UUID: GPU-1bb)\n"
-# As nvidia-smi prints a GPU that is split in parts.
+# nvidia-smi's output for a GPU split into MIG instances.
 SPLIT_LISTING = LISTING + (
     "  MIG 3g.71gb     Device  0: (UUID: MIG-1b)\n  MIG 3g.71gb     Device  1: (UUID: MIG-1c)\n"
 )
-# A job that holds a GPU until it is told to go, or is killed.
+# A job that holds a GPU until it is told to exit or is killed.
 JOB = """
 import logging, os, signal, sys
 from salt.device.gpu_lease import hold_gpu
 
-# Whatever goes wrong, no test waits for ever.
+# No test may wait forever.
 signal.alarm(60)
 logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
 hold_gpu("auto")
@@ -43,7 +43,7 @@ sys.stdin.readline()
 
 @pytest.fixture
 def machine(tmp_path, monkeypatch):
-    """Make this a machine with the GPUs of a listing, on which nothing else runs."""
+    """Simulate an idle machine with the GPUs of a listing."""
     for name in ("CUDA_VISIBLE_DEVICES", *lease.SCHEDULED):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SALT_GPU_LEASES", str(tmp_path / "leases"))
@@ -64,7 +64,7 @@ def machine(tmp_path, monkeypatch):
 
 
 class Job:
-    """A process that asks for a GPU as a stage does."""
+    """A process that requests a GPU as a stage does."""
 
     def __init__(self, **environment: str):
         self.process = subprocess.Popen(
@@ -79,7 +79,7 @@ class Job:
         return self.process.stdout.readline().strip()
 
     def gpu(self) -> str:
-        """The GPU that it has, once it has one."""
+        """Wait until the job has a GPU and return it."""
         while not (line := self.says()).startswith("has "):
             assert line, "ended without a GPU"
         return line.removeprefix("has ")
@@ -107,7 +107,7 @@ def test_jobs_side_by_side_have_one_gpu_each_and_a_killed_ones_goes_to_who_waits
 
 
 def test_never_two_of_many_jobs_have_the_same_gpu(machine):
-    """Twelve jobs on two GPUs, some of them killed, each of which writes down who has what."""
+    """Run twelve jobs on two GPUs, kill some of them, and record the holders of each GPU."""
     having: dict[str, int] = {}
     seen, lock = [], threading.Lock()
 
@@ -134,7 +134,7 @@ def test_never_two_of_many_jobs_have_the_same_gpu(machine):
 def test_users_whose_lists_differ_agree_on_what_is_taken(machine):
     first = Job(CUDA_VISIBLE_DEVICES="1")
     assert first.gpu() == "GPU-1bb"
-    # The second would rather have had the other one's.
+    # The second prefers the GPU that the first holds.
     second = Job(CUDA_VISIBLE_DEVICES="GPU-1,0")
     assert second.gpu() == "GPU-0aa"
     first.end()
@@ -149,7 +149,7 @@ def test_users_share_the_locks_whatever_their_umask(machine, tmp_path):
     leases = tmp_path / "leases"
 
     def lock_as(user: int) -> bool:
-        """Whether another user's process gets the lock; its status tells."""
+        """Return whether another user's process gets the lock, by its exit status."""
         child = os.fork()
         if child == 0:
             try:
@@ -163,7 +163,7 @@ def test_users_share_the_locks_whatever_their_umask(machine, tmp_path):
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
     tmp_path.chmod(0o777)
-    # The third finds a file that neither it nor the owner of the folder has made.
+    # The third user finds a file created by neither that user nor the folder's owner.
     assert [lock_as(user) for user in (2001, 2002, 2004, 2001)] == [True] * 4
     assert stat.S_IMODE(leases.stat().st_mode) == 0o1777
     assert {file.name: file.stat().st_uid for file in leases.iterdir()} == {
@@ -246,7 +246,7 @@ def test_a_schedulers_choice_stands(machine, monkeypatch, tmp_path, name, given)
 
 
 def test_several_gpus_of_one_allocation_are_shared_out_among_its_jobs(machine):
-    """As where the whole workflow runs inside of one Slurm job."""
+    """As when the whole workflow runs inside one Slurm job."""
     allocation = {"SLURM_JOB_ID": "17", "CUDA_VISIBLE_DEVICES": "0,1"}
     jobs = [Job(**allocation), Job(**allocation)]
     assert sorted(job.gpu() for job in jobs) == ["GPU-0aa", "GPU-1bb"]
@@ -286,7 +286,7 @@ def test_members_of_one_run_train_on_different_gpus(machine, finished, copied, t
     logs = [(copied / f"results/logs/train/{seed}.log").read_text() for seed in (0, 1)]
     found = [re.findall(r"(GPU-\w+) belongs to this job", text) for text in logs]
     assert sorted(found) == [["GPU-0aa"], ["GPU-1bb"]]
-    # Each stage that computes asks for a GPU, before it does anything with it.
+    # Each computing stage reserves a GPU before it uses one.
     for stage in ("train", "predict_validation", "predict_test", "predict"):
         text = (ROOT / f"workflow/scripts/{stage}.py").read_text()
         assert text.index('hold_gpu(args.settings["compute"]') < text.index("Compute.select(")

@@ -1,4 +1,4 @@
-"""Losses against loops over pixels, and their gradients against differences."""
+"""Losses compared with loops over pixels, and their gradients with finite differences."""
 
 import math
 from pathlib import Path
@@ -57,14 +57,14 @@ def slow_dice_per_tile(logits, masks):
 
 
 def jaccard_loss(wrong, salt):
-    """One minus the intersection over union where a set of pixels is predicted wrong."""
+    """Return one minus the intersection over union if the pixels ``wrong`` are misclassified."""
     kept = salt - wrong
     union = salt | wrong
     return 1 - len(kept) / len(union) if union else 0.0
 
 
 def slow_lovasz(logits, masks):
-    """By definition of the extension: errors in falling order, each times what its pixel adds."""
+    """Sum errors in descending order, each times its pixel's increment of the Jaccard loss."""
     total = 0.0
     for tile, mask in zip(logits, masks, strict=True):
         tile, mask = tile.flatten().tolist(), mask.flatten().tolist()
@@ -182,7 +182,7 @@ def test_dice_per_tile_is_a_mean_over_tiles_and_dice_is_not():
 
 
 def test_in_dice_per_tile_a_small_body_counts_as_much_as_a_large_one():
-    # One pixel of salt in one tile, and nothing but salt in the other; either is missed.
+    # One salt pixel in one tile, only salt in the other; one of them is missed.
     masks = torch.zeros(2, 1, 6, 6, dtype=torch.float64)
     masks[0, 0, 2, 3] = masks[1] = 1
     right = 80 * masks - 40
@@ -191,7 +191,7 @@ def test_in_dice_per_tile_a_small_body_counts_as_much_as_a_large_one():
         logits = right.clone()
         logits[tile] = -40
         missed.append([loss(logits, masks).item() for loss in (dice_per_tile, dice)])
-    # Of a body of n pixels that is missed, the smoothing leaves 1 / (n + 1).
+    # With smoothing, a missed body of n pixels has a coefficient of 1 / (n + 1).
     assert [per_tile for per_tile, _ in missed] == pytest.approx([1 / 4, 18 / 37])
     assert [whole for _, whole in missed] == pytest.approx([1 / 74, 36 / 39])
 
@@ -203,7 +203,7 @@ def test_the_lovasz_hinge_of_a_hard_prediction_follows_its_intersection_over_uni
     wrong = guess != masks
     salt = {*masks.flatten().nonzero().flatten().tolist()}
     expected = jaccard_loss({*wrong.flatten().nonzero().flatten().tolist()}, salt)
-    # Wrong by so much that elu + 1 is a thousand, right by so much that it is nothing.
+    # Errors large enough that elu + 1 is 1000 where wrong and 0 where right.
     logits = (2 * masks - 1) * torch.where(wrong, -998.0, 998.0)
     assert lovasz(logits, masks).item() == pytest.approx(1000 * expected, abs=1e-6)
 

@@ -1,4 +1,4 @@
-"""The contest's metric against its definition in exact fractions."""
+"""The contest's metric, compared with its definition in exact fractions."""
 
 from fractions import Fraction
 
@@ -14,7 +14,7 @@ from salt.core import metric
 
 @st.composite
 def pairs_of_masks(draw):
-    """Predictions near the truth, since far ones all score zero."""
+    """Draw predictions near the truth, since distant ones all score zero."""
     shape = draw(st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(1, 6)))
     truth = draw(arrays(bool, shape))
     wrong = draw(arrays(bool, shape, elements=st.integers(0, 5).map(lambda i: i == 0)))
@@ -22,7 +22,7 @@ def pairs_of_masks(draw):
 
 
 def masks_of(intersection, union):
-    """One tile whose masks have the given areas."""
+    """Return one tile whose masks have the given areas."""
     predicted = np.zeros((1, 1, union), dtype=bool)
     predicted[..., :intersection] = True
     return predicted, np.ones_like(predicted)
@@ -59,7 +59,7 @@ def test_an_iou_of_exactly_a_threshold_does_not_pass_it(percent, scale):
     areas = percent * scale, 100 * scale
     assert metric.tenths(*map(np.array, areas)) == passed
     assert metric.tenths(*map(torch.tensor, areas)) == passed
-    # One pixel more does.
+    # One more pixel does.
     assert metric.tenths(np.array(areas[0] + 1), np.array(areas[1])) == passed + 1
 
 
@@ -87,7 +87,7 @@ def test_empty_tiles():
 
 
 def test_each_tile_is_scored_by_itself():
-    # Pooled over the batch the second tile would have drowned in the first.
+    # Pooled over the batch, the first tile would outweigh the second.
     truth = np.zeros((2, 10, 10), dtype=bool)
     truth[0] = True
     predicted = truth.copy()

@@ -1,4 +1,4 @@
-"""The report's page in a real browser; without Chromium these tests are skipped."""
+"""The report's page in a real browser; skipped without Chromium."""
 
 import json
 import re
@@ -17,7 +17,7 @@ from salt.report.page import figure, whole
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium found; on Debian: apt install chromium"
 )
-# Every picture that the page asked for is there.
+# True once every requested image has loaded.
 SEEN = "[...probed.values()].every((image) => image.complete)"
 
 
@@ -36,7 +36,7 @@ def page(results):
 
 
 def chosen(browser, **values) -> str:
-    """What the page says after something was chosen in each control."""
+    """Set controls and return the page's count text."""
     for name, value in values.items():
         event = "input" if name == "search" else "change"
         browser.run(
@@ -58,7 +58,7 @@ def test_the_page_says_the_score_and_has_all_figures(page, results):
     assert "no member trained on the tile" in page.run("document.querySelector('.score').innerText")
     names = page.run("[...document.querySelectorAll('figure')].map((figure) => figure.id)")
     assert sorted(names) == sorted(path.stem for path in (results / "figures").glob("*.svg"))
-    # Each drawn with a name and a description for those who do not see it.
+    # Each figure has an accessible name and description.
     assert page.run(
         "[...document.querySelectorAll('svg')].every((svg) => svg.ariaLabel"
         " && $(svg.getAttribute('aria-describedby')).textContent.length > 20)"
@@ -70,7 +70,7 @@ def test_the_page_says_the_score_and_has_all_figures(page, results):
 def test_tiles_are_filtered_by_id_class_and_reason(page, results):
     anew(page)
     review = pd.read_csv(results / "review.csv", dtype={"id": str}, keep_default_na=False)
-    assert page.run("$('count').textContent") == "48 of 48 labelled tiles; 1 to 24 are shown"
+    assert page.run("$('count').textContent") == "48 of 48 labelled tiles; showing 1 to 24"
     names = "[...document.querySelectorAll('.name')].map((name) => name.textContent)"
     assert page.run(names) == review["id"].tolist()[:24]
     wanted = review["id"][30]
@@ -83,7 +83,7 @@ def test_tiles_are_filtered_by_id_class_and_reason(page, results):
     black = (review["reason"] == "black_tile").sum()
     assert black and chosen(page, reason="1").startswith(f"{black} of 48 labelled tiles")
     anew(page)
-    assert chosen(page, search="no such id") == "None of 48 labelled tiles is like that"
+    assert chosen(page, search="no such id") == "None of 48 labelled tiles match"
     anew(page)
     deepest = pd.read_csv(results / "data/train/tiles.csv", dtype={"id": str}).nlargest(1, "depth")
     chosen(page, order="shallow first")
@@ -91,7 +91,7 @@ def test_tiles_are_filtered_by_id_class_and_reason(page, results):
     assert page.run(names)[-1] in set(deepest["id"])
     assert page.run("$('next').disabled && !$('previous').disabled")
     assert chosen(page, part="test").startswith("12 of 12 test tiles")
-    assert page.run("document.querySelector('#cards button').innerText.includes('decision')")
+    assert page.run("document.querySelector('#cards button').innerText.includes('prediction')")
     assert page.run("$('missing').hidden")
 
 
@@ -109,8 +109,8 @@ def test_a_tile_is_opened_turned_and_closed_by_keys(page):
     for _ in range(30):
         page.press("ArrowRight")
     page.press("Escape")
-    # Beyond the first page of cards, and the focus is on the tile that was seen last.
-    page.wait_for("$('count').textContent.endsWith('25 to 48 are shown')")
+    # Beyond the first page of cards; the focus returns to the tile last viewed.
+    page.wait_for("$('count').textContent.endsWith('showing 25 to 48')")
     page.wait_for("[...$('cards').children].indexOf(document.activeElement.parentElement) === 6")
     page.run("$('search').focus()")
     page.type("zz")
@@ -133,7 +133,7 @@ def test_every_control_has_a_name(page):
 
 @needs_chromium
 def test_the_page_shows_the_tile_s_own_pixels(page, results, tmp_path):
-    """The first panel of the first card, as seen, against the tile."""
+    """Compare a screenshot of the first card's first panel with its tile."""
     anew(page)
     page.run("document.querySelector('#cards .panel').scrollIntoView()")
     box = page.run(
@@ -175,11 +175,11 @@ def test_the_page_alone_says_where_its_tiles_are(results, tmp_path):
 def test_the_page_asks_for_nothing_from_elsewhere_and_is_small(results):
     text = (results / "index.html").read_text()
     named = set(re.findall(r"https?://[^\s\"'<)]+", text))
-    # Names of formats, which are not fetched.
+    # XML namespaces, which are not fetched.
     assert named <= {"http://www.w3.org/1999/xlink", "http://www.w3.org/2000/svg"}
     assert not re.search(r"\b(fetch|XMLHttpRequest|import)\s*\(|@import|<link[^>]+stylesheet", text)
     assert (results / "index.html").stat().st_size < 1_000_000
-    # No two parts of the page have one name.
+    # Element ids are unique.
     ids = re.findall(r'\bid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
 
@@ -201,7 +201,7 @@ def test_sheets_hold_each_tile_in_its_place(tmp_path):
         assert ((truth[..., :3] == palette.rgb(palette.TRUTH)).all(-1) == masks[16 + row]).all()
         chosen = (decision[..., :3] == palette.rgb(palette.PREDICTION)).all(-1)
         assert (chosen == predicted[16 + row]).all()
-        # Over the image nothing hides it where both agree that there is no salt.
+        # The overlay is transparent where both agree that there is no salt.
         assert not errors[~masks[16 + row] & ~predicted[16 + row]][:, 3].any()
     with Image.open(tmp_path / "labelled-2-grey.webp") as sheet:
         grey = np.asarray(sheet.convert("L")).reshape(16, 6, 2, 8)

@@ -1,4 +1,4 @@
-"""Predictions: computing them, storing them, adding them up."""
+"""Predictions: computing, storing and averaging."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -49,7 +49,7 @@ def test_storage_errs_by_half_a_unit_at_most(tmp_path_factory, probabilities):
     save(path, ["a"], (8, 8), [probabilities])
     values = Predictions.load(path).values[:]
     for stored, exact in zip(values.ravel().tolist(), probabilities.ravel().tolist(), strict=True):
-        # Half a unit, and what the product with 65535 is rounded by in float32.
+        # Half a unit, plus the float32 rounding of the product with 65535.
         assert abs(stored - Fraction(exact) * SCALE) <= Fraction(1, 2) + Fraction(1, 256)
 
 
@@ -178,7 +178,7 @@ def test_sums_of_many_full_members_do_not_overflow():
 
 
 class Sided(nn.Module):
-    """A network that tells left from right and up from down."""
+    """A network that is not symmetric under either flip."""
 
     def __init__(self):
         super().__init__()
@@ -246,7 +246,7 @@ def test_images_read_from_disk_are_predicted_and_left_alone(images, tmp_path):
 
 
 class Deep(nn.Module):
-    """Gives a tile's depth as its logits, and twice that where the tile is bright at the left."""
+    """Return a tile's depth as its logits, doubled in rows with a bright left pixel."""
 
     def forward(self, x, depths):
         return depths[:, None, None, None] * (1 + (x[..., :1] > 0.5)).expand_as(x)
@@ -301,7 +301,7 @@ def test_shards_together_are_all_tiles_in_order_cut_between_batches(tiles, batch
     assert all(part.start % batch_size == 0 for part in parts)
     batches = [-(-len(part) // batch_size) for part in parts]
     assert max(batches) - min(batches) <= 1
-    # A submission is told the size of a tile by its last shard.
+    # The submission takes the tile size from the last shard.
     assert len(parts[-1]) > 0
 
 

@@ -1,4 +1,4 @@
-"""Profiles leave out no rule, contradict none, and pin what they need in one place."""
+"""Profiles cover every rule, agree with them, and pin their requirements in one place."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ def profile(name: str) -> dict:
 
 
 def rules() -> dict[str, dict[str, int]]:
-    """Memory and run time of each rule that does not always run where Snakemake does."""
+    """Return memory and run time of each rule that is not a localrule."""
     found = {}
     for file in (ROOT / "workflow/rules").glob("*.smk"):
         for text in re.split(r"^rule ", file.read_text(), flags=re.MULTILINE)[1:]:
@@ -27,7 +27,7 @@ def rules() -> dict[str, dict[str, int]]:
 
 
 def at(attempt: int, value) -> int:
-    """A resource of a profile at an attempt, as Snakemake evaluates it."""
+    """Evaluate a profile's resource at an attempt, as Snakemake does."""
     return eval(str(value), {"attempt": attempt, "min": min})
 
 
@@ -40,7 +40,7 @@ def test_slurm_asks_for_what_the_rules_do_and_for_more_on_a_retry():
         assert at(1, asked["mem_mb"]) == resources["mem_mb"]
         assert at(3, asked["mem_mb"]) == 3 * resources["mem_mb"]
         if rule == "train":
-            # Its jobs follow on one another: more memory may help, more time need not.
+            # Its jobs resume from each other: more memory may help, more time is not needed.
             assert at(20, asked["mem_mb"]) == 3 * resources["mem_mb"]
             assert at(20, asked["runtime"]) == at(1, asked["runtime"]) < resources["runtime"]
         else:

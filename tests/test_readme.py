@@ -1,4 +1,4 @@
-"""What the README promises is there."""
+"""The documentation agrees with the project."""
 
 import re
 from pathlib import Path
@@ -34,7 +34,7 @@ def test_every_link_to_a_file_leads_somewhere():
 
 
 def test_every_key_is_described_with_its_default():
-    """Keys and defaults of config/config.yaml, in the order in which they stand there."""
+    """Compare keys, defaults and their order with config/config.yaml."""
 
     def leaves(values, path=""):
         for name, value in values.items():
@@ -44,17 +44,17 @@ def test_every_key_is_described_with_its_default():
     text = (ROOT / "config/README.md").read_text()
     rows = re.findall(r"^\| `([a-z_.]+\.[a-z_]+)` \| .*? \| `(.*?)` \| ", text, re.MULTILINE)
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    # As YAML reads it, 1e-05 is text.
+    # YAML reads 1e-05 as text.
     read = [(key, float(d) if "e-" in d else yaml.safe_load(d)) for key, d in rows]
     assert read == list(leaves(config))
 
 
 def test_every_message_in_the_troubleshooting_is_one_that_is_given():
-    """Of each, the parts between dots; those of Snakemake itself are marked."""
+    """Check the parts of each message between dots; messages of Snakemake itself are marked."""
     folders = (ROOT / "workflow", ROOT / "Snakefile")
     files = [file for folder in folders for file in [folder, *folder.rglob("*")] if file.is_file()]
     said = "".join(file.read_text() for file in files if file.suffix not in (".pyc", ".svg"))
-    # Literals on several lines, and what is filled in.
+    # Join string literals across lines.
     said = re.sub(r'"\s*\n\s*f?"', "", said)
     said = re.sub(r"\s+", " ", said)
     rows = re.findall(

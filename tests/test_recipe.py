@@ -1,4 +1,4 @@
-"""What follows from a recipe: optimisers and rates, each against its definition."""
+"""Optimisers and learning rates of a recipe, compared with their definitions."""
 
 import math
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What the figures show, by hand; that they are drawn, the workflow's tests and others tell."""
+"""The content of the figures, checked by hand; other tests check that they are drawn."""
 
 import re
 import subprocess
@@ -32,7 +32,7 @@ def test_pictures_show_the_worst_the_middle_and_the_best():
     assert chosen["worst"] == ["t0", "t1", "t2"]
     assert chosen["typical"] == ["t2", "t3", "t4"]
     assert chosen["best"] == ["t6", "t5", "t4"]
-    # Of all with salt, the full one among them, evenly.
+    # Evenly spaced over all tiles with salt, including the full one.
     assert chosen["gallery"] == ["t0", "t4", "t8"]
     assert chosen["disagreement"] == []
 
@@ -73,7 +73,7 @@ def test_scores_by_depth_are_drawn_whatever_the_depths(tmp_path, depths):
     table = reviewed(depth=depths, score=np.linspace(0, 1, 9), coverage=[0.0] * 5 + [0.03] * 4)
     plot_evaluation.draw_tiles(tmp_path / "tiles.svg", table)
     counts = re.findall(r">(\d)</text>", (tmp_path / "tiles.svg").read_text())
-    # Of the two classes of coverage, and of each bin of depths.
+    # Of the two coverage classes, and of each depth bin.
     assert {"5", "4"} <= set(counts)
     if len(set(depths)) == 1:
         assert "9" in counts
@@ -169,7 +169,7 @@ BLINDNESS = {
 
 
 def lab(colour: str, eye: list[float]) -> np.ndarray:
-    """A colour as an eye sees it, in CIE L*a*b*."""
+    """Return a colour as perceived by an eye, in CIE L*a*b*."""
     value = np.array(palette.rgb(colour)) / 255
     linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
     to_xyz = np.array(
@@ -186,7 +186,7 @@ def test_truth_prediction_and_error_are_told_apart_by_any_eye(eye):
         lab(colour, BLINDNESS[eye]) for colour in (palette.TRUTH, palette.PREDICTION, palette.ERROR)
     ]
     for one, other in ((0, 1), (0, 2), (1, 2)):
-        # At a distance of 2 colours are just told apart, at 10 at a glance.
+        # At a distance of 2, colours are barely distinguishable; at 10, at a glance.
         assert np.linalg.norm(seen[one] - seen[other]) > 40
     assert min(map(luminance, (palette.TRUTH, palette.PREDICTION))) > 0.3
 
@@ -196,7 +196,7 @@ def test_members_differ_in_colour_or_dashes():
     assert len(set(styles)) == 16
 
 
-# What Snakemake says, in fewer words.
+# Snakemake's reasons, shortened.
 
 
 def told(folder: Path, *args) -> str:

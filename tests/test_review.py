@@ -1,4 +1,4 @@
-"""The review of labelled tiles, by hand."""
+"""The review of labelled tiles, checked by hand."""
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ SIDE = 20
 
 
 def half(columns: int) -> np.ndarray:
-    """A mask whose first columns are salt, but for one pixel, so that it is no band."""
+    """Return a mask whose first columns are salt, except one pixel, so that it is not a stripe."""
     mask = np.zeros((SIDE, SIDE), dtype=bool)
     mask[:, :columns] = True
     mask[0, columns - 1] = False
@@ -87,14 +87,14 @@ def test_disagreement_is_the_deviation_over_members_and_needs_two(tmp_path):
 
 @pytest.fixture
 def run(tmp_path):
-    """Five tiles of two pixels, the last one predicted by no member."""
+    """Five tiles of two pixels; no member predicted the last."""
     ids = list("abcde")
     masks = np.array([[[1, 0]], [[1, 0]], [[0, 0]], [[1, 1]], [[1, 0]]], dtype=bool)
     images = np.tile(np.array([[1, 2]], dtype=np.uint8), (5, 1, 1))
     table = pd.DataFrame({"id": ids, "depth": range(5), "coverage": masks.mean((1, 2))})
     packed.save(tmp_path / "tiles.csv", table, images, masks)
     folds = pd.DataFrame({"id": ids, "fold": [0, 1, 0, 1, 0]})
-    # a is right, b and c are wholly wrong, and c more surely; d has half of it.
+    # a is right, b and c are entirely wrong, c more confidently; d is half right.
     values = np.array([[[0.9, 0.1]], [[0.4, 0.8]], [[1.0, 1.0]], [[0.7, 0.5]]], dtype=np.float32)
     save(tmp_path / "0.npy", ids[:4], (1, 2), [values])
     members = [Predictions.load(tmp_path / "0.npy")]

@@ -1,4 +1,4 @@
-"""Run-length encoding against a loop over pixels, and what decoding refuses."""
+"""Run-length encoding compared with a loop over pixels, and invalid input to decoding."""
 
 from itertools import pairwise
 
@@ -39,7 +39,7 @@ def test_the_contest_s_example_runs_down_the_columns():
     mask = np.zeros((101, 101), dtype=bool)
     mask[0:3, 0] = True
     mask[100, 4] = mask[0, 5] = True
-    # Pixel 101 * 4 + 101 is the last of column 4, and the run goes on in column 5.
+    # Pixel 101 * 4 + 101 is the last of column 4; the run continues in column 5.
     assert rle.encode(mask) == "1 3 505 2"
 
 
@@ -56,7 +56,7 @@ def test_empty_and_full_masks():
     steps=st.lists(st.tuples(st.integers(0, 9), st.integers(1, 9)), max_size=12),
 )
 def test_decodes_any_rising_runs_as_a_loop_does(height, width, steps):
-    # Gaps of zero too: runs that touch are no fault.
+    # Including gaps of zero: adjacent runs are valid.
     words, end = [], 0
     for gap, length in steps:
         if end + gap + length > height * width:

@@ -1,4 +1,4 @@
-"""A training that was killed goes on to the very bytes that it would have come to."""
+"""A killed training resumes and produces the same bytes as an uninterrupted one."""
 
 import contextlib
 import json
@@ -59,7 +59,7 @@ def test_a_training_that_was_cut_ends_as_one_that_was_not(cuts, changes, tmp_pat
     ],
 )
 def test_a_training_that_had_ended_trains_no_further(tmp_path, monkeypatch, settings, epochs):
-    # However long ago the last save was, and however long a save takes.
+    # For any time since the last save, and any duration of a save.
     monkeypatch.setattr("salt.training.trainer.SAVING_SHARE", 1e-9)
     state = Saved(tmp_path / "0.pt", "mine")
     whole, history = member(saved=state, **{**SETTINGS, **settings})
@@ -77,7 +77,7 @@ def test_saving_takes_a_small_share_of_the_time(tmp_path, monkeypatch):
     monkeypatch.setattr("salt.training.trainer.time.monotonic", lambda: next(clock))
     monkeypatch.setattr(Saved, "save", lambda self, content: saves.append(len(content["history"])))
     member(saved=Saved(tmp_path / "0.pt", "mine"), epochs=40)
-    # The clock goes on by one at each look: a save takes 1, and there are few looks an epoch.
+    # The clock advances by one per reading: a save takes 1, with few readings per epoch.
     assert (saves[0], saves[-1]) == (1, 40)
     assert 3 <= len(saves) < 10
 
@@ -152,7 +152,7 @@ def test_a_fingerprint_tells_its_parts_apart(tmp_path):
 
 @pytest.fixture(scope="module")
 def survey(tmp_path_factory):
-    """Twenty packed tiles in two folds, and settings of a training of a second or two."""
+    """Twenty packed tiles in two folds, and settings for a training of a second or two."""
     folder = tmp_path_factory.mktemp("survey")
     random = np.random.default_rng(0)
     masks = random.random((20, 16, 16)) < 0.5
@@ -199,7 +199,7 @@ def test_a_process_killed_again_and_again_ends_with_the_same_bytes(survey, tmp_p
     for _ in range(3):
         process = trainer(survey, pieces)
         before = state.read_bytes() if state.exists() else b""
-        # Killed once it has saved anew, at no moment in particular.
+        # Killed at an arbitrary moment after its next save.
         while process.poll() is None:
             if state.exists() and state.read_bytes() != before:
                 time.sleep(0.02)

@@ -1,4 +1,4 @@
-"""Pseudo-labels, and rounds of training on them: who labels what for whom."""
+"""Pseudo-labels and rounds of self-training: which members label which tiles for which members."""
 
 import hashlib
 from pathlib import Path
@@ -23,7 +23,7 @@ from salt.training.trainer import Labelled
 
 
 def slow_confidence(tile):
-    """Loops over the pixels of one tile."""
+    """Loop over the pixels of one tile."""
     overlap = union = 0.0
     for probability in tile.flatten().tolist():
         if probability > 0.5:
@@ -97,7 +97,7 @@ def test_damaged_labels_are_named(tmp_path):
 
 
 def part(folder, ids, side=4):
-    """A packed part without labels."""
+    """Write a packed part without labels."""
     folder.mkdir()
     images = np.arange(len(ids) * side * side).reshape(-1, side, side).astype(np.uint8)
     np.save(folder / "images.npy", images)
@@ -133,7 +133,7 @@ TARGET = ("--", "results/submission.csv")
 SEEDS = (0, 1, 2)  # 0 and 2 hold out fold 0 of 2, and 1 holds out fold 1
 SELF_TRAINING = {
     "ensemble": {"seeds": [*SEEDS]},
-    # By validation loss a member would look at its fold to choose an epoch.
+    # With the validation loss, a member's held-out fold would choose its epoch.
     "training": {"monitor": "last"},
     "self_training": {"rounds": 1, "share": 0.5},
 }
@@ -180,7 +180,7 @@ def test_the_last_round_trains_on_the_labels_of_its_fold(trained):
 
 
 def test_what_is_true_of_a_held_out_fold_reaches_no_member_that_is_scored_on_it(trained):
-    """Its masks turned round, those members come out the same, and the others do not."""
+    """With the fold's masks inverted, those members stay the same and the others change."""
     before = {seed: weights(trained, seed) for seed in SEEDS}
     labels = {fold: (trained / f"results/rounds/0/pseudo_labels/{fold}.npy").read_bytes()
               for fold in (0, 1)}  # fmt: skip

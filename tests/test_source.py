@@ -1,4 +1,4 @@
-"""Where the contest's files may lie, and the digest that tells whether they are the same."""
+"""Supported layouts of the contest's files, and the digest that detects changes in them."""
 
 import os
 import zipfile
@@ -114,7 +114,7 @@ def test_a_depth_counts_for_the_part_of_its_tile(tmp_path, survey, layout):
 
 
 def test_a_depth_counts_also_where_ids_are_quoted(tmp_path, survey):
-    # Quotes are good CSV, and the import reads them.
+    # Quotes are valid CSV, and the import reads them.
     for row in survey.tables["depths.csv"]:
         row[0] = f'"{row[0]}"'
     with Source(survey.write(tmp_path / "before", "flat zip")) as source:
@@ -160,7 +160,7 @@ def test_an_odd_name_in_a_zip_is_no_failure(tmp_path, survey, name):
 
 
 def outcome(path, survey):
-    """Import both parts; gives whether they came out right, else the fault that was told."""
+    """Import both parts; return whether they are correct, or the error message."""
     try:
         with Source(path) as source:
             _, images, masks = import_train(source)

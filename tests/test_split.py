@@ -23,7 +23,7 @@ def table(coverage):
 
 
 def slow_class(salt, pixels):
-    """0 without salt, else the tenth that the share lies in, its upper bound included."""
+    """Return 0 without salt, else the tenth that contains the share, including its upper bound."""
     if salt == 0:
         return 0
     for tenth in range(1, 11):
@@ -43,7 +43,7 @@ def deals(draw):
 
 @st.composite
 def grouped_deals(draw):
-    """Tiles in groups of very different sizes, as many groups as folds or more."""
+    """Draw tiles in groups of very different sizes, with at least as many groups as folds."""
     folds = draw(st.integers(2, 5))
     sizes = draw(st.lists(st.integers(1, 9), min_size=folds, max_size=14))
     names = np.repeat([f"line {i}" for i in range(len(sizes))], sizes)
@@ -130,7 +130,7 @@ def test_another_seed_deals_another_way(stratified, groups):
 
 @pytest.mark.parametrize("stratified", [True, False])
 def test_tiles_of_a_class_are_shuffled_over_the_folds(stratified):
-    # Neighbours in the table must not always be dealt to neighbouring folds.
+    # Neighbours in the table must not always go to neighbouring folds.
     dealt = split(table([0.5] * 60), folds=3, seed=0, stratified=stratified)["fold"].to_numpy()
     assert len({tuple((dealt[i : i + 3] - dealt[i]) % 3) for i in range(0, 60, 3)}) > 2
 
@@ -183,7 +183,7 @@ def test_the_names_of_groups_do_not_count_but_for_their_order(deal):
 
 @given(grouped_deals())
 def test_without_strata_folds_of_groups_differ_by_the_largest_group_at_most(deal):
-    # The group that made the largest fold so went to the smallest one of its time.
+    # The group that made a fold the largest was assigned when that fold was the smallest.
     tiles, groups, folds, seed, _ = deal
     dealt = split(tiles, folds=folds, seed=seed, stratified=False, groups=groups)
     sizes = counts(dealt["fold"].tolist(), folds)
@@ -192,7 +192,7 @@ def test_without_strata_folds_of_groups_differ_by_the_largest_group_at_most(deal
 
 
 def unevenness(share_of, where, folds):
-    """Sum over folds and strata of the squared distance of the fold's share from an equal one."""
+    """Return the sum over folds and strata of the squared deviation from an equal share."""
     total = 0
     for fold in range(folds):
         dealt = [shares for group, shares in share_of.items() if where[group] == fold]
@@ -205,8 +205,8 @@ def unevenness(share_of, where, folds):
 
 @given(grouped_deals())
 def test_groups_are_dealt_at_least_as_evenly_as_by_chance(deal):
-    # A group of shares m adds |m|^2 + 2 (dealt . m) to a fold's sum of squares; the least such rise
-    # is not above the mean over the folds, which is what chance adds on average. In the end that is
+    # A group with shares m adds |m|^2 + 2 (dealt . m) to a fold's sum of squares. The smallest such
+    # increase is at most the mean over folds, which random assignment adds on average. The total is
     # an unevenness of (1 - 1/folds) times the sum of |m|^2.
     tiles, groups, folds, seed, stratified = deal
     dealt = split(tiles, folds=folds, seed=seed, stratified=stratified, groups=groups)
@@ -224,7 +224,7 @@ def test_groups_are_dealt_at_least_as_evenly_as_by_chance(deal):
     where = dict(zip(groups, dealt["fold"], strict=True))
     by_chance = sum(share**2 for shares in share_of.values() for share in shares)
     by_chance *= 1 - Fraction(1, folds)
-    # Folds within a billionth of the least rise count as equal to it.
+    # Folds within 1e-9 of the smallest increase are considered tied.
     slack = Fraction(2 * len(share_of), 10**9)
     assert unevenness(share_of, where, folds) <= by_chance + slack
 
@@ -247,7 +247,7 @@ def test_groups_of_one_kind_are_spread_over_the_folds_where_stratified():
 @pytest.mark.parametrize("stratified", [True, False])
 def test_a_group_larger_than_a_fold_stays_whole_and_the_others_share_the_rest(stratified):
     groups = np.array(["a", "b", "c", "d", "e", "f"] + ["big"] * 12)
-    # Dealt first, whatever the seed, so that the small ones can make up for it.
+    # Assigned first, for any seed, so that the small groups can balance it.
     for seed in range(10):
         settings = {"folds": 3, "seed": seed, "stratified": stratified, "groups": groups}
         dealt = split(table([0.5] * 18), **settings)
@@ -278,7 +278,7 @@ def test_fewer_groups_than_folds_are_refused():
 
 @pytest.fixture
 def sections(tmp_path):
-    """Path of a table of three tiles in two sections, with a tile of no matter among them."""
+    """Path of a table of three tiles in two sections, plus an irrelevant tile."""
     path = tmp_path / "sections.csv"
     path.write_text("line,id,section\nA,t2,north\nB,other,\nA,t1,007\nC,t3,north\n")
     return path

@@ -1,9 +1,9 @@
-"""What runs again after a change: as declared here, and as Snakemake then does.
+"""Which jobs rerun after a change: expectations declared here, compared with Snakemake.
 
-Each case changes one thing in a copy of a project that ran to its end, and asks what runs. For
-each set of jobs at least one case really runs, and must leave nothing to be done; the others of
-that set are dry runs. `make staleness` observes all cases and writes the table docs/staleness.md.
-The tests observe a part of them, in dry runs, and compare the table with all.
+Each case changes one thing in a copy of a finished project and checks which jobs run. For each set
+of jobs at least one case really runs, and must leave nothing to do; the others are dry runs.
+`make staleness` runs all cases and writes the table docs/staleness.md. The tests check some cases
+in dry runs, and compare the table with all.
 """
 
 import os
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "docs/staleness.md"
 PROJECT = ("Snakefile", "workflow", "config", "envs", "profiles", "requirements.txt")
 
-# Rules that read each key. A new key belongs here, too.
+# Rules that read each key. Add new keys here.
 KEYS = {
     "data.source": None,
     "data.demo.tiles": ["demo"],
@@ -91,7 +91,7 @@ KEYS = {
     "compute.threads": ["train", "predict_validation", "predict_test"],
     "compute.deterministic": ["train", "predict_validation", "predict_test"],
 }
-# Where another value cannot be made up from the type.
+# Other values for keys whose type does not suggest one.
 OTHER_VALUES = {
     "training.micro_batch": 4,
     "training.weight_decay": 0.1,
@@ -103,7 +103,7 @@ OTHER_VALUES = {
     "predict.run": "anything",
     "compute.device": "cpu",
 }
-# What a key needs another one to be.
+# Settings required by other keys.
 ENCODER = ("model.name", "efficientnet_lite0_unet")
 NEEDED = {
     **dict.fromkeys(("model.scale", "model.hypercolumn"), ENCODER),
@@ -118,11 +118,11 @@ JOINING = below("threshold")
 
 @dataclass(frozen=True)
 class Case:
-    """A change to a finished project, and what is to run after it.
+    """A change to a finished project, and the jobs expected to run after it.
 
-    edit: makes the change in the project's folder; gives further arguments, or where to run
-    survey: whether the tiles are a folder of the user's, and not the demo
-    real: whether to run, and not only to ask what would
+    edit: makes the change in the project's folder; returns extra arguments, or the folder to run in
+    survey: whether the tiles are the user's own folder instead of the demo
+    real: whether to run for real instead of a dry run
     """
 
     change: str
@@ -145,7 +145,7 @@ def snakemake(project: Path, *args: str) -> str:
 
 
 def planned(project: Path, *args: str) -> dict[str, int]:
-    """Jobs that a run would do, by rule."""
+    """Return the number of jobs that a run would execute, by rule."""
     text = snakemake(project, *args, "--dry-run", "--quiet", "rules")
     table = re.search(r"^job +count\n-.*\n((?:\w+ +\d+\n)+)", text, re.MULTILINE)
     found = dict(line.split() for line in table.group(1).splitlines()) if table else {}
@@ -154,7 +154,7 @@ def planned(project: Path, *args: str) -> dict[str, int]:
 
 
 def done(project: Path, *args: str) -> dict[str, int]:
-    """Jobs that a run did, by rule."""
+    """Run, and return the number of executed jobs, by rule."""
     finished = re.findall(
         r"Finished jobid: \d+ \(Rule: (\w+)\)", snakemake(project, "--printshellcmds", *args)
     )
@@ -162,13 +162,13 @@ def done(project: Path, *args: str) -> dict[str, int]:
 
 
 def build(folder: Path) -> Path:
-    """A copy of the project in which the tiny workflow ran, and its survey, unpacked."""
+    """Copy the project, run the tiny workflow in it, and unpack its survey."""
     folder.mkdir()
     for name in PROJECT:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
         copy(ROOT / name, folder / name)
     tiny = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())
-    # As the configuration is laid over the default one, all keys are given here.
+    # Give all keys, since the configuration is merged over the defaults.
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     for section, keys in tiny.items():
         for key, value in keys.items():
@@ -180,7 +180,7 @@ def build(folder: Path) -> Path:
 
 
 def with_survey(finished: Path, folder: Path) -> Path:
-    """A finished project like another, but with its tiles in a folder of the user's."""
+    """Return a finished project like another, but with the user's own folder of tiles."""
     shutil.copytree(finished, folder)
     unpack(folder / "results/demo/survey.zip", folder / "survey")
     shutil.rmtree(folder / "results")
@@ -190,7 +190,7 @@ def with_survey(finished: Path, folder: Path) -> Path:
 
 
 def observe(case: Case, finished: Path, dry: bool) -> dict[str, int]:
-    """What runs after a case's change to a copy of the finished project; or what would."""
+    """Apply a case to a copy of the finished project; return the jobs that run, or would run."""
     with tempfile.TemporaryDirectory() as name:
         project = shutil.copytree(finished, Path(name) / "project")
         given = case.edit(project)
@@ -248,7 +248,7 @@ def text(file: str, old: str, new: str):
     return edit
 
 
-# A statement that a Python file does not have yet.
+# A new statement for Python files.
 STATEMENT = "\nCHANGED = True\n"
 
 
@@ -261,7 +261,7 @@ def appended(file: str, line: str = "\n# Changed.\n"):
 
 
 def reworded(project: Path) -> None:
-    """Give every Python file of the scripts another docstring, a blank line and a comment."""
+    """Change the docstring of every script, and add a blank line and a comment."""
     for file in (project / "workflow/scripts").rglob("*.py"):
         code = file.read_text()
         end = code.index('"""', 3)
@@ -324,7 +324,7 @@ def copied(project: Path) -> Path:
 
 
 def cloned(*names: str):
-    """A fresh clone, with results copied to it that keep their dates."""
+    """Make a fresh clone and copy results into it, preserving their dates."""
 
     def edit(project: Path) -> Path:
         def left_out(folder, found):
@@ -390,7 +390,7 @@ def packed_survey(project: Path) -> None:
 
 
 def other_value(key: str, schema: dict, value):
-    """A valid value of a key that differs from the one it has."""
+    """Return another valid value of a key."""
     if key in OTHER_VALUES:
         return OTHER_VALUES[key]
     if "enum" in schema:
@@ -401,7 +401,7 @@ def other_value(key: str, schema: dict, value):
 
 
 def leaves(schema: dict, path: str = "") -> dict[str, dict]:
-    """Each key of the configuration, dotted, with its part of the schema."""
+    """Return each dotted key of the configuration with its part of the schema."""
     if "properties" not in schema:
         return {path: schema}
     found = {}
@@ -411,7 +411,7 @@ def leaves(schema: dict, path: str = "") -> dict[str, dict]:
 
 
 SCHEMA = leaves(yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text()))
-# Of the keys and files of each set of jobs, one at least runs.
+# At least one key or file per set of jobs is run for real.
 REAL = {
     "data.demo.seed",
     "validation.seed",
@@ -456,7 +456,7 @@ def key_cases() -> list[Case]:
 def member_cases() -> list[Case]:
     another = {**JOINING, "train": 1, "predict_validation": 1, "predict_test": 1}
     another = {rule: another[rule] for rule in JOBS if rule in another}
-    # Each member's round before the last one, and the last one anew.
+    # Each member's previous round, and the last round again.
     round_more = {**below("train"), "train": 4, "predict_test": 4}
     return [
         Case("one added", another, setting("ensemble.seeds", [0, 1, 2]), real=True),
@@ -684,7 +684,7 @@ such runs; a test compares it with the cases.
 
 {len(CASES)} changes, DEVIATIONS deviations.
 """
-# Sets of many jobs, by what begins them.
+# Large sets of jobs, named by their first rule.
 BEGINNINGS = {
     "everything": ["demo"],
     "import and below": ["import_train", "import_test"],
@@ -710,7 +710,7 @@ def named(jobs: dict[str, int]) -> str:
 
 
 def table(ran: dict[str, dict[str, int]]) -> str:
-    """The page of all cases, with what ran after each."""
+    """Return the page of all cases, with the jobs that ran after each."""
     deviations = sum(case.expected != ran[case.change] for case in CASES)
     lines = [HEAD.replace("DEVIATIONS", str(deviations)), "| name | jobs |", "|---|---|"]
     lines += [f"| {name} | {listed(below(*rules))} |" for name, rules in BEGINNINGS.items()]
@@ -734,7 +734,7 @@ def test_each_set_of_jobs_is_proven_by_a_real_run():
 
 
 def sections_read() -> dict[str, list[str]]:
-    """What each rule's parameter of settings names: sections, and single keys."""
+    """Return the sections and single keys named by each rule's settings parameter."""
     found = {}
     for file in sorted((ROOT / "workflow/rules").glob("*.smk")):
         for rule in re.split(r"^rule ", file.read_text(), flags=re.MULTILINE)[1:]:
@@ -756,12 +756,12 @@ def test_the_declared_rules_are_those_that_are_given_the_key(key):
 
 
 def first_of_their_kind(cases: list[Case]) -> list[Case]:
-    """One key of each section for each set of jobs: rules are given it in one parameter."""
+    """Return one key per section and set of jobs, since rules get a section as one parameter."""
     kinds = {(case.change.partition(".")[0], str(case.expected)): case for case in reversed(cases)}
     return [case for case in cases if case in kinds.values()]
 
 
-# Of keys and Python files a few: which rule has which is compared otherwise, above and elsewhere.
+# Only a few keys and Python files; other tests check which rule uses which.
 KEY_CASES, FILE_CASES = GROUPS["Keys of the configuration"], GROUPS["Python files"]
 OBSERVED = [case for case in CASES if case not in [*KEY_CASES, *FILE_CASES] or case.real]
 OBSERVED += [case for case in first_of_their_kind(KEY_CASES) if not case.real]

@@ -1,4 +1,4 @@
-"""The submission against a naive one, and that it is written whole or not at all."""
+"""The submission, compared with a naive implementation, and written completely or not at all."""
 
 from fractions import Fraction
 from itertools import pairwise
@@ -20,7 +20,7 @@ SHAPE = (3, 4)
 
 
 def naive_submission(slow_encode, ids, members, threshold):
-    """Text of the submission and number of tiles with salt, pixel by pixel in fractions."""
+    """Return the submission's text and number of tiles with salt, computed in exact fractions."""
     lines, with_salt = ["id,rle_mask"], 0
     for name in ids:
         tiles = [member.values[member.ids.index(name)].tolist() for member in members]
@@ -39,7 +39,7 @@ def naive_submission(slow_encode, ids, members, threshold):
 
 @st.composite
 def ensembles(draw):
-    """Members that have the same tiles, each in an order of its own."""
+    """Draw members with the same tiles, each in its own order."""
     ids = draw(st.permutations([f"tile{i}" for i in range(draw(st.integers(1, 4)))]))
     members = []
     for _ in range(draw(st.integers(1, 3))):
@@ -58,7 +58,7 @@ def members_of(ids, count=2):
     ]
 
 
-# No mean of fifths over up to three members lies on these.
+# No mean of fifths over up to three members equals these.
 @given(ensembles(), st.sampled_from([0.03, 0.25, 0.47, 0.51, 0.77, 0.99]))
 def test_a_submission_equals_a_naive_one(tmp_path_factory, slow_encode, ensemble, threshold):
     ids, members = ensemble
@@ -76,7 +76,7 @@ def test_a_probability_at_the_threshold_is_no_salt(tmp_path):
 
 
 def test_ids_stay_in_the_order_of_the_sample_submission(tmp_path):
-    # Enough for several chunks, and names that a table reader could take for numbers.
+    # Enough for several chunks, with names that a table reader could parse as numbers.
     ids = [f"{number:05d}" for number in np.random.default_rng(1).permutation(300)]
     ids[3:5] = ["NA", "1e5"]
     values = np.zeros((300, *SHAPE), dtype=np.uint16)
@@ -109,7 +109,7 @@ def test_a_member_of_other_tiles_too_is_named(tmp_path):
 
 
 class Failing:
-    """Values whose second chunk cannot be read."""
+    """Predictions whose second chunk cannot be read."""
 
     shape = (200, *SHAPE)
 
@@ -160,7 +160,7 @@ def test_a_submission_replaces_the_old_one(tmp_path, slow_encode):
 
 
 def saved_shards(folder: Path, members: list[Predictions], cuts: list[int]) -> list[list[Path]]:
-    """The members' predictions in files of the tiles between two cuts each."""
+    """Save the members' predictions in shards split at ``cuts``."""
     shards = []
     for number, (start, stop) in enumerate(pairwise([0, *cuts, len(members[0].ids)])):
         paths = [folder / f"{seed}/{number}.npy" for seed in range(len(members))]

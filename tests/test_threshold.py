@@ -1,4 +1,4 @@
-"""The threshold search against brute force over every threshold there is."""
+"""The threshold search, compared with brute force over every distinct threshold."""
 
 from fractions import Fraction
 from itertools import pairwise
@@ -21,7 +21,7 @@ UNIT = 8
 
 @st.composite
 def surveys(draw, least=1):
-    """A few tiles of few values, so that there are many ties; values near the truth score."""
+    """Draw a few tiles with few distinct values, for many ties, near enough the truth to score."""
     shape = draw(st.tuples(st.integers(least, 5), st.integers(1, 4), st.integers(1, 4)))
     masks = draw(arrays(bool, shape))
     noise = draw(arrays(np.int64, shape, elements=st.integers(-5, 5)))
@@ -30,7 +30,7 @@ def surveys(draw, least=1):
 
 
 def slow_scores(slow_score, values, masks, limit):
-    """Scores of the tiles, in fractions, where values above a limit count as salt."""
+    """Return the tiles' scores, in fractions, if values above a limit are salt."""
     return tuple(
         slow_score((tile > limit).tolist(), mask.tolist())
         for tile, mask in zip(values.astype(object), masks, strict=True)
@@ -38,7 +38,7 @@ def slow_scores(slow_score, values, masks, limit):
 
 
 def slow_segments(slow_score, values, masks, unit):
-    """Start, end and scores of the stretches of thresholds in which no score changes."""
+    """Return start, end and scores of the threshold intervals in which no score changes."""
     segments = []
     for limit in range(unit + 1):
         scores = slow_scores(slow_score, values, masks, limit)
@@ -49,7 +49,7 @@ def slow_segments(slow_score, values, masks, unit):
 
 
 def slow_best(slow_score, values, masks, unit):
-    """Middle of the first of the widest of the best segments, as a fraction of one."""
+    """Return the midpoint of the first widest of the best segments, as a fraction of one."""
     segments = slow_segments(slow_score, values, masks, unit)
     top = max(sum(scores) for _, _, scores in segments)
     best = [(start, end) for start, end, scores in segments if sum(scores) == top]
@@ -126,7 +126,7 @@ def test_values_near_the_top_of_32_bits_do_not_overflow(slow_score):
 def test_where_nothing_helps_the_whole_range_is_best():
     values = np.full((2, 2, 2), 3, dtype=np.uint32)
     masks = np.array([np.eye(2, dtype=bool)] * 2)
-    # Two of four pixels: an IoU of a half passes no threshold, so nothing ever changes.
+    # Two of four pixels: an IoU of 0.5 passes no threshold, so the score never changes.
     curve = whole_curve(values, masks)
     assert curve.best() == 0.5
     assert curve.scores.tolist() == [0]
@@ -144,7 +144,7 @@ SHAPE = (3, 2)
 
 @st.composite
 def ensembles(draw):
-    """Members that predicted different tiles, each tile by at least one of them."""
+    """Draw members that predicted different tiles, each tile at least once."""
     count = draw(st.integers(1, 4))
     ids = [f"tile{i}" for i in range(count)]
     masks = draw(arrays(bool, (count, *SHAPE)))
@@ -161,13 +161,13 @@ def ensembles(draw):
 
 @st.composite
 def member_of(draw, ids):
-    # Fifths of the scale, so that means tie.
+    # Multiples of 1/5, so that means tie.
     fifths = draw(arrays(np.uint16, (len(ids), *SHAPE), elements=st.integers(0, 5)))
     return Predictions(Path("member.npy"), ids, fifths * np.uint16(SCALE // 5))
 
 
 def slow_means(members, ids):
-    """Mean probability of each pixel over the members that have its tile, in fractions."""
+    """Return each pixel's mean probability over the members with its tile, in fractions."""
     means = []
     for name in ids:
         own = [member.values[member.ids.index(name)] for member in members if name in member.ids]
@@ -228,7 +228,7 @@ def test_too_many_different_numbers_of_members_are_refused():
 
 
 def slow_tune(slow_score, values, masks, groups, unit):
-    """Each group scored at the threshold that is best on all others, by brute force."""
+    """Score each group at the best threshold of the other groups, by brute force."""
     by_group, total = {}, Fraction(0)
     for group in sorted(set(groups)):
         here = [i for i, g in enumerate(groups) if g == group]
@@ -314,7 +314,7 @@ KEYS = {
 
 
 def coarse(values):
-    """Values in fifths, so that brute force need not go through 65536 thresholds."""
+    """Round values to fifths, so that brute force need not try 65536 thresholds."""
     return (values // (SCALE // 5)).astype(np.uint32)
 
 
@@ -367,7 +367,7 @@ def test_whether_the_score_is_honest_stands_beside_it(labelled, honest):
     assert result["honest"] is honest
     assert len(curve) > 1
     assert curve["honest"].tolist() == [honest] * len(curve)
-    # It is a label only.
+    # It is only a label.
     other, its_curve = evaluate(members, tiles, folds, honest=not honest)
     assert other | {"honest": honest} == result
     assert its_curve["score"].tolist() == curve["score"].tolist()

@@ -37,7 +37,7 @@ def network(width: int) -> keras.Model:
         x = layers.MaxPooling2D(2)(x)
         x = level(layers.Dropout(0.25 if depth == 1 else 0.5)(x), width * 2**depth)
     for skip in reversed(skips):
-        # A side of 2n is grown from n "same", one of 2n + 1 "valid".
+        # Upsampling n gives 2n with "same" padding, and 2n + 1 with "valid".
         padding = "valid" if skip.shape[1] % 2 else "same"
         channels = skip.shape[-1]
         x = layers.Conv2DTranspose(channels, 3, strides=2, padding=padding)(x)
@@ -61,13 +61,13 @@ def training(survey: str, batch_size: int, width: int = 16, tiles: int = 128) ->
     net = network(width)
     count = sum(int(np.prod(weight.shape)) for weight in net.trainable_weights)
     assert width != 16 or count == PARAMETERS, count
-    # By XLA, which Keras would choose, it is slower on a CPU.
+    # XLA, Keras' default, is slower on a CPU.
     net.compile(optimizer=keras.optimizers.Adam(), loss=bce_dice, jit_compile=False)
     images, masks = arrays(survey, tiles)
     random = np.random.default_rng(0)
 
     def repeat() -> int:
-        # Not by fit and predict, which take seconds more for epochs as short as these.
+        # fit and predict add seconds of overhead, too much for epochs this short.
         for rows in np.array_split(random.permutation(tiles), tiles // batch_size):
             net.train_on_batch(images[rows], masks[rows])
         return tiles

@@ -1,4 +1,4 @@
-"""This project's training and prediction, called as its stages call them."""
+"""This project's training and prediction, called the way its stages call them."""
 
 import os
 import time
@@ -37,7 +37,7 @@ def select() -> Compute:
 
 
 def member(survey: str, width: int, tiles: int):
-    """A network on the device, its training, and the tiles it trains on."""
+    """Return the device, a network on it, its training state, and the training tiles."""
     compute = select()
     torch.manual_seed(0)
     network = model.build(width=width, **MODEL)
@@ -69,7 +69,7 @@ def train_epoch(compute, progress, labelled, loss, batch_size: int, generator) -
 
 
 def training(survey: str, batch_size: int, width: int = 16, tiles: int = 128) -> Callable[[], int]:
-    """An epoch, from the drawing of its order to the reading of its losses."""
+    """Train an epoch, from drawing the order of tiles to reading the losses."""
     compute, _, progress, labelled = member(survey, width, tiles)
     generator = torch.Generator().manual_seed(0)
 
@@ -81,7 +81,7 @@ def training(survey: str, batch_size: int, width: int = 16, tiles: int = 128) ->
 
 
 def shares(survey: str, batch_size: int, width: int = 16, tiles: int = 128) -> Callable[[], dict]:
-    """Where an epoch's time goes: the model's own (forward, loss, backward, step), and the rest."""
+    """Measure the share of an epoch spent outside forward, loss, backward and step."""
     compute, network, progress, labelled = member(survey, width, tiles)
     generator = torch.Generator().manual_seed(0)
     spent = {"model": 0.0}
@@ -95,7 +95,7 @@ def shares(survey: str, batch_size: int, width: int = 16, tiles: int = 128) -> C
 
         return call
 
-    # On a CPU a call ends when its work is done; a GPU would have to be waited for.
+    # CPU calls are synchronous; a GPU would need synchronisation here.
     network.forward = timed(network.forward)
     progress.optimiser.step = timed(progress.optimiser.step)
     loss = timed(losses.bce_dice)
@@ -120,7 +120,7 @@ def prediction(
     width: int = 16,
     tiles: int = 128,
 ) -> Callable[[], int]:
-    """Tiles predicted with both flips, and written to disk."""
+    """Predict tiles with the flip and write the predictions to disk."""
     compute, network, _, _ = member(survey, width, 1)
     images, _ = tiles_and_masks(survey, tiles)
     ids = [str(number) for number in range(tiles)]

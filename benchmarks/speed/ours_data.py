@@ -1,4 +1,4 @@
-"""This project's import, threshold, averaging and encoding, called as its stages call them."""
+"""This project's import, threshold, averaging and encoding, called the way its stages do."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +15,7 @@ from salt.survey.source import Source
 
 
 def importing(source: str) -> Callable[[], int]:
-    """Test tiles decoded and checked, from PNG files in a zip to one array."""
+    """Decode and check test tiles, from PNG files in a zip to one array."""
 
     def repeat() -> int:
         with Source(source) as files:
@@ -31,7 +31,7 @@ def members_and_masks(survey: str, folder: str, members: int, tiles: int):
 
 
 def thresholding(survey: str, folder: str, members: int, tiles: int) -> Callable[[], dict]:
-    """The best threshold of the members' mean, and its score."""
+    """Find the best threshold of the members' mean, and its score."""
 
     def repeat() -> dict:
         opened, ids, masks = members_and_masks(survey, folder, members, tiles)
@@ -43,7 +43,7 @@ def thresholding(survey: str, folder: str, members: int, tiles: int) -> Callable
 
 
 def submitting(folder: str, members: int, tiles: int, output: str) -> Callable[[], int]:
-    """Members averaged, thresholded, encoded, written and read back."""
+    """Average members, apply the threshold, encode, write and read back."""
     paths = [Path(folder) / f"{tiles}/{number}.npy" for number in range(members)]
     ids = Predictions.load(paths[0]).ids
 

@@ -1,4 +1,4 @@
-"""RESULTS.md from what was measured: ratios first, then medians with least and greatest."""
+"""Write RESULTS.md from the measurements: ratios first, then medians with minimum and maximum."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ NAMES = {"ours": "ours", "usual": "usual PyTorch", "keras_unet": "Keras"}
 
 
 def rates(repeats: list[dict]) -> np.ndarray:
-    """Tiles a second of each repeat."""
+    """Return the tiles per second of each repeat."""
     return np.array([repeat["tiles"] / repeat["seconds"] for repeat in repeats])
 
 
@@ -15,18 +15,18 @@ def seconds(repeats: list[dict]) -> np.ndarray:
 
 
 def faster(ours: list[dict], other: list[dict]) -> np.ndarray:
-    """How many times as fast ours is, repeat by repeat."""
+    """Return the speed-up of ours over the other, repeat by repeat."""
     return rates(ours) / rates(other)
 
 
 def spread(values, form: str = ".3g") -> str:
-    """Median, and least to greatest."""
+    """Format the median, with minimum and maximum."""
     middle, least, most = (number(of(values), form) for of in (np.median, np.min, np.max))
     return f"{middle} ({least} to {most})"
 
 
 def number(value: float, form: str = ".3g") -> str:
-    """Three digits, and never an exponent."""
+    """Format a number to three digits, never with an exponent."""
     return f"{value:,.0f}" if form == ".3g" and value >= 100 else f"{value:{form}}"
 
 
@@ -35,7 +35,7 @@ def table(head: list[str], rows: list[list[str]]) -> list[str]:
 
 
 def exponent(repeats: dict[str, list[dict]], key: str) -> float:
-    """Slope of the medians in logarithms."""
+    """Return the slope of the medians on a log-log scale."""
     sizes = [float(size) for size in repeats]
     medians = [np.median([repeat[key] for repeat in runs]) for runs in repeats.values()]
     return float(np.polyfit(np.log(sizes), np.log(medians), 1)[0])
@@ -46,7 +46,7 @@ def peak(repeats: list[dict]) -> float:
 
 
 def aims(measured: dict) -> list[str]:
-    """Each aim, what was measured, and by how much it is met or missed."""
+    """Return a table of aims, measurements, and the margin by which each is met or missed."""
     train, predict, plain = (measured[part] for part in ("training", "prediction", "plain"))
     outside = [r["training"] for r in measured["shares"]["ours"]]
     tuned, grid = (plain["threshold"][name] for name in ("ours", "usual"))
@@ -82,7 +82,7 @@ def aims(measured: dict) -> list[str]:
         ("peak memory of a submission of 20 members", 600, last, " MB"),
         ("and of one member's", 1.2, last / first, " times"),
         ("engine on the demo beyond its jobs", 10, beyond, " s"),
-        ("nothing to be done", 3, np.median(engine["nothing"]), " s"),
+        ("run with nothing to do", 3, np.median(engine["nothing"]), " s"),
     ]
     rows = []
     for sign, group in (("at least", at_least), ("at most", most)):
@@ -101,7 +101,7 @@ def aims(measured: dict) -> list[str]:
 
 
 def three_ways(what: str, runs: dict) -> tuple[list[list[str]], list[list[str]]]:
-    """Rows of ratios and of speeds."""
+    """Return rows of ratios and rows of speeds."""
     ratios, speeds = [], []
     for at, batches in (("at 32", dict.fromkeys(NAMES, 32)), ("at best", runs["best"])):
         found = runs[at]
@@ -131,26 +131,26 @@ def page(measured: dict) -> str:
         "# Speed",
         "",
         f"Made by `make bench` on {machine['date']}: {machine['hardware']}, {gpu}; {versions}.",
-        "What was tried on the way, and what it gave, is in [NOTES.md](NOTES.md).",
+        "[NOTES.md](NOTES.md) lists the optimisations that were tried, and their effects.",
         "",
-        "A figure is the median of five repeats, with the least and the greatest. Contestants take",
-        "turns, one repeat each, and a ratio is that of two neighbouring repeats.",
+        "Each figure is the median of five repeats, with minimum and maximum. Contestants take",
+        "turns, one repeat each, and ratios compare neighbouring repeats.",
         "",
         "## Aims",
         "",
         *aims(measured),
-        "## How many times as fast as what people use",
+        "## Speed-up over common implementations",
         "",
-        *table(["ours", "than the usual PyTorch way", "than Keras"], train + predict),
+        *table(["ours", "over usual PyTorch", "over Keras"], train + predict),
         "The network is the residual U-Net at width 16 on 128 tiles of 101x101 pixels, all cores.",
-        "*Ours* trains in bf16 where the processor has it, with flips, rotation, shifts and zoom.",
-        "*Usual PyTorch* is the same network of PyTorch's own layers in fp32, fed by a DataLoader",
-        "with as many workers as cores, each tile moved likewise by Albumentations. *Keras* is the",
-        "same network on TensorFlow in fp32, fed from arrays in memory and without augmentation.",
-        "Prediction is with the mirror image, and written to disk.",
+        "*Ours* trains in bf16 if the CPU supports it, with flips, rotation, shifts and zoom.",
+        "*Usual PyTorch* is the same network with PyTorch's own layers in fp32, fed by a",
+        "DataLoader with a worker per core, with the same augmentation per tile by Albumentations.",
+        "*Keras* is the same network on TensorFlow in fp32, fed from arrays in memory, without",
+        "augmentation. Predictions are averaged over the flip and written to disk.",
         "",
         *table(["tiles/s", *NAMES.values()], train_speeds + predict_speeds),
-        "Share of the time at batch 32 that is not forward, loss, backward or optimiser:",
+        "Share of the time at batch 32 spent outside forward, loss, backward and optimiser:",
         f"training {spread([100 * r['training'] for r in shares], '.2f')} %,",
         f"validation {spread([100 * r['validation'] for r in shares], '.2f')} %.",
         "",
@@ -196,8 +196,8 @@ def page(measured: dict) -> str:
         ),
         "## Scaling",
         "",
-        "Exponents are slopes in logarithms: 1 is in proportion, 0 independent. Below 1 something",
-        "constant still counts.",
+        "Exponents are slopes on a log-log scale: 1 is linear, 0 constant. A slope between them",
+        "means that a constant part still matters.",
         "",
         *table(
             ["what", "sizes", "seconds", "exponent", "peak memory, MB", "exponent"],
@@ -218,10 +218,10 @@ def page(measured: dict) -> str:
         *roofline(measured["roofline"]),
         "## The engine",
         "",
-        "The demo with one epoch, its jobs one after another:",
+        "The demo with one epoch, one job at a time: overhead of",
         f"{spread(np.subtract(engine['whole'], engine['jobs']))} s beyond the",
-        f"{spread(engine['jobs'])} s of its {engine['number']} jobs;",
-        f"nothing to be done: {spread(engine['nothing'])} s.",
+        f"{spread(engine['jobs'])} s of its {engine['number']} jobs.",
+        f"A run with nothing to do: {spread(engine['nothing'])} s.",
         "",
     ]
     return "\n".join(lines)
@@ -246,18 +246,18 @@ def roofline(runs: dict) -> list[str]:
             f"{copy:.1f} GB/s",
             transfer,
         ),
-        ("one after the other", "", "", arithmetic + transfer),
+        ("both in sequence", "", "", arithmetic + transfer),
     ]
     return [
         *table(
-            ["a tile, at batch 32", "counted", "the machine's rate", "would allow", "reached"],
+            ["per tile, at batch 32", "counted", "machine's rate", "limit", "reached"],
             [
                 [what, count, rate, f"{1 / time:.0f} tiles/s", f"{100 * speed * time:.0f} %"]
                 for what, count, rate, time in limits
             ],
         ),
-        f"Reached are {speed:.1f} tiles/s. The bytes are those of each operation by itself, as if",
-        "no cache held what the last one wrote; the rates are those of a product of matrices of",
-        "side 2048 in the precision of training, and of a copy of 256 MiB.",
+        f"Training reaches {speed:.1f} tiles/s. Bytes are counted per operation, as if no cache",
+        "kept the previous one's output. The rates are measured on a 2048x2048 matrix product in",
+        "the precision of training, and on a copy of 256 MiB.",
         "",
     ]

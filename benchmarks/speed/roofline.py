@@ -1,4 +1,4 @@
-"""What one training step asks of the machine, counted, and what the machine gives, measured."""
+"""Count the operations and bytes of a training step, and measure the machine's peak rates."""
 
 import time
 from collections.abc import Callable
@@ -17,7 +17,7 @@ COPIED = 256 * 2**20  # bytes
 
 
 class Traffic(TorchDispatchMode):
-    """Counts the bytes that operations read and write, each tensor once per operation."""
+    """Count the bytes that operations read and write, each tensor once per operation."""
 
     def __init__(self):
         super().__init__()
@@ -32,7 +32,7 @@ class Traffic(TorchDispatchMode):
 
 
 def counted(survey: str, batch_size: int, width: int = 16) -> Callable[[], dict]:
-    """FLOPs and bytes a tile of forward, loss, backward and step."""
+    """Count FLOPs and bytes per tile of forward, loss, backward and step."""
     compute, network, progress, labelled = ours.member(survey, width, batch_size)
     images = labelled.images.float().contiguous(memory_format=torch.channels_last)
     masks = labelled.masks.float()
@@ -55,7 +55,7 @@ def counted(survey: str, batch_size: int, width: int = 16) -> Callable[[], dict]
 
 
 def machine() -> Callable[[], dict]:
-    """Rates of matrix products in the precision of training, and of copies."""
+    """Measure the rates of matrix products, in the precision of training, and of copies."""
     compute = ours.select()
     dtype = torch.bfloat16 if compute.bf16 else torch.float32
     left, right = (torch.randn(SIDE, SIDE, dtype=dtype) for _ in range(2))

@@ -1,10 +1,10 @@
-"""Everything that is measured, to benchmarks/RESULTS.md.
+"""Run all speed benchmarks and write benchmarks/RESULTS.md.
 
     make bench
 
-Each contestant works in a process of its own. Those that are compared take turns, one repeat each,
-so that whatever else the machine does hits all alike; a ratio is that of two neighbouring repeats.
-What was measured is kept in experiments/bench, so that parts can be measured again by name:
+Each contestant runs in its own process. Compared contestants take turns, one repeat each, so that
+other load on the machine affects all alike; ratios compare neighbouring repeats. Measurements are
+kept in experiments/bench, so single parts can be measured again by name:
 
     .venv/bench/bin/python benchmarks/speed/run.py training roofline
 """
@@ -45,7 +45,7 @@ SCALES = (1, 4, 16)
 
 
 class Contestant:
-    """A function of a module of this folder, in a process of its own."""
+    """A function of a module in this folder, running in its own process."""
 
     def __init__(self, module: str, function: str, **arguments):
         self.command = [sys.executable, str(WORKER), module, function, json.dumps(arguments)]
@@ -61,7 +61,7 @@ class Contestant:
         self.process.wait()
 
     def repeat(self) -> dict:
-        """One repeat: its tiles and seconds, the process' peak memory in MB, and what it adds."""
+        """Run once; return tiles, seconds, the process' peak memory in MB, and extra numbers."""
         self.process.stdin.write("\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
@@ -71,7 +71,7 @@ class Contestant:
 
 
 def alternate(contestants: dict[str, Contestant], repeats: int = REPEATS) -> dict[str, list[dict]]:
-    """Repeats of contestants that take turns, after one each to warm up."""
+    """Run contestants in turns, after one warm-up each; return their repeats."""
     found = {name: [] for name in contestants}
     with ExitStack() as stack:
         for contestant in contestants.values():
@@ -83,7 +83,7 @@ def alternate(contestants: dict[str, Contestant], repeats: int = REPEATS) -> dic
 
 
 def compared(function: str, **arguments) -> dict:
-    """The three ways at batches of 32, and each at the batch that is best for it."""
+    """Measure the three implementations at batch 32, and each at its best batch size."""
 
     def at(batches: dict[str, int], repeats: int) -> dict[str, list[dict]]:
         return alternate(
@@ -119,7 +119,7 @@ def shares() -> dict:
 
 
 def plain() -> dict:
-    """Import, threshold, encoding and averaging, each beside its plain version."""
+    """Measure import, threshold, encoding and averaging against their simple versions."""
     zipped = FOLDER / f"{IMPORTED}.zip"
     survey.write_test_tiles(zipped, IMPORTED)
     survey.write_members(FOLDER, 4, THRESHOLDED)
@@ -139,7 +139,7 @@ def plain() -> dict:
 
 
 def submission() -> dict:
-    """The contest's test tiles from a few and from many members."""
+    """Measure the submission of the contest's test tiles from one and from many members."""
     survey.write_members(FOLDER, MEMBERS, SUBMITTED)
     arguments = {"folder": str(FOLDER), "tiles": SUBMITTED, "output": f"{SCRATCH}.csv"}
     try:
@@ -155,7 +155,7 @@ def submission() -> dict:
 
 
 def scaling() -> dict:
-    """Time and peak memory of each stage where tiles or members grow."""
+    """Measure time and peak memory of each stage for growing numbers of tiles or members."""
     network = {"survey": TILES, "batch_size": 32, "width": 4}
     folder = {"folder": str(FOLDER)}
 
@@ -206,9 +206,9 @@ def roofline() -> dict:
 
 
 def engine() -> dict:
-    """What the demo takes beyond its jobs, one after another, and what it takes when all is done.
+    """Measure the demo's overhead beyond its sequential jobs, and a run with nothing to do.
 
-    With one epoch only: the engine does not know how long a job trains.
+    One epoch suffices: the overhead does not depend on the training time.
     """
     folder = FOLDER / "engine"
     config = FOLDER / "engine.yaml"

@@ -1,4 +1,4 @@
-"""Data to measure with: the demo survey's tiles, as often as need be."""
+"""Benchmark data: the demo survey's tiles, repeated as needed."""
 
 import csv
 import io
@@ -16,11 +16,11 @@ from salt.survey.source import Source
 from salt.synthetic.demo import write_survey
 
 UNIQUE = 640
-BLUR, NOISE = 3.0, 0.05  # of predictions, in pixels and as a standard deviation
+BLUR, NOISE = 3.0, 0.05  # of the predictions: blur in pixels, noise as a standard deviation
 
 
 def unique(folder: Path) -> Path:
-    """The demo survey of ``UNIQUE`` labelled tiles, and its arrays in ``tiles.npz`` beside it."""
+    """Write a demo survey of ``UNIQUE`` labelled tiles, and its arrays to ``tiles.npz``."""
     path = folder / "unique.zip"
     if not path.exists():
         sections = folder / "sections.csv"
@@ -33,14 +33,14 @@ def unique(folder: Path) -> Path:
 
 
 def tiles_and_masks(survey: str, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images, uint8, and masks, bool, both (count, 101, 101)."""
+    """Return images, uint8, and masks, bool, both (count, 101, 101)."""
     with np.load(survey) as arrays:
         rows = np.arange(count) % len(arrays["images"])
         return arrays["images"][rows], arrays["masks"][rows]
 
 
 def write_test_tiles(path: Path, count: int) -> None:
-    """A survey of so many test tiles as PNG files, each under an id of its own."""
+    """Write a survey of ``count`` test tiles as PNG files with distinct ids."""
     if path.exists():
         return
     with Source(unique(path.parent)) as source, zipfile.ZipFile(path, "w") as archive:
@@ -59,7 +59,7 @@ def write_test_tiles(path: Path, count: int) -> None:
 
 
 def write_members(folder: Path, members: int, tiles: int) -> None:
-    """Predictions of so many tiles in ``folder``/TILES: blurred masks with each member's noise."""
+    """Write predictions to ``folder``/TILES: blurred masks, with noise per member."""
     with np.load(folder / "tiles.npz") as arrays:
         blurred = ndimage.gaussian_filter(arrays["masks"].astype(np.float32), (0, BLUR, BLUR))
     rows = np.arange(tiles) % len(blurred)

@@ -1,4 +1,4 @@
-"""Training and prediction as a user of PyTorch would write them."""
+"""Training and prediction as a typical PyTorch user would write them."""
 
 import os
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from salt.training import losses
 
 
 class TileDataset(Dataset):
-    """Tiles that are augmented one by one, each time they are asked for."""
+    """Dataset that augments each tile when it is requested."""
 
     def __init__(self, images: np.ndarray, masks: np.ndarray, augment: bool):
         self.images, self.masks = images, masks.astype(np.uint8)
@@ -54,11 +54,11 @@ def augmentation() -> albumentations.Compose:
 
 
 def network(width: int) -> nn.Module:
-    """The same network of PyTorch's own layers only."""
+    """Return the same network with only PyTorch's own layers."""
     built = model.build(width=width, **ours.MODEL)
     for module in built.modules():
         if isinstance(module, Dropout | Grow):
-            # Both add nothing but a faster way to compute the same.
+            # Both are only faster implementations of the same operation.
             module.__class__ = type(module).__mro__[1]
     return built
 

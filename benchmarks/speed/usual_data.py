@@ -1,4 +1,4 @@
-"""Import, threshold, averaging and encoding in their plainest form."""
+"""Import, threshold, averaging and encoding in their simplest form."""
 
 import io
 import zipfile
@@ -15,7 +15,7 @@ from salt.ensemble.predictions import SCALE
 
 
 def importing(source: str) -> Callable[[], int]:
-    """One file after another, the first channel of each."""
+    """Import one file after another, keeping the first channel."""
 
     def repeat() -> int:
         with zipfile.ZipFile(source) as archive:
@@ -27,7 +27,7 @@ def importing(source: str) -> Callable[[], int]:
 
 
 def thresholding(survey: str, folder: str, members: int, tiles: int) -> Callable[[], dict]:
-    """A grid in three steps, 20 evaluations each, from coarse to fine."""
+    """Search a grid in three steps from coarse to fine, with 20 evaluations each."""
 
     def repeat() -> dict:
         opened, _, masks = members_and_masks(survey, folder, members, tiles)
@@ -44,7 +44,7 @@ def thresholding(survey: str, folder: str, members: int, tiles: int) -> Callable
 
 
 def submitting(folder: str, members: int, tiles: int, output: str) -> Callable[[], int]:
-    """All members in memory at once, and a mask encoded pixel by pixel."""
+    """Average all members in memory at once, and encode masks pixel by pixel."""
     paths = [Path(folder) / f"{tiles}/{number}.npy" for number in range(members)]
 
     def repeat() -> int:

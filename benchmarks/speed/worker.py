@@ -1,9 +1,9 @@
-"""One contestant in a process of its own, which repeats its work each time it is asked to.
+"""Run one contestant in its own process, repeating its work on request.
 
     python benchmarks/speed/worker.py MODULE FUNCTION '{"argument": 1}'
 
-The function prepares and gives what is to be repeated, which gives how many tiles it did and any
-numbers beside. The first repeat, which warms up, is not timed but told.
+The function does the setup and returns a callable that is run once per repeat; the callable returns
+the number of tiles processed and any extra numbers. The first repeat is a warm-up.
 """
 
 import importlib
@@ -19,7 +19,7 @@ STATUS = Path("/proc/self/status")
 
 
 def main(module: str, function: str, arguments: str) -> None:
-    # What libraries print must not come between the answers.
+    # Keep libraries' output off the stream of answers.
     answers, sys.stdout = sys.stdout, sys.stderr
     repeat = getattr(importlib.import_module(module), function)(**json.loads(arguments))
     for _ in iter(sys.stdin.readline, ""):
@@ -27,7 +27,7 @@ def main(module: str, function: str, arguments: str) -> None:
         found = repeat()
         seconds = time.perf_counter() - started
         found = found if isinstance(found, dict) else {"tiles": found}
-        # Not getrusage's, which knows of the process that started this one.
+        # Not from getrusage, whose peak includes the parent process before exec.
         peak = int(re.search(r"VmHWM:\s*(\d+)", STATUS.read_text()).group(1)) / 1024
         print(json.dumps({**found, "seconds": seconds, "peak_mb": peak}), file=answers, flush=True)
 

@@ -1,8 +1,8 @@
-"""A GPU of its own for each job on a machine with several.
+"""Exclusive use of a GPU for each job on a multi-GPU machine.
 
-The workflow engine counts GPUs, but tells no job which one to use. So each job's process holds a
-lock on one of them, which the system frees when the process ends, however that comes. The locks are
-files named by the GPUs' UUIDs, in a folder that all users of the machine share.
+Snakemake counts GPUs but does not tell jobs which one to use. Each job therefore locks one GPU;
+the system releases the lock when the process ends, however it ends. Locks are files named by GPU
+UUID in a folder shared by all users of the machine.
 """
 
 import fcntl
@@ -19,30 +19,30 @@ from salt.core.errors import InputError
 
 logger = logging.getLogger(__name__)
 
-# Not by tempfile: TMPDIR may be another one for each user, and for each job.
+# Not from tempfile: TMPDIR may differ between users and jobs.
 FOLDER = "/tmp/salt-segmentation-gpus"
-# What Slurm, PBS, LSF, Grid Engine, HTCondor, Flux and Kubernetes set in their jobs.
+# Set in jobs by Slurm, PBS, LSF, Grid Engine, HTCondor, Flux and Kubernetes.
 SCHEDULED = (
     *("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "SGE_TASK_ID", "_CONDOR_MACHINE_AD"),
     *("FLUX_JOB_ID", "KUBERNETES_SERVICE_HOST"),
 )
-# A line of `nvidia-smi -L`: a GPU, or a part of the one above that counts as a GPU itself (MIG).
+# A line of `nvidia-smi -L`: a GPU, or a MIG instance of the GPU above.
 LISTED = re.compile(r"^(?:GPU (\d+)|\s+MIG\b).*\(UUID: ([\w-]+)\)", re.MULTILINE)
 POLL = 0.5  # seconds
 
-# The lock, which is held for as long as this is open.
+# File descriptor of the lock; open for as long as the lock is held.
 _held: list[int] = []
 
 
 def hold_gpu(device: str) -> None:
-    """Give this process a GPU of its own until it ends, by setting CUDA_VISIBLE_DEVICES.
+    """Reserve a GPU for this process until it ends, by setting CUDA_VISIBLE_DEVICES.
 
-    To be called before CUDA is used, with the configuration's ``compute.device``. The GPU is one of
-    those that CUDA_VISIBLE_DEVICES lists, by nvidia-smi's numbers or by UUID, or any where that is
-    not set; where none of them is free, this waits. It does nothing where there is no GPU, where
-    the device is cpu, and in a scheduler's job, unless the scheduler gave that several GPUs.
+    Call it before using CUDA, with the configuration's ``compute.device``. Choose among the GPUs
+    listed in CUDA_VISIBLE_DEVICES, by nvidia-smi's index or by UUID, or among all if it is not
+    set, and wait until one is free. Do nothing if there is no GPU, if the device is cpu, or in a
+    scheduler's job, unless the scheduler assigned several GPUs.
 
-    Raises InputError where the locks cannot be made.
+    Raises InputError if the locks cannot be created.
     """
     if device == "cpu" or _held:
         return
@@ -67,7 +67,7 @@ def hold_gpu(device: str) -> None:
 
 
 def installed() -> dict[str, list[str]]:
-    """UUIDs by a GPU's number: its own, or those of its parts where it is split."""
+    """Return UUIDs by GPU index: the GPU's own, or those of its MIG instances."""
     try:
         listed = subprocess.run(
             ["nvidia-smi", "-L"], capture_output=True, text=True, check=True, timeout=60
@@ -79,16 +79,16 @@ def installed() -> dict[str, list[str]]:
         return {}
     gpus: dict[str, list[str]] = {}
     for number, uuid in LISTED.findall(listed):
-        # A part follows the GPU it is of.
+        # A MIG instance follows its GPU.
         number = number or list(gpus)[-1]
         gpus.setdefault(number, []).append(uuid)
     return {number: parts or [whole] for number, (whole, *parts) in gpus.items()}
 
 
 def chosen(gpus: dict[str, list[str]], visible: str | None) -> list[str]:
-    """UUIDs of those GPUs that CUDA_VISIBLE_DEVICES lists; of all where it is not set.
+    """Return the UUIDs of the GPUs in CUDA_VISIBLE_DEVICES, or of all GPUs if it is not set.
 
-    As for CUDA, a UUID may be cut short, and a list ends with the first entry that is no GPU.
+    As in CUDA, UUIDs may be abbreviated, and the list ends at the first invalid entry.
     """
     every = [uuid for uuids in gpus.values() for uuid in uuids]
     if visible is None:
@@ -104,7 +104,7 @@ def chosen(gpus: dict[str, list[str]], visible: str | None) -> list[str]:
 
 
 def _wait_for_one(folder: str, gpus: list[str]) -> tuple[int, str]:
-    """The lock of the first GPU that is or becomes free, and its UUID."""
+    """Wait for a free GPU; return its lock and UUID."""
     waiting = False
     with _opened(folder) as opened:
         while True:
@@ -120,11 +120,11 @@ def _wait_for_one(folder: str, gpus: list[str]) -> tuple[int, str]:
 
 @contextmanager
 def _opened(folder: str) -> Iterator[int]:
-    """Descriptor of the folder of locks, which is made if need be, for all users to write to."""
+    """Open the lock folder, and create it if needed, writable for all users."""
     with _for_all():
-        # As the system's own folder for temporary files: all may add to it, nobody takes away.
+        # Sticky, like /tmp: everyone can create files, but only delete their own.
         Path(folder).mkdir(0o1777, exist_ok=True)
-    # Whoever may write to the folder around it must not lead us elsewhere by a link.
+    # Do not follow a link that someone else may have placed in the shared parent folder.
     opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
         yield opened
@@ -133,11 +133,11 @@ def _opened(folder: str) -> Iterator[int]:
 
 
 def _lock(folder: int, name: str) -> int | None:
-    """Descriptor of a file that is now locked, or None where another process has locked it."""
+    """Lock a file; return its descriptor, or None if another process holds the lock."""
     with _for_all(), suppress(FileExistsError):
         os.close(os.open(name, os.O_CREAT | os.O_EXCL, 0o444, dir_fd=folder))
-    # Not to be made by this call: in such a folder Linux refuses that for another user's file.
-    # What is no file, such as a pipe, must not hold us up.
+    # No O_CREAT here: in a sticky folder Linux refuses it for another user's file.
+    # O_NONBLOCK, so that a pipe in place of the file does not block.
     lock = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -151,7 +151,7 @@ def _lock(folder: int, name: str) -> int | None:
 
 @contextmanager
 def _for_all() -> Iterator[None]:
-    """Let what is made have the permissions that are asked for, whatever the user's umask."""
+    """Create files with exactly the requested permissions, regardless of the user's umask."""
     usual = os.umask(0)
     try:
         yield

@@ -1,4 +1,4 @@
-"""What predictions of new tiles need to know about the run whose members make them."""
+"""The settings of a finished run that prediction of new tiles needs."""
 
 import hashlib
 import json
@@ -14,11 +14,11 @@ DIGEST = "digest"
 
 @dataclass(frozen=True)
 class Decision:
-    """The part of threshold.json that decides on masks.
+    """The part of threshold.json that determines masks.
 
-    threshold: salt is where the members' mean probability is above this
-    flip: whether it was tuned for predictions averaged with the mirror image's
-    seeds: the members
+    threshold: pixels with a mean probability above this are salt
+    flip: whether it was tuned on predictions averaged over the flip
+    seeds: seeds of the members
     """
 
     threshold: float
@@ -27,7 +27,7 @@ class Decision:
 
     @classmethod
     def load(cls, path: Path | str) -> "Decision":
-        """Raises InputError for a file that is no threshold.json, or one of an older form."""
+        """Read threshold.json; raise InputError for another file or an older format."""
         return cls(**read_report(path, ["threshold", "flip", "seeds"]))
 
 
@@ -45,7 +45,7 @@ def digest_of(report: dict) -> str:
 
 
 def read_report(path: Path | str, keys: list[str]) -> dict:
-    """Some keys of threshold.json; InputError where it is none, or damaged, or of another form."""
+    """Read ``keys`` of threshold.json; raise InputError for another file or an older format."""
     try:
         found = json.loads(checksums.read(path))
     except checksums.DamagedError:
@@ -101,5 +101,5 @@ FITS = {
     "seeds": _are_seeds,
     **dict.fromkeys(["tuned_on", DIGEST], _is_text),
 }
-# What is said of a run's score, beside the threshold.
+# Keys needed to report a run's score.
 SCORE = ["threshold", "score", "honest", "tiles_scored", "tiles", "seeds"]

@@ -1,7 +1,7 @@
-"""Every labelled tile with its score and what seems wrong, for a person to go through.
+"""A table of all labelled tiles with their scores and likely problems, for manual review.
 
-Tiles are scored by the mean of the members that validate on them, at the run's threshold: the
-masks of the submission are decided in the same way.
+Tiles are scored on the out-of-fold mean at the run's threshold, the same way as the submission's
+masks are made.
 """
 
 from pathlib import Path
@@ -15,7 +15,7 @@ from salt.core.tables import read_csv
 from salt.ensemble.predictions import SCALE, Predictions, averaged, predicted_rows
 from salt.survey.tiles import Tiles
 
-# Reason codes, the first that holds, with what they say.
+# Reason codes and their descriptions; the first that applies is used.
 REASONS = {
     "black_tile": "the picture is of one value",
     "stripe_mask": "the true mask is made of straight bands",
@@ -25,7 +25,7 @@ REASONS = {
     "shape": "the masks differ in more than their boundary",
 }
 FEW_PIXELS = 3
-# Of the pixels that are wrong; a few strays do not make it another shape.
+# Fraction of the wrong pixels; tolerates a few strays.
 NEAR_BOUNDARY = 0.8
 COLUMNS = [
     *("id", "score", "reason", "iou", "error", "coverage", "predicted_coverage"),
@@ -38,13 +38,13 @@ MEND = "delete it to make it anew"
 def review(
     tiles: Tiles, folds: pd.DataFrame, members: list[Predictions], threshold: float, honest: bool
 ) -> pd.DataFrame:
-    """A row per labelled tile, worst first; tiles that no member predicted come last.
+    """Return a row per labelled tile, worst first; tiles without predictions come last.
 
-    Columns: id; score, at the threshold; reason, one of ``REASONS`` or none; iou of the masks;
-    error, the mean over pixels of how far the probability is from the truth; coverage and
-    predicted_coverage, shares of the tile; disagreement as ``disagreement`` gives it; depth; fold;
-    members, how many predicted the tile; honest, whether none of them trained on it. Raises
-    InputError where the tiles are not labelled.
+    Columns: id; score, at the threshold; reason, one of ``REASONS`` or empty; iou of the masks;
+    error, the mean absolute error of the probability over pixels; coverage and predicted_coverage,
+    as fractions of the tile; disagreement, see ``disagreement``; depth; fold; members, how many
+    predicted the tile; honest, whether none of them trained on it. Raises InputError if the tiles
+    are not labelled.
     """
     if "coverage" not in tiles.table:
         raise InputError(f"{tiles.path}: no column coverage; expected tiles.csv of labelled tiles")
@@ -66,19 +66,19 @@ def review(
     table["honest"] = honest
     table["members"] = counts(members, tiles.ids)
     for name in measured:
-        # Text and numbers alike, with nothing where there is no prediction.
+        # For text and numbers alike; missing where there is no prediction.
         found = pd.Series(np.concatenate(parts[name]), index=rows)
         table[name] = found.reindex(table.index)
     table["score"] = table["tenths"] / 10
     table["disagreement"] = pd.Series(disagreement(members, ids), index=rows).reindex(table.index)
     table = table.sort_values(["score", "error", "id"], ascending=[True, False, True])
-    # Of a large tile one pixel is a very small share, which is not to become none.
+    # Enough digits that one pixel of a large tile does not round to 0.
     table = table.round({"iou": 6, "error": 6, "predicted_coverage": 9, "disagreement": 6})
     return table[COLUMNS].reset_index(drop=True).fillna({"reason": ""})
 
 
 def reasons(images: np.ndarray, masks: np.ndarray, predicted: np.ndarray) -> np.ndarray:
-    """Reason code of each tile as text (tiles), empty where the tile scores 1.
+    """Return the reason code of each tile, str (tiles), empty if the tile scores 1.
 
     Args:
         images: uint8; masks, predicted: bool; all (tiles, height, width).
@@ -105,7 +105,7 @@ def reasons(images: np.ndarray, masks: np.ndarray, predicted: np.ndarray) -> np.
 
 
 def grown(masks: np.ndarray, pixels: int) -> np.ndarray:
-    """Masks, bool (tiles, height, width), with all that lies at most so many pixels off."""
+    """Dilate masks, bool (tiles, height, width), by a square of ``pixels`` in each direction."""
     for axis in (1, 2):
         masks = np.moveaxis(masks, axis, 1)
         wide = masks.copy()
@@ -117,15 +117,15 @@ def grown(masks: np.ndarray, pixels: int) -> np.ndarray:
 
 
 def counts(members: list[Predictions], ids: list[str]) -> np.ndarray:
-    """How many members predicted each tile, int64 (tiles)."""
+    """Return the number of members that predicted each tile, int64 (tiles)."""
     order = pd.Index(ids)
     return sum(order.isin(member.ids).astype(np.int64) for member in members)
 
 
 def disagreement(members: list[Predictions], ids: list[str], chunk: int = 128) -> np.ndarray:
-    """Standard deviation over the members that predicted a tile, as a mean over its pixels.
+    """Return the standard deviation over members, averaged over each tile's pixels.
 
-    float64 (tiles); NaN for a tile that fewer than two predicted.
+    float64 (tiles); NaN for tiles predicted by fewer than two members.
     """
     order = pd.Index(ids)
     rows = [pd.Index(member.ids).get_indexer(order) for member in members]
@@ -147,8 +147,8 @@ def disagreement(members: list[Predictions], ids: list[str], chunk: int = 128) -
 
 
 def read_review(path: Path | str, ids: list[str]) -> pd.DataFrame:
-    """Review of the labelled tiles ``ids``; InputError where it is damaged, or one of others."""
-    # Nothing is missing in texts, not even where one says "NA".
+    """Read a review; raise InputError if it is damaged or not of the tiles ``ids``."""
+    # Text columns have no missing values, even if one reads "NA".
     missing = {name: [""] for name in COLUMNS if name not in TEXTS}
     table = read_csv(
         path, MEND, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=missing

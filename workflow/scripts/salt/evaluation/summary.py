@@ -1,4 +1,4 @@
-"""What came out, in a few lines."""
+"""A summary of the results in a few lines."""
 
 from pathlib import Path
 
@@ -7,9 +7,9 @@ from salt.core.tables import read_csv
 
 
 def summary(threshold: dict, submission: Path) -> str:
-    """Score with its honesty, threshold and files, from threshold.json and submission.csv.
+    """Format score, honesty, threshold and files, from threshold.json and submission.csv.
 
-    Raises InputError where the submission is damaged.
+    Raises InputError if the submission is damaged.
     """
     remedy = "delete it to make it anew"
     table = read_csv(submission, remedy, "submission", dtype=str, keep_default_na=False)
@@ -31,7 +31,7 @@ Report      {results}/index.html; tiles to look at, worst first, in {results}/re
 
 
 def honesty(honest: bool) -> str:
-    """What is said of every score."""
+    """Return the note on honesty that accompanies every score."""
     if honest:
         return "no member trained on the tile"
     return "NOT honest: the members trained on these tiles"

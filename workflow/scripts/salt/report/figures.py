@@ -1,4 +1,4 @@
-"""How figures are drawn: plain axes, one size of type, and an SVG that takes its page's ink."""
+"""Shared figure style: plain axes, one font size, and SVG that inherits the page's text colour."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from salt.core.files import replacing
 from salt.survey.folds import COVERAGE_CLASSES
 
-# Stands for the ink in the drawing; in the file it is the colour of the text around it.
+# Placeholder for the text colour; save_svg replaces it by currentColor.
 INK = "#1a1a1a"
 FAINT = "#808080"
 WIDE, HIGH = 6.4, 2.9  # inches
@@ -41,14 +41,14 @@ plt.rcParams.update(
         "legend.fontsize": 8,
         "legend.handlelength": 1.6,
         "savefig.transparent": True,
-        # Text stays text: it can be searched, read aloud, and set in the page's type.
+        # Keep text as text, so it is searchable, accessible and set in the page's font.
         "svg.fonttype": "none",
     }
 )
 
 
 def panels(count: int = 2, high: float = HIGH, **kwargs) -> tuple[Figure, list[Axes]]:
-    """A figure of some panels side by side, with faint lines at the values."""
+    """Return a figure and its ``count`` axes side by side, with faint horizontal grid lines."""
     figure, axes = plt.subplots(
         1, count, figsize=(WIDE, high), squeeze=False, layout="constrained", **kwargs
     )
@@ -58,39 +58,39 @@ def panels(count: int = 2, high: float = HIGH, **kwargs) -> tuple[Figure, list[A
 
 
 def name_classes(axis: Axes) -> None:
-    """Name the coverage classes below an axis: no salt, then per cent of the tile."""
+    """Label an axis with the coverage classes: no salt, then percent of the tile."""
     names = ["0", *(f"{10 * k}-{10 * (k + 1)}" for k in range(COVERAGE_CLASSES))]
     names[1] = ">0-10"
     axis.set_xticks(range(len(names)), names, rotation=60)
 
 
 def absent(path: Path | str, title: str, reason: str) -> None:
-    """In the place of a figure that cannot be drawn: why."""
+    """Write a placeholder SVG that explains why a figure was not drawn."""
     figure = plt.figure(figsize=(WIDE, 0.8))
     figure.text(0.02, 0.5, f"Not drawn: {reason}", va="center", wrap=True)
     save_svg(figure, path, title, f"Not drawn: {reason}")
 
 
 def say(path: Path | str, text: str) -> None:
-    """In the place of a picture of tiles that cannot be drawn: why."""
+    """Write a placeholder PNG that explains why a picture of tiles was not drawn."""
     figure = plt.figure(figsize=(WIDE, 0.8))
     figure.text(0.02, 0.5, text, va="center", wrap=True)
     save_png(figure, path)
 
 
 def save_png(figure: Figure, path: Path | str) -> None:
-    """Write and close a picture of tiles, on white."""
+    """Save a picture of tiles as PNG on white, then close it."""
     with replacing(path, checksums=False) as part:
-        # Without the date and version that would make every file another one.
+        # No version in the metadata, so equal pictures give equal files.
         figure.savefig(part, format="png", dpi=110, metadata={"Software": None}, transparent=False)
     plt.close(figure)
 
 
 def save_svg(figure: Figure, path: Path | str, title: str, description: str) -> None:
-    """Write and close a figure; its title and description are kept in the file."""
+    """Save a figure as SVG with its title and description as metadata, then close it."""
     with replacing(path) as part:
         about = {"Title": title, "Description": description, "Date": None, "Creator": None}
-        # Names inside the file are the same each time, and those of no other figure on the page.
+        # Element ids are reproducible, and unique to this figure on the page.
         with plt.rc_context({"svg.hashsalt": Path(path).stem}):
             figure.savefig(part, format="svg", metadata=about)
         part.write_text(part.read_text().replace(INK, "currentColor"))

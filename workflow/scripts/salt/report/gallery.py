@@ -1,4 +1,4 @@
-"""Pictures of labelled tiles with true and predicted masks, and what is wrong between them."""
+"""Pictures of labelled tiles with their true and predicted masks and errors."""
 
 from pathlib import Path
 
@@ -17,12 +17,12 @@ ONE_MEMBER = "there are not two honest members for every tile"
 
 
 def choose(review: pd.DataFrame, count: int) -> dict[str, list[str]]:
-    """Ids of at most ``count`` tiles for each picture, from a review, worst first.
+    """Return the ids of at most ``count`` tiles per picture, from a review sorted worst first.
 
-    gallery: tiles with salt (or without, where there are no others), evenly from worst to best
-    worst: those with the least scores
-    typical, best: tiles with a boundary (or all), in the middle of them and at their end by IoU
-    disagreement: where members differ most; none if there are not two honest ones for every tile
+    gallery: tiles with salt (all tiles if there are none), evenly spaced from worst to best
+    worst: the lowest scores
+    typical, best: tiles with a salt boundary (or all), from the middle and the top by IoU
+    disagreement: where members disagree most; empty unless every tile has two honest members
     """
     scored = review[review["members"] > 0]
     salty = _of(scored, scored["coverage"] > 0)
@@ -46,7 +46,7 @@ def _of(table: pd.DataFrame, which: pd.Series) -> pd.DataFrame:
 
 
 def several_honest(review: pd.DataFrame) -> bool:
-    """Whether every tile that was scored has two members or more, none trained on it."""
+    """Return whether every scored tile has at least two members, none trained on it."""
     many = review["members"][review["members"] > 0]
     return bool(review["honest"].all() and (many > 1).all())
 
@@ -59,10 +59,10 @@ def draw_gallery(
     threshold: float,
     honest: bool,
 ) -> None:
-    """Draw some tiles, each with the mean probability of the members that predicted it.
+    """Draw tiles with the mean probability of the members that predicted them.
 
-    Where that is not ``honest``, since they had trained on it, the picture says so; where there
-    are no tiles, it says that there are not two members for each.
+    Mark the picture if the members trained on the tiles (not ``honest``). With no ids, draw a
+    note that some tiles lack two honest members.
     """
     if not ids:
         say(path, f"Not drawn: {ONE_MEMBER}.")
@@ -90,9 +90,9 @@ def draw(
     predicted = probabilities > threshold
     scores = metric.tile_scores(predicted, masks)
     height, width = masks.shape[1:]
-    # One picture, since axes for each tile would take ten times as long.
+    # A single image: separate axes per tile take ten times as long.
     down, across = round(1.06 * height), round(1.06 * width)
-    # With room for the names, which the layout would cut.
+    # Room for the names, which the layout would crop.
     head = round(0.24 * height)
     canvas = np.ones((head + 4 * down, len(ids) * across, 3))
     figure, axis = plt.subplots(
@@ -125,7 +125,7 @@ def draw(
         handles=[
             plt.Line2D([], [], color=TRUTH, label="truth"),
             plt.Line2D([], [], color=PREDICTION, label="prediction"),
-            # As it looks on grey.
+            # The error colour as it looks over grey.
             Patch(
                 color=tinted(np.full((1, 1), 0.5), np.ones((1, 1), bool), ERROR, 0.4)[0, 0],
                 label="error",
@@ -143,7 +143,7 @@ def draw(
 def tinted(
     grey: np.ndarray, area: np.ndarray | None = None, colour: str = "", alpha: float = 1.0
 ) -> np.ndarray:
-    """Grey values in [0, 1], and an area (bool) coloured, as float64 (height, width, 3)."""
+    """Return grey values in [0, 1] as RGB, float64 (height, width, 3), with an area coloured."""
     picture = np.repeat(grey[..., None], 3, axis=-1).astype(np.float64)
     if area is not None:
         picture[area] = (1 - alpha) * picture[area] + alpha * np.array(to_rgb(colour))

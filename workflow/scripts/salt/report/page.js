@@ -12,7 +12,7 @@ for (const part of ["labelled", "test"]) {
   facts[part].ids = facts[part].ids === "" ? [] : facts[part].ids.split(" ");
 }
 
-// Orders of tiles: what they are sorted by, least first; tiles without it come last.
+// Sort keys of the tile orders, ascending; tiles without a key (null) come last.
 const ORDERS = {
   labelled: {
     "worst first": (tiles) => (k) => (tiles.score[k] < 0 ? null : k),
@@ -27,7 +27,7 @@ const ORDERS = {
     "shallow first": (tiles) => (k) => tiles.depth[k],
   },
   test: {
-    "as in the submission": () => (k) => k,
+    "submission order": () => (k) => k,
     "members disagree most": disagreeing,
     "most salt first": (tiles) => (k) => -tiles.predicted[k],
     "shallow first": (tiles) => (k) => tiles.depth[k],
@@ -59,7 +59,7 @@ function options(select, entries) {
   if (entries.some(([value]) => value === before)) select.value = before;
 }
 
-// What can be chosen depends on the part, and counts tell how much there is of it.
+// Fill the menus for the selected part, with the number of tiles for each option.
 function fillControls() {
   const part = $("part").value;
   const tiles = facts[part];
@@ -102,8 +102,8 @@ function render() {
   const last = Math.min(first + PAGE, shown.length);
   const total = facts[part].ids.length;
   $("count").textContent = shown.length
-    ? `${shown.length} of ${total} ${part} tiles; ${first + 1} to ${last} are shown`
-    : `None of ${total} ${part} tiles is like that`;
+    ? `${shown.length} of ${total} ${part} tiles; showing ${first + 1} to ${last}`
+    : `None of ${total} ${part} tiles match`;
   $("cards").replaceChildren(...shown.slice(first, last).map((k, at) => card(part, k, first + at)));
   $("previous").disabled = first === 0;
   $("next").disabled = last >= shown.length;
@@ -111,8 +111,8 @@ function render() {
 
 function describe(part, k) {
   const tiles = facts[part];
-  if (part === "test") return `${percent(tiles.predicted[k])} salt by decision`;
-  if (tiles.score[k] < 0) return "predicted by no member";
+  if (part === "test") return `${percent(tiles.predicted[k])} predicted salt`;
+  if (tiles.score[k] < 0) return "not predicted by any member";
   const reason = REASONS[tiles.reason[k]];
   return `score ${number(tiles.score[k] / 10, 1)}${reason ? `, ${facts.reasons[reason]}` : ""}`;
 }
@@ -125,7 +125,7 @@ function card(part, k, at) {
   const drawn = element("span", undefined, "panels");
   drawn.append(...panels(part, k));
   drawn.style.setProperty("--across", drawn.childElementCount);
-  // The name and the result say what a list of pictures without them would not.
+  // Screen readers get the name and the result; the images would only add noise.
   drawn.ariaHidden = "true";
   button.append(drawn);
   button.addEventListener("click", () => open(at));
@@ -133,11 +133,11 @@ function card(part, k, at) {
   return item;
 }
 
-// Each panel: its name, and the layers of it as kind of sheet and column there.
+// Each panel: its name, and its layers as [kind of sheet, column].
 function panels(part, k) {
   const errors = [["grey", 0], ["masks", 2]];
   const all = [["image", [["grey", 0]]], ["truth", [["masks", 0]]], ["probability", [["grey", 1]]]];
-  all.push(["decision", [["masks", 1]]], [part === "test" ? "outline" : "errors", errors]);
+  all.push(["prediction", [["masks", 1]]], [part === "test" ? "outline" : "errors", errors]);
   return all
     .filter(([name]) => part !== "test" || name !== "truth")
     .map(([name, layers]) => {
@@ -163,7 +163,7 @@ function layer(part, k, kind, column) {
   const made = element("i");
   made.style.setProperty("--columns", COLUMNS[kind]);
   made.style.backgroundImage = `url("${source}")`;
-  // Per cent of what is left of the sheet beside and below one panel.
+  // background-position is a percentage of the sheet beyond one panel.
   const down = rows > 1 ? (100 * (k % facts.rows)) / (rows - 1) : 0;
   made.style.backgroundPosition = `${(100 * column) / (COLUMNS[kind] - 1)}% ${down}%`;
   if (!probed.has(source)) {
@@ -184,13 +184,13 @@ function open(at) {
   const told = { Result: describe(part, k) };
   if (part === "labelled") {
     told["IoU of the masks"] = number(tiles.iou[k] === null ? null : tiles.iou[k] / 1000, 3);
-    told["Salt by label"] = percent(tiles.coverage[k]);
+    told["Labelled salt"] = percent(tiles.coverage[k]);
     told["Fold"] = number(tiles.fold[k]);
   }
-  told["Salt by decision"] = percent(tiles.predicted[k]);
+  told["Predicted salt"] = percent(tiles.predicted[k]);
   told["Depth z"] = number(tiles.depth[k]);
   if (tiles.disagreement[k] !== null) told["Members' disagreement"] = number(tiles.disagreement[k] / 1000, 3);
-  told["Place in this order"] = `${at + 1} of ${shown.length}`;
+  told["Position"] = `${at + 1} of ${shown.length}`;
   const list = element("dl");
   list.id = "detail-facts";
   for (const [name, text] of Object.entries(told)) {
@@ -232,7 +232,7 @@ $("detail").addEventListener("keydown", (event) => {
   if (event.key === "ArrowRight") step(1);
 });
 $("detail").addEventListener("close", () => {
-  // To the card of the tile that was looked at last.
+  // Return the focus to the card of the tile last viewed.
   const page = PAGE * Math.floor(opened / PAGE);
   if (page !== first) {
     first = page;

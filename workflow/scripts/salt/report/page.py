@@ -1,4 +1,4 @@
-"""The report as one page that needs no server, and the pictures of its tile browser beside it."""
+"""The report as one page that needs no server, and the images for its tile browser."""
 
 import html
 import json
@@ -18,7 +18,7 @@ from salt.report.times import duration, read_times
 from salt.survey.folds import coverage_class
 from salt.survey.tiles import Tiles
 
-# The page's own parts lie beside this file, under its name.
+# The page's templates are beside this file and share its name.
 PARTS = Path(__file__)
 DESCRIBED = ("title", "description")
 CHUNK = 128  # tiles at a time, a multiple of sprites.ROWS
@@ -33,13 +33,13 @@ def write_tiles(
     threshold: float,
     labelled: bool,
 ) -> np.ndarray:
-    """Write sheets of tiles in the order of ``ids``; gives their predicted coverage, float64 (ids).
+    """Write sheets of tiles in the order of ``ids``; return predicted coverage, float64 (ids).
 
     Tiles that no member predicted are drawn with a probability of 0.
     """
     rows = pd.Index(tiles.ids).get_indexer(pd.Index(ids))
     coverage = np.zeros(len(ids))
-    # A mean of no members is no number.
+    # The mean over no members is NaN.
     with np.errstate(invalid="ignore"):
         for part, mean in averaged(members, ids, CHUNK):
             mean, here = np.nan_to_num(mean), rows[part]
@@ -53,7 +53,7 @@ def write_tiles(
 
 
 def labelled_facts(review: pd.DataFrame) -> dict:
-    """What the browser knows of labelled tiles, in the order of the review."""
+    """Return the tile browser's data for labelled tiles, in the order of the review."""
     scored = review["members"].to_numpy() > 0
     codes = ["", *REASONS]
     return {
@@ -72,7 +72,7 @@ def labelled_facts(review: pd.DataFrame) -> dict:
 
 
 def test_facts(tiles: Tiles, coverage: np.ndarray, members: list[Predictions]) -> dict:
-    """What the browser knows of the test tiles, in their own order."""
+    """Return the tile browser's data for test tiles, in their original order."""
     return {
         "ids": " ".join(tiles.ids),
         "predicted": whole(1000 * coverage),
@@ -83,12 +83,12 @@ def test_facts(tiles: Tiles, coverage: np.ndarray, members: list[Predictions]) -
 
 
 def whole(values: np.ndarray) -> list[int | None]:
-    """Rounded values, with None for NaN."""
+    """Return rounded values, with None for NaN."""
     return [None if np.isnan(value) else round(value) for value in values.tolist()]
 
 
 def figure(path: Path | str) -> str:
-    """A figure of this project as a part of the page; InputError where it is none."""
+    """Return the HTML of one of this project's SVG figures; raise InputError for other files."""
     try:
         text = checksums.read(path).decode()
     except checksums.DamagedError:
@@ -107,7 +107,7 @@ def figure(path: Path | str) -> str:
     if description.startswith("Not drawn"):
         return f'<figure id="{name}"><figcaption>{caption}</figcaption></figure>'
     svg = re.sub(r"<metadata>.*?</metadata>|<\?.*?\?>", "", drawing.group(), flags=re.DOTALL)
-    # Names of groups would be there once for each figure.
+    # Group ids would repeat across figures.
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
     svg = re.sub(
         r"<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>",
@@ -120,7 +120,7 @@ def figure(path: Path | str) -> str:
 
 
 def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Path) -> str:
-    """Score with its honesty, and the other things to know first."""
+    """Return the HTML of the score, whether it is honest, and the key facts of the run."""
     times = read_times(benchmarks)
     spent = duration(times["seconds"].sum()) if len(times) else "not recorded"
     seeds = ", ".join(map(str, report["seeds"]))
@@ -129,9 +129,9 @@ def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Path) ->
         "Threshold": f"{report['threshold']:.4f}, tuned for each fold on {report['tuned_on']}",
         "Members": f"{len(report['seeds'])} (seeds {seeds})",
         "Labelled tiles": f"{report['tiles']}, of which {report['tiles_scored']} are scored",
-        "Test tiles": f"{test_tiles}, of which {with_salt} have salt by decision",
-        "No salt at all": f"{report['score_all_empty']:.4f} is what an empty submission gets",
-        "Computing time": f"{spent}, all jobs added, each since it began or last went on",
+        "Test tiles": f"{test_tiles}, of which {with_salt} are predicted to contain salt",
+        "All-empty score": f"{report['score_all_empty']:.4f} for a submission without any salt",
+        "Computing time": f"{spent}, summed over all jobs, each since its last start or resume",
     }
     rows = "".join(
         f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd></div>"
@@ -145,7 +145,7 @@ def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Path) ->
 
 
 def write_page(path: Path, head: str, figures: list[str], facts: dict) -> None:
-    """Write the page of its parts, and of what its browser knows of the tiles."""
+    """Write the page from its headline, figures and tile browser data."""
     parts = {kind: PARTS.with_suffix(f".{kind}").read_text() for kind in ("html", "css", "js")}
     colours = {"truth": palette.TRUTH, "prediction": palette.PREDICTION, "error": palette.ERROR}
     filled = {
@@ -155,7 +155,7 @@ def write_page(path: Path, head: str, figures: list[str], facts: dict) -> None:
         + parts["css"],
         "HEADLINE": head,
         "FIGURES": "\n".join(figures),
-        # No text in it can end the script.
+        # Escape "<", so that no text can close the script element.
         "FACTS": json.dumps(facts, separators=(",", ":")).replace("<", "\\u003c"),
         "SCRIPT": parts["js"],
     }

@@ -1,4 +1,4 @@
-"""How the labelled and the test tiles differ: their salt coverage, and their depths."""
+"""Compare labelled and test tiles by salt coverage and depth."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ DEPTH_BINS = 24
 
 
 def predicted_coverage(members: list[Predictions], ids: list[str], threshold: float) -> np.ndarray:
-    """Share of each tile that the members' mean decides is salt, float64 (tiles)."""
+    """Return the share of each tile that the ensemble predicts as salt, float64 (tiles)."""
     return np.concatenate([(mean > threshold).mean((1, 2)) for _, mean in averaged(members, ids)])
 
 
@@ -26,8 +26,8 @@ def draw_data(
     """Draw coverage and depth of labelled and test tiles side by side.
 
     Args:
-        review: with the predicted coverage of the labelled tiles.
-        found: the test tiles', float64 (tiles).
+        review: includes the predicted coverage of the labelled tiles.
+        found: predicted coverage of the test tiles, float64 (tiles).
     """
     figure, (coverage, depth) = panels()
     scored = review[review["members"] > 0]
@@ -45,24 +45,24 @@ def draw_data(
     coverage.legend()
     draw_depths(depth, train.depths, test.depths)
     text = (
-        f"{len(train.ids)} labelled and {len(test.ids)} test tiles. Left: how much salt they hold, "
-        "by label and by the members' decision; test tiles have no labels. Labelled tiles are "
-        "decided by members that validate on them. Right: their depths."
+        f"{len(train.ids)} labelled and {len(test.ids)} test tiles. Left: salt coverage, from "
+        "labels and as predicted; test tiles have no labels. Labelled tiles are predicted by the "
+        "members that validate on them. Right: depth."
     )
     save_svg(figure, path, "Labelled and test tiles", text)
 
 
 def shares_of(classes: np.ndarray) -> np.ndarray:
-    """Per cent of tiles in each coverage class, float64 (classes)."""
+    """Return the percentage of tiles in each coverage class, float64 (classes)."""
     return 100 * np.bincount(classes, minlength=COVERAGE_CLASSES + 1) / len(classes)
 
 
 def draw_depths(axis: Axes, train: np.ndarray, test: np.ndarray) -> None:
-    """Draw two distributions of depths as steps of one histogram."""
+    """Draw the depth histograms of labelled and test tiles on one axis."""
     edges = np.histogram_bin_edges(np.concatenate([train, test]), DEPTH_BINS)
     for depths, colour, label in ((train, TRUTH, "labelled"), (test, INK, "test")):
         shares = 100 * np.histogram(depths, edges)[0] / len(depths)
         axis.stairs(shares, edges, color=colour, linewidth=1.6, label=label)
-    axis.set(xlabel="depth z (the data name no unit)", ylabel="tiles (%)")
+    axis.set(xlabel="depth z (no unit given)", ylabel="tiles (%)")
     axis.set_ylim(bottom=0)
     axis.legend()

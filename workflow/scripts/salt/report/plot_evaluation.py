@@ -1,4 +1,4 @@
-"""What the score depends on: the threshold, the kind of tile, and the number of members."""
+"""Plot the score against threshold, salt coverage, depth and number of members."""
 
 from collections.abc import Sequence
 from itertools import groupby
@@ -19,14 +19,14 @@ from salt.report.palette import PREDICTION, member_style
 from salt.survey.folds import coverage_class
 from salt.survey.tiles import Tiles
 
-POINTS = 400  # of a curve; the eye sees no more
+POINTS = 400  # per curve; more would not be visible
 BINS = 20  # of probability
 DEPTH_BINS = 8
-SUBSETS = 3  # of so many members each, at most
+SUBSETS = 3  # most subsets drawn per number of members
 
 
 def read_curve(path: Path | str) -> pd.DataFrame:
-    """The whole curve of the ensemble; InputError where it is damaged."""
+    """Read the ensemble's full threshold curve; raise InputError if the file is damaged."""
     remedy = "delete it to make it anew"
     curve = read_csv(path, remedy, "curve")
     try:
@@ -42,12 +42,12 @@ def draw_threshold(
     tiles: Tiles,
     report: dict,
 ) -> None:
-    """Draw score against threshold for each member on its own tiles, and for the ensemble.
+    """Draw score against threshold for each member on its held-out tiles, and for the ensemble.
 
     Args:
-        curve: threshold and score of the ensemble's segments.
+        curve: threshold and score of each segment of the ensemble's step function.
         members: predictions by seed.
-        report: threshold, score and honest of threshold.json.
+        report: threshold, score and honest, from threshold.json.
     """
     figure, (axis,) = panels(1, high=3.2)
     for number, (seed, member) in enumerate(members.items()):
@@ -73,7 +73,7 @@ def draw_threshold(
     )  # fmt: skip
     top = 1.15 * max(height, curve["score"].max())
     axis.set(xlim=(0, 1), ylim=(0, top), xlabel="threshold (probability)", ylabel="score")
-    # Below the curves, and clear of the chosen threshold.
+    # Below the curves and away from the chosen threshold.
     beside = (
         {"loc": "lower right"}
         if chosen < 0.6
@@ -82,16 +82,16 @@ def draw_threshold(
     axis.legend(**beside, ncols=1 + len(members) // 6)
     honesty = "" if report["honest"] else NOT_HONEST
     text = (
-        f"{honesty}Mean score of the tiles that members validate on, if pixels above the threshold "
-        f"count as salt. The chosen one, {chosen:.4f}, reaches {height:.4f} on the tiles that it "
-        f"was chosen on; the score to quote is {report['score']:.4f}. Members are scored on "
-        "different tiles where each holds out its own fold."
+        f"{honesty}Mean score on validation tiles if pixels above the threshold count as salt. The "
+        f"chosen threshold, {chosen:.4f}, scores {height:.4f} on the tiles it was tuned on; the "
+        f"score to quote is {report['score']:.4f}. Members that hold out different folds are "
+        "scored on different tiles."
     )
     save_svg(figure, path, "Score against threshold", text)
 
 
 def thinned(starts: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """A step function of as many steps as can be seen, with its highest one, up to 1."""
+    """Return a step function reduced to POINTS steps, keeping its maximum, extended to 1."""
     chosen = np.searchsorted(starts, np.linspace(0, 1, POINTS), side="right") - 1
     chosen = np.unique(np.append(chosen, scores.argmax()))
     return np.append(starts[chosen], 1.0), np.append(scores[chosen], scores[-1])
@@ -106,23 +106,23 @@ def draw_tiles(path: Path | str, review: pd.DataFrame) -> None:
     name_classes(coverage)
     coverage.set(xlabel="salt in the label (% of the tile)", ylabel="score", ylim=(0, 1.08))
     edges = np.quantile(scored["depth"], np.linspace(0, 1, DEPTH_BINS + 1)[1:-1])
-    # Fewer where many tiles are of one depth.
+    # Fewer bins if many tiles share a depth.
     bins = np.searchsorted(np.unique(edges), scored["depth"])
     means(depth, scored["score"].groupby(bins), scored["depth"].groupby(bins).mean())
-    depth.set(xlabel="depth z (the data name no unit)")
+    depth.set(xlabel="depth z (no unit given)")
     for axis in (coverage, depth):
         axis.axhline(scored["score"].mean(), color=FAINT, linewidth=0.8, linestyle=":")
     honesty = "" if review["honest"].all() else NOT_HONEST
     text = (
-        f"{honesty}Mean score of the tiles of each class, with its standard error; the number "
-        "above is that of tiles. Left by the share of salt in the label, right by depth in bins of "
-        "as many tiles each. Dotted: the mean of all."
+        f"{honesty}Mean score per class, with standard errors and the number of tiles above. Left: "
+        "by the share of salt in the label. Right: by depth, in bins with equal numbers of tiles. "
+        "Dotted: the overall mean."
     )
     save_svg(figure, path, "Score by coverage and depth", text)
 
 
 def means(axis: Axes, scores: SeriesGroupBy, places: Sequence[float]) -> None:
-    """Mean of each group of scores at its place, with the standard error and the count."""
+    """Plot the mean of each group of scores with its standard error and count."""
     table = scores.agg(["mean", "sem", "count"]).fillna(0)
     axis.errorbar(
         places, table["mean"], yerr=table["sem"], fmt="o", color=PREDICTION, ecolor=INK,
@@ -138,7 +138,7 @@ def means(axis: Axes, scores: SeriesGroupBy, places: Sequence[float]) -> None:
 def draw_calibration(
     path: Path | str, members: list[Predictions], tiles: Tiles, threshold: float, honest: bool
 ) -> None:
-    """Draw how much salt there is where members give some probability, and how often they do."""
+    """Draw the calibration curve and the histogram of predicted probabilities."""
     pixels, salt = np.zeros(BINS, dtype=np.int64), np.zeros(BINS, dtype=np.int64)
     total = np.zeros(BINS)
     rows = predicted_rows(members, tiles.ids)
@@ -163,9 +163,9 @@ def draw_calibration(
         one.set_xlabel("mean probability of the members")
     gap = float(np.abs(true - given) @ pixels[seen] / pixels.sum())
     text = (
-        f"{'' if honest else NOT_HONEST}Left: of the pixels given some probability, how many are "
-        "salt; on the dotted diagonal the members know how sure they may be. Their mean distance "
-        f"from it is {gap:.3f}. Right: how many pixels are given it. Dotted upright: the threshold."
+        f"{'' if honest else NOT_HONEST}Left: share of salt among the pixels predicted with each "
+        "probability; the dotted diagonal is perfect calibration, and the mean distance from it is "
+        f"{gap:.3f}. Right: how many pixels get each probability. Dotted vertical: the threshold."
     )
     save_svg(figure, path, "Calibration", text)
 
@@ -177,7 +177,7 @@ def draw_members(
     folds: pd.DataFrame,
     honest: bool,
 ) -> None:
-    """Draw the score against the number of members, or say why it is not drawn."""
+    """Draw the score against the number of members, or a note why it cannot be drawn."""
     title = "Score against the number of members"
     least = counts(list(members.values()), tiles.ids)
     least = int(least[least > 0].min())
@@ -206,16 +206,16 @@ def draw_members(
     axis.set(xlabel="members that predict each tile", ylabel="score", xticks=list(found))
     gain = middle[-1] - middle[0]
     text = (
-        f"Score of so many members, each with thresholds of its own: up to {SUBSETS} choices of "
-        f"members in colour, their mean in black. {least} members give {gain:+.4f} over one."
+        f"Score against the number of members, thresholds tuned for each: up to {SUBSETS} subsets "
+        f"of members in colour, their mean in black. {least} members gain {gain:+.4f} over one."
     )
     save_svg(figure, path, title, text)
 
 
 def subsets_of(members: list[Predictions], many: int) -> list[list[Predictions]]:
-    """Choices of members such that every tile keeps ``many`` of those that predicted it, or more.
+    """Return subsets of members in which every tile keeps at least ``many`` of its members.
 
-    Members that predicted the same tiles stand for each other in turn.
+    Members that predicted the same tiles are interchangeable and rotate through the subsets.
     """
     key = {id(member): tuple(sorted(member.ids)) for member in members}
     alike = [

@@ -1,4 +1,4 @@
-"""How the members learned, and what each step of the run took."""
+"""Plot learning curves, and time and memory per step."""
 
 from pathlib import Path
 
@@ -14,13 +14,13 @@ from salt.report.palette import member_style
 from salt.report.times import read_times
 
 HISTORY = ["epoch", "train_loss", "valid_loss", "valid_score", "learning_rate", "honest"]
-# Round durations, in seconds, and how they are written.
+# Axis ticks in seconds, and their labels.
 DURATIONS = {0.1: "0.1 s", 1: "1 s", 10: "10 s", 60: "1 min", 600: "10 min", 3600: "1 h"}
 DURATIONS |= {36000: "10 h", 360000: "100 h"}
 
 
 def read_history(path: Path | str) -> pd.DataFrame:
-    """A member's epochs; InputError where the table is damaged."""
+    """Read a member's history.csv; raise InputError if the table is damaged."""
     history = read_csv(path, "delete it to train again")
     if list(history.columns) != HISTORY or not len(history):
         raise InputError(
@@ -32,7 +32,7 @@ def read_history(path: Path | str) -> pd.DataFrame:
 
 
 def kept_epoch(path: Path | str) -> int:
-    """Epoch whose weights a checkpoint holds, by its header; InputError where it has none."""
+    """Return the epoch a checkpoint was kept from; raise InputError if its header is unreadable."""
     epoch = read_checkpoint(path)[0].get("epoch")
     if type(epoch) is not int:
         raise InputError(
@@ -45,7 +45,7 @@ def kept_epoch(path: Path | str) -> int:
 def draw_learning(
     path: Path | str, histories: dict[int, pd.DataFrame], kept: dict[int, int]
 ) -> None:
-    """Draw loss and score against epochs, for each member by its seed, the kept epoch marked."""
+    """Draw each member's loss and score by epoch, and mark the kept epoch."""
     figure, (losses, scores) = panels()
     for number, (seed, history) in enumerate(histories.items()):
         colour, dashes = member_style(number)
@@ -57,7 +57,7 @@ def draw_learning(
         row = history[epochs == kept[seed]]
         for axis, column in ((losses, "valid_loss"), (scores, "valid_score")):
             axis.plot(row["epoch"], row[column], "o", color=colour, markersize=5)
-    losses.set(ylabel="loss (no unit)", title="Loss: pale in training, strong in validation")
+    losses.set(ylabel="loss", title="Loss: training pale, validation solid")
     scores.set(
         ylabel="score at a threshold of 0.5", title="Validation score: dot at the kept epoch"
     )
@@ -73,14 +73,14 @@ def draw_learning(
         for seed, history in histories.items()
     ]
     text = (
-        f"{'' if honest else NOT_HONEST}Loss and score of each member after each epoch. The dot is "
-        f"the epoch whose weights were kept, with a score of: {', '.join(best)}."
+        f"{'' if honest else NOT_HONEST}Loss and score of each member after each epoch. The dot "
+        f"marks the epoch whose weights were kept. Its score: {', '.join(best)}."
     )
     save_svg(figure, path, "Learning curves", text)
 
 
 def draw_times(path: Path | str, folder: Path | str) -> None:
-    """Draw seconds and memory of each job, a row per step, from Snakemake's benchmarks."""
+    """Draw time and peak memory of each job, one row per step, from Snakemake's benchmarks."""
     title, times = "Time and memory of each step", read_times(folder)
     if times.empty:
         absent(path, title, f"no benchmarks in {folder}.")
@@ -89,7 +89,7 @@ def draw_times(path: Path | str, folder: Path | str) -> None:
     rows = times["step"].map(steps.index)
     figure, axes = panels(high=0.9 + 0.2 * len(steps), sharey=True)
     for axis, column in zip(axes, ("seconds", "megabytes"), strict=True):
-        # Shorter than the clock tells is 0.
+        # Times below the clock's resolution are 0.
         values = times[column].clip(lower=0.1)
         axis.hlines(range(len(steps)), *extent(values), color=FAINT, alpha=0.25, linewidth=0.6)
         axis.plot(values, rows, "o", color=INK, alpha=0.5, markersize=4, markeredgewidth=0)
@@ -114,14 +114,14 @@ def draw_times(path: Path | str, folder: Path | str) -> None:
     axes[1].xaxis.set_minor_locator(NullLocator())
     axes[1].xaxis.set_major_formatter(plt.FuncFormatter(lambda value, _: f"{value:g}"))
     text = (
-        "A dot is a job, since it began or last went on; steps are sorted by the time of all their "
-        "jobs, the longest first."
+        "Each dot is a job, measured since its last start or resume. Steps are sorted by total "
+        "time, longest first."
     )
     save_svg(figure, path, title, text)
 
 
 def extent(values: pd.Series) -> tuple[float, float]:
-    """Limits of a logarithmic axis a little wider than its values, all above 0."""
+    """Return limits of a logarithmic axis slightly wider than its positive values."""
     if values.isna().all():
         return 0.1, 1.0
     return 10 ** (np.log10(values.min()) - 0.3), 10 ** (np.log10(values.max()) + 0.3)

@@ -1,8 +1,8 @@
-"""Sheets of tiles' pictures, from which a page shows any tile without loading the others.
+"""Sprite sheets, so that the page can show any tile without loading all of them.
 
-Sheet k holds tiles k * ROWS and following, one below the other. ``NAME-k-grey.webp`` has a tile's
-image and its probability side by side, ``NAME-k-masks.webp`` its truth, its decision, and both
-outlines over what is wrong, on nothing, to be laid over the image.
+Sheet k stacks the ROWS tiles from k * ROWS on. ``NAME-k-grey.webp`` has image and probability side
+by side. ``NAME-k-masks.webp`` has true mask, predicted mask, and both outlines over the errors on a
+transparent background, as an overlay for the image.
 """
 
 import os
@@ -16,19 +16,19 @@ from salt.evaluation.review import grown
 from salt.report.palette import ERROR, PREDICTION, TRUTH, rgb
 
 ROWS = 16
-# Larger tiles are shown at a half, a third, and so on, of their size.
+# Larger tiles are subsampled by a whole factor.
 LONGEST_SIDE = 160
 QUALITY = 75
 ERROR_ALPHA = 102  # of 255
 
 
 def shrink(size: tuple[int, int]) -> int:
-    """Every how-manieth pixel of a tile (height, width) is shown."""
+    """Return the subsampling step for displaying tiles of ``size`` (height, width)."""
     return -(-max(size) // LONGEST_SIDE)
 
 
 def shown_size(size: tuple[int, int]) -> tuple[int, int]:
-    """Height and width at which a tile (height, width) is shown."""
+    """Return the displayed height and width of tiles of ``size`` (height, width)."""
     return tuple(-(-side // shrink(size)) for side in size)
 
 
@@ -41,11 +41,11 @@ def write_sheets(
     predicted: np.ndarray,
     masks: np.ndarray | None,
 ) -> None:
-    """Write the sheets of some tiles, of which ``first``, a multiple of ROWS, is the first.
+    """Write the sheets of consecutive tiles starting at index ``first``, a multiple of ROWS.
 
     Args:
-        images: uint8; probabilities: float64 in [0, 1]; predicted: bool; masks: bool, or None where
-            the truth is not known; all (tiles, height, width).
+        images: uint8; probabilities: float64 in [0, 1]; predicted: bool; masks: bool, or None if
+            there are no labels; all (tiles, height, width).
     """
     step = shrink(images.shape[1:])
     images, probabilities, predicted = (
@@ -63,20 +63,20 @@ def write_sheets(
         picture = Image.fromarray(stacked(drawn[part]))
         picture.save(folder / f"{stem}-masks.webp", lossless=True, quality=20, method=1)
 
-    # Pillow encodes without holding the interpreter's lock.
+    # Pillow releases the GIL while encoding.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         list(pool.map(write, range(0, len(images), ROWS)))
 
 
 def stacked(tiles: np.ndarray) -> np.ndarray:
-    """Tiles (tiles, height, width, ...) one below the other."""
+    """Stack tiles (tiles, height, width, ...) vertically."""
     return tiles.reshape(-1, *tiles.shape[2:])
 
 
 def drawn_masks(predicted: np.ndarray, masks: np.ndarray | None) -> np.ndarray:
-    """Truth, decision, and outlines over errors side by side: uint8 (tiles, height, 3 width, 4).
+    """Draw truth, prediction and outlines over errors: RGBA uint8 (tiles, height, 3 width, 4).
 
-    Without a truth, the first is empty and nothing is wrong.
+    Without labels the truth is empty and no errors are drawn.
     """
     known = np.zeros_like(predicted) if masks is None else masks
     drawn = np.zeros((3, *predicted.shape, 4), dtype=np.uint8)
@@ -91,5 +91,5 @@ def drawn_masks(predicted: np.ndarray, masks: np.ndarray | None) -> np.ndarray:
 
 
 def outline(masks: np.ndarray) -> np.ndarray:
-    """Pixels of masks, bool (tiles, height, width), that touch others that are not of the mask."""
+    """Return the mask pixels that touch pixels outside the mask, bool (tiles, height, width)."""
     return masks & grown(~masks, 1)

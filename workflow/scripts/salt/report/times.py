@@ -1,4 +1,4 @@
-"""What each job took, from the tables that Snakemake's benchmarks leave."""
+"""Time and memory of each job, from Snakemake's benchmark files."""
 
 from pathlib import Path
 
@@ -6,10 +6,10 @@ import pandas as pd
 
 
 def read_times(folder: Path | str) -> pd.DataFrame:
-    """A row per job: step (str), seconds and megabytes (float64, NaN where not measured).
+    """Return a row per job: step (str), seconds and megabytes (float64, NaN if not measured).
 
-    Steps that took longest come first. A table lies in ``STEP.tsv`` or below ``STEP/``; what is no
-    such table is left out, since nothing hangs on it.
+    The slowest steps come first. Files are ``STEP.tsv`` or below ``STEP/``; unreadable ones are
+    skipped, since no result depends on them.
     """
     folder, rows = Path(folder), []
     for path in sorted(folder.rglob("*.tsv")):
@@ -28,7 +28,7 @@ def read_times(folder: Path | str) -> pd.DataFrame:
 
 
 def duration(seconds: float) -> str:
-    """Seconds in words, as in "2 h 5 min", "4 min 14 s" or "0.5 s"."""
+    """Format seconds as in "2 h 5 min", "4 min 14 s" or "0.5 s"."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)

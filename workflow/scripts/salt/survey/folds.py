@@ -1,4 +1,4 @@
-"""Folds of the labelled tiles, and which of them a member trains on."""
+"""Folds of the labelled tiles, and the training and validation tiles of each member."""
 
 import io
 from pathlib import Path
@@ -14,7 +14,7 @@ COVERAGE_CLASSES = 10
 
 
 def coverage_class(coverage: np.ndarray) -> np.ndarray:
-    """Class 0 for a mask without salt, then 1 to 10 by tenths of the tile that are salt."""
+    """Return coverage classes, int64: 0 without salt, then 1 to 10 by tenths of the tile."""
     return np.ceil(np.asarray(coverage) * COVERAGE_CLASSES).astype(np.int64)
 
 
@@ -26,14 +26,14 @@ def split(
     stratified: bool,
     groups: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """Deal tiles (columns id and coverage) to folds.
+    """Assign tiles (columns id and coverage) to folds.
 
-    Without groups the folds' sizes differ by one tile at most and, where ``stratified``, so do
-    their counts of any coverage class. With groups, any values (tiles), all tiles of a group go to
-    one fold, and the folds are at least as equal as groups dealt by chance are on average.
+    Without groups, fold sizes differ by at most one tile, and so do the counts of each coverage
+    class if ``stratified``. With groups, any values (tiles), each group stays in one fold, and the
+    folds are at least as balanced as an average random assignment of groups.
 
-    Gives the columns id, coverage_class, group (only with groups) and fold (0 to folds - 1), in the
-    order of ``tiles``. Raises InputError for fewer tiles, or groups, than folds.
+    Return the columns id, coverage_class, group (only with groups) and fold (0 to folds - 1), in
+    the order of ``tiles``. Raises InputError for fewer tiles, or groups, than folds.
     """
     many, what = (len(tiles), "labelled tiles")
     if groups is not None:
@@ -56,7 +56,7 @@ def split(
 
 
 def _deal_tiles(strata: np.ndarray, folds: int, random: np.random.Generator) -> np.ndarray:
-    """One tile to each fold in turn, stratum after stratum."""
+    """Deal tiles to folds in turn, one stratum after another."""
     shuffled = random.permutation(len(strata))
     by_stratum = shuffled[np.argsort(strata[shuffled], kind="stable")]
     fold = np.empty(len(strata), dtype=np.int64)
@@ -67,15 +67,15 @@ def _deal_tiles(strata: np.ndarray, folds: int, random: np.random.Generator) -> 
 def _deal_groups(
     strata: np.ndarray, groups: np.ndarray, folds: int, random: np.random.Generator
 ) -> np.ndarray:
-    """Largest group first, each to the fold that has least of what the group is made of."""
+    """Assign groups, largest first, to the fold with the fewest tiles of the group's strata."""
     counts = pd.crosstab(groups, strata)
-    # Shuffled before it is sorted, so that the seed decides among equals.
+    # Shuffle before the stable sort, so that the seed breaks ties.
     counts = counts.iloc[random.permutation(len(counts))]
     counts = counts.iloc[np.argsort(-counts.sum(axis=1).to_numpy(), kind="stable")]
     share = counts.to_numpy() / counts.sum().to_numpy()
     dealt, sizes, fold_of = np.zeros((folds, share.shape[1])), np.zeros(folds), {}
     for group, made_of, size in zip(counts.index, share, counts.sum(axis=1), strict=True):
-        # The rise of the sum of squares of all folds' shares, but for what is equal in each fold.
+        # Increase of the sum of squared shares over all folds, less the terms equal for every fold.
         chosen = np.lexsort((sizes, (dealt @ made_of).round(9)))[0]
         fold_of[group] = chosen
         dealt[chosen] += made_of
@@ -84,9 +84,9 @@ def _deal_groups(
 
 
 def read_groups(path: Path | str, column: str, ids: list[str]) -> np.ndarray:
-    """Group of each tile as text (ids), from a CSV file with the columns id and ``column``.
+    """Read the group of each tile, str (ids), from a CSV file with the columns id and ``column``.
 
-    Raises InputError where the file, a column or a tile is missing, or a tile is there twice.
+    Raises InputError if the file, a column or a tile is missing, or a tile is repeated.
     """
     try:
         data = io.BytesIO(checksums.read(path))
@@ -112,7 +112,7 @@ def read_groups(path: Path | str, column: str, ids: list[str]) -> np.ndarray:
 
 
 def read_folds(path: Path | str, ids: list[str]) -> pd.DataFrame:
-    """Folds as ``split`` gave them; InputError where they are damaged, or those of other tiles."""
+    """Read folds written by ``split``; raise InputError if damaged or not of the tiles ``ids``."""
     mend = "delete it to deal the tiles anew"
     folds = read_csv(path, mend, dtype={"id": str}, keep_default_na=False)
     if not {"id", "fold"} <= set(folds.columns):
@@ -134,11 +134,10 @@ def read_folds(path: Path | str, ids: list[str]) -> pd.DataFrame:
 
 
 def roles(folds: pd.DataFrame, scheme: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Which tiles the member of a seed trains on, and validates on; both bool (tiles).
+    """Return masks of a member's training and validation tiles, both bool (tiles).
 
-    ``kfold``: it holds out fold seed mod k and trains on the others. ``holdout``: every member
-    holds out fold 0. ``full``: it trains on all tiles and validates on the same, so that no score
-    of it is honest.
+    ``kfold``: hold out fold seed mod k and train on the others. ``holdout``: every member holds
+    out fold 0. ``full``: train and validate on all tiles, so that no score is honest.
     """
     fold = folds["fold"].to_numpy()
     if scheme == "full":
@@ -148,5 +147,5 @@ def roles(folds: pd.DataFrame, scheme: str, seed: int) -> tuple[np.ndarray, np.n
 
 
 def is_honest(scheme: str) -> bool:
-    """Whether members are scored on tiles that they did not train on."""
+    """Return whether members are scored only on tiles they did not train on."""
     return scheme != "full"

@@ -1,7 +1,6 @@
-"""The contest's site, through its official client and the user's own credentials.
+"""Download from and submit to Kaggle, with its official client and the user's credentials.
 
-The client runs as a program of its own. All that it prints passes a filter before anyone sees it,
-so that no credential gets into a log.
+The client runs as a subprocess. Its output is filtered, so that no credentials appear in logs.
 """
 
 import base64
@@ -27,37 +26,37 @@ CONTEST = "tgs-salt-identification-challenge"
 PAGE = f"https://www.kaggle.com/competitions/{CONTEST}"
 TOKENS = "https://www.kaggle.com/settings/api"
 TEST_TILES = 18_000
-KEPT_LINES = 15  # of what the client prints, the last
+KEPT_LINES = 15  # last lines kept of the client's output
 
-# Where the client's versions look: JSON, in which only some entries are secret, or a bare token.
+# Where the client's versions look: JSON, with only some entries secret, or a bare token.
 JSON_FILES = ("kaggle.json", "credentials.json")
 TOKEN_FILES = ("access_token", "access_token.txt")
 ENTRY = re.compile(r'"(username|key|token|access_token|refresh_token)"\s*:\s*"([^"]+)"')
 SECRET_VARIABLE = re.compile(r"KAGGLE_.*(KEY|TOKEN)")
-# A signed address is as good as a key, and a proxy's address may hold a password.
+# A signed URL is as good as a key, and a proxy URL may contain a password.
 SIGNATURE = re.compile(r"\?[^\s'\"]*=[^\s'\"]*")
 LOGIN = re.compile(r"//[^\s/@]+@")
 HIDDEN = "***"
 
-# Some versions print the status, some only the site's words.
+# Some versions print the status code, others only the site's message.
 UNKNOWN_USER = re.compile(
     r"\b401\b|Unauthorized|Unauthenticated|Authentication required|Could not find kaggle\.json"
 )
 REFUSED_USER = re.compile(r"\b403\b|Forbidden|must accept|[Pp]ermission '")
-# The client may leave with status 0 and no submission made; the site's answer tells.
+# The client may exit with status 0 without submitting, so check the site's answer.
 ACCEPTED = "successfully submitted"
 
 
 def download(path: Path | str) -> list[str]:
-    """Fetch the contest's zip to ``path``, and give the last lines that the client printed.
+    """Download the contest's zip to ``path``; return the last lines that the client printed.
 
-    Raises InputError, and leaves nothing new, where the client fails or no readable zip arrives.
+    Raises InputError, and leaves no file, if the client fails or the zip is not readable.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
         lines = _client("download", "-c", CONTEST, "-p", folder, "-q")
-        # Under whatever name: it is the client's to choose.
+        # Under any name; the client chooses it.
         arrived = sorted(Path(folder).iterdir())
         zips = [file for file in arrived if file.suffix.lower() == ".zip"]
         if len(zips) != 1:
@@ -69,16 +68,16 @@ def download(path: Path | str) -> list[str]:
         _check_zip(zips[0])
         with replacing(path) as part:
             zips[0].replace(part)
-            # The client gives it the date it has on the site.
+            # The client sets the site's date; make the file new instead.
             part.touch()
     return lines[-KEPT_LINES:]
 
 
 def submit(path: Path | str, message: str) -> list[str]:
-    """Submit ``path`` to the contest, and give the last lines that the client printed.
+    """Submit ``path`` to the contest; return the last lines that the client printed.
 
-    Raises InputError where the file is no submission, before anything is sent, and where the site
-    does not say that it took it.
+    Raises InputError if the file is not a valid submission, before anything is sent, or if the
+    site does not confirm it.
     """
     path = Path(path)
     check_submission(path)
@@ -92,7 +91,7 @@ def submit(path: Path | str, message: str) -> list[str]:
 
 
 def describe(threshold: dict) -> str:
-    """One line about a submission, from threshold.json."""
+    """Return a one-line description of a submission, from threshold.json."""
     honesty = "" if threshold["honest"] else " NOT honest (members trained on these tiles)"
     scored, tiles = threshold["tiles_scored"], threshold["tiles"]
     seeds = ",".join(map(str, threshold["seeds"]))
@@ -103,7 +102,7 @@ def describe(threshold: dict) -> str:
 
 
 def check_submission(path: Path | str) -> str:
-    """SHA-256 of a submission; InputError where the site could not score it."""
+    """Return the SHA-256 of a submission; raise InputError if the site could not score it."""
     path = Path(path)
     try:
         data = checksums.read(path)
@@ -126,7 +125,7 @@ def check_submission(path: Path | str) -> str:
 
 
 def _client(*arguments: str) -> list[str]:
-    """Run ``kaggle competitions`` and give the lines of its output, without secrets."""
+    """Run ``kaggle competitions``; return the lines of its output without secrets."""
     program = shutil.which("kaggle")
     if program is None:
         raise InputError(
@@ -153,7 +152,7 @@ def _client(*arguments: str) -> list[str]:
             f"{program}: does not start ({error.strerror}); install it again with 'pip install "
             "kaggle'"
         ) from None
-    # Once more, since the client may have renewed a token.
+    # Read them again, since the client may have renewed a token.
     new_users, new_secrets = _credentials()
     lines = _clean(done.stdout.decode(errors="replace"), users | new_users, secrets | new_secrets)
     if done.returncode:
@@ -187,7 +186,7 @@ def _said(lines: list[str]) -> str:
 
 
 def _folders() -> list[Path]:
-    """Folders where the client may find credentials; each version and setting knows some."""
+    """Return the folders where any version of the client may look for credentials."""
     home = Path.home()
     given = os.environ.get("KAGGLE_CONFIG_DIR")
     general = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
@@ -195,11 +194,11 @@ def _folders() -> list[Path]:
 
 
 def _credentials() -> tuple[set[str], set[str]]:
-    """User names, and all that must not be shown, from the environment and the client's files."""
+    """Return user names and secrets from the environment and the client's files."""
     users, secrets = {os.environ.get("KAGGLE_USERNAME", "")}, set()
     for name, value in os.environ.items():
         if SECRET_VARIABLE.fullmatch(name):
-            # The client takes a token's file too.
+            # The client also accepts the path of a token file.
             secrets |= {value.strip(), _text(Path(value))}
     for folder in _folders():
         secrets |= {_text(folder / name) for name in TOKEN_FILES}
@@ -210,7 +209,7 @@ def _credentials() -> tuple[set[str], set[str]]:
 
 
 def _text(path: Path) -> str:
-    """What a file holds; nothing where there is none that can be read."""
+    """Return a file's text, or an empty string if it cannot be read."""
     try:
         return path.read_text(errors="replace").strip()
     except (OSError, ValueError):
@@ -218,7 +217,7 @@ def _text(path: Path) -> str:
 
 
 def _clean(text: str, users: set[str], secrets: set[str]) -> list[str]:
-    """Lines of a program's output, without secrets and overwritten progress."""
+    """Return the lines of a program's output, without secrets and overwritten progress."""
     hidden = secrets | {quote(secret, safe="") for secret in secrets}
     for user in users:
         for secret in secrets:
@@ -242,6 +241,6 @@ def _check_zip(path: Path) -> None:
         ) from None
     if damaged is not None:
         raise InputError(f"kaggle: {damaged} in {path.name} is damaged; download it again")
-    # What is left of a cut zip may still be one, of the zip that is packed last in it.
+    # A truncated download may still be readable, as the inner zip stored last.
     if "train.csv" not in names:
         raise InputError(f"kaggle: {path.name} holds no train.csv; download it again")

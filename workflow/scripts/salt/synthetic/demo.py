@@ -1,7 +1,7 @@
-"""The demo: a synthetic survey, written in the contest's own formats.
+"""The demo: a synthetic survey, written in the contest's file formats.
 
-Sections are made one by one, and tiles are cut from them so that their salt coverage follows the
-contest's. All randomness comes from the seed.
+Sections are generated one at a time, and tiles are cut from them so that their salt coverage
+follows the contest's distribution. All randomness comes from the seed.
 """
 
 import io
@@ -24,22 +24,22 @@ TILE_SIZES = (32, 256)  # pixels
 REFERENCE_TILE = 101  # pixels; the tile size for which wavelet periods are given
 
 SECTION_TILES = (4, 10)  # height and width of a section, in tiles
-TILES_PER_SECTION = 24  # about half its area, which leaves room to choose by coverage
-PLACES_TRIED = 8  # for each tile, to fill the section well
+TILES_PER_SECTION = 24  # about half its area, to leave a choice of coverages
+PLACES_TRIED = 8  # candidates per tile, to pack the section densely
 SECTIONS_AT_LEAST = 8  # so that even the smallest survey can be split into folds by section
 
-# Shares of tiles by salt coverage, as in the contest's labelled tiles: class k holds coverages in
-# (EDGES[k-1], EDGES[k]], the first one exactly 0 and the last one below 1. DEAD tiles are black.
+# Fractions of tiles by salt coverage, as in the contest's labelled tiles. Class k covers
+# (EDGES[k-1], EDGES[k]]; the first is exactly 0, the last is below 1. DEAD tiles are black.
 EDGES = np.array([0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.9, 0.97])
 SHARES = np.array([0.366, 0.041, 0.065, 0.137, 0.134, 0.112, 0.058, 0.031, 0.031])
 DEAD_SHARE = 0.025
 DEAD, EMPTY, TAKEN = -1, 0, -2
 
-DEPTHS = (50, 959)  # the contest's range of z, whose unit was never given
+DEPTHS = (50, 959)  # the contest's range of z, whose unit is unknown
 DEPTH_MEAN, DEPTH_SPREAD, DEPTH_JITTER = 500, 100, 130
 DEPTH_PER_SECTION = 240  # z from a section's top to its bottom
 
-ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest a zip can hold; a fixed one keeps bytes equal
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the earliest a zip allows; fixed, for reproducible bytes
 
 
 class Order(NamedTuple):
@@ -50,7 +50,7 @@ class Order(NamedTuple):
 
     @property
     def place_class(self) -> int:
-        """Class of the place it is cut from: a dead tile's has no salt."""
+        """Coverage class of the place to cut from; dead tiles come from places without salt."""
         return max(self.coverage_class, EMPTY)
 
 
@@ -70,7 +70,7 @@ class Tile(NamedTuple):
 
 
 def coverages(mask: np.ndarray, size: int, stride: int) -> np.ndarray:
-    """Salt coverage of the tiles whose corners lie ``stride`` apart: float64 (rows, columns)."""
+    """Return the salt coverage of all tiles on a grid of ``stride``: float64 (rows, columns)."""
     sums = np.pad(np.cumsum(np.cumsum(mask, axis=0), axis=1), ((1, 0), (1, 0)))
     corner, opposite = sums[:-size:stride, :-size:stride], sums[size::stride, size::stride]
     above, beside = sums[:-size:stride, size::stride], sums[size::stride, :-size:stride]
@@ -78,9 +78,9 @@ def coverages(mask: np.ndarray, size: int, stride: int) -> np.ndarray:
 
 
 def choose_places(rng, mask: np.ndarray, size: int, orders: list, most: int) -> tuple[list, list]:
-    """Find places of the ordered classes for up to ``most`` tiles, none overlapping another.
+    """Find non-overlapping places of the ordered classes for up to ``most`` tiles.
 
-    Gives [(order, row, column), ...] and the orders that are left for another section.
+    Return [(order, row, column), ...] and the orders left for another section.
     """
     stride = max(1, size // 16)
     coverage = coverages(mask, size, stride)
@@ -100,7 +100,7 @@ def choose_places(rng, mask: np.ndarray, size: int, orders: list, most: int) -> 
         if len(found) == most or not len(places):
             left.append(order)
             continue
-        # Of a few places, the one that spoils least of the room: tiles then lie close together.
+        # Of a few candidates, take the one that blocks the fewest others, to pack tiles densely.
         few = places[rng.integers(len(places), size=PLACES_TRIED)]
         place = min(few, key=lambda place: np.count_nonzero(classes[around(place)] != TAKEN))
         classes[around(place)] = TAKEN
@@ -110,7 +110,7 @@ def choose_places(rng, mask: np.ndarray, size: int, orders: list, most: int) -> 
 
 
 def order_tiles(rng: np.random.Generator, tiles: int, test_tiles: int) -> list[Order]:
-    """Orders for all tiles, in random order; each part of the survey follows the shares."""
+    """Return shuffled orders for all tiles; labelled and test tiles each follow SHARES."""
     orders = []
     for count, labelled in ((tiles, True), (test_tiles, False)):
         ends = np.rint(np.cumsum(np.append(DEAD_SHARE, SHARES)) * count).astype(int)
@@ -120,13 +120,13 @@ def order_tiles(rng: np.random.Generator, tiles: int, test_tiles: int) -> list[O
 
 
 def to_grey(amplitudes: np.ndarray) -> np.ndarray:
-    """Stretch each tile's own range of amplitudes over 0..255 (uint8), as the contest did."""
+    """Stretch a tile's amplitudes to 0..255 (uint8), as the contest did."""
     low, high = amplitudes.min(), amplitudes.max()
     return np.rint((amplitudes - low) * (255 / max(high - low, 1e-9))).astype(np.uint8)
 
 
 def cut_tiles(tiles: int, test_tiles: int, tile_size: int, seed: int) -> Iterator[Tile]:
-    """All tiles of the survey, section by section; holds one section at a time."""
+    """Yield all tiles of the survey, holding one section in memory at a time."""
     waiting = order_tiles(np.random.default_rng([seed, 0, 0]), tiles, test_tiles)
     most = min(TILES_PER_SECTION, (tiles + test_tiles) // SECTIONS_AT_LEAST)
     shape = (SECTION_TILES[0] * tile_size, SECTION_TILES[1] * tile_size)
@@ -152,31 +152,31 @@ def cut_tiles(tiles: int, test_tiles: int, tile_size: int, seed: int) -> Iterato
 
 
 def png(pixels: np.ndarray) -> bytes:
-    """PNG of a uint8 (RGB or grey) or uint16 image; quick rather than small."""
+    """Encode a uint8 (RGB or grey) or uint16 image as PNG, with fast compression."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 
 def mask_png(mask: np.ndarray) -> bytes:
-    """PNG of a mask as the contest has them: 16 bits deep with 0 and 65535, or 8 where empty."""
+    """Encode a mask as the contest does: 16-bit PNG with 0 and 65535, 8-bit if empty."""
     return png(mask.astype(np.uint16) * np.uint16(65535) if mask.any() else mask.astype(np.uint8))
 
 
 def label(mask: np.ndarray) -> str:
-    """Runs of a mask, column by column. Apart from the submission's, whose change moves no tile."""
+    """Run-length encode a mask by columns; separate from rle.py, so changes there keep the demo."""
     edges = np.flatnonzero(np.diff(mask.ravel(order="F").astype(np.int8), prepend=0, append=0))
     return " ".join(f"{start + 1} {end - start}" for start, end in edges.reshape(-1, 2))
 
 
 def tile_ids(rng: np.random.Generator, count: int) -> list[str]:
-    """Distinct ids of 10 hexadecimal digits."""
-    numbers = np.unique(rng.integers(16**10, size=count + 100))  # 100 spare, should some coincide
+    """Draw distinct ids of 10 hexadecimal digits."""
+    numbers = np.unique(rng.integers(16**10, size=count + 100))  # 100 spare, in case of duplicates
     return [f"{number:010x}" for number in rng.permutation(numbers)[:count]]
 
 
 def member(name: str) -> zipfile.ZipInfo:
-    """An entry of a zip that is stored and says nothing of the time or the machine."""
+    """Return the header of an uncompressed zip entry, independent of time and machine."""
     entry = zipfile.ZipInfo(name, ZIP_DATE)
     entry.create_system = 3  # Unix, wherever this runs
     entry.external_attr = 0o644 << 16
@@ -186,7 +186,7 @@ def member(name: str) -> zipfile.ZipInfo:
 def store_table(
     archive: zipfile.ZipFile, name: str, header: str, rows: list[str], rng: np.random.Generator
 ) -> None:
-    """Store a CSV table with its rows in random order, which betrays no section."""
+    """Store a CSV table with shuffled rows, so their order does not reveal the sections."""
     lines = [header, *(rows[k] for k in rng.permutation(len(rows))), ""]
     archive.writestr(member(name), "\n".join(lines))
 
@@ -217,10 +217,10 @@ def write_survey(
 ) -> None:
     """Write a survey of ``tiles`` labelled and ``test_tiles`` unlabelled tiles.
 
-    ``archive`` is a zip laid out as the contest's. ``sections`` is a CSV file that tells where each
-    tile was cut: section number, and row and column of its upper left corner, in pixels. The same
-    arguments give the same bytes. Raises InputError (a ValueError) where the survey would be
-    smaller or larger than can be made, or the tiles would.
+    ``archive`` is a zip with the contest's layout. ``sections`` is a CSV file with the origin of
+    each tile: section number, and row and column of its upper left corner, in pixels. The same
+    arguments give the same bytes. Raises InputError (a ValueError) if the number or the size of
+    the tiles is out of range.
     """
     check_request(tiles + test_tiles, tile_size)
     rng = np.random.default_rng([seed, 0, 1])

@@ -1,7 +1,7 @@
 """Synthetic seismic sections: a layered earth, folded, faulted, eroded and pierced by salt.
 
-Its reflectivity is convolved with a wavelet and spoilt by noise. The whole is made to look like the
-contest's sections, and to be learnt from some hundred tiles.
+The reflectivity is convolved with a wavelet, and noise is added. Sections resemble the contest's
+and can be learnt from a few hundred tiles.
 """
 
 import math
@@ -9,16 +9,16 @@ import math
 import numpy as np
 from scipy import fft, ndimage
 
-SALT_SHARE = (0.12, 0.6)  # of a section; more or less leaves few places for some coverages
-CONTRAST = (8, 30)  # of salt's top to sediments' mean coefficient
-NOISE = (0.04, 0.2)  # to signal, outside salt
-NOISE_IN_SALT = (0.25, 0.6)  # to noise outside; more of either and salt is lost in the noise
+SALT_SHARE = (0.12, 0.6)  # of a section; outside this range some coverages become rare
+CONTRAST = (8, 30)  # reflection coefficient of top salt relative to the sediments' mean
+NOISE = (0.04, 0.2)  # relative to the signal, outside salt
+NOISE_IN_SALT = (0.25, 0.6)  # relative to the noise outside; higher values hide the salt
 
 PERIODS = (7, 20)  # pixels; dominant period of the wavelet at mid-section
 PERIOD_DRIFT = 0.25  # relative change of the period from mid-section to top and to bottom
-SAMPLES = 4  # of the pile of layers per pixel, so that the nearest one will do
-COARSE = 4  # pixels; the grid for what varies slowly
-FASTEST_PERIOD = 4  # pixels; shorter ones cannot be sampled well
+SAMPLES = 4  # per pixel of the layer stack, enough for nearest-neighbour lookup
+COARSE = 4  # pixels; grid spacing for slowly varying fields
+FASTEST_PERIOD = 4  # pixels; shorter periods would alias
 
 
 # --- smooth randomness ---------------------------------------------------------------------------
@@ -29,14 +29,14 @@ def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 def smooth_line(rng: np.random.Generator, length: int, cell: float) -> np.ndarray:
-    """Random cubic B-spline with knots ``cell`` pixels apart: float32 (length,), unit variance."""
+    """Draw a cubic B-spline with knots ``cell`` pixels apart: float32 (length,), variance 1."""
     return smooth_field(rng, (1, length), (np.inf, cell))[0]
 
 
 def smooth_field(rng, shape: tuple[int, int], cells: tuple[float, float]) -> np.ndarray:
-    """Random cubic B-spline surface: float32 of ``shape``, mean 0 and variance about 1.
+    """Draw a cubic B-spline surface: float32 of ``shape``, mean 0 and variance about 1.
 
-    ``cells`` are the distances of its knots down and across, in pixels (np.inf: constant).
+    ``cells`` are the knot spacings down and across, in pixels (np.inf: constant).
     """
     knots = [
         int(np.ceil(n / cell)) + (4 if cell < np.inf else 1)
@@ -60,7 +60,7 @@ def smooth_field(rng, shape: tuple[int, int], cells: tuple[float, float]) -> np.
 
 
 def rugged_line(rng: np.random.Generator, length: int, cell: float) -> np.ndarray:
-    """Fractal line: octaves of smooth lines, whose heights halve with the cell; float32."""
+    """Draw a fractal line: octaves of smooth lines, amplitude falling with the cell; float32."""
     octaves = range(int(np.log2(max(cell, 4))))
     return sum(smooth_line(rng, length, cell / 2**k) * np.float32(0.55**k) for k in octaves)
 
@@ -69,7 +69,7 @@ def rugged_line(rng: np.random.Generator, length: int, cell: float) -> np.ndarra
 
 
 def diapir(rng: np.random.Generator, shape: tuple[int, int], rugosity: float) -> np.ndarray:
-    """A stock with steep flanks, sometimes with an overhanging bulb; bool of ``shape``."""
+    """Draw a stock with steep flanks, sometimes with an overhanging bulb; bool of ``shape``."""
     height, width = shape
     y, x = np.arange(height, dtype=np.float32), np.arange(width)
     crest = rng.uniform(-0.3, 0.7) * height
@@ -86,7 +86,7 @@ def diapir(rng: np.random.Generator, shape: tuple[int, int], rugosity: float) ->
 
 
 def pillow(rng: np.random.Generator, shape: tuple[int, int], rugosity: float) -> np.ndarray:
-    """A swell of the mother salt at the bottom of the section; bool of ``shape``."""
+    """Draw a swell of the mother salt at the bottom of the section; bool of ``shape``."""
     height, width = shape
     away = (np.arange(width) - rng.uniform(0, width)) / (log_uniform(rng, 0.3, 1.2) * height)
     top = rng.uniform(0.8, 1.05) - rng.uniform(0.2, 0.7) * np.exp(-np.square(away))
@@ -96,7 +96,7 @@ def pillow(rng: np.random.Generator, shape: tuple[int, int], rugosity: float) ->
 
 
 def sheet(rng: np.random.Generator, shape: tuple[int, int], rugosity: float) -> np.ndarray:
-    """An allochthonous sheet, thinning out at both ends; bool of ``shape``."""
+    """Draw an allochthonous sheet that thins out at both ends; bool of ``shape``."""
     height, width = shape
     away = (np.arange(width) - rng.uniform(0, width)) / (rng.uniform(0.4, 1.6) * height)
     away = np.clip(away, -1, 1)
@@ -108,7 +108,7 @@ def sheet(rng: np.random.Generator, shape: tuple[int, int], rugosity: float) -> 
 
 
 def canopy(rng: np.random.Generator, shape: tuple[int, int], rugosity: float) -> np.ndarray:
-    """Massive salt with V-shaped minibasins sunk into its rugged top; bool of ``shape``."""
+    """Draw massive salt with V-shaped minibasins in its rugged top; bool of ``shape``."""
     height, width = shape
     relief = rugged_line(rng, width, rng.uniform(0.3, 0.9) * height)
     top = rng.uniform(0.25, 0.7) + rng.uniform(0.1, 0.3) * relief
@@ -117,7 +117,7 @@ def canopy(rng: np.random.Generator, shape: tuple[int, int], rugosity: float) ->
 
 
 def between(rng, shape: tuple[int, int], rugosity: float, top, base) -> np.ndarray:
-    """What lies under ``top``, made rugged, and over ``base``; these in heights of the section."""
+    """Return the area between ``top``, roughened, and ``base``, as fractions of the height."""
     height, width = shape
     top = top + rugosity * 0.03 * rugged_line(rng, width, height / 6)
     y = np.linspace(0, 1, height)[:, None]
@@ -125,7 +125,7 @@ def between(rng, shape: tuple[int, int], rugosity: float, top, base) -> np.ndarr
 
 
 def salt_bodies(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Mask of one to three salt bodies: bool of ``shape``."""
+    """Draw the mask of one to three salt bodies: bool of ``shape``."""
     mask = np.zeros(shape, dtype=bool)
     while not SALT_SHARE[0] < mask.mean() < SALT_SHARE[1]:
         mask[:] = False
@@ -140,10 +140,10 @@ def salt_bodies(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
 
 
 def layered_reflectivity(rng: np.random.Generator, length: int, thickness: float) -> np.ndarray:
-    """Reflectivity of a pile of layers, float32 (SAMPLES * length,), SAMPLES per pixel.
+    """Draw the reflectivity of a layer stack: float32 (SAMPLES * length,), SAMPLES per pixel.
 
-    Interfaces come as a Poisson process with layers of mean ``thickness`` pixels; coefficients
-    are heavy-tailed (Laplace), as Walden and Hosken (1986) found in well logs, and bright and dull
+    Interfaces are a Poisson process with layers of mean ``thickness`` pixels. Coefficients are
+    heavy-tailed (Laplace), as Walden and Hosken (1986) found in well logs, and bright and dull
     packages alternate.
     """
     bright = smooth_line(rng, SAMPLES * length, 12 * SAMPLES * thickness)
@@ -153,7 +153,7 @@ def layered_reflectivity(rng: np.random.Generator, length: int, thickness: float
 
 
 def folds(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Uplift by folding, in pixels, growing with depth (growth strata): float32 of ``shape``."""
+    """Draw uplift by folding, in pixels, growing with depth (growth strata): float32."""
     height, width = shape
     uplift = rng.uniform(-0.25, 0.25) * np.arange(width, dtype=np.float32)
     uplift = np.broadcast_to(uplift, shape).copy()
@@ -165,7 +165,7 @@ def folds(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
 
 
 def drag(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
-    """Uplift of the sediments dragged up at the flanks of salt, in pixels: float32."""
+    """Return the uplift of sediments dragged up along salt flanks, in pixels: float32."""
     height, width = mask.shape
     reach = rng.uniform(0.08, 0.4) * height
     distance = ndimage.distance_transform_edt(~mask[::COARSE, ::COARSE]) * COARSE
@@ -197,7 +197,7 @@ def channel(rng: np.random.Generator, age: np.ndarray) -> None:
 
 
 def layer_ages(rng: np.random.Generator, mask: np.ndarray, period: float) -> np.ndarray:
-    """Which layer lies where: position in the undeformed pile, in pixels; float32, as ``mask``."""
+    """Return each pixel's position in the undeformed stack, in pixels: float32, as ``mask``."""
     height, width = mask.shape
     y = np.arange(height, dtype=np.float32)[:, None]
     age = y + folds(rng, mask.shape) + drag(rng, mask)
@@ -215,9 +215,9 @@ def layer_ages(rng: np.random.Generator, mask: np.ndarray, period: float) -> np.
 
 
 def look_up(pile: np.ndarray, age: np.ndarray, period: float) -> np.ndarray:
-    """Reflectivity of the layers in place: float32, as ``age``.
+    """Map the stack's reflectivity to ``age``: float32, same shape.
 
-    Where layers stand steep, many of them cross a pixel: a smoothed pile avoids aliasing there.
+    Where layers are steep, many cross one pixel; a smoothed stack prevents aliasing there.
     """
     down, across = np.diff(age, axis=0, prepend=age[:1]), np.diff(age, axis=1, prepend=age[:, :1])
     steep = np.clip((np.hypot(down, across) - 1) / 2, 0, 1)
@@ -232,13 +232,13 @@ def look_up(pile: np.ndarray, age: np.ndarray, period: float) -> np.ndarray:
 
 
 def wavenumbers(size: list[int]) -> tuple[np.ndarray, np.ndarray]:
-    """Cycles per pixel down (rows, 1) and across (columns,) of an rfft2 of ``size``; float32."""
+    """Return cycles per pixel, down (rows, 1) and across (columns,), of an rfft2; float32."""
     down, across = fft.fftfreq(size[0])[:, None], fft.rfftfreq(size[1])
     return down.astype(np.float32), across.astype(np.float32)
 
 
 def ricker_spectrum(squared: np.ndarray, peak: float) -> np.ndarray:
-    """Spectrum of the Ricker (1953) wavelet by squared frequency; 1 at its ``peak``.
+    """Return the Ricker (1953) wavelet's spectrum at squared frequencies, 1 at its ``peak``.
 
     Frequencies are in cycles per pixel.
     """
@@ -249,9 +249,9 @@ def ricker_spectrum(squared: np.ndarray, peak: float) -> np.ndarray:
 def convolve_wavelet(rng, reflectivity: np.ndarray, period: float) -> np.ndarray:
     """Convolve with a wavelet whose period (pixels) grows with depth (absorption); float32.
 
-    It acts down the columns where layers are flat and across them where they dip, as the wavelet
-    of a migrated image does; hence the radial frequency. The steepest dips are not imaged, and
-    the phase is off by some constant, as after imperfect processing.
+    The wavelet acts perpendicular to the layers, as in a migrated image; hence the radial
+    frequency. The steepest dips are not imaged, and the phase has a constant error, as after
+    imperfect processing.
     """
     height, width = reflectivity.shape
     size = [fft.next_fast_len(height + int(4 * period), True), fft.next_fast_len(width + 32, True)]
@@ -269,12 +269,12 @@ def convolve_wavelet(rng, reflectivity: np.ndarray, period: float) -> np.ndarray
 
 
 def coherent_noise(rng, shape: tuple[int, int], period: float) -> np.ndarray:
-    """Band-limited noise of crossing dips, like migration noise: float32 of ``shape``, rms 1."""
+    """Draw band-limited noise with crossing dips, like migration noise: float32, rms 1."""
     size = [fft.next_fast_len(n, True) for n in shape]
     down, across = wavenumbers(size)
     squared = np.square(down) + np.square(across) + np.float32(1e-12)
     octave = np.log2(squared * np.float32(period * rng.uniform(0.6, 1.6)) ** 2) / 2
-    # By direction a von Mises density; as crests have no head, it is one of twice the angle.
+    # Directions follow a von Mises density of twice the angle, since crests have no sense.
     cosine, sine = (np.square(down) - np.square(across)) / squared, 2 * down * across / squared
     dip, other, spread = rng.normal(0, 0.8), rng.normal(0, 0.8), log_uniform(rng, 0.3, 3.5)
     fans = sum(
@@ -288,16 +288,16 @@ def coherent_noise(rng, shape: tuple[int, int], period: float) -> np.ndarray:
 
 
 def even_gain(rng: np.random.Generator, image: np.ndarray, period: float) -> np.ndarray:
-    """Balance amplitudes as automatic gain control does, only in part; float32, same shape."""
+    """Apply partial automatic gain control: float32, same shape."""
     window = [int(rng.uniform(4, 10) * period), int(rng.uniform(4, 10) * period)]
     power = ndimage.uniform_filter(np.square(image), window)
     return image / np.power(power + 0.05 * power.mean(), rng.uniform(0, 0.4), dtype=np.float32)
 
 
 def seismic_section(rng, shape: tuple[int, int], scale: float) -> tuple[np.ndarray, np.ndarray]:
-    """One section of the survey: its amplitudes (float32) and its salt (bool), both of ``shape``.
+    """Draw one section: amplitudes (float32) and salt mask (bool), both of ``shape``.
 
-    ``scale`` is the size of a tile relative to the contest's.
+    ``scale`` is the tile size relative to the contest's.
     """
     height, width = shape
     period = max(log_uniform(rng, *PERIODS) * scale, FASTEST_PERIOD)

@@ -1,4 +1,4 @@
-"""Random flips, rotation, shifts and zoom of a whole batch, image and mask in one resampling."""
+"""Random flips, rotation, shifts and zoom of a batch; image and mask in a single resampling."""
 
 import math
 from dataclasses import dataclass
@@ -10,15 +10,15 @@ from torch.nn import functional as F
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How far a tile may be moved; the configuration's section ``augmentation``.
+    """Ranges of the random transforms; the configuration's section ``augmentation``.
 
-    horizontal_flip, vertical_flip: whether half of the tiles are mirrored along that axis
-    rotation: greatest angle, in degrees either way
-    shift: greatest shift along each axis, as a share of the tile's side, either way
-    zoom: least and greatest side of the window that is seen, as a share of the tile's side; drawn
-        for each axis by itself, as Keras does
-    brightness: greatest share of the whole range that is added to a tile, either way
-    contrast: greatest change of the factor by which a tile's values lie off mid-grey, either way
+    horizontal_flip, vertical_flip: mirror half of the tiles along that axis
+    rotation: maximum angle in degrees, in either direction
+    shift: maximum shift along each axis, as a fraction of the tile's side, in either direction
+    zoom: minimum and maximum side of the visible window, as a fraction of the tile's side; drawn
+        independently for each axis, as in Keras
+    brightness: maximum offset added to a tile, as a fraction of the value range, up or down
+    contrast: maximum change of the factor that scales values around mid-grey, up or down
     """
 
     horizontal_flip: bool
@@ -31,22 +31,22 @@ class Augmentation:
 
     @property
     def retones(self) -> bool:
-        """Whether values change, not places alone."""
+        """Whether pixel values change, in addition to positions."""
         return bool(self.brightness or self.contrast)
 
     def draw(
         self, count: int, height: int, width: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
-        """What ``apply`` takes for so many tiles, from ``draw_maps`` and ``draw_tones``."""
+        """Draw the random parameters of ``apply`` for ``count`` tiles."""
         maps = self.draw_maps(count, height, width, generator)
         return maps, self.draw_tones(count, generator)
 
     def draw_maps(self, count: int, height: int, width: int, generator: torch.Generator) -> Tensor:
-        """One affine map per tile, from output to input coordinates: float32 (count, 2, 3).
+        """Draw an affine map per tile, from output to input coordinates: float32 (count, 2, 3).
 
-        Coordinates are those of torch.nn.functional.affine_grid: x then y, from -1 to 1 between
-        the outer edges of the tile. Always draws the same count of random numbers, so that a
-        switch changes nothing but what it switches.
+        Coordinates follow torch.nn.functional.affine_grid: x then y, from -1 to 1 between the
+        outer edges of the tile. The number of random draws is fixed, so that switching one
+        transform on or off leaves the others unchanged.
         """
 
         def uniform(low: float, high: float) -> Tensor:
@@ -57,12 +57,12 @@ class Augmentation:
             return torch.where(coin & flip, -1.0, 1.0)
 
         angle = uniform(-math.radians(self.rotation), math.radians(self.rotation))
-        # Coordinates span 2, so a share s of the side is a shift of 2 s.
+        # Coordinates span 2, so a fraction s of the side is a shift of 2 s.
         shift_x = uniform(-2 * self.shift, 2 * self.shift)
         shift_y = uniform(-2 * self.shift, 2 * self.shift)
         zoom_x = uniform(*self.zoom) * sign(self.horizontal_flip)
         zoom_y = uniform(*self.zoom) * sign(self.vertical_flip)
-        # The rotation is one of pixels: on an oblong tile x and y have different units.
+        # Rotate in pixel units: on a non-square tile, x and y have different units.
         aspect = width / height
         cos, sin = angle.cos(), angle.sin()
         rows = [
@@ -72,7 +72,7 @@ class Augmentation:
         return torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
 
     def draw_tones(self, count: int, generator: torch.Generator) -> Tensor:
-        """One change of values per tile, as ``retone`` takes it: float32 (count, 2)."""
+        """Draw the brightness and contrast changes for ``retone``: float32 (count, 2)."""
         free = torch.rand(count, 2, generator=generator)
         low = torch.tensor([-self.brightness, 1 - self.contrast])
         high = torch.tensor([self.brightness, 1 + self.contrast])
@@ -81,15 +81,15 @@ class Augmentation:
     def apply(
         self, images: Tensor, masks: Tensor, maps: Tensor, tones: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Move and change images, and move masks, both float32 (batch, 1, height, width)."""
+        """Warp images and masks and retone images, both float32 (batch, 1, height, width)."""
         images, masks = warp(images, masks, maps)
         return (retone(images, tones) if self.retones else images), masks
 
 
 def warp(images: Tensor, masks: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:
-    """Resample images and masks, both float32 (batch, 1, height, width), by one map per tile.
+    """Resample images and masks, both float32 (batch, 1, height, width), with a map per tile.
 
-    Bilinear, mirrored at the tile's edges; a mask pixel is salt where more than half of it is.
+    Bilinear with reflection padding; mask pixels above 0.5 are salt.
     """
     both = torch.cat([images, masks], dim=1)
     grid = F.affine_grid(maps.to(both.device), list(both.shape), align_corners=False)
@@ -101,7 +101,7 @@ def retone(images: Tensor, tones: Tensor) -> Tensor:
     """Change the values of images, float32 (batch, 1, height, width) in [0, 1].
 
     Args:
-        tones: float32 (batch, 2): what is added, and the factor of the distance from mid-grey.
+        tones: float32 (batch, 2): offset, and factor of the distance from mid-grey.
     """
     added, factor = tones.to(images.device).t()[..., None, None, None]
     return ((images - 0.5) * factor + 0.5 + added).clamp(0, 1)

@@ -1,4 +1,4 @@
-"""TensorBoard events of a training, for who wants to watch it."""
+"""TensorBoard logging of a training."""
 
 import shutil
 from collections.abc import Callable, Iterator
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 @contextmanager
 def writer(folder: Path | None) -> Iterator[Callable[["Epoch"], None]]:
-    """Give a function that writes an epoch's numbers to a folder, in place of what lay there.
+    """Yield a function that logs an epoch to ``folder``, after clearing the folder.
 
-    Without a folder it does nothing.
+    Without a folder, the function does nothing.
     """
     if folder is None:
         yield lambda epoch: None
         return
-    # Not needed, and slow to import, where nobody watches.
+    # Slow to import, and not needed without a folder.
     from tensorboard.summary import Writer
 
     shutil.rmtree(folder, ignore_errors=True)

@@ -1,4 +1,4 @@
-"""How far a training has come."""
+"""The state of a training."""
 
 import copy
 import math
@@ -16,7 +16,7 @@ class Epoch:
 
     train_loss, valid_loss: mean losses
     valid_score: score of the validation tiles at a threshold of 0.5
-    honest: whether the member trains on none of those
+    honest: whether the member trains on none of the validation tiles
     """
 
     epoch: int
@@ -27,21 +27,21 @@ class Epoch:
     honest: bool
 
     def monitored(self, monitor: str) -> float:
-        """What is to fall, by its name in the configuration.
+        """Return the quantity minimised for a value of ``training.monitor``.
 
-        That is ``loss``, or ``map`` or ``last`` turned round: the score, or the epoch's number.
+        ``loss``: the validation loss; ``map``: the negative score; ``last``: the negative epoch.
         """
         values = {"loss": self.valid_loss, "map": -self.valid_score, "last": -self.epoch}
         return values[monitor]
 
 
 class Progress:
-    """A network in training, its optimiser, and what was reached so far.
+    """A network in training, its optimiser, history and best weights.
 
     Attributes:
-        stepping: the network as steps call it, compiled where the recipe asks for that.
-        history: the epochs that are done.
-        best_epoch, best_state: number of the best one, 0 at first, and its weights.
+        stepping: the network used for training steps, compiled if the recipe says so.
+        history: finished epochs.
+        best_epoch, best_state: number of the best epoch, initially 0, and its weights.
     """
 
     def __init__(self, network: nn.Module, recipe: Recipe):
@@ -52,7 +52,7 @@ class Progress:
         self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimiser,
             factor=0.5,
-            # PyTorch acts on the first bad epoch after its patience; this counts as Keras does.
+            # PyTorch reduces one epoch after its patience; match Keras.
             patience=recipe.plateau_patience - 1,
             threshold=recipe.minimum_gain,
             threshold_mode="abs",
@@ -65,7 +65,7 @@ class Progress:
 
     @property
     def stopped(self) -> bool:
-        """Whether there was no gain for as long as the recipe waits for one."""
+        """Whether early stopping applies: no gain for ``stopping_patience`` epochs."""
         return len(self.history) - self.best_epoch >= self.recipe.stopping_patience
 
     @property
@@ -73,7 +73,7 @@ class Progress:
         return len(self.history) == self.recipe.epochs or self.stopped
 
     def start_epoch(self) -> float:
-        """Make ready for the next epoch, and give its learning rate at the beginning."""
+        """Prepare the next epoch; return its initial learning rate."""
         if self.recipe.frozen_epochs:
             thawed = len(self.history) >= self.recipe.frozen_epochs
             self.network.encoder.requires_grad_(thawed)
@@ -82,26 +82,26 @@ class Progress:
         return self.optimiser.param_groups[0]["lr"]
 
     def set_rate(self, done: float) -> None:
-        """Set the learning rate where a share of the epoch is done; a plateau's stays."""
+        """Set the learning rate after a fraction ``done`` of the epoch; no effect on a plateau."""
         factor = self.recipe.rate_factor((len(self.history) + done) / self.recipe.epochs)
         if factor is not None:
             for group in self.optimiser.param_groups:
                 group["lr"] = factor * group["share"] * self.recipe.learning_rate
 
     def add(self, epoch: Epoch) -> None:
-        """Take note of an epoch, keep its weights if they are the best, and set the rate by it."""
+        """Record an epoch, keep its weights if they are the best, and step the plateau schedule."""
         self.history.append(epoch)
         value = epoch.monitored(self.recipe.monitor)
         gained = self.recipe.monitor == "last" or value < self.least - self.recipe.minimum_gain
         if gained or not self.best_state:
             self.least, self.best_epoch = value, epoch.epoch
-            # A copy: the state dict itself refers to weights that training goes on changing.
+            # Copy: the state dict refers to weights that training keeps changing.
             self.best_state = copy.deepcopy(self.network.state_dict())
         if self.recipe.schedule == "plateau":
             self.plateau.step(value)
 
     def content(self) -> dict:
-        """All of it as tensors and plain values."""
+        """Return the whole state as tensors and plain values."""
         return {
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
@@ -113,7 +113,7 @@ class Progress:
         }
 
     def restore(self, content: dict) -> None:
-        """Go back to where ``content`` was taken."""
+        """Restore the state from ``content``."""
         self.network.load_state_dict(content["network"])
         self.optimiser.load_state_dict(content["optimiser"])
         self.plateau.load_state_dict(content["plateau"])

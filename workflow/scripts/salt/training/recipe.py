@@ -1,4 +1,4 @@
-"""How a member is trained: the configuration's section ``training``, and what follows from it."""
+"""Training settings: the configuration's section ``training``, its optimiser and schedule."""
 
 import math
 from dataclasses import dataclass
@@ -12,27 +12,27 @@ WARM_UP = 0.2  # share of a one-cycle schedule in which the rate rises
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings of a training; config/README.md tells each one's effect.
+    """Settings of a training; config/README.md describes their effects.
 
-    epochs: at most
-    passes_per_epoch: how often an epoch sees each tile, on average
-    batch_size: tiles a step
-    micro_batch: tiles at once, or all; a batch of more is computed in parts as equal as can be,
-        whose gradients are added; batch normalisation, Dice and Lovasz then go by part
-    loss: a name of ``losses.LOSSES``
-    late_loss, late_from: another one's from that epoch on
+    epochs: maximum number
+    passes_per_epoch: how often an epoch visits each tile, on average
+    batch_size: tiles per step
+    micro_batch: maximum tiles per forward pass, or None for the whole batch; gradients of nearly
+        equal parts are accumulated, and batch normalisation, Dice and Lovasz are computed per part
+    loss: a name in ``losses.LOSSES``
+    late_loss, late_from: the loss used from epoch ``late_from`` on
     optimiser: ``adam`` or ``adamw``
-    weight_decay: per step and unit of the learning rate; in ``adam`` a part of the gradient
+    weight_decay: decoupled in ``adamw``; added to the gradient in ``adam``
     schedule: ``plateau`` or ``one_cycle``
     learning_rate, minimum_learning_rate: the greatest one, and that which a plateau may reach
     plateau_patience, stopping_patience: epochs without a gain before the rate is halved, and
         before training ends
-    minimum_gain: what counts as one
-    monitor: ``loss`` or ``map`` (the best epoch is kept), or ``last`` (the last one is)
-    pretrained: whether the encoder begins with the weights of ImageNet
-    frozen_epochs: for how many epochs the encoder stays as it is at first
-    encoder_rate: its learning rate, as a share of the others'
-    compile: whether steps go through torch.compile
+    minimum_gain: smallest improvement that is a gain
+    monitor: ``loss`` or ``map`` (keep the best epoch), or ``last`` (keep the last)
+    pretrained: whether the encoder starts from ImageNet weights
+    frozen_epochs: number of initial epochs with a frozen encoder
+    encoder_rate: the encoder's learning rate, as a fraction of the decoder's
+    compile: whether to use torch.compile
     """
 
     epochs: int
@@ -57,12 +57,12 @@ class Recipe:
     compile: bool
 
     def loss_of(self, epoch: int) -> str:
-        """Name of the loss in an epoch, counted from 1."""
+        """Return the name of the loss used in an epoch, counted from 1."""
         return self.late_loss if self.late_loss and epoch >= self.late_from else self.loss
 
     def make_optimiser(self, network: nn.Module) -> torch.optim.Optimizer:
-        """Optimiser of all weights; its groups hold the share of the learning rate as ``share``."""
-        # The others first: history.csv shows the first group's rate.
+        """Return the optimiser; each parameter group has its rate's fraction as ``share``."""
+        # The decoder first: history.csv records the first group's rate.
         by_share: dict[float, list[Tensor]] = {1.0: []}
         for name, weight in network.named_parameters():
             share = self.encoder_rate if name.startswith("encoder.") else 1.0
@@ -74,12 +74,12 @@ class Recipe:
         return OPTIMISERS[self.optimiser](groups, weight_decay=self.weight_decay, fused=True)
 
     def rate_factor(self, done: float) -> float | None:
-        """Share of the learning rate where a share of all steps is done; none for a plateau."""
+        """Return the learning rate factor after a fraction ``done`` of all steps, or None."""
         return one_cycle(done) if self.schedule == "one_cycle" else None
 
 
 def one_cycle(done: float) -> float:
-    """Share of the greatest rate: from 1/25 up to 1 and down to 0, on cosines.
+    """Return the fraction of the maximum rate: cosine ramps from 1/25 up to 1 and down to 0.
 
     Smith and Topin 2017 (arXiv:1708.07120), with the shape of torch.optim.lr_scheduler.OneCycleLR.
     """
