@@ -1,7 +1,7 @@
 """Tiles: decoding PNG files, packing them to arrays, and reading the arrays again.
 
-A packed part is a folder of ``tiles.csv`` (id and depth of each tile, and its coverage where the
-mask is known), ``images.npy`` (uint8, tiles x height x width) and, where known, ``masks.npy``
+A packed part is a folder of ``tiles.csv`` (id of each tile, its depth where known, and its
+coverage where the mask is), ``images.npy`` (uint8, tiles x height x width) and, where known, ``masks.npy``
 (bool, same shape), all in the same order.
 """
 
@@ -30,6 +30,7 @@ LARGEST_SIDE = 2048
 # The contest has 22,000 tiles; far longer tables would fill the memory before anything is checked.
 LARGEST_ROWS = 1_000_000
 LARGEST_HEADER = 1000  # characters
+NAMED = 20  # tiles that a message names
 CHUNK = 64  # tiles that a thread decodes at a time
 IMPORT_AGAIN = "delete it to import again"
 # What NumPy raises for headers that are cut or altered.
@@ -116,8 +117,14 @@ def id_faults(ids: Iterable[str], where: str) -> Iterator[str]:
             )
 
 
-def depths_of(table: pd.DataFrame, ids: list[str], faults: list[str]) -> np.ndarray:
-    """Depths of ``ids`` from depths.csv as float64; adds missing or unreadable ones to faults."""
+def depths_of(source: Files, ids: list[str], faults: list[str]) -> np.ndarray:
+    """Depths of ``ids`` from depths.csv as float64, NaN where it has none, or is not there.
+
+    Adds doubled and unreadable ones to ``faults``.
+    """
+    if not source.has("depths.csv"):
+        return np.full(len(ids), np.nan)
+    table = read_table(source, "depths.csv", ["id", "z"])
     wanted = table[table["id"].isin(set(ids))]
     faults.extend(id_faults(wanted["id"], "depths.csv"))
     values = pd.to_numeric(wanted["z"], errors="coerce")
@@ -127,8 +134,16 @@ def depths_of(table: pd.DataFrame, ids: list[str], faults: list[str]) -> np.ndar
     for name, text in wanted.loc[~finite, ["id", "z"]].itertuples(index=False):
         faults.append(f"depths.csv: depth of {shown(name)} is not a number: {shown(repr(text))}")
     depths = dict(zip(wanted["id"], values, strict=True))
-    faults.extend(f"depths.csv: no depth for {shown(name)}" for name in ids if name not in depths)
     return np.array([depths.get(name, np.nan) for name in ids], dtype=np.float64)
+
+
+def no_depths(missing: list[str], tiles: int) -> str:
+    """What to say where networks that take depths meet tiles without."""
+    names = ", ".join(map(shown, missing[:NAMED])) + ", ..." * (len(missing) > NAMED)
+    return (
+        f"depths.csv: no depth for {len(missing)} of {tiles} tiles ({names}), which model.depth "
+        "needs; add them, or set model.depth to none"
+    )
 
 
 def strays(source: Files, folder: str, ids: list[str], table: str) -> Iterator[str]:
@@ -254,7 +269,9 @@ class Tiles:
         """Open the part of a ``tiles.csv``; InputError where it is damaged, or its arrays are."""
         self.path = Path(path)
         try:
-            self.table = pd.read_csv(self.path, dtype={"id": str}, keep_default_na=False)
+            self.table = pd.read_csv(
+                self.path, dtype={"id": str}, keep_default_na=False, na_values={"depth": [""]}
+            )
         except (OSError, ValueError) as error:
             raise InputError(
                 f"{self.path}: not a readable table ({str(error).strip()}); {IMPORT_AGAIN}"
@@ -264,11 +281,12 @@ class Tiles:
             not {"id", "depth"} <= set(self.table.columns)
             or self.table["id"].duplicated().any()
             or not all(pd.api.types.is_numeric_dtype(self.table[name]) for name in numbers)
-            or not np.isfinite(self.table[numbers].to_numpy(np.float64)).all()
+            or np.isinf(self.table[numbers].to_numpy(np.float64)).any()
+            or self.table[numbers].drop(columns="depth").isna().any(axis=None)
         ):
             raise InputError(
                 f"{self.path}: expected tiles by columns id and depth, and coverage where they are "
-                "labelled, each id once and all others numbers; found "
+                "labelled, each id once and all others numbers, or no depth; found "
                 f"{shown(','.join(map(str, self.table.columns)))} of {len(self.table)} rows; "
                 f"{IMPORT_AGAIN}"
             )
@@ -279,8 +297,14 @@ class Tiles:
 
     @property
     def depths(self) -> np.ndarray:
-        """Depth of each tile, float32 (tiles)."""
+        """Depth of each tile, float32 (tiles), NaN where it is not known."""
         return self.table["depth"].to_numpy(dtype=np.float32)
+
+    def require_depths(self) -> None:
+        """Raise InputError, naming the tiles, where the depth of any is not known."""
+        missing = self.table["id"][self.table["depth"].isna()].tolist()
+        if missing:
+            raise InputError(no_depths(missing, len(self.table)))
 
     @cached_property
     def images(self) -> np.ndarray:
