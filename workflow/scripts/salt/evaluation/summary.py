@@ -7,30 +7,36 @@ import pandas as pd
 from salt.core.errors import InputError
 
 
-def summary(threshold: dict, submission: Path) -> str:
+def summary(threshold: dict, submission: Path | None, results: Path) -> str:
     """Score with its honesty, threshold and files, from threshold.json and submission.csv.
 
     Raises InputError where the submission is damaged.
     """
+    sent = "none, since there are no test tiles"
+    if submission is not None:
+        masks = _read_masks(submission)
+        sent = f"{submission}: {len(masks)} tiles, {int((masks != '').sum())} of them with salt"
+    scored, tiles = threshold["tiles_scored"], threshold["tiles"]
+    said = honesty(threshold["honest"])
+    members = ",".join(map(str, threshold["seeds"]))
+    return f"""\
+Score       {threshold["score"]:.4f} over {scored} of {tiles} labelled tiles ({said})
+            {threshold["score_all_empty"]:.4f} is what a submission without any salt gets on them
+Threshold   {threshold["threshold"]:.4f}, tuned for each fold on {threshold["tuned_on"]}
+Submission  {sent}
+Members     {results}/models/SEED/checkpoint.safetensors for SEED {members}
+Report      {results}/index.html; tiles to look at, worst first, in {results}/review.csv
+"""
+
+
+def _read_masks(submission: Path) -> pd.Series:
     try:
-        masks = pd.read_csv(submission, dtype=str, keep_default_na=False)["rle_mask"]
+        return pd.read_csv(submission, dtype=str, keep_default_na=False)["rle_mask"]
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
             f"{submission}: not a readable submission ({str(error).strip()}); delete it to make it "
             "anew"
         ) from None
-    scored, tiles = threshold["tiles_scored"], threshold["tiles"]
-    said = honesty(threshold["honest"])
-    members = ",".join(map(str, threshold["seeds"]))
-    results = submission.parent
-    return f"""\
-Score       {threshold["score"]:.4f} over {scored} of {tiles} labelled tiles ({said})
-            {threshold["score_all_empty"]:.4f} is what a submission without any salt gets on them
-Threshold   {threshold["threshold"]:.4f}, tuned for each fold on {threshold["tuned_on"]}
-Submission  {submission}: {len(masks)} tiles, {int((masks != "").sum())} of them with salt
-Members     {results}/models/SEED/checkpoint.safetensors for SEED {members}
-Report      {results}/index.html; tiles to look at, worst first, in {results}/review.csv
-"""
 
 
 def honesty(honest: bool) -> str:

@@ -20,6 +20,10 @@ from salt.ensemble.predictions import SCALE, Predictions, predicted_rows, summed
 from salt.survey.tiles import Tiles
 
 
+# Said of a score that no other tile could tune the threshold for.
+TUNED_ON_ITSELF = "the scored tile itself, for want of another"
+
+
 @dataclass(frozen=True)
 class Steps:
     """Score functions of tiles, as the steps they take; scores are in tenths.
@@ -153,7 +157,8 @@ def evaluate(
         **tune(steps, groups),
         "score_all_empty": float((~masks.any(axis=(1, 2))).mean()),
         "tuned_on": tuned_on,
-        "honest": honest,
+        # The best score that some threshold reaches is too good, whoever trained on the tile.
+        "honest": honest and tuned_on != TUNED_ON_ITSELF,
         "tiles_scored": len(ids),
         "tiles": len(tiles.table),
     }
@@ -168,7 +173,8 @@ def tune(steps: Steps, groups: np.ndarray) -> dict:
     on the other groups. ``score_on_tuned_tiles`` is the optimum itself, and so a little too good.
 
     Args:
-        groups: int64 (tiles), at least two different values.
+        groups: int64 (tiles). Where all are one, there is nothing to tune across, and ``score`` is
+            ``score_on_tuned_tiles``.
     """
     everything = np.ones(len(groups), dtype=bool)
     curve = steps.curve(everything)
@@ -176,7 +182,7 @@ def tune(steps: Steps, groups: np.ndarray) -> dict:
     by_group, total = {}, 0.0
     for group in np.unique(groups).tolist():
         here = groups == group
-        tuned = steps.curve(~here).best()
+        tuned = threshold if here.all() else steps.curve(~here).best()
         score = steps.curve(here).score(tuned)
         total += score * int(here.sum())
         by_group[str(group)] = {"threshold": tuned, "score": score, "tiles": int(here.sum())}
@@ -190,7 +196,9 @@ def tune(steps: Steps, groups: np.ndarray) -> dict:
 
 
 def tuning_groups(folds: np.ndarray) -> tuple[str, np.ndarray]:
-    """Groups to tune across: the folds, or two halves where there is one fold only."""
+    """Groups to tune across: the folds, two halves of a single fold, or a single tile alone."""
     if len(np.unique(folds)) > 1:
         return "the other folds", folds
+    if len(folds) < 2:
+        return TUNED_ON_ITSELF, folds
     return "the other half of the fold", np.arange(len(folds)) % 2

@@ -14,7 +14,7 @@ from salt.ensemble.predictions import SCALE, quantised
 from salt.inference.predict import predict
 from salt.output.submission import write_table
 from salt.survey.new_tiles import NewTiles
-from salt.survey.tiles import decode_all, decode_image, depths_of, id_faults, no_depths
+from salt.survey.tiles import decode_all, decode_image, depths_of, id_faults
 
 
 def read_tiles(
@@ -30,16 +30,11 @@ def read_tiles(
         ids, depths = source.ids(source.folder), None
         faults = [*source.doubled, *id_faults(ids, str(path))]
         if with_depth:
-            if source.has("depths.csv"):
-                depths = depths_of(source, ids, faults).astype(np.float32)
-                bare = [name for name, depth in zip(ids, depths, strict=True) if np.isnan(depth)]
-                if bare and not faults:
-                    faults.append(no_depths(bare, len(ids)))
-            else:
-                faults.append(
-                    f"depths.csv is missing from {source.path}; members trained with depth need "
-                    "the depth of each tile"
-                )
+            try:
+                depths = depths_of(source, ids, faults, required=True)
+                depths = depths.astype(np.float32)
+            except InputError as error:
+                faults.append(f"{error}; members trained with depth need the depth of each tile")
         images, _ = decode_all(source, source.folder, ids, decode_image, faults)
         raise_faults(f"{path} (new tiles)", faults)
     return ids, images, depths

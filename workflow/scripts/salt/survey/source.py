@@ -20,7 +20,7 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Self
 
-from salt.core.errors import InputError, shown
+from salt.core.errors import LISTED_FAULTS, InputError, shown
 
 LOGICAL_NAME = re.compile(
     r"train\.csv|depths\.csv|sample_submission\.csv"
@@ -185,15 +185,18 @@ class Source(Files):
         """Tell whether there are tiles to predict, or a table that promises some."""
         return self.has("sample_submission.csv") or bool(self.ids("test/images"))
 
-    def without_depth(self, part: str) -> list[str]:
-        """Sorted ids of one part's images ('train' or 'test') that have no row in depths.csv."""
-        ids, found = self.ids(f"{part}/images"), set()
+    def require_depths(self, parts: list[str]) -> None:
+        """Raise InputError, naming the tiles, where an image of 'train' or 'test' has no depth."""
+        ids = [name for part in parts for name in self.ids(f"{part}/images")]
+        found = set()
         if self.has("depths.csv"):
             lines = self.read("depths.csv").decode(errors="replace").splitlines()
             # What is wrong with the table, the import says.
             with suppress(csv.Error):
                 found.update(row[0] for row in csv.reader(lines) if row)
-        return [name for name in ids if name not in found]
+        missing = [name for name in ids if name not in found]
+        if missing:
+            raise InputError(no_depths(missing, len(ids)))
 
     def fingerprint(self, part: str) -> str:
         """Digest of all that one part ('train' or 'test') is imported from, however it is packed.
@@ -230,3 +233,14 @@ def _top_folder(names: list[str]) -> str:
     tops = {parts[0] if len(parts) > 1 else "" for parts in files}
     top = tops.pop() if len(tops) == 1 else ""
     return f"{top}/" if top and top not in PARTS else ""
+
+
+def no_depths(missing: list[str], tiles: int) -> str:
+    """What to say where networks that take depths meet tiles without."""
+    names = ", ".join(map(shown, missing[:LISTED_FAULTS])) + ", ..." * (
+        len(missing) > LISTED_FAULTS
+    )
+    return (
+        f"depths.csv: no depth for {len(missing)} of {tiles} tiles ({names}), which model.depth "
+        "needs; add them, or set model.depth to none"
+    )

@@ -1,8 +1,8 @@
 """Tiles: decoding PNG files, packing them to arrays, and reading the arrays again.
 
 A packed part is a folder of ``tiles.csv`` (id of each tile, its depth where known, and its
-coverage where the mask is), ``images.npy`` (uint8, tiles x height x width) and, where known, ``masks.npy``
-(bool, same shape), all in the same order.
+coverage where the mask is), ``images.npy`` (uint8, tiles x height x width) and, where known,
+``masks.npy`` (bool, same shape), all in the same order.
 """
 
 import io
@@ -21,7 +21,7 @@ from PIL import Image, UnidentifiedImageError
 
 from salt.core.errors import InputError, shown
 from salt.core.files import replacing, write_npy
-from salt.survey.source import Files
+from salt.survey.source import Files, no_depths
 
 # Ids become file names of predictions and rows of a CSV file.
 SAFE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -30,7 +30,6 @@ LARGEST_SIDE = 2048
 # The contest has 22,000 tiles; far longer tables would fill the memory before anything is checked.
 LARGEST_ROWS = 1_000_000
 LARGEST_HEADER = 1000  # characters
-NAMED = 20  # tiles that a message names
 CHUNK = 64  # tiles that a thread decodes at a time
 IMPORT_AGAIN = "delete it to import again"
 # What NumPy raises for headers that are cut or altered.
@@ -117,12 +116,16 @@ def id_faults(ids: Iterable[str], where: str) -> Iterator[str]:
             )
 
 
-def depths_of(source: Files, ids: list[str], faults: list[str]) -> np.ndarray:
+def depths_of(
+    source: Files, ids: list[str], faults: list[str], required: bool = False
+) -> np.ndarray:
     """Depths of ``ids`` from depths.csv as float64, NaN where it has none, or is not there.
 
-    Adds doubled and unreadable ones to ``faults``.
+    Adds doubled and unreadable ones to ``faults``, and missing ones where all are ``required``.
+
+    Raises InputError where the table has other columns, or is required and missing.
     """
-    if not source.has("depths.csv"):
+    if not required and not source.has("depths.csv"):
         return np.full(len(ids), np.nan)
     table = read_table(source, "depths.csv", ["id", "z"])
     wanted = table[table["id"].isin(set(ids))]
@@ -134,16 +137,10 @@ def depths_of(source: Files, ids: list[str], faults: list[str]) -> np.ndarray:
     for name, text in wanted.loc[~finite, ["id", "z"]].itertuples(index=False):
         faults.append(f"depths.csv: depth of {shown(name)} is not a number: {shown(repr(text))}")
     depths = dict(zip(wanted["id"], values, strict=True))
+    if required:
+        missing = [name for name in ids if name not in depths]
+        faults.extend(f"depths.csv: no depth for {shown(name)}" for name in missing)
     return np.array([depths.get(name, np.nan) for name in ids], dtype=np.float64)
-
-
-def no_depths(missing: list[str], tiles: int) -> str:
-    """What to say where networks that take depths meet tiles without."""
-    names = ", ".join(map(shown, missing[:NAMED])) + ", ..." * (len(missing) > NAMED)
-    return (
-        f"depths.csv: no depth for {len(missing)} of {tiles} tiles ({names}), which model.depth "
-        "needs; add them, or set model.depth to none"
-    )
 
 
 def strays(source: Files, folder: str, ids: list[str], table: str) -> Iterator[str]:
