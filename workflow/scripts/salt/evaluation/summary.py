@@ -6,6 +6,9 @@ import pandas as pd
 
 from salt.core.errors import InputError
 
+# Said of a score that no other tile could tune the threshold for.
+TUNED_ON_ITSELF = "the scored tile itself, for want of another"
+
 
 def summary(threshold: dict, submission: Path | None, results: Path) -> str:
     """Score with its honesty, threshold and files, from threshold.json and submission.csv.
@@ -17,7 +20,7 @@ def summary(threshold: dict, submission: Path | None, results: Path) -> str:
         masks = _read_masks(submission)
         sent = f"{submission}: {len(masks)} tiles, {int((masks != '').sum())} of them with salt"
     scored, tiles = threshold["tiles_scored"], threshold["tiles"]
-    said = honesty(threshold["honest"])
+    said = honesty(threshold["honest"], threshold["tuned_on"])
     members = ",".join(map(str, threshold["seeds"]))
     return f"""\
 Score       {threshold["score"]:.4f} over {scored} of {tiles} labelled tiles ({said})
@@ -39,8 +42,10 @@ def _read_masks(submission: Path) -> pd.Series:
         ) from None
 
 
-def honesty(honest: bool) -> str:
+def honesty(honest: bool, tuned_on: str) -> str:
     """What is said of every score."""
     if honest:
         return "no member trained on the tile"
+    if tuned_on == TUNED_ON_ITSELF:
+        return "NOT honest: the threshold was tuned on the same tile"
     return "NOT honest: the members trained on these tiles"

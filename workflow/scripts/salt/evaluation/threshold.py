@@ -17,11 +17,8 @@ import pandas as pd
 from salt.core import metric
 from salt.core.errors import InputError
 from salt.ensemble.predictions import SCALE, Predictions, predicted_rows, summed
+from salt.evaluation.summary import TUNED_ON_ITSELF
 from salt.survey.tiles import Tiles
-
-
-# Said of a score that no other tile could tune the threshold for.
-TUNED_ON_ITSELF = "the scored tile itself, for want of another"
 
 
 @dataclass(frozen=True)
