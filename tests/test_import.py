@@ -241,12 +241,10 @@ def test_depths_that_are_not_known_stay_so_when_packed(tmp_path, survey, layout)
     path = survey.write(tmp_path / "survey", layout)
     table, images, masks = labelled(path)
     (tmp_path / "packed").mkdir()
-    save(tmp_path / "packed/tiles.csv", table, images, masks)
-    packed = Tiles(tmp_path / "packed/tiles.csv")
+    tiles.save(tmp_path / "packed/tiles.csv", table, images, masks)
+    packed = tiles.Tiles(tmp_path / "packed/tiles.csv")
     assert np.isnan(packed.depths).tolist() == [True, False, False, False]
-    with pytest.raises(
-        InputError, match=f"no depth for 1 of 4 tiles .{survey.ids[0]}.*model.depth"
-    ):
+    with pytest.raises(InputError, match=f"for 1 of 4 tiles .{survey.ids[0]}.*model.depth"):
         packed.require_depths()
     with Source(path) as source, pytest.raises(InputError, match="no depth for 2 of 7 tiles"):
         source.require_depths(["train", "test"])

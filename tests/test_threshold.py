@@ -404,8 +404,8 @@ def test_the_order_of_members_does_not_count(order):
 
 def test_a_single_tile_is_not_said_to_be_tuned_on_another():
     values = np.array([[[10, 20], [30, 40]]], dtype=np.uint32)
-    tuned_on, groups = threshold.tuning_groups(np.array([0]))
-    found = threshold.tune(threshold.steps(values, values > 25, 50), groups)
+    tuned_on, groups = tuning_groups(np.array([0]))
+    found = tune(steps(values, values > 25, 50), groups)
     assert "itself" in tuned_on
     assert found["score"] == found["score_on_tuned_tiles"] == 1
-    assert threshold.tuning_groups(np.array([0, 0]))[0] == "the other half of the fold"
+    assert tuning_groups(np.array([0, 0]))[0] == "the other half of the fold"

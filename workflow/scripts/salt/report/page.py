@@ -128,7 +128,8 @@ def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Path) ->
     times = read_times(benchmarks)
     spent = duration(times["seconds"].sum()) if len(times) else "not recorded"
     seeds = ", ".join(map(str, report["seeds"]))
-    said = f"mean score of {report['tiles_scored']} labelled tiles; {honesty(report['honest'], report['tuned_on'])}"
+    said = honesty(report["honest"], report["tuned_on"])
+    said = f"mean score of {report['tiles_scored']} labelled tiles; {said}"
     facts = {
         "Threshold": f"{report['threshold']:.4f}, tuned for each fold on {report['tuned_on']}",
         "Members": f"{len(report['seeds'])} (seeds {seeds})",
