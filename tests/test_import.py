@@ -152,8 +152,8 @@ def test_faults_of_all_kinds_are_told_at_once(tmp_path, layout):
             survey.set_depth(name, "deep")
             told.append(f"depth of {name} is not a number: 'deep'")
         elif number == 5:
-            survey.files[msk] = image_png(np.zeros((4, 4), dtype=np.uint8))[:40]
-            told.append(f"{msk}: damaged PNG file")
+            survey.files[msk] = b"GIF"
+            told.append(f"{msk}: not a PNG file")
         elif number == 6:
             survey.files[img] = image_png(np.zeros((3, 3), dtype=np.uint8))
             told.append(f"{img}: 3x3 pixels")
@@ -398,7 +398,7 @@ def test_no_damage_to_a_png_file_escapes_as_another_error(decode, kind):
 
 def test_a_file_that_is_no_survey_is_refused(tmp_path):
     Path(tmp_path / "empty").mkdir()
-    assert "train.csv is missing from" in faults_of(tmp_path / "empty")
+    assert "no labelled tiles: expected images/ID.png" in faults_of(tmp_path / "empty")
 
 
 def test_test_tiles_go_to_disk_as_they_are_decoded(tmp_path, survey):
