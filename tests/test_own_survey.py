@@ -45,7 +45,7 @@ def test_test_tiles_without_depths_get_a_submission(tmp_path):
     [
         (images_and_masks, {}, "results/submission.csv", "data.source: "),
         (images_and_masks, {"self_training": {"rounds": 1}}, "all", "self_training.rounds: 1"),
-        (without_test_depths, {"model": {"depth": "input"}}, "all", "no depth for 4 of 28 tiles"),
+        (without_test_depths, {"model": {"depth": "bottleneck"}}, "all", "no depth for 4 of 28 tiles"),
     ],
 )
 def test_what_a_survey_lacks_is_named_before_any_job(tmp_path, survey, changes, target, said):
