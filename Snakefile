@@ -21,7 +21,7 @@ report: "workflow/report/workflow.rst"
 rule all:
     default_target: True
     input:
-        "results/submission.csv",
+        with_test("results/submission.csv"),
         "results/summary.txt",
         "results/review.csv",
         rules.gallery.output,

@@ -43,6 +43,7 @@ def pytest_collection_modifyitems(items):
 
 
 LAYOUTS = ("nested zip", "flat zip", "folder of zips", "unpacked folder")
+LAYOUTS += ("zip of a folder", "folder in a folder", "MLE-bench zip")
 
 
 def _slow_encode(mask) -> str:
@@ -176,7 +177,19 @@ class Survey:
         if layout == "nested zip":
             (path / "survey.zip").write_bytes(zipped(zips | tables))
             return path / "survey.zip"
-        for name, data in (files if layout == "unpacked folder" else zips | tables).items():
+        if layout == "zip of a folder":
+            inside = {f"mine/{name}": data for name, data in files.items()}
+            inside |= {"__MACOSX/mine/._train.csv": b"", ".DS_Store": b"", "mine/": b""}
+            (path / "survey.zip").write_bytes(zipped(inside))
+            return path / "survey.zip"
+        if layout == "MLE-bench zip":
+            (path / "survey.zip").write_bytes(zipped(files | {"description.md": b"# Salt"}))
+            return path / "survey.zip"
+        if layout == "folder in a folder":
+            files = {f"mine/{name}": data for name, data in files.items()}
+        for name, data in (
+            files if layout in ("folder in a folder", "unpacked folder") else zips | tables
+        ).items():
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             (path / name).write_bytes(data)
         return path

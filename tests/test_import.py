@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Survey, image_png, mask_png, png
+from conftest import Survey, image_png, mask_png, png, zipped
 from test_hostile import (
     FILE_FAULTS,
     extra_image,
@@ -153,8 +153,8 @@ def test_faults_of_all_kinds_are_told_at_once(tmp_path, layout):
             survey.set_depth(name, "deep")
             told.append(f"depth of {name} is not a number: 'deep'")
         elif number == 5:
-            survey.drop_row("depths.csv", name)
-            told.append(f"no depth for {name}")
+            survey.files[msk] = b"GIF"
+            told.append(f"{msk}: not a PNG file")
         elif number == 6:
             survey.files[img] = image_png(np.zeros((3, 3), dtype=np.uint8))
             told.append(f"{img}: 3x3 pixels")
@@ -221,10 +221,70 @@ TABLES = [("train.csv", labelled), ("depths.csv", labelled), ("depths.csv", unla
 TABLES.append(("sample_submission.csv", unlabelled))
 
 
-@pytest.mark.parametrize(("name", "part"), TABLES)
-def test_a_missing_table_is_named(tmp_path, survey, layout, name, part):
-    del survey.tables[name]
-    assert f"{name} is missing from" in faults_of(survey.write(tmp_path / "s", layout), part)
+def test_tables_are_not_needed(tmp_path, survey, layout):
+    whole = survey.write(tmp_path / "whole", layout)
+    survey.tables = {}
+    bare = survey.write(tmp_path / "bare", layout)
+    table, *arrays = labelled(bare)
+    assert table["id"].tolist() == survey.ids
+    assert table["depth"].isna().all()
+    for array, other in zip(arrays, labelled(whole)[1:], strict=True):
+        assert np.array_equal(array, other)
+    table, images = unlabelled(bare)
+    assert table["id"].tolist() == sorted(survey.test_ids)
+    assert table["depth"].isna().all()
+    np.testing.assert_array_equal(images, [survey.images[i] for i in sorted(survey.test_ids)])
+
+
+def test_depths_that_are_not_known_stay_so_when_packed(tmp_path, survey, layout):
+    for name in survey.test_ids[:1] + survey.ids[:1]:
+        survey.drop_row("depths.csv", name)
+    path = survey.write(tmp_path / "survey", layout)
+    table, images, masks = labelled(path)
+    (tmp_path / "packed").mkdir()
+    tiles.save(tmp_path / "packed/tiles.csv", table, images, masks)
+    packed = tiles.Tiles(tmp_path / "packed/tiles.csv")
+    assert np.isnan(packed.depths).tolist() == [True, False, False, False]
+    with pytest.raises(InputError, match=f"for 1 of 4 tiles .{survey.ids[0]}.*model.depth"):
+        packed.require_depths()
+    with Source(path) as source, pytest.raises(InputError, match="no depth for 2 of 7 tiles"):
+        source.require_depths(["train", "test"])
+
+
+def test_without_a_table_each_image_needs_its_mask_and_each_mask_its_image(
+    tmp_path, survey, layout
+):
+    del survey.tables["train.csv"]
+    one, two = survey.ids[:2]
+    del survey.files[f"train/masks/{one}.png"], survey.files[f"train/images/{two}.png"]
+    found = faults_of(survey.write(tmp_path / "survey", layout))
+    assert f"train/images/{one}.png has no train/masks/{one}.png" in found
+    assert f"train/masks/{two}.png has no train/images/{two}.png" in found
+
+
+def test_images_and_masks_alone_are_labelled_tiles_and_no_test_part(tmp_path, survey):
+    survey.tables = {}
+    files = {n[6:-4] + ".PNG": d for n, d in survey.files.items() if n.startswith("train/")}
+    (tmp_path / "s.zip").write_bytes(zipped({f"mine/{n}": d for n, d in files.items()}))
+    for name, data in files.items():
+        (tmp_path / "folder/mine" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "folder/mine" / name).write_bytes(data)
+    (tmp_path / "folder/.DS_Store").write_bytes(b"")
+    for path in (tmp_path / "s.zip", tmp_path / "folder", tmp_path / "folder/mine"):
+        table, images, masks = labelled(path)
+        assert table["id"].tolist() == survey.ids
+        np.testing.assert_array_equal(images, [survey.images[i] for i in survey.ids])
+        np.testing.assert_array_equal(masks, [survey.masks[i] for i in survey.ids])
+        with Source(path) as source:
+            assert not source.has_test
+        assert "no test tiles" in faults_of(path, unlabelled)
+
+
+def test_two_spellings_of_one_file_are_refused(tmp_path, survey):
+    name = f"train/images/{survey.ids[0]}.png"
+    survey.files[name.replace(".png", ".PNG")] = survey.files[name]
+    found = faults_of(survey.write(tmp_path / "survey", "flat zip"))
+    assert f"{name} is there twice" in found
 
 
 @pytest.mark.parametrize(("name", "part"), TABLES)
@@ -339,7 +399,7 @@ def test_no_damage_to_a_png_file_escapes_as_another_error(decode, kind):
 
 def test_a_file_that_is_no_survey_is_refused(tmp_path):
     Path(tmp_path / "empty").mkdir()
-    assert "train.csv is missing from" in faults_of(tmp_path / "empty")
+    assert "no labelled tiles: expected images/ID.png" in faults_of(tmp_path / "empty")
 
 
 def test_test_tiles_go_to_disk_as_they_are_decoded(tmp_path, survey):

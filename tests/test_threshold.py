@@ -400,3 +400,12 @@ def test_the_order_of_members_does_not_count(order):
     second = steps_of_members([members[i] for i in order], ids, masks).curve(everything)
     assert first.starts.tolist() == second.starts.tolist()
     assert first.totals.tolist() == second.totals.tolist()
+
+
+def test_a_single_tile_is_not_said_to_be_tuned_on_another():
+    values = np.array([[[10, 20], [30, 40]]], dtype=np.uint32)
+    tuned_on, groups = tuning_groups(np.array([0]))
+    found = tune(steps(values, values > 25, 50), groups)
+    assert "itself" in tuned_on
+    assert found["score"] == found["score_on_tuned_tiles"] == 1
+    assert tuning_groups(np.array([0, 0]))[0] == "the other half of the fold"

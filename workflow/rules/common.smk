@@ -191,18 +191,48 @@ def get_gpus(wildcards):
     return 0 if config["compute"]["device"] == "cpu" else 1
 
 
-def fingerprint(part):
-    """Digest of the files that a part is imported from; empty where the workflow makes them.
+def survey():
+    """Digest of the files that each part of a given survey is imported from, of the parts it has.
 
-    It stands for a given survey, which is no input of a rule: neither date nor place counts.
+    It stands for the survey, which is no input of a rule: neither date nor place counts. Empty
+    digests where the workflow makes the survey.
     """
     if config["data"]["source"] in SURVEYS:
-        return ""
+        return {"train": "", "test": ""}
     try:
         with Source(config["data"]["source"]) as source:
-            return source.fingerprint(part)
+            parts = ["train", "test"] if source.has_test else ["train"]
+            if config["model"]["depth"] != "none":
+                # Said now, and not when the members are trained and cannot predict.
+                source.require_depths(parts)
+            return {part: source.fingerprint(part) for part in parts}
     except InputError as error:
         raise WorkflowError(str(error)) from None
+
+
+FINGERPRINTS = survey()
+HAS_TEST = "test" in FINGERPRINTS
+if ROUNDS and not HAS_TEST:
+    raise WorkflowError(
+        f"self_training.rounds: {ROUNDS} rounds need test tiles to label, but data.source "
+        f"{config['data']['source']} has no test/images/ID.png; add them, or set it to 0"
+    )
+
+
+def get_survey(wildcards):
+    """The survey, where a rule makes it; ends with a message where there are no test tiles."""
+    if not HAS_TEST:
+        with telling("data.source"):
+            raise InputError(
+                f"{config['data']['source']}: expected test tiles as test/images/ID.png, found "
+                "none, so there is nothing to predict; add them, or leave out submission.csv"
+            )
+    return SURVEYS.get(config["data"]["source"], [])
+
+
+def with_test(*files):
+    """Files that hang on the test tiles; none where the survey has no such tiles."""
+    return list(files) if HAS_TEST else []
 
 
 def held_out(seed):

@@ -62,7 +62,7 @@ rule import_train:
     params:
         *code("import_train", "data"),
         source=get_source,
-        fingerprint=fingerprint("train"),
+        fingerprint=FINGERPRINTS["train"],
     shell:
         "python {SCRIPTS:q}/import_train.py --source={params.source:q} --output {output.tiles:q} --log {log:q}"
 
@@ -70,7 +70,7 @@ rule import_train:
 # Apart from the labelled tiles, so that new test tiles train nothing anew.
 rule import_test:
     input:
-        survey=SURVEYS.get(config["data"]["source"], []),
+        survey=get_survey,
     output:
         tiles="results/data/test/tiles.csv",
         images="results/data/test/images.npy",
@@ -87,7 +87,7 @@ rule import_test:
     params:
         *code("import_test", "data"),
         source=get_source,
-        fingerprint=fingerprint("test"),
+        fingerprint=FINGERPRINTS.get("test", ""),
     shell:
         "python {SCRIPTS:q}/import_test.py --source={params.source:q} --output {output.tiles:q} --log {log:q}"
 

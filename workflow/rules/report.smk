@@ -4,8 +4,12 @@
 # Out-of-fold: by the members that validate on the tile.
 VALIDATION = expand("results/predictions/validation/{seed}.npy", seed=SEEDS)
 VALIDATION_IDS = expand("results/predictions/validation/{seed}.csv", seed=SEEDS)
-TEST = expand("results/predictions/test/{seed}/{shard}.npy", seed=SEEDS, shard=range(SHARDS))
-TEST_IDS = expand("results/predictions/test/{seed}/{shard}.csv", seed=SEEDS, shard=range(SHARDS))
+TEST = with_test(
+    *expand("results/predictions/test/{seed}/{shard}.npy", seed=SEEDS, shard=range(SHARDS))
+)
+TEST_IDS = with_test(
+    *expand("results/predictions/test/{seed}/{shard}.csv", seed=SEEDS, shard=range(SHARDS))
+)
 
 
 rule review:
@@ -107,7 +111,7 @@ rule plot_training:
     input:
         histories=expand("results/models/{seed}/history.csv", seed=SEEDS),
         checkpoints=expand("results/models/{seed}/checkpoint.safetensors", seed=SEEDS),
-        submission="results/submission.csv",
+        submission=with_test("results/submission.csv"),
     output:
         learning=report(
             "results/figures/learning.svg",
@@ -199,7 +203,7 @@ rule plot_evaluation:
 rule plot_data:
     input:
         tiles="results/data/train/tiles.csv",
-        test_tiles="results/data/test/tiles.csv",
+        test_tiles=with_test("results/data/test/tiles.csv"),
         review="results/review.csv",
         threshold="results/threshold.json",
         predictions=TEST,
@@ -223,9 +227,10 @@ rule plot_data:
         runtime=30,
     params:
         *code("plot_data", "plots"),
+        test=with_test("--test-tiles", "results/data/test/tiles.csv", "--predictions", *TEST),
     shell:
-        "python {SCRIPTS:q}/plot_data.py --tiles {input.tiles:q} --test-tiles {input.test_tiles:q} "
-        "--review {input.review:q} --threshold {input.threshold:q} --predictions {input.predictions:q} "
+        "python {SCRIPTS:q}/plot_data.py --tiles {input.tiles:q} {params.test:q} "
+        "--review {input.review:q} --threshold {input.threshold:q} "
         "--output {output:q} --log {log:q}"
 
 
@@ -234,8 +239,8 @@ rule page:
         tiles="results/data/train/tiles.csv",
         images="results/data/train/images.npy",
         masks="results/data/train/masks.npy",
-        test_tiles="results/data/test/tiles.csv",
-        test_images="results/data/test/images.npy",
+        test_tiles=with_test("results/data/test/tiles.csv"),
+        test_images=with_test("results/data/test/images.npy"),
         review="results/review.csv",
         threshold="results/threshold.json",
         validation=VALIDATION,
@@ -267,9 +272,10 @@ rule page:
         runtime=60,
     params:
         *code("page", "data"),
+        test=with_test("--test-tiles", "results/data/test/tiles.csv", "--test", *TEST),
         benchmarks="results/benchmarks",
     shell:
-        "python {SCRIPTS:q}/page.py --tiles {input.tiles:q} --test-tiles {input.test_tiles:q} "
+        "python {SCRIPTS:q}/page.py --tiles {input.tiles:q} {params.test:q} "
         "--review {input.review:q} --threshold {input.threshold:q} --validation {input.validation:q} "
-        "--test {input.test:q} --figures {input.figures:q} --benchmarks {params.benchmarks:q} "
+        "--figures {input.figures:q} --benchmarks {params.benchmarks:q} "
         "--output {output.page:q} --pictures {output.pictures:q} --log {log:q}"

@@ -60,7 +60,7 @@ rule submission:
 rule summary:
     input:
         threshold="results/threshold.json",
-        submission="results/submission.csv",
+        submission=with_test("results/submission.csv"),
     output:
         report(
             "results/summary.txt",
@@ -80,8 +80,9 @@ rule summary:
         runtime=10,
     params:
         *code("summary", "data"),
+        submission=with_test("--submission", "results/submission.csv"),
     shell:
-        "python {SCRIPTS:q}/summary.py --threshold {input.threshold:q} --submission {input.submission:q} "
+        "python {SCRIPTS:q}/summary.py --threshold {input.threshold:q} {params.submission:q} "
         "--output {output:q} --log {log:q}"
 
 

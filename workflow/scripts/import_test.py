@@ -16,6 +16,11 @@ def main(args):
         table, images = import_test(source, room)
     with replacing(args.output) as path:
         table.to_csv(path, index=False)
+    without = int(table["depth"].isna().sum())
+    if without:
+        logging.warning(
+            "%d of %d tiles have no depth; only model.depth needs it", without, len(table)
+        )
     logging.info("%d test tiles of %dx%d to %s", *images.shape, args.output)
 
 

@@ -13,6 +13,11 @@ def main(args):
     with Source(args.source) as source:
         table, images, masks = import_train(source)
     save(args.output, table, images, masks)
+    without = int(table["depth"].isna().sum())
+    if without:
+        logging.warning(
+            "%d of %d tiles have no depth; only model.depth needs it", without, len(table)
+        )
     logging.info(
         "%d labelled tiles of %dx%d, %.0f %% of them without salt, to %s",
         *images.shape, 100 * (table["coverage"] == 0).mean(), args.output,

@@ -8,33 +8,49 @@ from salt.ensemble.predictions import load_all, load_shards
 from salt.evaluation.decision import SCORE, read_report
 from salt.evaluation.review import REASONS, read_review
 from salt.report import sprites
-from salt.report.page import figure, headline, labelled_facts, test_facts, write_page, write_tiles
+from salt.report.page import (
+    NO_TEST,
+    figure,
+    headline,
+    labelled_facts,
+    test_facts,
+    write_page,
+    write_tiles,
+)
 from salt.stage.cli import run, stage_parser
 from salt.survey.tiles import Tiles
 
 
 def main(args):
-    train, test = Tiles(args.tiles), Tiles(args.test_tiles)
+    train = Tiles(args.tiles)
     report = read_report(args.threshold, [*SCORE, "score_all_empty", "tuned_on"])
     size = train.images.shape[1:]
     validation = load_all(args.validation, train.ids, size)
-    predicted = load_shards(args.test, test.ids, test.images.shape[1:])
+    test, predicted = None, []
+    if args.test_tiles:
+        test = Tiles(args.test_tiles)
+        predicted = load_shards(args.test, test.ids, test.images.shape[1:])
     review = read_review(args.review, train.ids)
     threshold = report["threshold"]
     # All is read before anything is written.
     figures = [figure(path) for path in args.figures]
-    with replacing_folder(args.pictures) as folder:
-        ids = review["id"].tolist()
-        write_tiles(folder, "labelled", train, ids, validation, threshold, labelled=True)
-        coverage = write_tiles(folder, "test", test, test.ids, predicted, threshold, labelled=False)
     facts = {
         "labelled": labelled_facts(review) | {"size": sprites.shown_size(size)},
-        "test": test_facts(test, coverage, predicted)
-        | {"size": sprites.shown_size(test.images.shape[1:])},
+        "test": NO_TEST,
         "rows": sprites.ROWS,
         "reasons": REASONS,
     }
-    head = headline(report, len(test.ids), int((coverage > 0).sum()), args.benchmarks)
+    tests = with_salt = 0
+    with replacing_folder(args.pictures) as folder:
+        ids = review["id"].tolist()
+        write_tiles(folder, "labelled", train, ids, validation, threshold, labelled=True)
+        if test:
+            of_test = (folder, "test", test, test.ids, predicted, threshold)
+            coverage = write_tiles(*of_test, labelled=False)
+            facts["test"] = test_facts(test, coverage, predicted)
+            facts["test"]["size"] = sprites.shown_size(test.images.shape[1:])
+            tests, with_salt = len(test.ids), int((coverage > 0).sum())
+    head = headline(report, tests, with_salt, args.benchmarks)
     with replacing(args.output, checksums=False) as path:
         write_page(path, head, figures, facts)
     logging.info("page to %s, its tiles to %s", args.output, args.pictures)
@@ -43,14 +59,16 @@ def main(args):
 if __name__ == "__main__":
     parser = stage_parser(__doc__, settings=False)
     parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the labelled tiles")
-    parser.add_argument(
-        "--test-tiles", type=Path, required=True, help="tiles.csv of the test tiles"
-    )
+    parser.add_argument("--test-tiles", type=Path, help="tiles.csv of the test tiles, if any")
     parser.add_argument("--review", type=Path, required=True, help="review.csv")
     parser.add_argument("--threshold", type=Path, required=True, help="threshold.json")
-    for name, of in (("validation", "validation"), ("test", "test")):
+    for name in ("validation", "test"):
         parser.add_argument(
-            f"--{name}", type=Path, nargs="+", required=True, help=f"predictions of {of} tiles"
+            f"--{name}",
+            type=Path,
+            nargs="+",
+            required=name == "validation",
+            help=f"predictions of {name} tiles",
         )
     parser.add_argument("--figures", type=Path, nargs="+", required=True, help="SVG files")
     parser.add_argument("--benchmarks", type=Path, required=True, help="folder of benchmarks")

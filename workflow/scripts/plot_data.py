@@ -12,9 +12,11 @@ from salt.survey.tiles import Tiles
 
 
 def main(args):
-    train, test = Tiles(args.tiles), Tiles(args.test_tiles)
+    train, test, found = Tiles(args.tiles), None, None
     threshold = read_report(args.threshold, ["threshold"])["threshold"]
-    found = predicted_coverage(load_shards(args.predictions, test.ids), test.ids, threshold)
+    if args.test_tiles:
+        test = Tiles(args.test_tiles)
+        found = predicted_coverage(load_shards(args.predictions, test.ids), test.ids, threshold)
     draw_data(args.output, train, test, read_review(args.review, train.ids), found)
     logging.info("picture to %s", args.output)
 
@@ -22,13 +24,9 @@ def main(args):
 if __name__ == "__main__":
     parser = stage_parser(__doc__, settings=False)
     parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the labelled tiles")
-    parser.add_argument(
-        "--test-tiles", type=Path, required=True, help="tiles.csv of the test tiles"
-    )
+    parser.add_argument("--test-tiles", type=Path, help="tiles.csv of the test tiles, if any")
     parser.add_argument("--review", type=Path, required=True, help="review.csv")
     parser.add_argument("--threshold", type=Path, required=True, help="threshold.json")
-    parser.add_argument(
-        "--predictions", type=Path, nargs="+", required=True, help="NPY files of the test tiles"
-    )
+    parser.add_argument("--predictions", type=Path, nargs="+", help="NPY files of the test tiles")
     parser.add_argument("--output", type=Path, required=True, help="SVG file to write")
     run(main, parser)

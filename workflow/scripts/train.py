@@ -33,6 +33,9 @@ def main(args):
         args.seed, trains.sum(), validates.sum(),
         "" if is_honest(scheme) else " of the same (NOT honest)", compute,
     )  # fmt: skip
+    with_depth = args.settings["model"]["depth"] != "none"
+    if with_depth:
+        tiles.require_depths()
     labelled = Labelled.load(tiles, trains, compute.device)
     # Whatever a state depends on: with anything else in its place it must not be gone on from.
     own = [
@@ -44,7 +47,10 @@ def main(args):
     ]
     if args.pseudo_labels:
         pseudo = PseudoLabels.load(args.pseudo_labels)
-        labelled += Labelled.of(pseudo, Tiles(args.unlabelled), compute.device)
+        unlabelled = Tiles(args.unlabelled)
+        if with_depth:
+            unlabelled.require_depths()
+        labelled += Labelled.of(pseudo, unlabelled, compute.device)
         logging.info("and on %d tiles with pseudo-labels", len(pseudo.ids))
         own += [args.pseudo_labels, args.pseudo_labels.with_suffix(".csv")]
         own += [args.unlabelled, args.unlabelled.with_name("images.npy")]

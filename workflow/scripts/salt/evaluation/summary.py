@@ -2,36 +2,49 @@
 
 from pathlib import Path
 
+import pandas as pd
+
 from salt.core.errors import InputError
 from salt.core.tables import read_csv
 
+# Said of a score that no other tile could tune the threshold for.
+TUNED_ON_ITSELF = "the scored tile itself, for want of another"
 
-def summary(threshold: dict, submission: Path) -> str:
+
+def summary(threshold: dict, submission: Path | None, results: Path) -> str:
     """Format score, honesty, threshold and files, from threshold.json and submission.csv.
 
     Raises InputError if the submission is damaged.
     """
-    remedy = "delete it to make it anew"
-    table = read_csv(submission, remedy, "submission", dtype=str, keep_default_na=False)
-    if "rle_mask" not in table:
-        raise InputError(f"{submission}: not a readable submission (no column rle_mask); {remedy}")
-    masks = table["rle_mask"]
+    sent = "none, since there are no test tiles"
+    if submission is not None:
+        masks = _read_masks(submission)
+        sent = f"{submission}: {len(masks)} tiles, {int((masks != '').sum())} of them with salt"
     scored, tiles = threshold["tiles_scored"], threshold["tiles"]
-    said = honesty(threshold["honest"])
+    said = honesty(threshold["honest"], threshold["tuned_on"])
     members = ",".join(map(str, threshold["seeds"]))
-    results = submission.parent
     return f"""\
 Score       {threshold["score"]:.4f} over {scored} of {tiles} labelled tiles ({said})
             {threshold["score_all_empty"]:.4f} is what a submission without any salt gets on them
 Threshold   {threshold["threshold"]:.4f}, tuned for each fold on {threshold["tuned_on"]}
-Submission  {submission}: {len(masks)} tiles, {int((masks != "").sum())} of them with salt
+Submission  {sent}
 Members     {results}/models/SEED/checkpoint.safetensors for SEED {members}
 Report      {results}/index.html; tiles to look at, worst first, in {results}/review.csv
 """
 
 
-def honesty(honest: bool) -> str:
+def _read_masks(submission: Path) -> pd.Series:
+    remedy = "delete it to make it anew"
+    table = read_csv(submission, remedy, "submission", dtype=str, keep_default_na=False)
+    if "rle_mask" not in table:
+        raise InputError(f"{submission}: not a readable submission (no column rle_mask); {remedy}")
+    return table["rle_mask"]
+
+
+def honesty(honest: bool, tuned_on: str) -> str:
     """Return the note on honesty that accompanies every score."""
     if honest:
         return "no member trained on the tile"
+    if tuned_on == TUNED_ON_ITSELF:
+        return "NOT honest: the threshold was tuned on the same tile"
     return "NOT honest: the members trained on these tiles"

@@ -17,6 +17,7 @@ import pandas as pd
 from salt.core import metric
 from salt.core.errors import InputError
 from salt.ensemble.predictions import SCALE, Predictions, predicted_rows, summed
+from salt.evaluation.summary import TUNED_ON_ITSELF
 from salt.survey.tiles import Tiles
 
 
@@ -153,7 +154,8 @@ def evaluate(
         **tune(steps, groups),
         "score_all_empty": float((~masks.any(axis=(1, 2))).mean()),
         "tuned_on": tuned_on,
-        "honest": honest,
+        # The best score that some threshold reaches is too good, whoever trained on the tile.
+        "honest": honest and tuned_on != TUNED_ON_ITSELF,
         "tiles_scored": len(ids),
         "tiles": len(tiles.table),
     }
@@ -168,7 +170,8 @@ def tune(steps: Steps, groups: np.ndarray) -> dict:
     groups. ``score_on_tuned_tiles`` is the optimum itself, and therefore slightly optimistic.
 
     Args:
-        groups: int64 (tiles), with at least two distinct values.
+        groups: int64 (tiles). If all are equal, there is nothing to tune across, and ``score`` is
+            ``score_on_tuned_tiles``.
     """
     everything = np.ones(len(groups), dtype=bool)
     curve = steps.curve(everything)
@@ -176,7 +179,7 @@ def tune(steps: Steps, groups: np.ndarray) -> dict:
     by_group, total = {}, 0.0
     for group in np.unique(groups).tolist():
         here = groups == group
-        tuned = steps.curve(~here).best()
+        tuned = threshold if here.all() else steps.curve(~here).best()
         score = steps.curve(here).score(tuned)
         total += score * int(here.sum())
         by_group[str(group)] = {"threshold": tuned, "score": score, "tiles": int(here.sum())}
@@ -190,7 +193,9 @@ def tune(steps: Steps, groups: np.ndarray) -> dict:
 
 
 def tuning_groups(folds: np.ndarray) -> tuple[str, np.ndarray]:
-    """Return the groups for tuning: the folds, or two halves if there is only one fold."""
+    """Return the groups for tuning: the folds, two halves of a single fold, or a single tile."""
     if len(np.unique(folds)) > 1:
         return "the other folds", folds
+    if len(folds) < 2:
+        return TUNED_ON_ITSELF, folds
     return "the other half of the fold", np.arange(len(folds)) % 2

@@ -12,7 +12,7 @@ from salt.ensemble.predictions import SCALE, quantised
 from salt.inference.predict import predict
 from salt.networks.network import Network
 from salt.survey.new_tiles import NewTiles
-from salt.survey.tiles import decode_all, decode_image, depths_of, id_faults, read_table
+from salt.survey.tiles import decode_all, decode_image, depths_of, id_faults
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def read_tiles(
         faults = [*source.doubled, *id_faults(ids, str(path))]
         if with_depth:
             try:
-                depths = depths_of(read_table(source, "depths.csv", ["id", "z"]), ids, faults)
+                depths = depths_of(source, ids, faults, required=True)
                 depths = depths.astype(np.float32)
             except InputError as error:
                 faults.append(f"{error}; members trained with depth need the depth of each tile")

@@ -71,6 +71,12 @@ def absent(path: Path | str, title: str, reason: str) -> None:
     save_svg(figure, path, title, f"Not drawn: {reason}")
 
 
+def leave_empty(axis: Axes, reason: str) -> None:
+    """Say in one panel of a figure why there is nothing in it."""
+    axis.text(0.5, 0.5, reason, ha="center", va="center", transform=axis.transAxes)
+    axis.set(xticks=[], yticks=[])
+
+
 def say(path: Path | str, text: str) -> None:
     """Write a placeholder PNG that explains why a picture of tiles was not drawn."""
     figure = plt.figure(figsize=(WIDE, 0.8))

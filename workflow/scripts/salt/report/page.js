@@ -12,6 +12,9 @@ for (const part of ["labelled", "test"]) {
   facts[part].ids = facts[part].ids === "" ? [] : facts[part].ids.split(" ");
 }
 
+// A survey need not have test tiles.
+if (!facts.test.ids.length) $("part").querySelector("[value=test]").remove();
+
 // Sort keys of the tile orders, ascending; tiles without a key (null) come last.
 const ORDERS = {
   labelled: {

@@ -21,6 +21,8 @@ from salt.survey.tiles import Tiles
 # The page's templates are beside this file and share its name.
 PARTS = Path(__file__)
 DESCRIBED = ("title", "description")
+# What the browser knows of test tiles where there are none.
+NO_TEST = {"ids": "", "predicted": [], "class": [], "disagreement": [], "depth": []}
 CHUNK = 128  # tiles at a time, a multiple of sprites.ROWS
 
 
@@ -66,7 +68,7 @@ def labelled_facts(review: pd.DataFrame) -> dict:
         "predicted": whole(1000 * review["predicted_coverage"].to_numpy()),
         "class": coverage_class(review["coverage"]).tolist(),
         "disagreement": whole(1000 * review["disagreement"].to_numpy()),
-        "depth": review["depth"].tolist(),
+        "depth": known(review["depth"]),
         "fold": review["fold"].tolist(),
     }
 
@@ -78,13 +80,18 @@ def test_facts(tiles: Tiles, coverage: np.ndarray, members: list[Predictions]) -
         "predicted": whole(1000 * coverage),
         "class": coverage_class(coverage).tolist(),
         "disagreement": whole(1000 * disagreement(members, tiles.ids)),
-        "depth": tiles.table["depth"].tolist(),
+        "depth": known(tiles.table["depth"]),
     }
 
 
 def whole(values: np.ndarray) -> list[int | None]:
     """Return rounded values, with None for NaN."""
     return [None if np.isnan(value) else round(value) for value in values.tolist()]
+
+
+def known(values: pd.Series) -> list[float | None]:
+    """Values, with None for NaN."""
+    return [None if np.isnan(value) else value for value in values.tolist()]
 
 
 def figure(path: Path | str) -> str:
@@ -124,12 +131,15 @@ def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Path) ->
     times = read_times(benchmarks)
     spent = duration(times["seconds"].sum()) if len(times) else "not recorded"
     seeds = ", ".join(map(str, report["seeds"]))
-    said = f"mean score of {report['tiles_scored']} labelled tiles; {honesty(report['honest'])}"
+    said = honesty(report["honest"], report["tuned_on"])
+    said = f"mean score of {report['tiles_scored']} labelled tiles; {said}"
     facts = {
         "Threshold": f"{report['threshold']:.4f}, tuned for each fold on {report['tuned_on']}",
         "Members": f"{len(report['seeds'])} (seeds {seeds})",
         "Labelled tiles": f"{report['tiles']}, of which {report['tiles_scored']} are scored",
-        "Test tiles": f"{test_tiles}, of which {with_salt} are predicted to contain salt",
+        "Test tiles": f"{test_tiles}, of which {with_salt} are predicted to contain salt"
+        if test_tiles
+        else "none",
         "All-empty score": f"{report['score_all_empty']:.4f} for a submission without any salt",
         "Computing time": f"{spent}, summed over all jobs, each since its last start or resume",
     }

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from salt.ensemble.predictions import Predictions, averaged
-from salt.report.figures import INK, name_classes, panels, save_svg
+from salt.report.figures import INK, leave_empty, name_classes, panels, save_svg
 from salt.report.palette import PREDICTION, TRUTH
 from salt.survey.folds import COVERAGE_CLASSES, coverage_class
 from salt.survey.tiles import Tiles
@@ -21,21 +21,26 @@ def predicted_coverage(members: list[Predictions], ids: list[str], threshold: fl
 
 
 def draw_data(
-    path: Path | str, train: Tiles, test: Tiles, review: pd.DataFrame, found: np.ndarray
+    path: Path | str,
+    train: Tiles,
+    test: Tiles | None,
+    review: pd.DataFrame,
+    found: np.ndarray | None,
 ) -> None:
     """Draw coverage and depth of labelled and test tiles side by side.
 
     Args:
         review: includes the predicted coverage of the labelled tiles.
-        found: predicted coverage of the test tiles, float64 (tiles).
+        found: predicted coverage of the test tiles, float64 (tiles); None, as ``test``, without any.
     """
     figure, (coverage, depth) = panels()
     scored = review[review["members"] > 0]
     series = [
         (scored["coverage"], TRUTH, "labelled: true"),
         (scored["predicted_coverage"], PREDICTION, "labelled: predicted"),
-        (pd.Series(found), INK, "test: predicted"),
     ]
+    if found is not None:
+        series.append((pd.Series(found), INK, "test: predicted"))
     for number, (values, colour, label) in enumerate(series):
         shares = shares_of(coverage_class(values))
         at = np.arange(COVERAGE_CLASSES + 1) + 0.28 * (number - 1)
@@ -43,11 +48,12 @@ def draw_data(
     name_classes(coverage)
     coverage.set(xlabel="salt (% of the tile)", ylabel="tiles (%)")
     coverage.legend()
-    draw_depths(depth, train.depths, test.depths)
+    draw_depths(depth, train.depths, np.array([]) if test is None else test.depths)
+    tests = "no" if test is None else len(test.ids)
     text = (
-        f"{len(train.ids)} labelled and {len(test.ids)} test tiles. Left: salt coverage, from "
+        f"{len(train.ids)} labelled and {tests} test tiles. Left: salt coverage, from "
         "labels and as predicted; test tiles have no labels. Labelled tiles are predicted by the "
-        "members that validate on them. Right: depth."
+        "members that validate on them. Right: depth, where known."
     )
     save_svg(figure, path, "Labelled and test tiles", text)
 
@@ -58,9 +64,15 @@ def shares_of(classes: np.ndarray) -> np.ndarray:
 
 
 def draw_depths(axis: Axes, train: np.ndarray, test: np.ndarray) -> None:
-    """Draw the depth histograms of labelled and test tiles on one axis."""
-    edges = np.histogram_bin_edges(np.concatenate([train, test]), DEPTH_BINS)
-    for depths, colour, label in ((train, TRUTH, "labelled"), (test, INK, "test")):
+    """Draw the histograms of known depths of labelled and test tiles on one axis."""
+    named = [(train, TRUTH, "labelled"), (test, INK, "test")]
+    named = [(depths[~np.isnan(depths)], *style) for depths, *style in named]
+    named = [part for part in named if len(part[0])]
+    if not named:
+        leave_empty(axis, "No depths are known")
+        return
+    edges = np.histogram_bin_edges(np.concatenate([depths for depths, *_ in named]), DEPTH_BINS)
+    for depths, colour, label in named:
         shares = 100 * np.histogram(depths, edges)[0] / len(depths)
         axis.stairs(shares, edges, color=colour, linewidth=1.6, label=label)
     axis.set(xlabel="depth z (no unit given)", ylabel="tiles (%)")

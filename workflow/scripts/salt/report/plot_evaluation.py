@@ -105,10 +105,14 @@ def draw_tiles(path: Path | str, review: pd.DataFrame) -> None:
     means(coverage, scored["score"].groupby(classes), np.unique(classes))
     name_classes(coverage)
     coverage.set(xlabel="salt in the label (% of the tile)", ylabel="score", ylim=(0, 1.08))
-    edges = np.quantile(scored["depth"], np.linspace(0, 1, DEPTH_BINS + 1)[1:-1])
-    # Fewer bins if many tiles share a depth.
-    bins = np.searchsorted(np.unique(edges), scored["depth"])
-    means(depth, scored["score"].groupby(bins), scored["depth"].groupby(bins).mean())
+    deep = scored.dropna(subset="depth")
+    if len(deep):
+        edges = np.quantile(deep["depth"], np.linspace(0, 1, DEPTH_BINS + 1)[1:-1])
+        # Fewer bins if many tiles share a depth.
+        bins = np.searchsorted(np.unique(edges), deep["depth"])
+        means(depth, deep["score"].groupby(bins), deep["depth"].groupby(bins).mean())
+    else:
+        depth.text(0.5, 0.5, "No depths are known", ha="center", transform=depth.transAxes)
     depth.set(xlabel="depth z (no unit given)")
     for axis in (coverage, depth):
         axis.axhline(scored["score"].mean(), color=FAINT, linewidth=0.8, linestyle=":")

@@ -22,29 +22,51 @@ from salt.survey.tiles import (
 def import_train(source: Source) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """Table (id, depth, coverage), images (uint8) and masks (bool) of labelled tiles, by id.
 
+    Without train.csv, the names of images and masks are the ids. Depths that are not known are NaN.
+
     Raises InputError with all faults of the tables, the PNG files, and between the two.
     """
-    table = read_table(source, "train.csv", ["id", "rle_mask"])
-    depths = read_table(source, "depths.csv", ["id", "z"])
-    faults = list(id_faults(table["id"], "train.csv"))
-    if table.empty:
-        faults.append("train.csv: no rows, so there is nothing to train on")
-
-    table = table.drop_duplicates("id").sort_values("id", ignore_index=True)
-    ids = table["id"].tolist()
-    for folder in ("images", "masks"):
-        faults.extend(strays(source, f"train/{folder}", ids, "train.csv"))
-    depth = depths_of(depths, ids, faults)
+    faults: list[str] = []
+    if source.has("train.csv"):
+        table = read_table(source, "train.csv", ["id", "rle_mask"])
+        faults.extend(id_faults(table["id"], "train.csv"))
+        if table.empty:
+            faults.append("train.csv: no rows, so there is nothing to train on")
+        table = table.drop_duplicates("id").sort_values("id", ignore_index=True)
+        ids, runs = table["id"].tolist(), table["rle_mask"].tolist()
+        for folder in ("images", "masks"):
+            faults.extend(strays(source, f"train/{folder}", ids, "train.csv"))
+    else:
+        ids, runs = _paired(source, faults), None
+    depth = depths_of(source, ids, faults)
     images, _ = decode_all(source, "train/images", ids, decode_image, faults)
     masks, readable = decode_all(source, "train/masks", ids, decode_mask, faults)
     if images.shape != masks.shape and images.size and masks.size:
         faults.append(f"images are {images.shape[1:]} pixels, masks {masks.shape[1:]}")
-    for row in np.flatnonzero(readable):
-        faults.extend(_label_faults(ids[row], table["rle_mask"][row], masks[row]))
+    for row in np.flatnonzero(readable) if runs is not None else ():
+        faults.extend(_label_faults(ids[row], runs[row], masks[row]))
     raise_faults(f"{source.path} (labelled tiles)", faults)
 
     coverage = masks.mean(axis=(1, 2), dtype=np.float64)
     return pd.DataFrame({"id": ids, "depth": depth, "coverage": coverage}), images, masks
+
+
+def _paired(source: Source, faults: list[str]) -> list[str]:
+    """Ids that have both an image and a mask, sorted; adds what lacks the other to ``faults``."""
+    images, masks = set(source.ids("train/images")), set(source.ids("train/masks"))
+    faults.extend(id_faults(sorted(images | masks), "train/images, train/masks"))
+    for here, there, folder, other in (
+        (images, masks, "images", "masks"),
+        (masks, images, "masks", "images"),
+    ):
+        for name in sorted(here - there):
+            png = shown(f"train/{folder}/{name}.png")
+            faults.append(f"{png} has no {shown(f'train/{other}/{name}.png')}")
+    if not images | masks:
+        faults.append(
+            "no labelled tiles: expected images/ID.png and masks/ID.png, or the same in train/"
+        )
+    return sorted(images & masks)
 
 
 def _label_faults(name: str, text: str, mask: np.ndarray) -> Iterator[str]:

@@ -1,7 +1,9 @@
-"""The contest's files, wherever they lie: a zip (nested or not) or a folder (unpacked or not).
+"""A survey's files, wherever they lie: a zip (nested or not) or a folder (unpacked or not).
 
 Whatever the layout, a file goes by its logical name: ``train.csv``, ``depths.csv``,
 ``sample_submission.csv``, ``train/images/ID.png``, ``train/masks/ID.png``, ``test/images/ID.png``.
+One folder around them all counts for nothing, nor do hidden files, nor the case of ``.png``;
+``images/`` and ``masks/`` stand for those of ``train/`` where there is no ``train/``.
 Nothing is ever unpacked to disk by a name from an archive.
 """
 
@@ -13,17 +15,21 @@ import shutil
 import tempfile
 import zipfile
 import zlib
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
+from itertools import chain
 from pathlib import Path
 from typing import IO, Self
 
 from salt.core import checksums
-from salt.core.errors import InputError, shown
+from salt.core.errors import LISTED_FAULTS, InputError, shown
 
 LOGICAL_NAME = re.compile(
-    r"train\.csv|depths\.csv|sample_submission\.csv|(train/(images|masks)|test/images)/.+\.png"
+    r"train\.csv|depths\.csv|sample_submission\.csv"
+    r"|((train/)?(images|masks)|test/images)/.+\.png"
 )
 NESTED = ("train.zip", "test.zip")
+LABELLED = ("images/", "masks/")  # short for train/images/ and train/masks/
+PARTS = ("train", "test", "images", "masks")  # folders that are no folder around a survey
 # A tile is some tens of kB and a table some MB; what claims more is no tile and may be a bomb.
 LARGEST_FILE = 256 * 2**20
 # The contest's train.zip has some tens of MB; what claims a hundred times that may be a bomb, which
@@ -75,6 +81,10 @@ class Files:
         names = (name for name in self._files if name.startswith(f"{folder}/"))
         return sorted(name.removeprefix(f"{folder}/").removesuffix(".png") for name in names)
 
+    def has(self, name: str) -> bool:
+        """Tell whether there is a file of this logical name."""
+        return name in self._files
+
     def read(self, name: str) -> bytes:
         """Contents of a file; InputError where it is missing, damaged or absurdly large."""
         found = self._files.get(name)
@@ -95,24 +105,14 @@ class Files:
 
 
 class Source(Files):
-    """The contest's files.
+    """A survey's files.
 
     Raises InputError where ``path`` is neither a zip nor a folder, or the zip is damaged.
     """
 
     def _open(self, stack: ExitStack) -> None:
         if self.path.is_dir():
-            for file in self.path.glob("*.csv"):
-                if file.is_file():
-                    self._add(file.name, file)
-            for part in NESTED:
-                unpacked, packed = self.path / part.removesuffix(".zip"), self.path / part
-                if unpacked.is_dir():
-                    # Not a pipe, which reading would wait for.
-                    for file in filter(Path.is_file, unpacked.glob("*/*.png")):
-                        self._add(file.relative_to(self.path).as_posix(), file)
-                elif packed.is_file():
-                    self._add_archive(stack, packed, str(packed), f"{unpacked.name}/")
+            self._add_folder(stack)
         elif self.path.is_file():
             # Of a survey that the workflow made; a zip knows its files' checksums, not its own.
             checksums.check(self.path)
@@ -120,10 +120,39 @@ class Source(Files):
         else:
             raise InputError(
                 f"{self.path}: no such file or folder; data.source is demo, kaggle, or the path "
-                "of the contest's zip or of the folder it unpacks to"
+                "of a survey's zip or folder"
             )
+        # Labelled tiles need no folder of their own where nothing else claims to be them.
+        bare = [name for name in self._files if name.startswith(LABELLED)]
+        taken = any(name.startswith("train/") for name in self._files)
+        for name in bare:
+            place = self._files.pop(name)
+            if not taken:
+                self._files[f"train/{name}"] = place
+
+    def _add_folder(self, stack: ExitStack) -> None:
+        root = self.path
+        inside = [path for path in root.iterdir() if not _is_hidden(path.name)]
+        if len(inside) == 1 and inside[0].is_dir() and inside[0].name not in PARTS:
+            root = inside[0]
+        # Not a pipe, which reading would wait for.
+        for file in filter(Path.is_file, root.glob("*.csv")):
+            self._add(file.name, file)
+        for file in filter(Path.is_file, chain(root.glob("images/*"), root.glob("masks/*"))):
+            self._add(file.relative_to(root).as_posix(), file)
+        for part in NESTED:
+            unpacked, packed = root / part.removesuffix(".zip"), root / part
+            if unpacked.is_dir():
+                for file in filter(Path.is_file, unpacked.glob("*/*")):
+                    self._add(file.relative_to(root).as_posix(), file)
+            elif packed.is_file():
+                self._add_archive(stack, packed, str(packed), f"{unpacked.name}/")
 
     def _add(self, name: str, place: tuple[zipfile.ZipFile, zipfile.ZipInfo] | Path) -> None:
+        if any(map(_is_hidden, name.split("/"))):
+            return
+        if name.lower().endswith(".png"):
+            name = f"{name[:-4]}.png"
         if name in self._files:
             raise InputError(f"{self.path}: {shown(name)} is there twice; remove one")
         if LOGICAL_NAME.fullmatch(name):
@@ -132,10 +161,12 @@ class Source(Files):
     def _add_archive(
         self, stack: ExitStack, file: IO[bytes] | Path, label: str, prefix: str
     ) -> None:
-        archive = open_zip(file, label, "the contest's zip or a folder", "; download it again")
+        archive = open_zip(file, label, "a survey's zip or a folder", "; download it again")
         stack.enter_context(archive)
+        top = "" if prefix else _top_folder(archive.namelist())
         for entry in archive.infolist():
-            if not prefix and entry.filename in NESTED:
+            name = entry.filename.removeprefix(top)
+            if not prefix and name in NESTED:
                 inner = f"{label}: {entry.filename}"
                 if entry.file_size > LARGEST_ARCHIVE:
                     raise InputError(
@@ -148,9 +179,27 @@ class Source(Files):
                         shutil.copyfileobj(packed, nested, 2**20)
                 except UNREADABLE as error:
                     raise InputError(f"{inner} is damaged ({error}); download it again") from None
-                self._add_archive(stack, nested, inner, entry.filename.replace(".zip", "/"))
+                self._add_archive(stack, nested, inner, name.replace(".zip", "/"))
             else:
-                self._add(prefix + entry.filename, (archive, entry))
+                self._add(prefix + name, (archive, entry))
+
+    @property
+    def has_test(self) -> bool:
+        """Tell whether there are tiles to predict, or a table that promises some."""
+        return self.has("sample_submission.csv") or bool(self.ids("test/images"))
+
+    def require_depths(self, parts: list[str]) -> None:
+        """Raise InputError, naming the tiles, where an image of 'train' or 'test' has no depth."""
+        ids = [name for part in parts for name in self.ids(f"{part}/images")]
+        found = set()
+        if self.has("depths.csv"):
+            lines = self.read("depths.csv").decode(errors="replace").splitlines()
+            # What is wrong with the table, the import says.
+            with suppress(csv.Error):
+                found.update(row[0] for row in csv.reader(lines) if row)
+        missing = [name for name in ids if name not in found]
+        if missing:
+            raise InputError(no_depths(missing, len(ids)))
 
     def fingerprint(self, part: str) -> str:
         """Digest of all that one part ('train' or 'test') is imported from, however it is packed.
@@ -173,3 +222,28 @@ class Source(Files):
                 # No good table; the import says so, and again only once it is another one.
                 digest.update(f"depths.csv {self._checksum('depths.csv')}\n".encode())
         return digest.hexdigest()
+
+
+def _is_hidden(part: str) -> bool:
+    """Tell whether a name is what systems add to folders, such as .DS_Store and __MACOSX."""
+    return part.startswith(".") or part == "__MACOSX"
+
+
+def _top_folder(names: list[str]) -> str:
+    """The one folder, with its slash, that all files of a zip lie in; empty where there is none."""
+    split = [name.split("/") for name in names if name]
+    files = [parts for parts in split if not any(part and _is_hidden(part) for part in parts)]
+    tops = {parts[0] if len(parts) > 1 else "" for parts in files}
+    top = tops.pop() if len(tops) == 1 else ""
+    return f"{top}/" if top and top not in PARTS else ""
+
+
+def no_depths(missing: list[str], tiles: int) -> str:
+    """What to say where networks that take depths meet tiles without."""
+    names = ", ".join(map(shown, missing[:LISTED_FAULTS])) + ", ..." * (
+        len(missing) > LISTED_FAULTS
+    )
+    return (
+        f"depths.csv: no depth for {len(missing)} of {tiles} tiles ({names}), which model.depth "
+        "needs; add them, or set model.depth to none"
+    )

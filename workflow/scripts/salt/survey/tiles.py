@@ -1,8 +1,8 @@
 """Tiles: decoding PNG files, packing them to arrays, and reading the arrays again.
 
-A packed part is a folder of ``tiles.csv`` (id and depth of each tile, and its coverage where the
-mask is known), ``images.npy`` (uint8, tiles x height x width) and, where known, ``masks.npy``
-(bool, same shape), all in the same order.
+A packed part is a folder of ``tiles.csv`` (id of each tile, its depth where known, and its
+coverage where the mask is), ``images.npy`` (uint8, tiles x height x width) and, where known,
+``masks.npy`` (bool, same shape), all in the same order.
 """
 
 import io
@@ -23,7 +23,7 @@ from salt.core.checksums import CheckedFile, DamagedError
 from salt.core.errors import InputError, shown
 from salt.core.files import replacing, write_npy
 from salt.core.tables import read_csv
-from salt.survey.source import Files
+from salt.survey.source import Files, no_depths
 
 # Ids become file names of predictions and rows of a CSV file.
 SAFE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -118,8 +118,18 @@ def id_faults(ids: Iterable[str], where: str) -> Iterator[str]:
             )
 
 
-def depths_of(table: pd.DataFrame, ids: list[str], faults: list[str]) -> np.ndarray:
-    """Depths of ``ids`` from depths.csv as float64; adds missing or unreadable ones to faults."""
+def depths_of(
+    source: Files, ids: list[str], faults: list[str], required: bool = False
+) -> np.ndarray:
+    """Depths of ``ids`` from depths.csv as float64, NaN where it has none, or is not there.
+
+    Adds doubled and unreadable ones to ``faults``, and missing ones where all are ``required``.
+
+    Raises InputError where the table has other columns, or is required and missing.
+    """
+    if not required and not source.has("depths.csv"):
+        return np.full(len(ids), np.nan)
+    table = read_table(source, "depths.csv", ["id", "z"])
     wanted = table[table["id"].isin(set(ids))]
     faults.extend(id_faults(wanted["id"], "depths.csv"))
     values = pd.to_numeric(wanted["z"], errors="coerce")
@@ -129,7 +139,9 @@ def depths_of(table: pd.DataFrame, ids: list[str], faults: list[str]) -> np.ndar
     for name, text in wanted.loc[~finite, ["id", "z"]].itertuples(index=False):
         faults.append(f"depths.csv: depth of {shown(name)} is not a number: {shown(repr(text))}")
     depths = dict(zip(wanted["id"], values, strict=True))
-    faults.extend(f"depths.csv: no depth for {shown(name)}" for name in ids if name not in depths)
+    if required:
+        missing = [name for name in ids if name not in depths]
+        faults.extend(f"depths.csv: no depth for {shown(name)}" for name in missing)
     return np.array([depths.get(name, np.nan) for name in ids], dtype=np.float64)
 
 
@@ -277,17 +289,24 @@ class Tiles:
     def __init__(self, path: Path | str):
         """Open the part of a ``tiles.csv``; InputError where it is damaged, or its arrays are."""
         self.path = Path(path)
-        self.table = read_csv(self.path, IMPORT_AGAIN, dtype={"id": str}, keep_default_na=False)
+        self.table = read_csv(
+            self.path,
+            IMPORT_AGAIN,
+            dtype={"id": str},
+            keep_default_na=False,
+            na_values={"depth": [""]},
+        )
         numbers = [name for name in ("depth", "coverage") if name in self.table]
         if (
             not {"id", "depth"} <= set(self.table.columns)
             or self.table["id"].duplicated().any()
             or not all(pd.api.types.is_numeric_dtype(self.table[name]) for name in numbers)
-            or not np.isfinite(self.table[numbers].to_numpy(np.float64)).all()
+            or np.isinf(self.table[numbers].to_numpy(np.float64)).any()
+            or self.table[numbers].drop(columns="depth").isna().any(axis=None)
         ):
             raise InputError(
                 f"{self.path}: expected tiles by columns id and depth, and coverage where they are "
-                "labelled, each id once and all others numbers; found "
+                "labelled, each id once and all others numbers, or no depth; found "
                 f"{shown(','.join(map(str, self.table.columns)))} of {len(self.table)} rows; "
                 f"{IMPORT_AGAIN}"
             )
@@ -298,8 +317,14 @@ class Tiles:
 
     @property
     def depths(self) -> np.ndarray:
-        """Depth of each tile, float32 (tiles)."""
+        """Depth of each tile, float32 (tiles), NaN where it is not known."""
         return self.table["depth"].to_numpy(dtype=np.float32)
+
+    def require_depths(self) -> None:
+        """Raise InputError, naming the tiles, where the depth of any is not known."""
+        missing = self.table["id"][self.table["depth"].isna()].tolist()
+        if missing:
+            raise InputError(no_depths(missing, len(self.table)))
 
     @cached_property
     def images(self) -> NpyRows:
