@@ -31,7 +31,8 @@ def draw_data(
 
     Args:
         review: includes the predicted coverage of the labelled tiles.
-        found: predicted coverage of the test tiles, float64 (tiles); None, as ``test``, without any.
+        found: predicted coverage of the test tiles, float64 (tiles). None, as ``test``, if there
+            are none.
     """
     figure, (coverage, depth) = panels()
     scored = review[review["members"] > 0]
