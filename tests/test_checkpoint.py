@@ -82,7 +82,7 @@ def test_the_file_alone_rebuilds_either_network_with_its_range_of_depth(tmp_path
 
 def test_a_checkpoint_from_before_there_was_depth_is_of_a_network_without(network, checkpoint):
     assert "depth" not in checkpoint.about["model"]
-    assert checkpoint.rebuild().depth_levels == ()
+    assert not checkpoint.rebuild().uses_depth
 
 
 def test_weights_in_channels_last_order_are_saved_as_well(tmp_path, network, checkpoint):

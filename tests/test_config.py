@@ -310,3 +310,12 @@ def test_tiles_may_be_stratified_and_grouped_or_not(groups, stratified):
     config = changed(("validation", "groups"), groups)
     config["validation"]["stratified"] = stratified
     assert faults(config, SCHEMA) == []
+
+
+@pytest.mark.parametrize(("text", "number"), [("1e-3", "0.001"), ("2E5", "200000.0")])
+def test_a_number_that_yaml_takes_for_text_is_shown_as_one(text, number):
+    config = copy.deepcopy(CONFIG)
+    config["training"]["learning_rate"] = yaml.safe_load(text)
+    (found,) = faults(config, SCHEMA)
+    assert found.startswith("training.learning_rate: ")
+    assert found.endswith(f"; YAML takes it for text, write {number}")

@@ -50,14 +50,17 @@ def telling(what):
         sys.exit(1)
 
 
-def refuse_braces(what, path):
-    """End with a message where Snakemake would take a part of a path for a wildcard."""
-    if path and set("{}") & set(str(path)):
-        with telling(what):
-            raise InputError(f"{path}: braces are wildcards to Snakemake; rename it")
+def refuse_odd(what, path):
+    """End with a message where Snakemake cannot use a path as it is."""
+    text = str(path or "")
+    with telling(what):
+        if set("{}") & set(text):
+            raise InputError(f"{text}: braces are wildcards to Snakemake; rename it")
+        if text != text.encode(errors="replace").decode():
+            raise InputError(f"{text!r}: expected a name in UTF-8; rename it")
 
 
-refuse_braces("the project's folder", ROOT)
+refuse_odd("the project's folder", ROOT.resolve())
 
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 try:
@@ -67,7 +70,7 @@ except InputError as error:
 
 # data.source is no input of a rule, and may have any name.
 for section, key in [("validation", "groups"), ("predict", "tiles"), ("predict", "run")]:
-    refuse_braces(f"{section}.{key}", config[section][key])
+    refuse_odd(f"{section}.{key}", config[section][key])
 
 # In no particular order: a member is what its seed makes it.
 SEEDS = sorted(config["ensemble"]["seeds"])

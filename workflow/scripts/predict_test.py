@@ -17,7 +17,7 @@ def main(args):
     compute = Compute.select(**args.settings["compute"])
     network = Checkpoint.load(args.checkpoint).rebuild().to(compute.device)
     tiles = Tiles(args.tiles)
-    if network.depth_levels:
+    if network.uses_depth:
         tiles.require_depths()
     batch_size, shards = (args.settings["inference"][key] for key in ("batch_size", "shards"))
     rows = shard_of(len(tiles.ids), batch_size, shards, args.shard)

@@ -19,7 +19,7 @@ def main(args):
     checkpoint = Checkpoint.load(args.checkpoint)
     network = checkpoint.rebuild().to(compute.device)
     tiles = Tiles(args.tiles)
-    if network.depth_levels:
+    if network.uses_depth:
         tiles.require_depths()
     scheme, seed = args.settings["validation"]["scheme"], checkpoint.seed
     _, validates = roles(read_folds(args.folds, tiles.ids), scheme, seed)

@@ -74,7 +74,8 @@ def absent(path: Path | str, title: str, reason: str) -> None:
 def leave_empty(axis: Axes, reason: str) -> None:
     """Say in one panel of a figure why there is nothing in it."""
     axis.text(0.5, 0.5, reason, ha="center", va="center", transform=axis.transAxes)
-    axis.set(xticks=[], yticks=[])
+    # Ticks at the side may be those of the panel beside it.
+    axis.set(xticks=[])
 
 
 def say(path: Path | str, text: str) -> None:

@@ -14,7 +14,16 @@ from salt.core.tables import read_csv
 from salt.ensemble.predictions import Predictions, averaged, predicted_rows
 from salt.evaluation.review import counts
 from salt.evaluation.threshold import steps_of_members, tune, tuning_groups
-from salt.report.figures import FAINT, INK, NOT_HONEST, absent, name_classes, panels, save_svg
+from salt.report.figures import (
+    FAINT,
+    INK,
+    NOT_HONEST,
+    absent,
+    leave_empty,
+    name_classes,
+    panels,
+    save_svg,
+)
 from salt.report.palette import PREDICTION, member_style
 from salt.survey.folds import coverage_class
 from salt.survey.tiles import Tiles
@@ -112,7 +121,7 @@ def draw_tiles(path: Path | str, review: pd.DataFrame) -> None:
         bins = np.searchsorted(np.unique(edges), deep["depth"])
         means(depth, deep["score"].groupby(bins), deep["depth"].groupby(bins).mean())
     else:
-        depth.text(0.5, 0.5, "No depths are known", ha="center", transform=depth.transAxes)
+        leave_empty(depth, "No depths are known")
     depth.set(xlabel="depth z (no unit given)")
     for axis in (coverage, depth):
         axis.axhline(scored["score"].mean(), color=FAINT, linewidth=0.8, linestyle=":")

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from jsonschema import Draft202012Validator, validators
+from jsonschema import Draft202012Validator, ValidationError, validators
 
 from salt.networks.registry import not_taken
 
@@ -33,7 +33,17 @@ def _schema_faults(config: dict, schema: dict) -> Iterator[str]:
         elif error.validator == "uniqueItems":
             yield f"{section}: {error.instance} names one more than once; name each once"
         else:
-            yield f"{section or 'configuration'}: {error.message}"
+            yield f"{section or 'configuration'}: {error.message}{_hint(error)}"
+
+
+def _hint(error: ValidationError) -> str:
+    """Return how to write a number that YAML takes for text, such as 1e-3."""
+    if error.validator != "type" or not isinstance(error.instance, str):
+        return ""
+    try:
+        return f"; YAML takes it for text, write {float(error.instance)!r}"
+    except ValueError:
+        return ""
 
 
 def _contradictions(config: dict) -> Iterator[str]:

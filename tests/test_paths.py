@@ -1,0 +1,140 @@
+"""Folders and files of any name, in any key: each works, or is refused by the key's name."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from running import ROOT, TINY, complete, snakemake
+
+NAMES = [
+    "two words",
+    'it\'s "quoted"',
+    "$HOME $(touch hacked) `touch hacked`",
+    "st*r?[x]",
+    "-dash",
+    "trailing ",
+    "two\nlines",
+    "Übung~#&;|<>",
+]
+REFUSED = ["br{a}ce", "{seed}"]
+PROJECT = ("Snakefile", "workflow", "config", "envs", "profiles")
+
+
+@pytest.fixture(scope="module")
+def survey(tmp_path_factory) -> Path:
+    """A demo survey, and the sections of its tiles."""
+    folder = tmp_path_factory.mktemp("survey")
+    complete(folder, "results/demo/survey.zip")
+    return folder / "results/demo"
+
+
+def written(folder: Path, survey: Path, name: str) -> Path:
+    """Put a survey and its groups under a name, and return a configuration that names them."""
+    shutil.copy(survey / "survey.zip", folder / f"{name}.zip")
+    shutil.copy(survey / "sections.csv", folder / f"{name}.csv")
+    config = yaml.safe_load(TINY.read_text())
+    config["data"]["source"] = f"{name}.zip"
+    config["validation"]["groups"] = f"{name}.csv"
+    config.setdefault("predict", {})["tiles"] = f"{name}.zip"
+    path = folder / "mine.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+# All names at once would hide which one fails; each takes some seconds.
+@pytest.mark.parametrize("name", NAMES)
+def test_any_name_works_for_folder_survey_and_groups(tmp_path, survey, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    config = written(folder, survey, name)
+    complete(folder, "results/data/folds.csv", "results/data/test/tiles.csv", config=config)
+    assert (folder / "results/data/folds.csv").exists()
+    assert not list(tmp_path.rglob("hacked")) and not (ROOT / "hacked").exists()
+
+
+@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.parametrize("key", ["validation.groups", "predict.tiles", "predict.run"])
+def test_a_name_that_snakemake_cannot_use_is_refused_by_its_key(tmp_path, name, key):
+    section, entry = key.split(".")
+    config = yaml.safe_load(TINY.read_text())
+    config.setdefault(section, {})[entry] = name
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config))
+    done = snakemake(tmp_path, "--dry-run", config=tmp_path / "mine.yaml")
+    assert done.returncode == 1
+    said = (done.stdout + done.stderr).strip().splitlines()[-1]
+    assert said == f"{key}: {name}: braces are wildcards to Snakemake; rename it"
+
+
+def test_a_missing_file_of_groups_is_named_by_its_key(tmp_path):
+    config = yaml.safe_load(TINY.read_text())
+    config.setdefault("validation", {})["groups"] = "gone.csv"
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config))
+    done = snakemake(tmp_path, "--dry-run", config=tmp_path / "mine.yaml")
+    assert done.returncode == 1
+    said = (done.stdout + done.stderr).strip().splitlines()[-1]
+    assert said.startswith("validation.groups: gone.csv: no such file")
+
+
+def clone(folder: Path) -> Path:
+    for name in PROJECT:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        folder.mkdir(exist_ok=True)
+        copy(ROOT / name, folder / name)
+    return folder
+
+
+@pytest.mark.parametrize("name", ['it\'s "my" $(touch hacked) clone', "-n"])
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_clone_of_any_name_runs(tmp_path, name, inside):
+    project = clone(tmp_path / name)
+    folder = project if inside else tmp_path / "elsewhere"
+    folder.mkdir(exist_ok=True)
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "snakemake", "--snakefile", project / "Snakefile"),
+            *("--cores", "1", "--configfile", TINY, "--", "results/data/folds.csv"),
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (folder / "results/data/folds.csv").exists() and not list(tmp_path.rglob("hacked"))
+
+
+@pytest.mark.parametrize("inside", [True, False])
+def test_a_clone_with_braces_in_its_name_is_refused(tmp_path, inside):
+    project = clone(tmp_path / "{a}")
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--snakefile", project / "Snakefile", "--dry-run"],
+        cwd=project if inside else tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    said = (done.stdout + done.stderr).strip().splitlines()[-1]
+    assert said.startswith("the project's folder: ") and "braces are wildcards" in said
+
+
+def test_the_catalogues_snakefile_has_a_default_target(tmp_path):
+    done = snakemake(tmp_path, "--dry-run", snakefile=ROOT / "workflow/Snakefile")
+    assert done.returncode == 0 and "Nothing to be done" not in done.stdout + done.stderr
+    assert "submission" in done.stdout + done.stderr
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_cleaning_keeps_results_unless_they_are_asked_for(tmp_path):
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in ("results/models", ".snakemake", ".venv", ".ruff_cache", "a/__pycache__"):
+        (tmp_path / name).mkdir(parents=True)
+    subprocess.run(["make", "clean"], cwd=tmp_path, check=True)
+    assert names(tmp_path) == [".snakemake", "Makefile", "a", "results"]
+    assert names(tmp_path / "results") == ["models"] and not names(tmp_path / "a")
+    subprocess.run(["make", "clean-results"], cwd=tmp_path, check=True)
+    assert names(tmp_path) == ["Makefile", "a"]
