@@ -30,6 +30,7 @@ import torch
 import yaml
 from conftest import Survey, image_png, mask_png, png, zipped
 from PIL import Image, PngImagePlugin
+from PIL.PngImagePlugin import PngInfo
 from safetensors import safe_open
 from safetensors.torch import load_file, save
 
@@ -38,6 +39,7 @@ from salt.core.header import UNSEALED, sealed
 from salt.ensemble.predictions import Predictions
 from salt.evaluation.decision import write_report
 from salt.networks.checkpoint import Checkpoint
+from salt.output.masks import SOFTWARE
 from salt.settings.config import faults
 
 ROOT = Path(__file__).parents[1]
@@ -176,6 +178,16 @@ OLD = {
 }
 
 
+def mask_of_an_earlier_run() -> bytes:
+    data, mark = io.BytesIO(), PngInfo()
+    mark.add_text("Software", SOFTWARE)
+    Image.new("L", (16, 18)).save(data, "PNG", pnginfo=mark)
+    return data.getvalue()
+
+
+OLD_MASK = mask_of_an_earlier_run()
+
+
 def tree(folder: Path) -> dict[str, bytes | None]:
     return {
         str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
@@ -190,7 +202,9 @@ def assert_refused(name, run, folder, capsys, message, **changes) -> str:
         out.mkdir()
         for file in old:
             (out / file).parent.mkdir(exist_ok=True)
-            (out / file).write_text("id,rle_mask\nold,\n")
+            (out / file).write_bytes(
+                OLD_MASK if file == "masks/old.png" else b"id,rle_mask\nold,\n"
+            )
         before = tree(out)
         capsys.readouterr()
         log = folder / f"{number}.log"
@@ -325,10 +339,6 @@ def image_of_control_characters(survey):
     survey.files["train/images/\x1b[2Jevil.png"] = b"evil"
 
 
-def no_depth(survey):
-    survey.drop_row("depths.csv", survey.ids[1])
-
-
 def text_depth(survey):
     survey.set_depth(survey.ids[1], "deep")
 
@@ -359,10 +369,6 @@ def doubled_depth(survey):
 
 def infinite_test_depth(survey):
     survey.set_depth(survey.test_ids[0], "-inf")
-
-
-def no_test_depth(survey):
-    survey.drop_row("depths.csv", survey.test_ids[0])
 
 
 def empty_image(survey):
@@ -583,7 +589,6 @@ FILE_FAULTS = [
         *("control characters", TRAIN, image_of_control_characters),
         f"'train/images/\\x1b[2Jevil.png' {NO_ROW}",
     ),
-    Case("no depth", TRAIN, no_depth, "depths.csv: no depth for SECOND"),
     Case("depth in words", TRAIN, text_depth, "depth of SECOND is not a number: 'deep'"),
     Case("empty depth", TRAIN, empty_depth, "depth of SECOND is not a number: ''"),
     Case("depth nan", TRAIN, nan_depth, "depth of SECOND is not a number: 'nan'"),
@@ -592,7 +597,6 @@ FILE_FAULTS = [
     Case("depth of many digits", TRAIN, endless_depth, f"not a number: '{'9' * 199}...999"),
     Case("depth twice", TRAIN, doubled_depth, "id 'SECOND' is there more than once"),
     Case("depth -inf", TEST, infinite_test_depth, "depth of TEST is not a number: '-inf'"),
-    Case("no depth", TEST, no_test_depth, "depths.csv: no depth for TEST"),
     Case("empty image", TRAIN, empty_image, "train/images/FIRST.png: empty file"),
     Case("empty mask", TRAIN, empty_mask, "train/masks/LAST.png: empty file"),
     Case("cut image", TRAIN, truncated_image, "train/images/FIRST.png: damaged PNG file"),
@@ -935,7 +939,7 @@ def zip_that_is_a_folder(survey, path):
     (path / "train.zip").mkdir()
 
 
-NO_ZIP = "expected the contest's zip or a folder, found no readable zip"
+NO_ZIP = "expected a survey's zip or a folder, found no readable zip"
 
 PACKING_FAULTS = [
     Case("missing", TRAIN, no_file, "survey.zip: no such file or folder; data.source is"),
@@ -943,8 +947,8 @@ PACKING_FAULTS = [
     Case("empty", TEST, empty_zip, f"survey.zip: {NO_ZIP}"),
     Case("headless", TRAIN, headless_zip, f"survey.zip: {NO_ZIP}"),
     Case("cut", TRAIN, cut_zip, f"survey.zip: {NO_ZIP}"),
-    Case("zip of nothing", TRAIN, zip_of_nothing, "^train.csv is missing from"),
-    Case("empty folder", TEST, empty_folder, "^sample_submission.csv is missing from"),
+    Case("zip of nothing", TRAIN, zip_of_nothing, "no labelled tiles: expected images/ID.png and"),
+    Case("empty folder", TEST, empty_folder, "no test tiles: expected test/images/ID.png"),
     Case("nested no zip", TRAIN, broken_nested_zip, f"survey.zip: train.zip: {NO_ZIP}"),
     Case(
         *("nested bomb", TRAIN, nested_bomb),

@@ -13,14 +13,10 @@ from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
 from salt.core.errors import InputError, shown
-from salt.survey.source import Files, open_zip
+from salt.survey.source import Files, is_hidden, open_zip
 
 EXPECTED = "a zip or a folder of PNG files"
 LISTED = 5  # files that a notice names
-
-
-def _is_hidden(part: str) -> bool:
-    return part == "__MACOSX" or (part.startswith(".") and part != "..")
 
 
 def _raise(error: OSError) -> None:
@@ -43,7 +39,7 @@ class NewTiles(Files):
         self.left_out: list[str] = []
         if self.path.is_dir():
             for folder, inner, names in os.walk(self.path, onerror=_raise):
-                inner[:] = [name for name in inner if not name.startswith(".")]
+                inner[:] = [name for name in inner if not is_hidden(name)]
                 for file in (Path(folder, name) for name in names):
                     # Not a pipe, which reading would wait for.
                     if file.is_file():
@@ -61,7 +57,7 @@ class NewTiles(Files):
 
     def _add(self, name: str, place: tuple[zipfile.ZipFile, zipfile.ZipInfo] | Path) -> None:
         file = PurePosixPath(name)
-        if any(_is_hidden(part) for part in file.parts):
+        if any(map(is_hidden, file.parts)):
             return
         if name == "depths.csv":
             logical = name

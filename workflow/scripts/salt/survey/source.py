@@ -132,7 +132,7 @@ class Source(Files):
 
     def _add_folder(self, stack: ExitStack) -> None:
         root = self.path
-        inside = [path for path in root.iterdir() if not _is_hidden(path.name)]
+        inside = [path for path in root.iterdir() if not is_hidden(path.name)]
         if len(inside) == 1 and inside[0].is_dir() and inside[0].name not in PARTS:
             root = inside[0]
         # Not a pipe, which reading would wait for.
@@ -149,7 +149,7 @@ class Source(Files):
                 self._add_archive(stack, packed, str(packed), f"{unpacked.name}/")
 
     def _add(self, name: str, place: tuple[zipfile.ZipFile, zipfile.ZipInfo] | Path) -> None:
-        if any(map(_is_hidden, name.split("/"))):
+        if any(map(is_hidden, name.split("/"))):
             return
         if name.lower().endswith(".png"):
             name = f"{name[:-4]}.png"
@@ -224,15 +224,15 @@ class Source(Files):
         return digest.hexdigest()
 
 
-def _is_hidden(part: str) -> bool:
-    """Tell whether a name is what systems add to folders, such as .DS_Store and __MACOSX."""
-    return part.startswith(".") or part == "__MACOSX"
+def is_hidden(part: str) -> bool:
+    """Return whether a name is one that systems add to folders, such as .DS_Store or __MACOSX."""
+    return part == "__MACOSX" or (part.startswith(".") and part != "..")
 
 
 def _top_folder(names: list[str]) -> str:
     """The one folder, with its slash, that all files of a zip lie in; empty where there is none."""
     split = [name.split("/") for name in names if name]
-    files = [parts for parts in split if not any(part and _is_hidden(part) for part in parts)]
+    files = [parts for parts in split if not any(part and is_hidden(part) for part in parts)]
     tops = {parts[0] if len(parts) > 1 else "" for parts in files}
     top = tops.pop() if len(tops) == 1 else ""
     return f"{top}/" if top and top not in PARTS else ""
