@@ -212,7 +212,7 @@ def test_a_job_killed_for_want_of_memory_is_told_and_the_same_command_goes_on(
     confined = ["sh", "-c", f'echo $$ > {little_memory} && exec "$@"', "sh", *run.command]
     done = subprocess.run(confined, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
-    assert "A job was killed, as a system does that runs out of memory." in done.stdout
+    assert "A job was killed, probably because the machine ran out of memory." in done.stderr
     assert "run the same command again" in done.stdout
     complete(run.folder, *training)
     assert outputs(run.folder) == outputs(finished)

@@ -548,8 +548,8 @@ def workflow_cases() -> list[Case]:
             below("gallery"),
             text(
                 f"{rules}/report.smk",
-                "--disagreement {output.disagreement} --log {log}",
-                "--log {log} --disagreement {output.disagreement}",
+                "--disagreement {output.disagreement:q} --log {log:q}",
+                "--log {log:q} --disagreement {output.disagreement:q}",
             ),
         ),
         Case(

@@ -125,7 +125,7 @@ def test_snakemakes_own_report_holds_the_page_and_every_figure(copied):
     complete(copied, "--report", "results/report.zip")
     with zipfile.ZipFile(copied / "results/report.zip") as archive:
         held = {Path(name).name for name in archive.namelist()}
-    figures = {path.name for path in (copied / "results/figures").iterdir()}
+    figures = {path.name for path in (copied / "results/figures").glob("[!.]*")}
     assert {"index.html", "review.csv", "summary.txt", "gallery.png"} | figures <= held
 
 
