@@ -213,7 +213,7 @@ def test_a_job_killed_for_want_of_memory_is_told_and_the_same_command_goes_on(
     done = subprocess.run(confined, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
     assert "A job was killed, probably because the machine ran out of memory." in done.stderr
-    assert "run the same command again" in done.stdout
+    assert "run the same command again" in done.stderr
     complete(run.folder, *training)
     assert outputs(run.folder) == outputs(finished)
 

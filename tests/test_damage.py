@@ -77,7 +77,7 @@ READERS = {
     r"threshold\.json": [Decision.load],
     r"threshold_curve\.csv": [read_curve],
     r"review\.csv": [beside(read_review)],
-    r"submission\.csv": [lambda path: summary({**REPORT, "seeds": [0]}, path)],
+    r"submission\.csv": [lambda path: summary({**REPORT, "seeds": [0]}, path, path.parent)],
     r"figures/\w+\.svg": [figure],
 }
 # What no stage reads: for people, or of Snakemake.

@@ -44,7 +44,7 @@ def stages_by_environment() -> list[tuple[str, str]]:
     found = []
     for file in (ROOT / "workflow/rules").glob("*.smk"):
         for rule in re.split(r"^rule ", file.read_text(), flags=re.MULTILINE)[1:]:
-            stage = re.search(r'"python \{SCRIPTS:q\}/(\w+)\.py ', rule).group(1)
+            stage = re.search(r'script=script\("(\w+)"\)', rule).group(1)
             environment = re.search(r'"\.\./\.\./envs/(\w+)\.yaml"', rule).group(1)
             found.append((stage, environment))
     return found

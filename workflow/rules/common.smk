@@ -168,6 +168,19 @@ def code(stage, environment):
     return [*used, f"envs/{pins.name} {behaviour(pins)}"]
 
 
+def script(stage):
+    """Path of a stage's script, for its command.
+
+    As a function of inputs, whose results Snakemake does not compare: a project that is moved, or
+    its results, stay as they are.
+    """
+
+    def path(wildcards, input):
+        return str(SCRIPTS / f"{stage}.py")
+
+    return path
+
+
 def settings(*names):
     """Canonical JSON of sections, or of single keys as in "inference.flip", that a stage reads.
 

@@ -17,9 +17,10 @@ rule demo:
         runtime=30,
     params:
         *code("demo", "demo"),
+        script=script("demo"),
         settings=settings("data"),
     shell:
-        "python {SCRIPTS:q}/demo.py --settings {params.settings:q} "
+        "python {params.script:q} --settings {params.settings:q} "
         "--archive {output.archive:q} --sections {output.sections:q} --log {log:q}"
 
 
@@ -38,8 +39,10 @@ rule download:
     resources:
         mem_mb=1000,
         runtime=120,
+    params:
+        script=script("download"),
     shell:
-        "python {SCRIPTS:q}/download.py --output {output:q} --log {log:q}"
+        "python {params.script:q} --output {output:q} --log {log:q}"
 
 
 rule import_train:
@@ -61,10 +64,11 @@ rule import_train:
         runtime=30,
     params:
         *code("import_train", "data"),
+        script=script("import_train"),
         source=get_source,
         fingerprint=FINGERPRINTS["train"],
     shell:
-        "python {SCRIPTS:q}/import_train.py --source={params.source:q} --output {output.tiles:q} --log {log:q}"
+        "python {params.script:q} --source={params.source:q} --output {output.tiles:q} --log {log:q}"
 
 
 # Apart from the labelled tiles, so that new test tiles train nothing anew.
@@ -86,10 +90,11 @@ rule import_test:
         runtime=30,
     params:
         *code("import_test", "data"),
+        script=script("import_test"),
         source=get_source,
         fingerprint=FINGERPRINTS.get("test", ""),
     shell:
-        "python {SCRIPTS:q}/import_test.py --source={params.source:q} --output {output.tiles:q} --log {log:q}"
+        "python {params.script:q} --source={params.source:q} --output {output.tiles:q} --log {log:q}"
 
 
 rule split:
@@ -110,6 +115,7 @@ rule split:
         runtime=10,
     params:
         *code("split", "data"),
+        script=script("split"),
         settings=settings(
             "validation.folds",
             "validation.seed",
@@ -118,5 +124,5 @@ rule split:
             "validation.group_column",
         ),
     shell:
-        "python {SCRIPTS:q}/split.py --settings {params.settings:q} "
+        "python {params.script:q} --settings {params.settings:q} "
         "--tiles {input.tiles:q} --output {output:q} --log {log:q}"

@@ -23,8 +23,9 @@ rule threshold:
         runtime=30,
     params:
         *code("threshold", "data"),
+        script=script("threshold"),
         settings=settings("validation.scheme", "inference.flip"),
     shell:
-        "python {SCRIPTS:q}/threshold.py --settings {params.settings:q} "
+        "python {params.script:q} --settings {params.settings:q} "
         "--tiles {input.tiles:q} --folds {input.folds:q} --predictions {input.predictions:q} "
         "--output {output.threshold:q} --curve {output.curve:q} --log {log:q}"

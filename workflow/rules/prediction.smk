@@ -22,9 +22,10 @@ rule predict:
         runtime=240,
     params:
         *code("predict", "torch"),
+        script=script("predict"),
         settings=settings("inference.batch_size", "compute"),
         fingerprint=get_new_fingerprint,
     shell:
-        "python {SCRIPTS:q}/predict.py --settings {params.settings:q} --source={input.tiles:q} "
+        "python {params.script:q} --settings {params.settings:q} --source={input.tiles:q} "
         "--checkpoints {input.checkpoints:q} --threshold {input.threshold:q} "
         "--output {output.table:q} --log {log:q}"

@@ -40,8 +40,9 @@ rule review:
         runtime=30,
     params:
         *code("review", "data"),
+        script=script("review"),
     shell:
-        "python {SCRIPTS:q}/review.py --tiles {input.tiles:q} --folds {input.folds:q} "
+        "python {params.script:q} --tiles {input.tiles:q} --folds {input.folds:q} "
         "--threshold {input.threshold:q} --predictions {input.predictions:q} "
         "--output {output:q} --log {log:q}"
 
@@ -98,8 +99,9 @@ rule gallery:
         runtime=10,
     params:
         *code("gallery", "plots"),
+        script=script("gallery"),
     shell:
-        "python {SCRIPTS:q}/gallery.py --tiles {input.tiles:q} --review {input.review:q} "
+        "python {params.script:q} --tiles {input.tiles:q} --review {input.review:q} "
         "--threshold {input.threshold:q} --predictions {input.predictions:q} "
         "--gallery {output.gallery:q} --worst {output.worst:q} --typical {output.typical:q} "
         "--best {output.best:q} --disagreement {output.disagreement:q} --log {log:q}"
@@ -137,10 +139,11 @@ rule plot_training:
         runtime=10,
     params:
         *code("plot_training", "plots"),
+        script=script("plot_training"),
         seeds=SEEDS,
         benchmarks="results/benchmarks",
     shell:
-        "python {SCRIPTS:q}/plot_training.py --seeds {params.seeds:q} --histories {input.histories:q} "
+        "python {params.script:q} --seeds {params.seeds:q} --histories {input.histories:q} "
         "--checkpoints {input.checkpoints:q} --benchmarks {params.benchmarks:q} "
         "--learning {output.learning:q} --times {output.times:q} --log {log:q}"
 
@@ -192,8 +195,9 @@ rule plot_evaluation:
         runtime=30,
     params:
         *code("plot_evaluation", "plots"),
+        script=script("plot_evaluation"),
     shell:
-        "python {SCRIPTS:q}/plot_evaluation.py --tiles {input.tiles:q} --folds {input.folds:q} "
+        "python {params.script:q} --tiles {input.tiles:q} --folds {input.folds:q} "
         "--review {input.review:q} --threshold {input.threshold:q} --curve {input.curve:q} "
         "--predictions {input.predictions:q} --score {output.score:q} "
         "--tile-scores {output.tile_scores:q} --calibration {output.calibration:q} "
@@ -227,9 +231,10 @@ rule plot_data:
         runtime=30,
     params:
         *code("plot_data", "plots"),
+        script=script("plot_data"),
         test=with_test("--test-tiles", "results/data/test/tiles.csv", "--predictions", *TEST),
     shell:
-        "python {SCRIPTS:q}/plot_data.py --tiles {input.tiles:q} {params.test:q} "
+        "python {params.script:q} --tiles {input.tiles:q} {params.test:q} "
         "--review {input.review:q} --threshold {input.threshold:q} "
         "--output {output:q} --log {log:q}"
 
@@ -272,10 +277,11 @@ rule page:
         runtime=60,
     params:
         *code("page", "data"),
+        script=script("page"),
         test=with_test("--test-tiles", "results/data/test/tiles.csv", "--test", *TEST),
         benchmarks="results/benchmarks",
     shell:
-        "python {SCRIPTS:q}/page.py --tiles {input.tiles:q} {params.test:q} "
+        "python {params.script:q} --tiles {input.tiles:q} {params.test:q} "
         "--review {input.review:q} --threshold {input.threshold:q} --validation {input.validation:q} "
         "--figures {input.figures:q} --benchmarks {params.benchmarks:q} "
         "--output {output.page:q} --pictures {output.pictures:q} --log {log:q}"

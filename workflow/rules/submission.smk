@@ -22,9 +22,10 @@ rule predict_test:
         runtime=240,
     params:
         *code("predict_test", "torch"),
+        script=script("predict_test"),
         settings=settings("inference", "compute"),
     shell:
-        "python {SCRIPTS:q}/predict_test.py --settings {params.settings:q} "
+        "python {params.script:q} --settings {params.settings:q} "
         "--tiles {input.tiles:q} --checkpoint {input.checkpoint:q} --shard {wildcards.shard} "
         "--output {output.predictions:q} --log {log:q}"
 
@@ -51,9 +52,10 @@ rule submission:
         runtime=60,
     params:
         *code("submission", "data"),
+        script=script("submission"),
         shards=SHARDS,
     shell:
-        "python {SCRIPTS:q}/submission.py --tiles {input.tiles:q} --threshold {input.threshold:q} "
+        "python {params.script:q} --tiles {input.tiles:q} --threshold {input.threshold:q} "
         "--predictions {input.predictions:q} --shards {params.shards:q} --output {output:q} --log {log:q}"
 
 
@@ -80,9 +82,10 @@ rule summary:
         runtime=10,
     params:
         *code("summary", "data"),
+        script=script("summary"),
         submission=with_test("--submission", "results/submission.csv"),
     shell:
-        "python {SCRIPTS:q}/summary.py --threshold {input.threshold:q} {params.submission:q} "
+        "python {params.script:q} --threshold {input.threshold:q} {params.submission:q} "
         "--output {output:q} --log {log:q}"
 
 
@@ -104,6 +107,8 @@ rule submit:
     resources:
         mem_mb=500,
         runtime=30,
+    params:
+        script=script("submit"),
     shell:
-        "python {SCRIPTS:q}/submit.py --submission {input.submission:q} --threshold {input.threshold:q} "
+        "python {params.script:q} --submission {input.submission:q} --threshold {input.threshold:q} "
         "--output {output:q} --log {log:q}"

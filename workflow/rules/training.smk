@@ -26,13 +26,14 @@ rule train:
         runtime=1440,
     params:
         *code("train", "torch"),
+        script=script("train"),
         settings=settings("validation.scheme", "model", "training", "augmentation", "compute"),
         events="results/{round}logs/tensorboard/{seed}",
         # No output, which would be deleted where the job fails.
         state="results/{round}states/{seed}.pt",
         further=further_tiles,
     shell:
-        "python {SCRIPTS:q}/train.py --settings {params.settings:q} --seed {wildcards.seed} "
+        "python {params.script:q} --settings {params.settings:q} --seed {wildcards.seed} "
         "--tiles {input.tiles:q} --folds {input.folds:q} {params.further:q} "
         "--checkpoint {output.checkpoint:q} --history {output.history:q} "
         "--events {params.events:q} --state {params.state:q} --log {log:q}"
@@ -58,9 +59,10 @@ rule pseudo_labels:
         runtime=30,
     params:
         *code("pseudo_labels", "data"),
+        script=script("pseudo_labels"),
         settings=settings("self_training.share"),
     shell:
-        "python {SCRIPTS:q}/pseudo_labels.py --settings {params.settings:q} --tiles {input.tiles:q} "
+        "python {params.script:q} --settings {params.settings:q} --tiles {input.tiles:q} "
         "--predictions {input.predictions:q} --output {output.masks:q} --log {log:q}"
 
 
@@ -86,8 +88,9 @@ rule predict_validation:
         runtime=60,
     params:
         *code("predict_validation", "torch"),
+        script=script("predict_validation"),
         settings=settings("validation.scheme", "inference.flip", "inference.batch_size", "compute"),
     shell:
-        "python {SCRIPTS:q}/predict_validation.py --settings {params.settings:q} "
+        "python {params.script:q} --settings {params.settings:q} "
         "--tiles {input.tiles:q} --folds {input.folds:q} --checkpoint {input.checkpoint:q} "
         "--output {output.predictions:q} --log {log:q}"
