@@ -23,7 +23,7 @@ from salt.core.errors import InputError
 from salt.device.compute import Compute
 from salt.ensemble import predictions
 from salt.ensemble.predictions import SCALE, Predictions, averaged, quantised
-from salt.evaluation.decision import Decision
+from salt.evaluation.decision import Decision, write_report
 from salt.inference.predict import predict
 from salt.inference.predict_new import decide, read_tiles
 from salt.networks import model
@@ -511,7 +511,7 @@ def test_an_output_that_is_no_csv_is_named(tmp_path):
 
 def threshold_json(path: Path, **changes) -> Path:
     found = {"threshold": 0.5, "flip": True, "seeds": [0, 1, 2], "score": 0.7} | changes
-    path.write_text(json.dumps({key: value for key, value in found.items() if value is not ...}))
+    write_report(path, {key: value for key, value in found.items() if value is not ...})
     return path
 
 

@@ -215,6 +215,8 @@ def test_a_process_killed_again_and_again_ends_with_the_same_bytes(survey, tmp_p
     assert "goes on after epoch" in text
     assert outputs(pieces) == outputs(whole)
     assert sorted(file.name for file in pieces.iterdir()) == [
+        ".checkpoint.safetensors.crc32",
+        ".history.csv.crc32",
         ".log.txt.lock",
         "checkpoint.safetensors",
         "history.csv",

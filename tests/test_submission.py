@@ -145,7 +145,7 @@ def test_a_submission_that_does_not_read_back_is_not_kept(tmp_path, monkeypatch,
     path.write_text("old\n")
     with pytest.raises(InputError, match=message):
         write_submission(path, ["a", "b"], members_of(["a", "b"]), 0.5)
-    assert [file.name for file in tmp_path.iterdir()] == ["submission.csv"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".submission.csv.crc32", path.name]
     assert path.read_text() == "old\n"
 
 
@@ -156,7 +156,7 @@ def test_a_submission_replaces_the_old_one(tmp_path, slow_encode):
     write_submission(path, ["b", "a"], members, 0.5)
     text, _ = naive_submission(slow_encode, ["b", "a"], members, Fraction(1, 2))
     assert path.read_text() == text
-    assert [file.name for file in tmp_path.iterdir()] == ["submission.csv"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == [".submission.csv.crc32", path.name]
 
 
 def saved_shards(folder: Path, members: list[Predictions], cuts: list[int]) -> list[list[Path]]:

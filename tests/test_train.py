@@ -536,7 +536,7 @@ from salt.networks import model
 model.build = lambda **settings: test_train.Tilewise()
 test_train.member(compile=True)
 """
-    paths = map(str, (Path(__file__).parent, Path(train.__file__).parents[1]))
+    paths = map(str, (Path(__file__).parent, Path(train.__file__).parents[2]))
     environment = {
         "PYTHONPATH": os.pathsep.join(paths),
         "TORCHINDUCTOR_CACHE_DIR": str(tmp_path),

@@ -437,9 +437,7 @@ def test_a_users_own_files_among_new_masks_survive(other_run, new_tiles, tmp_pat
             (masks / "notes.txt").rename(tmp_path / "notes.txt")
             complete(folder, "--", "predict", config=config)
             (tmp_path / "notes.txt").rename(masks / "notes.txt")
-        before = {
-            path.name: path.read_bytes() for path in masks.parent.rglob("*.*") if path.is_file()
-        }
+        before = contents(masks.parent)
         for options in ((), ("--forcerun", "predict"), ("--dry-run",)):
             done = snakemake(folder, *options, "--", "predict", config=config)
             assert done.returncode == 1 and refused in done.stdout + done.stderr
@@ -469,7 +467,7 @@ def test_members_that_are_missing_are_trained_for_new_tiles(new_tiles, tmp_path)
     [
         (None, None, "predict.tiles: not set; give it the path of a folder or zip of PNG files"),
         ("nowhere", None, "predict.tiles: nowhere: no such file or folder"),
-        (".", None, "predict.tiles: .: no PNG file (*.png) in it"),
+        ("old", None, "predict.tiles: old: no PNG file (*.png) in it"),
         ("new", "nix", "empty/nix/threshold.json: No such file or directory"),
         ("new", "old", "empty/old/threshold.json: flip, seeds, digest missing or not as expected"),
     ],
