@@ -71,7 +71,7 @@ def stored(results: Path) -> np.ndarray:
 
 def curve(values: np.ndarray, results: Path, unit: int) -> Curve:
     """Score against threshold over all labelled tiles."""
-    masks = Tiles(results / "data/train/tiles.csv").masks
+    masks = Tiles(results / "data/train/tiles.csv").masks[:]
     return steps(values, masks, unit).curve(np.ones(len(masks), dtype=bool))
 
 
