@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -33,7 +34,10 @@ THRESHOLD = {
 MESSAGE = "score 0.7217 over 1280 of 3200 labelled tiles, threshold 0.4375, seeds 0,1"
 
 # Prints everything it knows, as a failing client may, then acts as its file 'mode' says.
-STAND_IN = """#!{python}
+# Through a shell, since a program's first line cannot name a path with spaces or quotes.
+STAND_IN = """#!/bin/sh
+'''exec' {python} "$0" "$@"
+' '''
 import base64, json, os, shutil, sys
 from pathlib import Path
 from urllib.parse import quote
@@ -89,7 +93,9 @@ class Client:
         shutil.copy(archive, folder / "zip")
         program = folder / "kaggle"
         program.write_text(
-            STAND_IN.format(python=sys.executable, signature=SIGNATURE, answers=ANSWERS)
+            STAND_IN.format(
+                python=shlex.quote(sys.executable), signature=SIGNATURE, answers=ANSWERS
+            )
         )
         program.chmod(0o755)
         self.does("good")
