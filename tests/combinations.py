@@ -142,7 +142,7 @@ SET_HERE = {
     "data.demo.tile_size": "tile",
     "validation.groups": "groups",
     "validation.group_column": "groups",
-    "predict.tiles": "each of folder and zip",
+    "predict.source": "each of folder and zip",
     "predict.run": "predicted from",
 }
 CANNOT_MATTER = {"data.demo.seed": "other tiles of the same kind"}
@@ -545,7 +545,7 @@ class Check:
         seen = []
         for name, tiles in (("folder", folder), ("zip", self.place / "new.zip")):
             self.new = self.write_config(
-                f"predict-{name}.yaml", predict__tiles=str(tiles), predict__run=run
+                f"predict-{name}.yaml", predict__source=str(tiles), predict__run=run
             )
             self.complete(f"predict of a {name}", "predict", config=self.new, place=self.away)
             masks = read_masks(self.away / "results/predict/masks.csv")

@@ -34,7 +34,7 @@ def written(folder: Path, survey: Path, name: str) -> Path:
     config = yaml.safe_load(TINY.read_text())
     config["data"]["source"] = f"{name}.zip"
     config["validation"]["groups"] = f"{name}.csv"
-    config.setdefault("predict", {})["tiles"] = f"{name}.zip"
+    config.setdefault("predict", {})["source"] = f"{name}.zip"
     path = folder / "mine.yaml"
     path.write_text(yaml.safe_dump(config))
     return path
@@ -51,7 +51,7 @@ def test_any_name_works_for_folder_survey_and_groups(tmp_path, survey, name):
 
 
 @pytest.mark.parametrize("name", REFUSED)
-@pytest.mark.parametrize("key", ["validation.groups", "predict.tiles", "predict.run"])
+@pytest.mark.parametrize("key", ["validation.groups", "predict.source", "predict.run"])
 def test_a_name_that_snakemake_cannot_use_is_refused_by_its_key(tmp_path, name, key):
     section, entry = key.split(".")
     config = yaml.safe_load(TINY.read_text())

@@ -84,7 +84,7 @@ KEYS = {
     "inference.flip": ["predict_validation", "predict_test", "threshold"],
     "inference.batch_size": ["predict_validation", "predict_test"],
     "inference.shards": None,
-    "predict.tiles": [],
+    "predict.source": [],
     "predict.run": [],
     "compute.device": ["train", "predict_validation", "predict_test"],
     "compute.precision": ["train", "predict_validation", "predict_test"],
@@ -99,7 +99,7 @@ OTHER_VALUES = {
     "validation.groups": "results/demo/sections.csv",
     "validation.group_column": "id",
     "augmentation.zoom": [0.8, 1.2],
-    "predict.tiles": "anywhere",
+    "predict.source": "anywhere",
     "predict.run": "anything",
     "compute.device": "cpu",
 }

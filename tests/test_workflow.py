@@ -376,7 +376,7 @@ def masks_in(folder: Path) -> dict[str, str]:
 
 def test_new_tiles_get_a_finished_runs_masks_and_nothing_is_trained(other_run, new_tiles, tmp_path):
     folder = tmp_path / "empty"
-    predict = {"tiles": str(new_tiles), "run": str(other_run)}
+    predict = {"source": str(new_tiles), "run": str(other_run)}
     config = with_config(tmp_path, {"predict": predict})
     assert planned(folder, "--", "predict", config=config) == {"predict": 1}
     complete(folder, "--", "predict", config=config)
@@ -408,14 +408,14 @@ def test_new_tiles_in_a_zip_get_this_runs_own_masks(
     with zipfile.ZipFile(tmp_path / "new.zip", "w") as archive:
         for file in new_tiles.iterdir():
             archive.write(file, f"some/where/{file.name}")
-    config = with_config(tmp_path, {"predict": {"tiles": str(tmp_path / "new.zip")}})
+    config = with_config(tmp_path, {"predict": {"source": str(tmp_path / "new.zip")}})
     assert planned(copied, "--", "predict", config=config) == {"predict": 1}
     complete(copied, "--", "predict", config=config)
     submission = pd.read_csv(copied / "results/submission.csv", dtype=str, keep_default_na=False)
     masks = dict(zip(submission["id"], submission["rle_mask"], strict=True))
     assert masks_in(copied / "results/predict") == masks
     # Named as a finished run it is not made anew, whatever the configuration would make of it.
-    predict = {"tiles": str(tmp_path / "new.zip"), "run": "results"}
+    predict = {"source": str(tmp_path / "new.zip"), "run": "results"}
     config = with_config(tmp_path, {"predict": predict, "training": {"epochs": 2}})
     assert planned(copied, "--", "predict", config=config) == {"predict": 1}
 
@@ -426,7 +426,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_a_users_own_files_among_new_masks_survive(other_run, new_tiles, tmp_path):
     folder = tmp_path / "empty"
-    predict = {"tiles": str(new_tiles), "run": str(other_run)}
+    predict = {"source": str(new_tiles), "run": str(other_run)}
     config = with_config(tmp_path, {"predict": predict})
     masks = folder / "results/predict/masks"
     masks.mkdir(parents=True)
@@ -450,7 +450,7 @@ def test_a_users_own_files_among_new_masks_survive(other_run, new_tiles, tmp_pat
 
 
 def test_members_that_are_missing_are_trained_for_new_tiles(new_tiles, tmp_path):
-    config = with_config(tmp_path, {"predict": {"tiles": str(new_tiles)}})
+    config = with_config(tmp_path, {"predict": {"source": str(new_tiles)}})
     assert planned(tmp_path / "empty", "--", "predict", config=config) == {
         "demo": 1,
         "import_train": 1,
@@ -465,9 +465,9 @@ def test_members_that_are_missing_are_trained_for_new_tiles(new_tiles, tmp_path)
 @pytest.mark.parametrize(
     ("tiles", "run", "message"),
     [
-        (None, None, "predict.tiles: not set; give it the path of a folder or zip of PNG files"),
-        ("nowhere", None, "predict.tiles: nowhere: no such file or folder"),
-        ("old", None, "predict.tiles: old: no PNG file (*.png) in it"),
+        (None, None, "predict.source: not set; give it the path of a folder or zip of PNG files"),
+        ("nowhere", None, "predict.source: nowhere: no such file or folder"),
+        ("old", None, "predict.source: old: no PNG file (*.png) in it"),
         ("new", "nix", "empty/nix/threshold.json: No such file or directory"),
         ("new", "old", "empty/old/threshold.json: flip, seeds, digest missing or not as expected"),
     ],
@@ -480,7 +480,7 @@ def test_what_new_tiles_lack_is_named_before_any_job_and_is_nothing_to_others(
     (folder / "new/a.png").touch()
     (folder / "old").mkdir()
     (folder / "old/threshold.json").write_text('{"threshold": 0.5}')
-    config = with_config(tmp_path, {"predict": {"tiles": tiles, "run": run}})
+    config = with_config(tmp_path, {"predict": {"source": tiles, "run": run}})
     done = snakemake(folder, "--", "predict", config=config)
     assert done.returncode == 1
     assert f"\npredict.{'run' if run else 'tiles'}: " in done.stderr
@@ -494,7 +494,7 @@ def test_broken_new_tiles_are_all_named_and_leave_no_masks(other_run, new_tiles,
     first, second, *_ = sorted(new_tiles.iterdir())
     first.write_bytes(first.read_bytes()[:200])
     second.write_bytes(b"")
-    predict = {"tiles": str(new_tiles), "run": str(other_run)}
+    predict = {"source": str(new_tiles), "run": str(other_run)}
     config = with_config(tmp_path, {"predict": predict})
     done = snakemake(tmp_path / "empty", "--", "predict", config=config)
     assert done.returncode == 1

@@ -31,6 +31,7 @@ from salt.core.errors import InputError, raise_faults
 from salt.stage.code_files import behaviour, local_files
 from salt.output.masks import refuse_others
 from salt.survey.new_tiles import NewTiles
+from salt.survey.segy_files import is_segy, require_file, segy_files
 from salt.survey.source import Source
 
 printing = workflow.output_settings
@@ -69,7 +70,9 @@ except InputError as error:
     raise WorkflowError(str(error)) from None
 
 # data.source is no input of a rule, and may have any name.
-for section, key in [("validation", "groups"), ("predict", "tiles"), ("predict", "run")]:
+for section, key in [
+    *(("validation", "groups"), ("data", "labels"), ("predict", "source"), ("predict", "run"))
+]:
     refuse_odd(f"{section}.{key}", config[section][key])
 
 # In no particular order: a member is what its seed makes it.
@@ -90,6 +93,23 @@ if uncovered and workflow.is_main_process:
 # Surveys that the workflow itself makes or fetches, by their data.source.
 KAGGLE_ZIP = "results/kaggle/tgs-salt-identification-challenge.zip"
 SURVEYS = {"demo": "results/demo/survey.zip", "kaggle": KAGGLE_ZIP}
+DEMO_VOLUME = "results/demo/volume.sgy"
+
+
+def volume_source():
+    """The SEG-Y file that the run is about, or None where it is about tiles."""
+    source = config["data"]["source"]
+    if source == "demo-volume":
+        return DEMO_VOLUME
+    if not is_segy(source):
+        return None
+    refuse_odd("data.source", source)
+    with telling("data.source"):
+        require_file(source)
+    return source
+
+
+VOLUME = volume_source()
 
 
 def clear_locks():
@@ -213,6 +233,8 @@ def survey():
     It stands for the survey, which is no input of a rule: neither date nor place counts. Empty
     digests where the workflow makes the survey.
     """
+    if VOLUME:
+        return {"train": ""}
     if config["data"]["source"] in SURVEYS:
         return {"train": "", "test": ""}
     try:
@@ -249,6 +271,20 @@ def get_survey(wildcards):
 def with_test(*files):
     """Files that hang on the test tiles; none where the survey has no such tiles."""
     return list(files) if HAS_TEST else []
+
+
+def of_volume(*files):
+    """Files that only a volume has; none where the survey is of tiles."""
+    return list(files) if VOLUME else []
+
+
+def with_lines(*names):
+    """Arguments about labelled lines, each named as its input; none where there are only tiles."""
+
+    def arguments(wildcards, input):
+        return [each for name in names for each in (f"--{name}", input[name][0])] if VOLUME else []
+
+    return arguments
 
 
 def held_out(seed):
@@ -331,17 +367,32 @@ def get_new_tiles(wildcards):
     """
     with telling("snakemake predict"):
         refuse_others(Path(NEW_MASKS))
-    with telling("predict.tiles"):
-        if config["predict"]["tiles"] is None:
-            raise InputError("not set; give it the path of a folder or zip of PNG files")
-        with NewTiles(config["predict"]["tiles"]) as source:
+    with telling("predict.source"):
+        if config["predict"]["source"] is None:
+            raise InputError("not set; give it the path of a folder or zip of PNG files, or of a SEG-Y file")
+        with NewTiles(config["predict"]["source"]) as source:
             return ancient(str(source.path))
 
 
 def get_new_fingerprint(wildcards):
     """Digest of the new tiles."""
-    with telling("predict.tiles"), NewTiles(config["predict"]["tiles"]) as source:
+    with telling("predict.source"), NewTiles(config["predict"]["source"]) as source:
         return source.fingerprint()
+
+
+def predicted_volumes():
+    """The SEG-Y files to predict, each by the place of its results; none for tiles."""
+    source = config["predict"]["source"]
+    if source is None or not (is_segy(source) or Path(source).is_dir()):
+        return {}
+    with telling("predict.source"):
+        if is_segy(source):
+            require_file(source)
+            return {"predict/": source}
+        return {f"predict/{name}/": str(path) for name, path in segy_files(source).items()}
+
+
+PREDICTED_VOLUMES = predicted_volumes()
 
 
 def run_folder():

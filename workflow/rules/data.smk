@@ -45,30 +45,32 @@ rule download:
         "python {params.script:q} --output {output:q} --log {log:q}"
 
 
-rule import_train:
-    input:
-        survey=SURVEYS.get(config["data"]["source"], []),
-    output:
-        tiles="results/data/train/tiles.csv",
-        images="results/data/train/images.npy",
-        masks="results/data/train/masks.npy",
-    log:
-        "results/logs/import_train.log",
-    benchmark:
-        "results/benchmarks/import_train.tsv"
-    conda:
-        "../../envs/data.yaml"
-    threads: 2
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    params:
-        *code("import_train", "data"),
-        script=script("import_train"),
-        source=get_source,
-        fingerprint=FINGERPRINTS["train"],
-    shell:
-        "python {params.script:q} --source={params.source:q} --output {output.tiles:q} --log {log:q}"
+if not VOLUME:
+
+    rule import_train:
+        input:
+            survey=SURVEYS.get(config["data"]["source"], []),
+        output:
+            tiles="results/data/train/tiles.csv",
+            images="results/data/train/images.npy",
+            masks="results/data/train/masks.npy",
+        log:
+            "results/logs/import_train.log",
+        benchmark:
+            "results/benchmarks/import_train.tsv"
+        conda:
+            "../../envs/data.yaml"
+        threads: 2
+        resources:
+            mem_mb=2000,
+            runtime=30,
+        params:
+            *code("import_train", "data"),
+            script=script("import_train"),
+            source=get_source,
+            fingerprint=FINGERPRINTS["train"],
+        shell:
+            "python {params.script:q} --source={params.source:q} --output {output.tiles:q} --log {log:q}"
 
 
 # Apart from the labelled tiles, so that new test tiles train nothing anew.
@@ -101,6 +103,8 @@ rule split:
     input:
         tiles="results/data/train/tiles.csv",
         groups=get_groups,
+        lines=of_volume("results/data/train/lines.csv"),
+        geometry=of_volume("results/data/geometry.json"),
     output:
         "results/data/folds.csv",
     log:
@@ -123,6 +127,7 @@ rule split:
             "validation.groups",
             "validation.group_column",
         ),
+        lines=with_lines("lines", "geometry"),
     shell:
         "python {params.script:q} --settings {params.settings:q} "
-        "--tiles {input.tiles:q} --output {output:q} --log {log:q}"
+        "--tiles {input.tiles:q} {params.lines:q} --output {output:q} --log {log:q}"

@@ -23,7 +23,9 @@ rule predict_test:
     params:
         *code("predict_test", "torch"),
         script=script("predict_test"),
-        settings=settings("inference", "compute"),
+        settings=settings(
+            *("inference.flip", "inference.batch_size", "inference.shards", "compute"),
+        ),
     shell:
         "python {params.script:q} --settings {params.settings:q} "
         "--tiles {input.tiles:q} --checkpoint {input.checkpoint:q} --shard {wildcards.shard} "

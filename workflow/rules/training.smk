@@ -10,6 +10,10 @@ rule train:
         folds="results/data/folds.csv",
         pseudo_labels=get_pseudo_labels,
         unlabelled=get_unlabelled,
+        lines=of_volume("results/data/train/lines.csv"),
+        line_arrays=of_volume(
+            "results/data/train/lines_amplitude.npy", "results/data/train/lines_labels.npy"
+        ),
     output:
         checkpoint="results/{round}models/{seed}/checkpoint.safetensors",
         history="results/{round}models/{seed}/history.csv",
@@ -27,14 +31,18 @@ rule train:
     params:
         *code("train", "torch"),
         script=script("train"),
-        settings=settings("validation.scheme", "model", "training", "augmentation", "compute"),
+        settings=settings(
+            *("validation.scheme", "model", "training", "augmentation", "compute"),
+            *of_volume("survey.tile", "survey.normalisation", "survey.percentile"),
+        ),
         events="results/{round}logs/tensorboard/{seed}",
         # No output, which would be deleted where the job fails.
         state="results/{round}states/{seed}.pt",
         further=further_tiles,
+        lines=with_lines("lines"),
     shell:
         "python {params.script:q} --settings {params.settings:q} --seed {wildcards.seed} "
-        "--tiles {input.tiles:q} --folds {input.folds:q} {params.further:q} "
+        "--tiles {input.tiles:q} --folds {input.folds:q} {params.lines:q} {params.further:q} "
         "--checkpoint {output.checkpoint:q} --history {output.history:q} "
         "--events {params.events:q} --state {params.state:q} --log {log:q}"
 

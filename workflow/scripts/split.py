@@ -7,6 +7,8 @@ from salt.core.errors import InputError
 from salt.core.files import replacing
 from salt.stage.cli import run, stage_parser
 from salt.survey.folds import read_groups, split
+from salt.survey.geometry import Geometry
+from salt.survey.lines import Lines, blocks, lines_notices
 from salt.survey.tiles import Tiles
 
 
@@ -18,6 +20,12 @@ def main(args):
     groups = None
     if settings["groups"] is not None:
         groups = read_groups(settings["groups"], settings["group_column"], tiles.ids)
+    if args.lines:
+        lines, geometry = Lines(args.lines).table, Geometry.load(args.geometry)
+        held_out = blocks(lines, geometry.lines(), settings["folds"])
+        groups = tiles.table["line"].map(dict(zip(lines["id"], held_out, strict=True))).to_numpy()
+        for notice in lines_notices(lines):
+            logging.warning(notice)
     folds = split(
         tiles.table,
         folds=settings["folds"],
@@ -34,5 +42,7 @@ def main(args):
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
     parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the labelled tiles")
+    parser.add_argument("--lines", type=Path, help="lines.csv, where the tiles are of lines")
+    parser.add_argument("--geometry", type=Path, help="geometry.json of the lines' volume")
     parser.add_argument("--output", type=Path, required=True, help="CSV file of the folds")
     run(main, parser)

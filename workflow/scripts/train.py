@@ -14,9 +14,11 @@ from salt.ensemble.pseudo_labels import PseudoLabels
 from salt.stage.cli import run, stage_parser
 from salt.stage.code_files import behaviour, local_files
 from salt.survey.folds import is_honest, read_folds, roles
+from salt.survey.lines import Lines
 from salt.survey.tiles import Tiles
 from salt.training import events
 from salt.training.augmentation import Augmentation
+from salt.training.lines import LabelledLines
 from salt.training.recipe import Recipe
 from salt.training.saved import Saved, fingerprint
 from salt.training.trainer import Labelled, train_member
@@ -36,7 +38,14 @@ def main(args):
     with_depth = args.settings["model"]["depth"] != "none"
     if with_depth:
         tiles.require_depths()
-    labelled = Labelled.load(tiles, trains, compute.device)
+    if args.lines:
+        lines, survey = Lines(args.lines), args.settings["survey"]
+        chosen = lines.table["id"].isin(tiles.table["line"][trains])
+        contract = (survey["tile"], survey["normalisation"])
+        labelled = LabelledLines(lines, chosen, *contract, compute.device)
+        logging.info("member %d sees windows of %d lines", args.seed, chosen.sum())
+    else:
+        labelled = Labelled.load(tiles, trains, compute.device)
     # Whatever a state depends on: with anything else in its place it must not be gone on from.
     own = [
         json.dumps(args.settings, sort_keys=True),
@@ -45,6 +54,9 @@ def main(args):
         args.folds,
         *map(behaviour, local_files(Path(__file__))),
     ]
+    if args.lines:
+        own += [args.lines]
+        own += [args.lines.with_name(f"lines_{name}.npy") for name in ("amplitude", "labels")]
     if args.pseudo_labels:
         pseudo = PseudoLabels.load(args.pseudo_labels)
         unlabelled = Tiles(args.unlabelled)
@@ -62,6 +74,7 @@ def main(args):
             Recipe(**training),
             seed=args.seed,
             model_settings=args.settings["model"],
+            survey=args.settings.get("survey"),
             augmentation=Augmentation(**args.settings["augmentation"]),
             honest=is_honest(scheme),
             record=record,
@@ -77,6 +90,7 @@ if __name__ == "__main__":
     parser = stage_parser(__doc__)
     parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the labelled tiles")
     parser.add_argument("--folds", type=Path, required=True, help="CSV file of the folds")
+    parser.add_argument("--lines", type=Path, help="lines.csv of a volume, to cut windows from")
     parser.add_argument("--pseudo-labels", type=Path, help="NPY file of further masks")
     parser.add_argument("--unlabelled", type=Path, help="tiles.csv of the tiles they are of")
     parser.add_argument("--seed", type=int, required=True, help="seed, and number, of the member")

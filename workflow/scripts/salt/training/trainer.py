@@ -24,6 +24,7 @@ from salt.networks.checkpoint import Checkpoint
 from salt.networks.registry import not_taken
 from salt.survey.tiles import Tiles
 from salt.training.augmentation import Augmentation
+from salt.training.lines import LabelledLines
 from salt.training.losses import LOSSES
 from salt.training.progress import Epoch, Progress
 from salt.training.recipe import Recipe
@@ -95,9 +96,26 @@ class Labelled:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Height and width of a tile."""
+        return tuple(self.images.shape[-2:])
+
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """Draw tiles, int64 (count): random orders of all, one after another."""
+        tiles = len(self)
+        orders = [
+            torch.randperm(tiles, generator=generator) for _ in range(math.ceil(count / tiles))
+        ]
+        return torch.cat(orders)[:count]
+
+    def take(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return images, masks and depths of the tiles drawn."""
+        return self.images[rows], self.masks[rows], self.depths[rows]
+
 
 def train_member(
-    training: Labelled,
+    training: Labelled | LabelledLines,
     validation: Labelled,
     compute: Compute,
     recipe: Recipe,
@@ -105,6 +123,7 @@ def train_member(
     seed: int,
     model_settings: dict,
     augmentation: Augmentation,
+    survey: dict | None = None,
     honest: bool = True,
     record: Callable[[Epoch], None] = lambda epoch: None,
     saved: Saved | None = None,
@@ -112,6 +131,7 @@ def train_member(
     """Train a network and give its best state, as the recipe tells it, with all epochs' history.
 
     Args:
+        survey: how amplitudes of a volume became grey values, to be kept with the member.
         honest: whether no validation tile is a training tile.
         record: called with each epoch at its end.
         saved: where the state is kept, and gone on from: at the end of the last epoch, and of the
@@ -126,7 +146,7 @@ def train_member(
     network = model.build(**model_settings)
     if recipe.pretrained:
         network.encoder.load_pretrained()
-    size = training.images.shape[-2:]
+    size = training.size
     micro_batch = min(recipe.micro_batch or recipe.batch_size, recipe.batch_size)
     smallest = recipe.batch_size // math.ceil(recipe.batch_size / micro_batch)
     if smallest < network.smallest_batch(*size):
@@ -140,7 +160,8 @@ def train_member(
             "(benchmarks/NOTES.md), and compiling takes a minute or more; set it to false"
         )
     network.to(compute.device, memory_format=torch.channels_last)
-    network.set_depth_range(training.depths)
+    if network.uses_depth:
+        network.set_depth_range(training.depths)
     progress = Progress(network, recipe)
     steps = math.ceil(len(training) * recipe.passes_per_epoch / recipe.batch_size)
     state = saved.load() if saved else None
@@ -168,7 +189,7 @@ def train_member(
             epoch_seed = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
             torch.manual_seed(epoch_seed)
             generator = torch.Generator().manual_seed(epoch_seed)
-            order = _order(len(training), steps * recipe.batch_size, generator)
+            order = training.draw(steps * recipe.batch_size, generator)
             drawn = (order, *augmentation.draw(len(order), *size, generator))
             batches = zip(
                 *(each.to(compute.device).split(recipe.batch_size) for each in drawn), strict=True
@@ -211,19 +232,15 @@ def train_member(
         "valid_score": best.valid_score,
         "honest": honest,
     }
+    if survey:
+        about["survey"] = survey
     state = {name: tensor.cpu() for name, tensor in progress.best_state.items()}
     return Checkpoint(about, state), progress.history
 
 
-def _order(tiles: int, count: int, generator: torch.Generator) -> Tensor:
-    """Numbers of the tiles as an epoch sees them: random orders of all, one after another."""
-    orders = [torch.randperm(tiles, generator=generator) for _ in range(math.ceil(count / tiles))]
-    return torch.cat(orders)[:count]
-
-
 def train_epoch(
     progress: Progress,
-    tiles: Labelled,
+    tiles: Labelled | LabelledLines,
     batches: Sequence[tuple[Tensor, ...]],
     loss: Callable[[Tensor, Tensor], Tensor],
     augmentation: Augmentation,
@@ -245,12 +262,13 @@ def train_epoch(
         parts = math.ceil(len(batch[0]) / micro_batch)
         progress.optimiser.zero_grad()
         for rows, *drawn in zip(*(each.tensor_split(parts) for each in batch), strict=True):
+            images, masks, depths = tiles.take(rows)
             images, masks = augmentation.apply(
-                model.images_to_input(tiles.images[rows]), tiles.masks[rows].float(), *drawn
+                model.images_to_input(images), masks.float(), *drawn
             )
             with compute.autocast():
                 logits = progress.stepping(
-                    images.contiguous(memory_format=torch.channels_last), tiles.depths[rows]
+                    images.contiguous(memory_format=torch.channels_last), depths
                 )
             part_loss = loss(logits.float(), masks) * (len(rows) / len(batch[0]))
             part_loss.backward()

@@ -1,0 +1,216 @@
+# From a seismic volume to its labelled lines, and from members to a filled volume. A volume lies in
+# results/ itself, or, where it is to be predicted only, in results/predict/ or a folder there.
+
+DEMO_VOLUME = "results/demo/volume.sgy"
+DEMO_LABELS = "results/demo/labels.sgy"
+
+
+wildcard_constraints:
+    # Of a volume's data and predictions: none, predict/ or predict/NAME/.
+    place=r"(predict/([^/]+/)?)?",
+    # Of what is made from them.
+    filled=r"volume|predict(/[^/]+)?",
+
+
+def get_volume(wildcards):
+    """The SEG-Y file that belongs to a place."""
+    if wildcards.place:
+        return PREDICTED_VOLUMES[wildcards.place]
+    if VOLUME is None:
+        with telling("data.source"):
+            raise InputError(
+                f"{config['data']['source']}: no SEG-Y file; expected one named *.sgy or *.segy"
+            )
+    return VOLUME
+
+
+def get_labels(wildcards):
+    """Labels of the volume's lines; ends with a message where there are none."""
+    labels = config["data"]["labels"]
+    if config["data"]["source"] == "demo-volume":
+        return DEMO_LABELS
+    with telling("data.labels"):
+        if labels is None:
+            raise InputError(
+                "not set, so there is nothing to train on; give it a SEG-Y file of the volume's "
+                "geometry, or a folder of masks such as inline_120.png. 'snakemake scan' needs none"
+            )
+        if not Path(labels).exists():
+            raise InputError(f"{labels}: no such file or folder in {Path.cwd()}")
+    return labels
+
+
+def place_of(wildcards):
+    """Place of the data and predictions that a filled volume is made from."""
+    return "" if wildcards.filled == "volume" else f"{wildcards.filled}/"
+
+
+def of_place(pattern):
+    """Input function: a file, or one per shard, of the place of a filled volume."""
+
+    def files(wildcards):
+        shards = range(SHARDS) if "{shard}" in pattern else [0]
+        return expand(pattern, place=place_of(wildcards), shard=shards)
+
+    return files
+
+
+def get_volume_members(wildcards):
+    """Members that fill a volume: those of this run, or of predict.run."""
+    if wildcards.place:
+        return get_members(wildcards)
+    return expand("results/models/{seed}/checkpoint.safetensors", seed=SEEDS)
+
+
+def get_volume_threshold(wildcards):
+    """Their threshold."""
+    return "results/threshold.json" if wildcards.filled == "volume" else get_threshold(wildcards)
+
+
+rule demo_volume:
+    output:
+        volume=DEMO_VOLUME,
+        labels=DEMO_LABELS,
+        truth="results/demo/truth.sgy",
+    log:
+        "results/logs/demo_volume.log",
+    benchmark:
+        "results/benchmarks/demo_volume.tsv"
+    conda:
+        "../../envs/volumes.yaml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        *code("demo_volume", "volumes"),
+        script=script("demo_volume"),
+        settings=settings("data.demo_volume"),
+    shell:
+        "python {params.script:q} --settings {params.settings:q} --volume {output.volume:q} "
+        "--labels {output.labels:q} --truth {output.truth:q} --log {log:q}"
+
+
+rule scan:
+    input:
+        "results/data/geometry.json",
+
+
+rule scan_volume:
+    input:
+        get_volume,
+    output:
+        geometry="results/{place}data/geometry.json",
+        traces="results/{place}data/traces.npy",
+        positions="results/{place}data/positions.npy",
+    log:
+        "results/{place}logs/scan_volume.log",
+    benchmark:
+        "results/{place}benchmarks/scan_volume.tsv"
+    conda:
+        "../../envs/volumes.yaml"
+    threads: 2
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        *code("scan_volume", "volumes"),
+        script=script("scan_volume"),
+        settings=settings(
+            "survey.inline_byte",
+            "survey.crossline_byte",
+            "survey.endian",
+            "survey.format",
+            "survey.percentile",
+        ),
+    shell:
+        "python {params.script:q} --settings {params.settings:q} --source={input:q} "
+        "--output {output.geometry:q} --log {log:q}"
+
+
+rule import_volume:
+    input:
+        source=get_volume,
+        geometry="results/{place}data/geometry.json",
+        traces="results/{place}data/traces.npy",
+    output:
+        directory("results/{place}data/volume.zarr"),
+    log:
+        "results/{place}logs/import_volume.log",
+    benchmark:
+        "results/{place}benchmarks/import_volume.tsv"
+    conda:
+        "../../envs/volumes.yaml"
+    threads: 2
+    resources:
+        mem_mb=2000,
+        runtime=480,
+    params:
+        *code("import_volume", "volumes"),
+        script=script("import_volume"),
+        # No output, which would be deleted where the job fails.
+        state="results/{place}states/volume.zarr",
+    shell:
+        "python {params.script:q} --source={input.source:q} --geometry {input.geometry:q} "
+        "--state {params.state:q} --output {output:q} --log {log:q}"
+
+
+if VOLUME:
+
+    rule import_lines:
+        input:
+            labels=get_labels,
+            geometry="results/data/geometry.json",
+            volume="results/data/volume.zarr",
+        output:
+            tiles="results/data/train/tiles.csv",
+            images="results/data/train/images.npy",
+            masks="results/data/train/masks.npy",
+            lines="results/data/train/lines.csv",
+            amplitude="results/data/train/lines_amplitude.npy",
+            labels="results/data/train/lines_labels.npy",
+        log:
+            "results/logs/import_lines.log",
+        benchmark:
+            "results/benchmarks/import_lines.tsv"
+        conda:
+            "../../envs/volumes.yaml"
+        threads: 2
+        resources:
+            mem_mb=4000,
+            runtime=120,
+        params:
+            *code("import_lines", "volumes"),
+            script=script("import_lines"),
+            settings=settings("survey", "validation.folds"),
+        shell:
+            "python {params.script:q} --settings {params.settings:q} --labels={input.labels:q} "
+            "--geometry {input.geometry:q} --volume {input.volume:q} --lines {output.lines:q} "
+            "--output {output.tiles:q} --log {log:q}"
+
+
+rule predict_volume:
+    input:
+        volume="results/{place}data/volume.zarr",
+        members=get_volume_members,
+        threshold=get_volume_decision,
+    output:
+        directory("results/{place}predictions/volume/{shard}.zarr"),
+    log:
+        "results/{place}logs/predict_volume/{shard}.log",
+    benchmark:
+        "results/{place}benchmarks/predict_volume/{shard}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: THREADS
+    resources:
+        gpu=get_gpus,
+        mem_mb=4000,
+        runtime=1440,
+    params:
+        *code("predict_volume", "torch"),
+        script=script("predict_volume"),
+        settings=settings("inference", "survey", "compute"),
+    shell:
+        "python {params.script:q} --settings {params.settings:q} --volume {input.volume:q} "
+        "--checkpoints {input.members:q} --shard {wildcards.shard} --output {output:q} --log {log:q}"

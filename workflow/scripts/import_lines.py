@@ -1,0 +1,56 @@
+"""Import the labelled lines of a volume: whole for training, cut to tiles for validation."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from salt.core.errors import InputError
+from salt.stage.cli import run, stage_parser
+from salt.survey import lines, tiles
+from salt.survey.geometry import Geometry
+from salt.survey.import_lines import (
+    import_lines,
+    labels_from_masks,
+    labels_from_segy,
+    refuse_other_geometry,
+)
+from salt.survey.segy import SegyFile
+from salt.survey.volume import Volume
+
+
+def main(args):
+    survey, folds = args.settings["survey"], args.settings["validation"]["folds"]
+    geometry, volume = Geometry.load(args.geometry), Volume(args.volume)
+    if args.labels.is_dir():
+        labels = labels_from_masks(args.labels, geometry)
+    else:
+        file = SegyFile(args.labels, survey)
+        own, traces, _ = file.scan()
+        refuse_other_geometry(args.labels, own, geometry)
+        contract = (survey["tile"], survey["unlabelled"])
+        labels = labels_from_segy(own, traces, file.read, geometry, *contract)
+    labelled = import_lines(volume, geometry, labels, folds)
+    table, images, masks = lines.cut_tiles(labelled, survey["tile"], survey["normalisation"])
+    if not len(table):
+        raise InputError(
+            f"survey.tile: no labelled line has room for a tile of {survey['tile']} traces by as "
+            "many samples that is labelled all over; set it lower, or label more"
+        )
+    lines.save(args.lines, labelled)
+    tiles.save(args.output, table, images, masks)
+    known = np.concatenate([line.labels[line.labels != lines.UNLABELLED] for line in labelled])
+    logging.info(
+        "%d labelled lines, %.0f %% of them salt; %d tiles of %d, to %s",
+        len(labelled), 100 * (known == lines.SALT).mean(), len(table), survey["tile"], args.output,
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    parser = stage_parser(__doc__)
+    parser.add_argument("--geometry", type=Path, required=True, help="geometry.json of the volume")
+    parser.add_argument("--volume", type=Path, required=True, help="Zarr group of its amplitudes")
+    parser.add_argument("--labels", type=Path, required=True, help="SEG-Y file or folder of masks")
+    parser.add_argument("--lines", type=Path, required=True, help="lines.csv to write")
+    parser.add_argument("--output", type=Path, required=True, help="tiles.csv to write")
+    run(main, parser)

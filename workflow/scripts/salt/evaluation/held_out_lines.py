@@ -1,0 +1,130 @@
+"""Scores of whole lines by members that held them out: overlap, and the distance of top salt."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from salt.core.errors import InputError
+from salt.core.tables import read_csv
+from salt.ensemble.predictions import SCALE
+from salt.survey.lines import SALT, UNLABELLED, Lines
+from salt.survey.tiles import NpyRows
+
+COLUMNS = ["id", "start", "stop"]
+REMEDY = "delete it to predict again"
+
+
+class LinePredictions:
+    """A member's probabilities of the lines it held out.
+
+    table: id of each line, and the rows ``start`` to ``stop`` of its traces
+    values: uint16 (traces, samples), SCALE for a probability of 1
+    """
+
+    def __init__(self, path: Path | str):
+        """Open the NPY file and the CSV file beside it; InputError where they are damaged."""
+        self.path = Path(path)
+        self.table = read_csv(self.path.with_suffix(".csv"), REMEDY, dtype={"id": str})
+        try:
+            self.values = NpyRows(self.path)
+        except InputError:
+            raise
+        except (OSError, ValueError, EOFError, SyntaxError) as error:
+            raise InputError(f"{self.path}: not a readable array ({error}); {REMEDY}") from None
+        if (
+            self.table.columns.tolist() != COLUMNS
+            or self.values.dtype != np.uint16
+            or self.values.ndim != 2
+            or len(self.values) != self.table["stop"].max()
+        ):
+            raise InputError(f"{self.path}: no predictions of the lines beside it; {REMEDY}")
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """Return a line's values, uint16 (traces, samples), by its id."""
+        row = self.table.set_index("id").loc[name]
+        return self.values[int(row["start"]) : int(row["stop"])]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What lines are scored by; counts of several lines add up.
+
+    pixels, salt, marked, both: labelled pixels, those of salt, those marked, those that are both
+    traces: labelled traces with salt that is marked and salt that is there
+    one_sided: labelled traces with salt in only one of the two
+    distance: sum over ``traces`` of the distance of the two tops of salt, in samples
+    """
+
+    pixels: int
+    salt: int
+    marked: int
+    both: int
+    traces: int
+    one_sided: int
+    distance: int
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(*(a + b for a, b in zip(self._all(), other._all(), strict=True)))
+
+    def _all(self) -> tuple[int, ...]:
+        return tuple(vars(self).values())
+
+    def scores(self) -> dict[str, float | None]:
+        """Return intersection over union, Dice, and the mean distance of the tops in samples.
+
+        None where there is nothing to divide by: no salt, neither marked nor there.
+        """
+        union = self.salt + self.marked - self.both
+        return {
+            "iou": self.both / union if union else None,
+            "dice": 2 * self.both / (self.salt + self.marked) if union else None,
+            "top_distance": self.distance / self.traces if self.traces else None,
+            "salt_share": self.salt / self.pixels if self.pixels else None,
+        }
+
+
+def count(labels: np.ndarray, marked: np.ndarray) -> Counts:
+    """Compare labels, uint8 (traces, samples), with marked salt, bool of the same shape.
+
+    Unlabelled pixels do not count; a top of salt is compared where a trace is labelled all along.
+    """
+    known = labels != UNLABELLED
+    salt, marked = (labels == SALT) & known, marked & known
+    whole = known.all(axis=1)
+    has, found = salt[whole].any(axis=1), marked[whole].any(axis=1)
+    tops = [each[whole][has & found].argmax(axis=1) for each in (salt, marked)]
+    return Counts(
+        int(known.sum()),
+        int(salt.sum()),
+        int(marked.sum()),
+        int((salt & marked).sum()),
+        int((has & found).sum()),
+        int((has ^ found).sum()),
+        int(np.abs(tops[0] - tops[1]).sum()),
+    )
+
+
+def score_lines(
+    lines: Lines, members: list[LinePredictions], threshold: float
+) -> tuple[pd.DataFrame, dict]:
+    """Score each line by the mean of the members that held it out.
+
+    Return a row per line (id, plane, line, iou, dice, top_distance, salt_share) and the scores of
+    all lines together, with their number. Raises InputError where no member predicted a line.
+    """
+    rows, total = [], Counts(*[0] * 7)
+    for line in lines.table.itertuples():
+        values = [member[line.id] for member in members if line.id in set(member.table["id"])]
+        if not values:
+            continue
+        mean = np.sum(values, axis=0, dtype=np.uint32) / (len(values) * SCALE)
+        counts = count(lines[line.id][1], mean > threshold)
+        total += counts
+        rows.append({"id": line.id, "plane": line.plane, "line": line.line, **counts.scores()})
+    if not rows:
+        raise InputError(f"{lines.path}: no member predicted any of these lines")
+    together = {"lines": len(rows), "of_lines": len(lines.table), **total.scores()}
+    together["traces_with_salt_in_one_only"] = total.one_sided
+    return pd.DataFrame(rows), together

@@ -1,0 +1,38 @@
+"""Score whole lines by the members that held them out."""
+
+import json
+import logging
+from pathlib import Path
+
+from salt.core.files import replacing
+from salt.evaluation.decision import SCORE, read_report
+from salt.evaluation.held_out_lines import LinePredictions, score_lines
+from salt.stage.cli import run, stage_parser
+from salt.survey.lines import Lines
+
+
+def main(args):
+    report = read_report(args.threshold, SCORE)
+    members = [LinePredictions(path) for path in args.predictions]
+    table, together = score_lines(Lines(args.lines), members, report["threshold"])
+    together["honest"] = report["honest"]
+    with replacing(args.table) as path:
+        table.to_csv(path, index=False)
+    with replacing(args.output) as path:
+        path.write_text(json.dumps(together, indent=2) + "\n")
+    logging.info(
+        "%d held-out lines: IoU %.3f, Dice %.3f, top of salt %.1f samples off%s",
+        together["lines"],
+        *(together[key] or 0 for key in ("iou", "dice", "top_distance")),
+        "" if report["honest"] else " (NOT honest, on training lines)",
+    )
+
+
+if __name__ == "__main__":
+    parser = stage_parser(__doc__, settings=False)
+    parser.add_argument("--lines", type=Path, required=True, help="lines.csv of the labelled lines")
+    parser.add_argument("--threshold", type=Path, required=True, help="threshold.json")
+    parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="NPY files")
+    parser.add_argument("--table", type=Path, required=True, help="CSV file of lines, to write")
+    parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
+    run(main, parser)
