@@ -87,7 +87,7 @@ rule demo_volume:
         script=script("demo_volume"),
         settings=settings("data.demo_volume"),
     shell:
-        "python {params.script:q} --settings {params.settings:q} --volume {output.volume:q} "
+        "python {params.script:q} --settings {params.settings:q} --survey {output.volume:q} "
         "--labels {output.labels:q} --truth {output.truth:q} --log {log:q}"
 
 

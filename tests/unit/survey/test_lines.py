@@ -1,0 +1,182 @@
+"""Labelled lines: windows that are labelled all over, the grid, pieces, and blocks to hold out."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from salt.core.errors import InputError
+from salt.survey import lines
+from salt.survey.lines import INLINE, SALT, UNLABELLED, Line, Lines, blocks, free_starts, grid
+from salt.training.lines import LabelledLines
+
+
+def line(labels, number=1, plane=INLINE, first=0):
+    """A line of labels whose amplitudes tell each pixel's place."""
+    traces, samples = labels.shape
+    amplitude = np.arange(traces * samples).reshape(labels.shape) / labels.size
+    return Line(plane, number, first, amplitude.astype(np.float16), labels)
+
+
+def drawn_labels(seed, shape, unlabelled):
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 2, shape).astype(np.uint8)
+    labels[random.random(shape) < unlabelled] = UNLABELLED
+    return labels
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    shape=st.tuples(st.integers(1, 12), st.integers(1, 12)),
+    tile=st.integers(1, 6),
+)
+def test_a_window_may_start_where_all_of_it_is_labelled(seed, shape, tile):
+    labels = drawn_labels(seed, shape, unlabelled=0.05)
+    free = free_starts(labels, tile)
+    for trace in range(shape[0]):
+        for sample in range(shape[1]):
+            window = labels[trace : trace + tile, sample : sample + tile]
+            expected = window.shape == (tile, tile) and (window != UNLABELLED).all()
+            inside = trace < free.shape[0] and sample < free.shape[1]
+            assert (bool(free[trace, sample]) if inside else False) == expected
+
+
+@given(shape=st.tuples(st.integers(1, 40), st.integers(1, 40)), tile=st.integers(1, 12))
+def test_the_grid_covers_a_labelled_line_with_as_few_tiles_as_can(shape, tile):
+    starts = grid(np.zeros(shape, np.uint8), tile)
+    if min(shape) < tile:
+        assert starts == []
+        return
+    covered = np.zeros(shape, bool)
+    for trace, sample in starts:
+        covered[trace : trace + tile, sample : sample + tile] = True
+        assert trace + tile <= shape[0] and sample + tile <= shape[1]
+    assert covered.all()
+    assert len(starts) == -(-shape[0] // tile) * -(-shape[1] // tile)
+
+
+def test_tiles_lie_with_samples_down_and_traces_across():
+    labels = np.zeros((20, 30), np.uint8)
+    labels[3, 7] = SALT
+    one = line(labels, number=120, first=5)
+    table, images, masks = lines.cut_tiles([one], 16, "volume")
+    assert table["line"].unique().tolist() == ["inline_120"]
+    assert table["id"][0] == "inline_120_trace5_sample0"
+    assert masks[0].nonzero() == (np.array([7]), np.array([3]))
+    rise = np.diff(images[0].astype(int), axis=0)
+    assert (rise >= 0).all() and images[0, -1, 0] > images[0, 0, 0]
+    assert table["coverage"][0] == pytest.approx(1 / 256)
+
+
+def test_lines_come_back_as_they_were_saved(tmp_path):
+    saved = [
+        line(drawn_labels(seed, (traces, 9), 0.1), seed)
+        for seed, traces in enumerate((5, 1, 7))
+    ]
+    lines.save(tmp_path / "lines.csv", saved)
+    read = Lines(tmp_path / "lines.csv")
+    assert read.table["line"].tolist() == [0, 1, 2]
+    for one in saved:
+        amplitude, labels = read[one.id]
+        np.testing.assert_array_equal(amplitude, one.amplitude)
+        np.testing.assert_array_equal(labels, one.labels)
+
+
+def test_a_damaged_array_of_lines_is_refused(tmp_path):
+    lines.save(tmp_path / "lines.csv", [line(drawn_labels(0, (50, 60), 0))])
+    path = tmp_path / "lines_labels.npy"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=r"lines_labels\.npy: its content differs"):
+        Lines(tmp_path / "lines.csv")["inline_1"]
+
+
+@given(traces=st.integers(4, 60), pieces=st.integers(1, 4))
+def test_pieces_of_a_line_are_the_line_again(traces, pieces):
+    whole = line(drawn_labels(1, (traces, 3), 0.2), first=2)
+    cut = whole.cut(pieces)
+    np.testing.assert_array_equal(np.concatenate([piece.labels for piece in cut]), whole.labels)
+    assert [piece.first for piece in cut] == [
+        2 + sum(len(before.labels) for before in cut[:number]) for number in range(pieces)
+    ]
+    assert len({piece.id for piece in cut}) == pieces
+
+
+def table_of(numbers):
+    saved = [line(np.zeros((2, 2), np.uint8), number) for number in numbers]
+    rows = [(one.id, one.plane, one.number, 0, 0, 2) for one in saved]
+    return pd.DataFrame(rows, columns=lines.COLUMNS)
+
+
+def blocks_of(numbers, every, folds):
+    return blocks(table_of(numbers), {INLINE: np.asarray(every)}, folds).tolist()
+
+
+def test_each_of_evenly_labelled_lines_is_a_block():
+    # Held out, it is as far from the next as an unlabelled line is, and further.
+    assert len(set(blocks_of(range(0, 100, 10), range(100), folds=2))) == 10
+
+
+def test_neighbouring_lines_are_one_block():
+    # Unlabelled lines are 45 lines away on average; a line or two between blocks would be nothing.
+    assert blocks_of(range(10), range(100), folds=2) == ["inline_0"] * 5 + ["inline_1"] * 5
+
+
+def test_blocks_are_no_longer_than_need_be():
+    # Pairs of lines, ten apart: pairs have to stay together, and nothing else.
+    numbers = sorted([*range(0, 100, 10), *range(1, 100, 10)])
+    assert blocks_of(numbers, range(100), folds=2) == [
+        f"inline_{pair}" for pair in range(10) for _ in range(2)
+    ]
+
+
+@given(
+    numbers=st.sets(st.integers(0, 60), min_size=2, max_size=20),
+    folds=st.integers(2, 5),
+)
+def test_there_are_blocks_for_all_folds(numbers, folds):
+    numbers = sorted(numbers)
+    found = blocks_of(numbers, range(61), folds)
+    assert len(set(found)) >= min(folds, len(numbers))
+    # A block is a run of neighbours.
+    assert found == sorted(found, key=lambda name: int(name.split("_")[1]))
+
+
+@pytest.fixture
+def saved(tmp_path):
+    labels = [drawn_labels(seed, (40, 50), 0.001) for seed in range(3)]
+    lines.save(tmp_path / "lines.csv", [line(each, seed) for seed, each in enumerate(labels)])
+    return Lines(tmp_path / "lines.csv")
+
+
+def chosen(saved, *numbers):
+    return saved.table["line"].isin(numbers)
+
+
+def test_windows_are_labelled_pieces_of_the_chosen_lines(saved):
+    of = LabelledLines(saved, chosen(saved, 0, 2), 16, "volume", torch.device("cpu"))
+    windows = of.draw(300, torch.Generator().manual_seed(0))
+    images, masks, depths = of.take(windows)
+    assert images.shape == masks.shape == (300, 1, 16, 16) and depths.isnan().all()
+    possible = set()
+    for number in (0, 2):
+        labels = saved[f"inline_{number}"][1]
+        for trace, sample in np.argwhere(free_starts(labels, 16)):
+            possible.add(labels[trace : trace + 16, sample : sample + 16].T.tobytes())
+    assert {mask.numpy().tobytes() for mask in masks} <= possible
+    # Different ones, from all over.
+    assert len({mask.numpy().tobytes() for mask in masks}) > 200
+
+
+def test_windows_depend_on_the_generator_alone(saved):
+    of = LabelledLines(saved, chosen(saved, 0, 1, 2), 16, "window", torch.device("cpu"))
+    draws = [of.draw(64, torch.Generator().manual_seed(seed)).tolist() for seed in (1, 1, 2)]
+    assert draws[0] == draws[1] != draws[2]
+
+
+def test_lines_without_room_for_a_window_are_refused(saved):
+    with pytest.raises(InputError, match=r"no line to train on has room .* survey\.tile"):
+        LabelledLines(saved, chosen(saved, 0), 48, "volume", torch.device("cpu"))
