@@ -145,7 +145,16 @@ SET_HERE = {
     "predict.source": "each of folder and zip",
     "predict.run": "predicted from",
 }
-CANNOT_MATTER = {"data.demo.seed": "other tiles of the same kind"}
+OF_VOLUMES = [
+    "data.labels",
+    *(f"data.demo_volume.{key}" for key in DEFAULTS["data"]["demo_volume"]),
+    *(f"survey.{key}" for key in DEFAULTS["survey"]),
+    *(f"inference.{key}" for key in ("planes", "window", "margin")),
+]
+CANNOT_MATTER = {
+    "data.demo.seed": "other tiles of the same kind",
+    **dict.fromkeys(OF_VOLUMES, "of volumes alone"),
+}
 # Values of the schema's lists that are left out.
 NOT_HERE = {("compute.device", "cuda"): "needs a GPU"}
 

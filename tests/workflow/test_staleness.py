@@ -30,6 +30,7 @@ from salt.core.checksums import checksums_of
 ROOT = Path(__file__).parents[1]
 TABLE = ROOT / "docs/staleness.md"
 PROJECT = ("Snakefile", "workflow", "config", "envs", "profiles", "requirements.txt")
+DEFAULTS = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 
 # Rules that read each key. Add new keys here.
 KEYS = {
@@ -38,6 +39,9 @@ KEYS = {
     "data.demo.test_tiles": ["demo"],
     "data.demo.tile_size": ["demo"],
     "data.demo.seed": ["demo"],
+    "data.labels": [],
+    **{f"data.demo_volume.{key}": [] for key in DEFAULTS["data"]["demo_volume"]},
+    **{f"survey.{key}": [] for key in DEFAULTS["survey"]},
     "validation.scheme": ["train", "predict_validation", "threshold"],
     "validation.folds": ["split"],
     "validation.seed": ["split"],
@@ -84,6 +88,7 @@ KEYS = {
     "inference.flip": ["predict_validation", "predict_test", "threshold"],
     "inference.batch_size": ["predict_validation", "predict_test"],
     "inference.shards": None,
+    **{f"inference.{key}": [] for key in ("planes", "window", "margin")},
     "predict.source": [],
     "predict.run": [],
     "compute.device": ["train", "predict_validation", "predict_test"],
@@ -100,6 +105,10 @@ OTHER_VALUES = {
     "validation.group_column": "id",
     "augmentation.zoom": [0.8, 1.2],
     "predict.source": "anywhere",
+    "data.labels": "anywhere",
+    **dict.fromkeys(("survey.inline_byte", "survey.crossline_byte"), 9),
+    "survey.endian": "big",
+    **dict.fromkeys(("survey.format", "survey.unlabelled"), 5),
     "predict.run": "anything",
     "compute.device": "cpu",
 }

@@ -1,5 +1,6 @@
 """Scores of whole lines by members that held them out: overlap, and the distance of top salt."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -7,13 +8,29 @@ import numpy as np
 import pandas as pd
 
 from salt.core.errors import InputError
+from salt.core.files import replacing, write_npy
 from salt.core.tables import read_csv
-from salt.ensemble.predictions import SCALE
+from salt.ensemble.predictions import SCALE, quantised
 from salt.survey.lines import SALT, UNLABELLED, Lines
 from salt.survey.tiles import NpyRows
 
 COLUMNS = ["id", "start", "stop"]
 REMEDY = "delete it to predict again"
+
+
+def save_predictions(
+    path: Path, lines: Lines, names: list[str], probabilities: Iterable[np.ndarray]
+) -> None:
+    """Write probabilities, float32 (traces, samples) of each line, as they come, and a table."""
+    rows = lines.table.set_index("id").loc[names]
+    stops = (rows["stop"] - rows["start"]).cumsum()
+    shape = (int(stops.iloc[-1]), lines.labels.shape[1])
+    write_npy(path, np.uint16, shape, map(quantised, probabilities))
+    starts = stops.shift(fill_value=0)
+    with replacing(path.with_suffix(".csv")) as part:
+        pd.DataFrame({"id": names, "start": starts.array, "stop": stops.array}).to_csv(
+            part, index=False
+        )
 
 
 class LinePredictions:

@@ -103,3 +103,13 @@ def _weights(centres: np.ndarray, places: np.ndarray) -> np.ndarray:
     """Linear weights of centres at places, float32 (places, centres); the ends are kept beyond."""
     identity = np.eye(len(centres), dtype=np.float32)
     return np.stack([np.interp(places, centres, row) for row in identity], 1).astype(np.float32)
+
+
+def section_to_8bit(section: np.ndarray, normalisation: str, tile: int) -> np.ndarray:
+    """Turn a whole section, floats (samples, traces) in units of the clip, to uint8.
+
+    By window, bounds change smoothly from tile to tile (``LocalBounds``), so that no seam shows.
+    """
+    if normalisation == "window":
+        return LocalBounds.measure(section, tile).to_8bit(section, 0, 0)
+    return to_8bit(section, normalisation)

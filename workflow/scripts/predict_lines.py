@@ -1,0 +1,55 @@
+"""Predict the labelled lines that a member holds out, as whole sections."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+
+from salt.device.compute import Compute
+from salt.device.gpu_lease import hold_gpu
+from salt.evaluation.held_out_lines import save_predictions
+from salt.inference.sections import Windows, predict_section
+from salt.networks.checkpoint import Checkpoint
+from salt.stage.cli import run, stage_parser
+from salt.survey.amplitudes import section_to_8bit
+from salt.survey.folds import read_folds, roles
+from salt.survey.lines import Lines
+from salt.survey.tiles import Tiles
+
+
+def main(args):
+    hold_gpu(args.settings["compute"]["device"])
+    compute = Compute.select(**args.settings["compute"])
+    checkpoint = Checkpoint.load(args.checkpoint)
+    network = checkpoint.rebuild().to(compute.device)
+    tiles, lines = Tiles(args.tiles), Lines(args.lines)
+    folds = read_folds(args.folds, tiles.ids)
+    _, validates = roles(folds, args.settings["validation"]["scheme"], checkpoint.seed)
+    inference, survey = args.settings["inference"], args.settings["survey"]
+
+    def predict(name: str) -> np.ndarray:
+        amplitude, _ = lines[name]
+        section = section_to_8bit(amplitude.T, survey["normalisation"], survey["tile"])
+        mean, _ = predict_section(
+            [network],
+            section,
+            compute,
+            windows=Windows(inference["window"], inference["margin"]),
+            flip=inference["flip"],
+            batch_size=1,
+        )
+        return mean.T
+
+    held_out = tiles.table["line"][validates].unique().tolist()
+    save_predictions(args.output, lines, held_out, map(predict, held_out))
+    logging.info("%d held-out lines predicted to %s", len(held_out), args.output)
+
+
+if __name__ == "__main__":
+    parser = stage_parser(__doc__)
+    parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the labelled tiles")
+    parser.add_argument("--folds", type=Path, required=True, help="CSV file of the folds")
+    parser.add_argument("--lines", type=Path, required=True, help="lines.csv of the labelled lines")
+    parser.add_argument("--checkpoint", type=Path, required=True, help="the member")
+    parser.add_argument("--output", type=Path, required=True, help="NPY file; a CSV goes beside it")
+    run(main, parser)
