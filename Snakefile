@@ -12,6 +12,7 @@ include: "workflow/rules/training.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/submission.smk"
 include: "workflow/rules/prediction.smk"
+include: "workflow/rules/volumes.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -22,6 +23,7 @@ rule all:
     default_target: True
     input:
         with_test("results/submission.csv"),
+        of_volume(*FILLED),
         "results/summary.txt",
         "results/review.csv",
         rules.gallery.output,

@@ -189,6 +189,70 @@ if VOLUME:
             "--output {output.tiles:q} --log {log:q}"
 
 
+    # Whole lines, by members that held them out: what an unlabelled line will get.
+    rule predict_lines:
+        input:
+            tiles="results/data/train/tiles.csv",
+            folds="results/data/folds.csv",
+            lines="results/data/train/lines.csv",
+            amplitude="results/data/train/lines_amplitude.npy",
+            labels="results/data/train/lines_labels.npy",
+            checkpoint="results/models/{seed}/checkpoint.safetensors",
+        output:
+            predictions="results/predictions/lines/{seed}.npy",
+            ids="results/predictions/lines/{seed}.csv",
+        log:
+            "results/logs/predict_lines/{seed}.log",
+        benchmark:
+            "results/benchmarks/predict_lines/{seed}.tsv"
+        conda:
+            "../../envs/torch.yaml"
+        threads: THREADS
+        resources:
+            gpu=get_gpus,
+            mem_mb=4000,
+            runtime=120,
+        params:
+            *code("predict_lines", "torch"),
+            script=script("predict_lines"),
+            settings=settings(
+                *("validation.scheme", "survey.tile", "survey.normalisation", "compute"),
+                *("inference.flip", "inference.window", "inference.margin"),
+            ),
+        shell:
+            "python {params.script:q} --settings {params.settings:q} --tiles {input.tiles:q} "
+            "--folds {input.folds:q} --lines {input.lines:q} --checkpoint {input.checkpoint:q} "
+            "--output {output.predictions:q} --log {log:q}"
+
+    rule score_lines:
+        input:
+            lines="results/data/train/lines.csv",
+            labels="results/data/train/lines_labels.npy",
+            threshold="results/threshold.json",
+            predictions=expand("results/predictions/lines/{seed}.npy", seed=SEEDS),
+            ids=expand("results/predictions/lines/{seed}.csv", seed=SEEDS),
+        output:
+            scores="results/volume/scores.json",
+            table="results/volume/lines.csv",
+        log:
+            "results/logs/score_lines.log",
+        benchmark:
+            "results/benchmarks/score_lines.tsv"
+        conda:
+            "../../envs/data.yaml"
+        threads: 1
+        resources:
+            mem_mb=2000,
+            runtime=30,
+        params:
+            *code("score_lines", "data"),
+            script=script("score_lines"),
+        shell:
+            "python {params.script:q} --lines {input.lines:q} --threshold {input.threshold:q} "
+            "--predictions {input.predictions:q} --table {output.table:q} "
+            "--output {output.scores:q} --log {log:q}"
+
+
 rule predict_volume:
     input:
         volume="results/{place}data/volume.zarr",

@@ -8,7 +8,7 @@ from salt.core.files import replacing
 from salt.stage.cli import run, stage_parser
 from salt.survey.folds import read_groups, split
 from salt.survey.geometry import Geometry
-from salt.survey.lines import Lines, blocks, lines_notices
+from salt.survey.lines import CROSSLINE, INLINE, Lines, blocks, lines_notices
 from salt.survey.tiles import Tiles
 
 
@@ -22,7 +22,8 @@ def main(args):
         groups = read_groups(settings["groups"], settings["group_column"], tiles.ids)
     if args.lines:
         lines, geometry = Lines(args.lines).table, Geometry.load(args.geometry)
-        held_out = blocks(lines, geometry.lines(), settings["folds"])
+        axes = {INLINE: geometry.inlines.numbers(), CROSSLINE: geometry.crosslines.numbers()}
+        held_out = blocks(lines, axes, settings["folds"])
         groups = tiles.table["line"].map(dict(zip(lines["id"], held_out, strict=True))).to_numpy()
         for notice in lines_notices(lines):
             logging.warning(notice)

@@ -63,7 +63,7 @@ def labels_from_masks(folder: Path, geometry: Geometry) -> Iterator[tuple[str, i
         axis, along = geometry.inlines, geometry.crosslines
         if plane == CROSSLINE:
             axis, along = along, axis
-        if number not in axis:
+        if number not in axis.numbers():
             faults.append(f"{shown(path.name)}: no such {plane}; the volume has {axis}")
             continue
         try:
@@ -92,7 +92,7 @@ def refuse_other_geometry(path: Path, labels: Geometry, volume: Geometry) -> Non
     faults = []
     for name in ("inlines", "crosslines"):
         own, whole = getattr(labels, name), getattr(volume, name)
-        strangers = [number for number in own.numbers().tolist() if number not in whole]
+        strangers = sorted(set(own.numbers().tolist()) - set(whole.numbers().tolist()))
         if strangers:
             more = ", ..." if len(strangers) > LISTED_FAULTS else ""
             listed = ", ".join(map(str, strangers[:LISTED_FAULTS])) + more
@@ -133,10 +133,11 @@ def labels_from_segy(
     )
     whole = (volume.crosslines, columns)
     for line in straight.tolist():
-        yield INLINE, volume.inlines.number(rows[line]), _placed(traces[line], read, *whole, unlabelled)
+        number = int(labels.inlines.numbers()[line])
+        yield INLINE, number, _placed(traces[line], read, *whole, unlabelled)
     whole = (volume.inlines, rows)
     for line in across.tolist():
-        number = volume.crosslines.number(columns[line])
+        number = int(labels.crosslines.numbers()[line])
         yield CROSSLINE, number, _placed(traces[:, line], read, *whole, unlabelled)
 
 

@@ -1,0 +1,80 @@
+"""Score a submission against the answers of its tiles, such as MLE-bench's private test.csv.
+
+    make score SUBMISSION=results/submission.csv ANSWERS=private/test.csv
+
+Both are CSV files with the columns id and rle_mask; others do not matter.
+"""
+
+import argparse
+import io
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
+
+from salt.core.errors import InputError, raise_faults, shown
+from salt.core.labels import decode
+from salt.core.metric import tile_scores
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("submission", type=Path, help="CSV file of masks")
+    parser.add_argument("answers", type=Path, help="CSV file of the true masks")
+    parser.add_argument("--size", default="101x101", help="width and height of a tile in pixels")
+    args = parser.parse_args()
+    width, height = (int(side) for side in args.size.split("x"))
+    try:
+        scores = score(args.submission, args.answers, (height, width))
+    except InputError as error:
+        sys.exit(f"Error: {error}")
+    error = scores.std(ddof=1) / np.sqrt(len(scores)) if len(scores) > 1 else float("nan")
+    print(f"{scores.mean():.4f} over {len(scores)} tiles (standard error {error:.4f})")
+
+
+def score(submission: Path, answers: Path, shape: tuple[int, int]) -> np.ndarray:
+    """Return each tile's score, float64, in the answers' order.
+
+    Raises InputError where a file or a mask is not readable, or ids differ.
+    """
+    truth, found = (read(path) for path in (answers, submission))
+    differ = sorted(set(truth) ^ set(found))
+    if differ:
+        raise InputError(
+            f"{submission}: expected the {len(truth)} tiles of {answers}, found {len(found)}, "
+            f"different in {shown(differ[0])}"
+        )
+    faults, scores = [], []
+    for name in truth:
+        masks = []
+        for path, runs in ((submission, found[name]), (answers, truth[name])):
+            try:
+                masks.append(decode(runs, shape)[None])
+            except ValueError as error:
+                faults.append(f"{path}: mask of {shown(name)}: {error}")
+        if len(masks) == 2:
+            scores.append(tile_scores(*masks)[0])
+    raise_faults("Masks", faults)
+    return np.array(scores)
+
+
+def read(path: Path) -> dict[str, str]:
+    """Return the runs of each id; InputError where the table is not readable or an id is doubled."""
+    try:
+        table = pd.read_csv(io.BytesIO(path.read_bytes()), dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable table ({error})") from None
+    if not {"id", "rle_mask"} <= set(table.columns):
+        found = shown(",".join(map(str, table.columns)))
+        raise InputError(f"{path}: expected the columns id and rle_mask, found {found}")
+    twice = table["id"][table["id"].duplicated()]
+    if len(twice):
+        raise InputError(f"{path}: id {shown(twice.iloc[0])} is there more than once")
+    return dict(zip(table["id"], table["rle_mask"], strict=True))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""Labels of lines: from masks drawn line by line, and from SEG-Y files of part of the volume."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from conftest import mask_png
+
+from salt.core.errors import InputError
+from salt.survey.geometry import Amplitude, Axis, Geometry
+from salt.survey.import_lines import (
+    import_lines,
+    labels_from_masks,
+    labels_from_segy,
+    refuse_other_geometry,
+)
+from salt.survey.lines import CROSSLINE, INLINE, UNLABELLED
+
+VOLUME = Geometry(
+    path="volume.sgy",
+    size=0,
+    endian="big",
+    format=5,
+    start=3600,
+    inline_byte=189,
+    crossline_byte=193,
+    coordinates_byte=None,
+    sorting="inline",
+    two_d=False,
+    inlines=Axis(100, 2, 6),
+    crosslines=Axis(300, 1, 8),
+    samples=Axis(0, 4, 5),
+    interval=4000,
+    traces=48,
+    missing=0,
+    doubled=0,
+    dead=0,
+    nan=0,
+    amplitude=Amplitude(-1, 1, 0, 1, 99.9, 1),
+)
+
+
+class Amplitudes:
+    """A volume whose amplitude tells a sample's place; one trace is missing."""
+
+    def __init__(self):
+        places = np.arange(np.prod(VOLUME.shape)).reshape(VOLUME.shape)
+        self.values = (places / places.size).astype(np.float16)
+        self.values[2, 3] = np.nan
+
+    def read(self, inlines, crosslines):
+        return self.values[inlines, crosslines]
+
+
+def test_masks_are_read_by_the_names_of_their_lines(tmp_path):
+    drawn = np.zeros((5, 8), bool)
+    drawn[3:, 2] = True
+    (tmp_path / "inline_104.png").write_bytes(mask_png(drawn))
+    (tmp_path / "CROSSLINE_302.PNG").write_bytes(mask_png(np.ones((5, 6), bool)))
+    (tmp_path / "notes.txt").write_text("inline 104 is doubtful")
+    found = {(plane, number): labels for plane, number, labels in labels_from_masks(tmp_path, VOLUME)}
+    assert found.keys() == {(INLINE, 104), (CROSSLINE, 302)}
+    np.testing.assert_array_equal(found[INLINE, 104], drawn.T)
+    assert found[CROSSLINE, 302].shape == (6, 5) and found[CROSSLINE, 302].all()
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "message"),
+    [
+        ("line_104.png", (5, 8), "line_104.png: expected a name such as inline_120.png"),
+        ("inline_105.png", (5, 8), "inline_105.png: no such inline; the volume has 100 to 110"),
+        ("inline_104.png", (8, 5), "expected 8 traces by 5 samples, one pixel each, found 5x8"),
+        ("crossline_302.png", (5, 8), "expected 6 traces by 5 samples"),
+    ],
+)
+def test_masks_that_do_not_fit_are_refused(tmp_path, name, shape, message):
+    (tmp_path / name).write_bytes(mask_png(np.ones(shape, bool)))
+    with pytest.raises(InputError, match=message) as refused:
+        list(labels_from_masks(tmp_path, VOLUME))
+    assert "data.labels" in str(refused.value)
+
+
+def test_a_folder_without_masks_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"no masks; expected PNG files such as inline_120\.png"):
+        list(labels_from_masks(tmp_path, VOLUME))
+
+
+def test_lines_get_the_amplitudes_of_their_place_and_missing_traces_no_labels():
+    volume = Amplitudes()
+    labels = [(INLINE, 104, np.ones((8, 5), np.uint8)), (CROSSLINE, 303, np.ones((6, 5), np.uint8))]
+    inline, crossline = import_lines(volume, VOLUME, labels, pieces_of=2)
+    np.testing.assert_array_equal(inline.amplitude, volume.values[2])
+    np.testing.assert_array_equal(crossline.amplitude, volume.values[:, 3])
+    assert (inline.labels == UNLABELLED).all(axis=1).tolist() == [False] * 3 + [True] + [False] * 4
+    assert (crossline.labels[2] == UNLABELLED).all() and (crossline.labels[[0, 1, 3]] == 1).all()
+
+
+def test_a_single_line_is_cut_to_a_piece_a_fold():
+    labels = [(INLINE, 100, np.zeros((8, 5), np.uint8))]
+    pieces = import_lines(Amplitudes(), VOLUME, labels, pieces_of=3)
+    assert [piece.id for piece in pieces] == [f"inline_100_piece{number}" for number in range(3)]
+    assert [piece.first for piece in pieces] == [0, 2, 5]
+
+
+def test_a_volume_without_a_labelled_trace_is_refused():
+    nothing = [(INLINE, 100, np.full((8, 5), UNLABELLED, np.uint8))]
+    with pytest.raises(InputError, match=r"data\.labels: no trace of the volume is labelled"):
+        import_lines(Amplitudes(), VOLUME, nothing, pieces_of=2)
+
+
+def segy_labels(there, axes=None, unlabelled=None, tile=4):
+    """Labels of a file with traces where ``there`` says so; each trace's number is its value."""
+    inlines, crosslines = axes or (VOLUME.inlines, VOLUME.crosslines)
+    traces = np.full(there.shape, -1, np.int32)
+    traces[there] = np.arange(there.sum())
+    of_file = replace(VOLUME, inlines=inlines, crosslines=crosslines)
+
+    def read(numbers):
+        return np.repeat(numbers[:, None].astype(float), 5, axis=1)
+
+    found = labels_from_segy(of_file, traces, read, VOLUME, tile, unlabelled)
+    return {(plane, number): labels for plane, number, labels in found}
+
+
+def test_inlines_that_have_traces_are_labelled():
+    there = np.zeros((6, 8), bool)
+    there[[1, 4]] = True
+    found = segy_labels(there)
+    # No crosslines: all that they hold is on these inlines.
+    assert found.keys() == {(INLINE, 102), (INLINE, 108)}
+    # The first trace of the file has value 0.
+    assert found[INLINE, 102][:, 0].tolist() == [0] + [1] * 7
+
+
+def test_crosslines_are_labelled_where_inlines_do_not_tell():
+    there = np.zeros((6, 8), bool)
+    there[1] = True
+    there[:, 5] = True
+    found = segy_labels(there)
+    assert found.keys() == {(INLINE, 102), (CROSSLINE, 305)}
+    assert found[CROSSLINE, 305].shape == (6, 5)
+
+
+def test_labels_of_all_lines_are_taken_by_inline():
+    assert segy_labels(np.ones((6, 8), bool)).keys() == {
+        (INLINE, number) for number in VOLUME.inlines.numbers().tolist()
+    }
+
+
+def test_a_file_of_some_lines_is_put_to_their_places():
+    there = np.ones((2, 4), bool)
+    found = segy_labels(there, axes=(Axis(104, 4, 2), Axis(302, 1, 4)))
+    assert found.keys() == {(INLINE, 104), (INLINE, 108)}
+    known = found[INLINE, 108][:, 0] != UNLABELLED
+    assert known.tolist() == [False, False, True, True, True, True, False, False]
+
+
+def test_a_value_can_stand_for_what_nobody_looked_at():
+    there = np.zeros((6, 8), bool)
+    there[0] = True
+    found = segy_labels(there, unlabelled=3)
+    assert found[INLINE, 100][:, 0].tolist() == [0, 1, 1, UNLABELLED, 1, 1, 1, 1]
+
+
+def test_labels_of_another_geometry_are_refused_with_what_differs():
+    other = replace(VOLUME, inlines=Axis(101, 2, 3), samples=Axis(0, 2, 9))
+    with pytest.raises(InputError) as refused:
+        refuse_other_geometry("salt.sgy", other, VOLUME)
+    message = str(refused.value)
+    assert "inlines 101, 103, 105: the volume has only 100 to 110, step 2" in message
+    assert "samples: the labels have 0 to 16, step 2, the volume 0 to 16, step 4" in message
