@@ -31,10 +31,10 @@ test: $(VENV)/test lint ## run all tests
 		--no-loadscope-reorder --durations 20
 
 test-slurm: $(CLUSTER)/ready ## run the workflow on a real Slurm, started here as root; 10 minutes
-	SLURM_TEST_LOG=docs/slurm-test.txt $(CLUSTER)/bin/python -m pytest tests/slurm
+	SLURM_TEST_LOG=docs/slurm-test.txt $(CLUSTER)/bin/python -m pytest tests/engines/test_slurm.py
 
 test-engines: $(CLUSTER)/ready ## test the other profiles with stand-ins for a scheduler and for Kubernetes
-	$(CLUSTER)/bin/python -m pytest tests/test_generic.py tests/test_kubernetes.py
+	$(CLUSTER)/bin/python -m pytest tests/engines/test_generic.py tests/engines/test_kubernetes.py
 
 lint: $(VENV)/test ## check style, imports between packages, and the workflow
 	$(BIN)/python -m ruff check .
@@ -48,16 +48,16 @@ grouped: run ## compare the demo's score with random folds and with folds by sec
 	$(BIN)/python benchmarks/compare.py results experiments/grouped/results
 
 staleness: $(VENV)/test ## observe what reruns after which change, for docs/staleness.md; 10 minutes
-	PYTHONPATH=workflow/scripts $(BIN)/python tests/test_staleness.py
+	PYTHONPATH=workflow/scripts:tests $(BIN)/python tests/workflow/test_staleness.py
 
 soak: $(VENV)/run ## kill the demo 25 times and compare its bytes; half an hour
-	$(BIN)/python tests/soak.py --kills 25 --folder experiments/soak
+	$(BIN)/python tests/support/soak.py --kills 25 --folder experiments/soak
 
 combinations: $(VENV)/test ## run all pairs of configuration values on tiny surveys; an hour (ARGS="--only 7")
-	$(BIN)/python tests/combinations.py --folder experiments/combinations $(ARGS)
+	$(BIN)/python tests/support/combinations.py --folder experiments/combinations $(ARGS)
 
 fuzz: $(VENV)/test ## damage surveys, tables and results at random; an hour
-	$(BIN)/python -m pytest --hypothesis-profile=fuzz tests/test_fuzz.py
+	$(BIN)/python -m pytest --hypothesis-profile=fuzz tests/hostile/test_fuzz.py
 
 bench: $(BENCH)/ready ## measure speed against common alternatives, for benchmarks/RESULTS.md; an hour
 	$(BENCH)/bin/python benchmarks/speed/run.py

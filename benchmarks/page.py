@@ -24,13 +24,13 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).parent / "speed"))
 
-from browser import CHROMIUM, Browser
 from survey import tiles_and_masks, unique
 
 from salt.core.files import write_npy
 from salt.ensemble.predictions import quantised
 from salt.survey import tiles as packed
 from salt.survey.folds import split
+from support.browser import CHROMIUM, Browser
 
 ROOT = Path(__file__).parents[1]
 SIDE, FOLDS, EPOCHS = 101, 2, 40

@@ -8,8 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from running import ROOT, complete, snakemake, with_config
-from test_crash import wait_for
+
+from support.running import ROOT, complete, snakemake, wait_for, with_config
 
 pytestmark = pytest.mark.skipif(
     find_spec("snakemake_executor_plugin_cluster_generic") is None,

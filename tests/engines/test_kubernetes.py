@@ -18,9 +18,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from running import ROOT, TINY, complete
-from test_crash import wait_for
-from test_staleness import PROJECT
+
+from support.running import PROJECT, ROOT, TINY, complete, wait_for
 
 ABSENT = [
     *(f"snakemake_{name}" for name in ("executor_plugin_kubernetes", "storage_plugin_fs")

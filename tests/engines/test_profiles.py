@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 NAMES = sorted(path.parent.name for path in (ROOT / "profiles").glob("*/config.yaml"))
 COMPUTING = {"train", "predict_validation", "predict_test", "predict"}
 

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from cluster import Cluster, missing, said, wait_for
-from running import ROOT, TINY, command, complete
+
+from support.cluster import Cluster, missing, said, wait_for
+from support.running import ROOT, TINY, command, complete
 
 REASON = missing()
 if find_spec("snakemake_executor_plugin_slurm") is None:

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import LAYOUTS, Survey, forget_checksums, zipped
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -32,6 +31,7 @@ from salt.survey.import_test import import_test
 from salt.survey.import_train import import_train
 from salt.survey.source import Source
 from salt.survey.tiles import Tiles, save
+from support.surveys import LAYOUTS, Survey, forget_checksums, zipped
 
 SECONDS = 30
 BYTES = 2 * 2**30

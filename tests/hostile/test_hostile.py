@@ -28,7 +28,6 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from conftest import Survey, image_png, mask_png, png, zipped
 from PIL import Image, PngImagePlugin
 from PIL.PngImagePlugin import PngInfo
 from safetensors import safe_open
@@ -41,8 +40,9 @@ from salt.evaluation.decision import write_report
 from salt.networks.checkpoint import Checkpoint
 from salt.output.masks import SOFTWARE
 from salt.settings.config import faults
+from support.surveys import Survey, image_png, mask_png, png, zipped
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "workflow/scripts"
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())

@@ -14,8 +14,8 @@ from salt.ensemble.predictions import Predictions, save
 from salt.survey import tiles as packed
 from salt.synthetic.demo import write_survey
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks/speed"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks/speed"))
 
 import compare
 import findings

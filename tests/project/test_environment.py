@@ -10,7 +10,7 @@ import yaml
 
 from salt.stage.code_files import local_files
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = sorted(file.stem for file in (ROOT / "envs").glob("*.yaml"))
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 IMPORT_NAMES = {"PIL": "pillow", "yaml": "pyyaml"}

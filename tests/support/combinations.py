@@ -12,7 +12,7 @@ Each combination of a covering array runs on a tiny survey of its own, as a user
   mask may change.
 - With another number of shards only predictions run again, to the same submission.
 
-    python tests/combinations.py --folder experiments/combinations --jobs 2
+    python tests/support/combinations.py --folder experiments/combinations --jobs 2
 
 A combination that passed is not run again for the same code. The folder of one that failed stays.
 """
@@ -40,14 +40,13 @@ import pandas as pd
 import yaml
 from PIL import Image
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "workflow/scripts"))
-
-from conftest import Survey, image_png, mask_png  # noqa: E402
-from covering import Row, covering_array  # noqa: E402
-from soak import TIMED, outputs  # noqa: E402
+ROOT = Path(__file__).parents[2]
+sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "workflow/scripts")]
 
 from salt.settings.config import faults  # noqa: E402
+from support.covering import Row, covering_array  # noqa: E402
+from support.soak import TIMED, outputs  # noqa: E402
+from support.surveys import Survey, image_png, mask_png  # noqa: E402
 
 DEFAULTS = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 LOSSES = [
@@ -799,7 +798,7 @@ def code_version() -> str:
     """Return a digest of all that a combination's outcome hangs on."""
     found = hashlib.sha256(str(sys.version_info).encode())
     files = [ROOT / name for name in ("Snakefile", "config/config.yaml", "requirements.txt")]
-    files += [ROOT / f"tests/{name}.py" for name in ("combinations", "covering", "conftest")]
+    files += [ROOT / f"tests/support/{name}.py" for name in ("combinations", "covering", "surveys")]
     for folder in ("workflow", "profiles/default"):
         files += (file for file in (ROOT / folder).rglob("*") if file.suffix != ".pyc")
     for file in sorted(filter(Path.is_file, files)):
@@ -858,7 +857,9 @@ def main(args: argparse.Namespace) -> int:
                 failed[number] = check
                 for finding in check.finds:
                     print("      - " + finding.replace("\n", "\n        "), flush=True)
-                again = f"python tests/combinations.py --folder {args.folder} --only {number}"
+                again = (
+                    f"python tests/support/combinations.py --folder {args.folder} --only {number}"
+                )
                 print(f"      {args.folder}/{number:03d}/log; {again}", flush=True)
                 passed.pop(str(number), None)
             else:

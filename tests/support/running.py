@@ -4,13 +4,16 @@ import io
 import re
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
 import yaml
 
-ROOT = Path(__file__).parents[1]
-TINY = ROOT / "tests/tiny.yaml"
+ROOT = Path(__file__).parents[2]
+TINY = ROOT / "tests/support/tiny.yaml"
+# What a copy of the project needs to run.
+PROJECT = ("Snakefile", "workflow", "config", "envs", "profiles", "requirements.txt")
 
 # Each rule's jobs with two members, and the rules that read what it makes.
 JOBS = {
@@ -110,3 +113,10 @@ def unpack(archive: Path, folder: Path) -> None:
                     inner.extractall(folder / name.removesuffix(".zip"))
             else:
                 outer.extract(name, folder)
+
+
+def wait_for(condition, seconds=120):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.02)

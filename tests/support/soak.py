@@ -6,7 +6,7 @@ saving, predicting, or at any time. The same command resumes it after each kill.
 finishes, its outputs must equal the reference byte by byte, with no files left over; then it starts
 over, until the number of kills is reached.
 
-    python tests/soak.py --kills 25 --folder experiments/soak
+    python tests/support/soak.py --kills 25 --folder experiments/soak
 """
 
 import argparse
@@ -22,7 +22,7 @@ from collections import Counter
 from itertools import cycle
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 HOWS = ("job", "job, politely", "main process", "whole group")
 WHENS = ("training", "saving", "predicting", "any time")
 TIMED = ("logs/", "benchmarks/", "figures/times.svg", "figures/.times.svg", "index.html")

@@ -8,17 +8,17 @@ from collections import Counter
 from itertools import product
 from pathlib import Path
 
-import combinations as check
 import numpy as np
 import pytest
 import yaml
-from combinations import DAMAGES, FACTORS, FILES, Check, Damage, faults_of_message, refusal
-from conftest import png
-from covering import allowed_pairs, covering_array, pairs_of
 
 from salt.settings.config import faults
+from support import combinations as check
+from support.combinations import DAMAGES, FACTORS, FILES, Check, Damage, faults_of_message, refusal
+from support.covering import allowed_pairs, covering_array, pairs_of
+from support.surveys import png
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 
 
@@ -85,7 +85,7 @@ def test_values_that_contradict_each_other_never_meet():
 
 
 def test_the_array_is_the_same_in_each_process(rows):
-    code = "import combinations, json; print(json.dumps(combinations.array()))"
+    code = "import json; from support import combinations; print(json.dumps(combinations.array()))"
     path = os.pathsep.join([str(ROOT / "tests"), str(ROOT / "workflow/scripts")])
     done = subprocess.run(
         [sys.executable, "-c", code],

@@ -7,9 +7,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from running import ROOT, complete, planned
 
 from salt.networks.checkpoint import Checkpoint
+from support.running import ROOT, complete, planned
 
 # Keep the recipe's settings that determine which code runs.
 FEW = {

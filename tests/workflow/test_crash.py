@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from running import ROOT, TINY, below, complete, planned, snakemake, with_config
-from soak import HOWS, WHENS, Run, outputs, soak
+
+from support.running import ROOT, TINY, below, complete, planned, snakemake, wait_for, with_config
+from support.soak import HOWS, WHENS, Run, outputs, soak
 
 CGROUPS = Path("/sys/fs/cgroup")
 
@@ -32,13 +33,6 @@ def test_a_run_that_is_killed_and_killed_again_ends_with_the_same_bytes(longer, 
     counts = soak(tmp_path / "soak", 4, ["--configfile", str(longer)])
     assert {how for how, _ in counts} == set(HOWS)
     assert {when for _, when in counts} == set(WHENS)
-
-
-def wait_for(condition, seconds=120):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.02)
 
 
 def test_the_same_command_recovers_from_a_killed_run_and_leaves_a_live_one_alone(copied, tmp_path):

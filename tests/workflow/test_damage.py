@@ -10,8 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import forget_checksums
-from running import ROOT, TINY, complete, planned, snakemake
 
 from salt.core import checksums
 from salt.core.checksums import Checksums, check_folder, checksums_of
@@ -32,6 +30,8 @@ from salt.survey.folds import read_folds, read_groups
 from salt.survey.source import Source
 from salt.survey.tiles import Tiles
 from salt.training.saved import fingerprint
+from support.running import ROOT, TINY, complete, planned, snakemake
+from support.surveys import forget_checksums
 
 TRAIN, TEST = "results/data/train/tiles.csv", "results/data/test/tiles.csv"
 REPORT = dict.fromkeys(["threshold", "score", "score_all_empty"], 0.5)

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from salt.networks import model
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 # What is tuned for a few minutes of training, and wrong for hours of it.
 TUNED = {

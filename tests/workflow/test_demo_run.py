@@ -17,7 +17,7 @@ from salt.networks.checkpoint import Checkpoint
 from salt.survey.folds import roles
 from salt.survey.tiles import Tiles
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FINE = 2**31 - 1  # keeps every bit of a float32 between 2^-8 and 1
 
 

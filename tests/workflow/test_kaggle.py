@@ -12,12 +12,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from running import ROOT, complete, planned, snakemake, with_config
 
 from salt.core.errors import InputError
 from salt.evaluation.decision import write_report
 from salt.survey import kaggle
 from salt.survey.kaggle import CONTEST, TEST_TILES
+from support.running import ROOT, complete, planned, snakemake, with_config
 
 USER, KEY, TOKEN = "salty", "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "KGAT_a/b+c=7d9e"
 BASIC = base64.b64encode(f"{USER}:{KEY}".encode()).decode()

@@ -1,8 +1,9 @@
 """Whole runs on surveys that lack what the contest has."""
 
 import pytest
-from conftest import Survey, zipped
-from running import complete, planned, snakemake, with_config
+
+from support.running import complete, planned, snakemake, with_config
+from support.surveys import Survey, zipped
 
 
 def images_and_masks(folder):

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from running import ROOT, TINY, complete, snakemake
+
+from support.running import ROOT, TINY, complete, snakemake
 
 NAMES = [
     'it\'s "quoted" in words ',

@@ -7,10 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import forget_checksums
 from hypothesis import given
 from hypothesis import strategies as st
-from running import complete, planned, with_config
 
 from salt.core.checksums import checksums_of
 from salt.core.errors import InputError
@@ -20,6 +18,8 @@ from salt.ensemble.pseudo_labels import PseudoLabels, confidence, label, save
 from salt.networks.checkpoint import Checkpoint
 from salt.survey.tiles import Tiles
 from salt.training.trainer import Labelled
+from support.running import complete, planned, with_config
+from support.surveys import forget_checksums
 
 
 def slow_confidence(tile):

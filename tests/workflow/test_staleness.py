@@ -21,15 +21,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import mask_png
-from running import JOBS, below, unpack
-from test_code_files import real_imports
 
 from salt.core.checksums import checksums_of
+from support.imports import real_imports
+from support.running import JOBS, PROJECT, below, unpack
+from support.surveys import mask_png
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "docs/staleness.md"
-PROJECT = ("Snakefile", "workflow", "config", "envs", "profiles", "requirements.txt")
 DEFAULTS = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 
 # Rules that read each key. Add new keys here.
@@ -183,7 +182,7 @@ def build(folder: Path) -> Path:
 
 def tiny_config() -> dict:
     """Return the tiny configuration, with all keys."""
-    tiny = yaml.safe_load((ROOT / "tests/tiny.yaml").read_text())
+    tiny = yaml.safe_load((ROOT / "tests/support/tiny.yaml").read_text())
     # Give all keys, since the configuration is merged over the defaults.
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     for section, keys in tiny.items():

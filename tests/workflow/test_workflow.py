@@ -12,9 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import forget_checksums
 from PIL import Image
-from running import ROOT, TINY, below, complete, planned, snakemake, unpack, with_config
 
 from salt.core import labels, metric, rle
 from salt.ensemble.predictions import SCALE, Predictions
@@ -22,6 +20,8 @@ from salt.evaluation.decision import write_report
 from salt.networks.checkpoint import Checkpoint
 from salt.output.submission import write_submission
 from salt.survey.tiles import Tiles
+from support.running import ROOT, TINY, below, complete, planned, snakemake, unpack, with_config
+from support.surveys import forget_checksums
 
 
 def test_submission_has_the_samples_ids_in_their_order_and_readable_masks(finished):

@@ -5,12 +5,12 @@ import re
 
 import pytest
 import torch
-from test_train import labelled, member
 
 from salt.core.errors import InputError
 from salt.device import compute
 from salt.device.compute import Compute
 from salt.training.trainer import Labelled
+from support.training import labelled, member
 
 SECTION = {"device": "cpu", "precision": "fp32", "threads": 1, "deterministic": True}
 

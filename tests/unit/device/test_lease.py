@@ -14,11 +14,11 @@ import time
 from pathlib import Path
 
 import pytest
-from running import ROOT, complete, with_config
 
 from salt.core.errors import InputError
 from salt.device import gpu_lease as lease
 from salt.device.gpu_lease import chosen, hold_gpu, installed
+from support.running import ROOT, complete, with_config
 
 TWO = {"0": ["GPU-0aa"], "1": ["GPU-1bb"]}
 SPLIT = {"0": ["GPU-0aa"], "1": ["MIG-1b", "MIG-1c"]}

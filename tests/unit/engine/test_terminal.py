@@ -1,15 +1,11 @@
 """What a run shows on the terminal, and what it ends with where it fails."""
 
 import logging
-import sys
 from pathlib import Path
 
 import pytest
 
-sys.path.append(str(Path(__file__).parents[1] / "workflow"))
-
 from engine.terminal import Terse, cause, failures, last_words
-
 from salt.stage.cli import job_name
 
 

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import forget_checksums
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -17,6 +16,7 @@ from salt.device.compute import Compute
 from salt.ensemble.predictions import SCALE, Predictions, save, shard_of, summed
 from salt.inference.predict import predict
 from salt.networks import model
+from support.surveys import forget_checksums
 
 CPU = Compute(torch.device("cpu"), bf16=False)
 

@@ -7,14 +7,12 @@ import re
 import signal
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from conftest import image_png, png, zipped
 from PIL import Image
 
 import predict as stage
@@ -23,7 +21,7 @@ from salt.core.errors import InputError
 from salt.device.compute import Compute
 from salt.ensemble import predictions
 from salt.ensemble.predictions import SCALE, Predictions, averaged, quantised
-from salt.evaluation.decision import Decision, write_report
+from salt.evaluation.decision import Decision
 from salt.inference.predict import predict
 from salt.inference.predict_new import decide, read_tiles
 from salt.networks import model
@@ -32,8 +30,10 @@ from salt.output.masks import write_masks
 from salt.output.submission import write_submission
 from salt.survey import source
 from salt.survey.new_tiles import NewTiles
+from support.new_tiles import SETTINGS, files_of, pack, threshold_json
+from support.surveys import image_png, png, zipped
 
-SCRIPTS = Path(__file__).parents[1] / "workflow/scripts"
+SCRIPTS = Path(__file__).parents[3] / "workflow/scripts"
 PACKINGS = ("folder", "zip", "zip of folders")
 CPU = Compute(torch.device("cpu"), bf16=False)
 SHAPE = (17, 20)
@@ -43,30 +43,6 @@ IDS = ["007", "1e5", "NA", "b_-9", "c", "d", "e"]
 def tiles_of(ids=IDS, shape=SHAPE):
     random = np.random.default_rng(3)
     return {name: random.integers(0, 256, shape, dtype=np.uint8) for name in ids}
-
-
-def files_of(tiles):
-    """PNG files as bytes, of 8-bit grey and of RGB in turn."""
-    makers = (image_png, png)
-    return {f"{name}.png": makers[i % 2](tile) for i, (name, tile) in enumerate(tiles.items())}
-
-
-def pack(path: Path, packing: str, files: dict[str, bytes]) -> Path:
-    """Files to a new folder or zip in one of the ways that are understood."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if packing == "folder":
-        path.mkdir()
-        for name, data in files.items():
-            (path / name).parent.mkdir(parents=True, exist_ok=True)
-            (path / name).write_bytes(data)
-        return path
-    if packing == "zip of folders":
-        files = {
-            name if name == "depths.csv" else f"deep/{i % 3}/{name}": data
-            for i, (name, data) in enumerate(files.items())
-        }
-    path.write_bytes(zipped(files, zipfile.ZIP_DEFLATED))
-    return path
 
 
 @pytest.fixture(params=PACKINGS)
@@ -509,12 +485,6 @@ def test_an_output_that_is_no_csv_is_named(tmp_path):
 # The threshold
 
 
-def threshold_json(path: Path, **changes) -> Path:
-    found = {"threshold": 0.5, "flip": True, "seeds": [0, 1, 2], "score": 0.7} | changes
-    write_report(path, {key: value for key, value in found.items() if value is not ...})
-    return path
-
-
 def test_a_threshold_comes_with_how_it_was_tuned(tmp_path):
     path = threshold_json(tmp_path / "threshold.json", threshold=0.25, flip=False, seeds=[7, 3])
     assert Decision.load(path) == Decision(0.25, False, [7, 3])
@@ -554,12 +524,6 @@ def test_a_missing_threshold_is_named(tmp_path):
 
 
 # The stage
-
-
-SETTINGS = {
-    "inference": {"flip": True, "batch_size": 3},
-    "compute": {"device": "cpu", "precision": "fp32", "threads": 1, "deterministic": True},
-}
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ import json
 
 import pytest
 import torch
-from conftest import forget_checksums
 from safetensors.torch import load_file, save_file
 
 from salt.core.errors import InputError
 from salt.networks import model
 from salt.networks.checkpoint import Checkpoint
+from support.surveys import forget_checksums
 
 SETTINGS = {"name": "residual_unet", "width": 2, "dropout": 0.3}
 

@@ -17,7 +17,7 @@ from salt.networks.network import Dropout
 from salt.networks.registry import NETWORKS
 from salt.networks.unet import Grow, PlainLevel, ResidualBlock, ResidualLevel
 
-SCHEMA = Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml"
+SCHEMA = Path(__file__).parents[3] / "workflow/schemas/config.schema.yaml"
 BOTH = pytest.mark.parametrize("name", ["unet", "residual_unet"])
 WITH_DEPTH = pytest.mark.parametrize(
     ("depth", "at"), [("first_pool", [1]), ("bottleneck", [4]), ("both", [1, 4])]

@@ -11,9 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from test_predict import SETTINGS, pack, threshold_json
-from test_predict import files_of as png_files
-from test_train import labelled, member
 from torch import nn
 
 import predict
@@ -26,6 +23,9 @@ from salt.networks.registry import NETWORKS, OPTIONAL, Entry
 from salt.output.submission import write_submission
 from salt.survey import tiles as packed
 from salt.training import trainer as train
+from support.new_tiles import SETTINGS, pack, threshold_json
+from support.new_tiles import files_of as png_files
+from support.training import labelled, member
 
 EVERY = pytest.mark.parametrize("name", NETWORKS)
 SIZES = [(16, 16), (17, 17), (31, 31), (32, 32), (33, 33), (16, 64), (64, 31)]

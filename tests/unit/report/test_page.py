@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from browser import CHROMIUM, Browser
 from PIL import Image
 
 from salt.report import palette, sprites
 from salt.report.page import figure, whole
+from support.browser import CHROMIUM, Browser
 
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium found; on Debian: apt install chromium"

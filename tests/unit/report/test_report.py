@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from running import ROOT, TINY, with_config
 
 from salt.ensemble.predictions import Predictions, save
 from salt.report import gallery, palette, plot_data, plot_evaluation, plot_training, times
 from salt.report.figures import absent
+from support.running import ROOT, TINY, with_config
 
 sys.path.insert(0, str(ROOT / "workflow"))
 import status

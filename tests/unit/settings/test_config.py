@@ -13,7 +13,7 @@ from salt.settings.config import Validator, faults, uncovered_folds
 from salt.training.losses import LOSSES
 from salt.training.recipe import OPTIMISERS
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 OVERLAYS = sorted(set((ROOT / "config").glob("*.yaml")) - {ROOT / "config/config.yaml"})

@@ -1,47 +1,9 @@
 """The files a script uses, compared with Python's own imports, and their behaviour digests."""
 
-import json
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 from salt.stage.code_files import behaviour, local_files
-
-SCRIPTS = Path(__file__).parents[1] / "workflow/scripts"
-STAGES = sorted(SCRIPTS.glob("*.py"))
-
-# Imports each script afresh and prints the project's files that Python loaded for it.
-IMPORTER = """
-import importlib.util, json, sys
-from pathlib import Path
-
-folder = Path(sys.argv[1])
-sys.path.insert(0, str(folder))
-sys.dont_write_bytecode = True
-
-def loaded():
-    files = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
-    return {n: f for n, f in files.items() if f and Path(f).is_relative_to(folder)}
-
-found = {}
-for script in sys.argv[2:]:
-    for name in loaded():
-        del sys.modules[name]
-    spec = importlib.util.spec_from_file_location("stage", folder / script)
-    spec.loader.exec_module(importlib.util.module_from_spec(spec))
-    found[script] = sorted(loaded().values())
-print(json.dumps(found))
-"""
-
-
-def real_imports():
-    """Return the project files that Python imports for each script, by script name."""
-    command = [sys.executable, "-c", IMPORTER, str(SCRIPTS), *(path.name for path in STAGES)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+from support.imports import SCRIPTS, STAGES, real_imports
 
 
 @pytest.fixture(scope="module")

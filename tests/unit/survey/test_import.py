@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import Survey, image_png, mask_png, png, zipped
-from test_hostile import (
+
+from hostile.test_hostile import (
     FILE_FAULTS,
     extra_image,
     filled,
@@ -13,13 +13,13 @@ from test_hostile import (
     text_depth,
     truncated_mask,
 )
-
 from salt.core.errors import InputError
 from salt.core.files import filling_npy
 from salt.survey import tiles
 from salt.survey.import_test import import_test
 from salt.survey.import_train import import_train
 from salt.survey.source import Source
+from support.surveys import Survey, image_png, mask_png, png, zipped
 
 
 def labelled(path):

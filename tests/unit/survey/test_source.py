@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import LAYOUTS, Survey, image_png, zipped
 
 from salt.core.errors import InputError
 from salt.survey.import_test import import_test
 from salt.survey.import_train import import_train
 from salt.survey.source import Source
+from support.surveys import LAYOUTS, Survey, image_png, zipped
 
 
 def fingerprint(path: Path, part: str) -> str:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from salt.core.errors import InputError
 from salt.survey.folds import coverage_class, is_honest, read_groups, roles, split
 
-SCHEMA = Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml"
+SCHEMA = Path(__file__).parents[3] / "workflow/schemas/config.schema.yaml"
 
 
 def table(coverage):

@@ -16,7 +16,7 @@ from PIL import Image
 from salt.core import labels
 from salt.synthetic.demo import order_tiles, tile_ids, write_survey
 
-SCRIPT = Path(__file__).parents[1] / "workflow/scripts/demo.py"
+SCRIPT = Path(__file__).parents[3] / "workflow/scripts/demo.py"
 SMALL = {"tiles": 40, "test_tiles": 8, "tile_size": 48, "seed": 7}
 
 

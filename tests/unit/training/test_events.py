@@ -12,7 +12,7 @@ from tensorboard.util.tensor_util import make_ndarray
 from salt.training import events
 from salt.training.progress import Epoch
 
-SCRIPTS = Path(__file__).parents[1] / "workflow/scripts"
+SCRIPTS = Path(__file__).parents[3] / "workflow/scripts"
 
 
 def history(epochs, honest=True):

@@ -19,7 +19,7 @@ from salt.training.losses import (
     symmetric_lovasz,
 )
 
-SCHEMA = Path(__file__).parents[1] / "workflow/schemas/config.schema.yaml"
+SCHEMA = Path(__file__).parents[3] / "workflow/schemas/config.schema.yaml"
 EACH = pytest.mark.parametrize("loss", [*LOSSES.values()])
 
 

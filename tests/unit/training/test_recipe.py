@@ -12,7 +12,7 @@ from torch import nn
 from salt.training.progress import Epoch, Progress
 from salt.training.recipe import OPTIMISERS, Recipe, one_cycle
 
-CONFIG = yaml.safe_load((Path(__file__).parents[1] / "config/config.yaml").read_text())
+CONFIG = yaml.safe_load((Path(__file__).parents[3] / "config/config.yaml").read_text())
 SETTINGS = {key: each for key, each in CONFIG["training"].items() if key != "tensorboard"}
 PLAIN = Recipe(
     **SETTINGS | {"optimiser": "adam", "weight_decay": 0, "schedule": "plateau", "monitor": "loss"}

@@ -13,12 +13,12 @@ import pandas as pd
 import pytest
 import torch
 import yaml
-from test_train import member
 
 from salt.survey import tiles
 from salt.training.saved import Saved, fingerprint
+from support.training import member
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 SETTINGS = {"epochs": 6, "stopping_patience": 3, "plateau_patience": 1, "learning_rate": 0.05}
 
 

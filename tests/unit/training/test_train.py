@@ -7,7 +7,6 @@ import re
 import shlex
 import subprocess
 import sys
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -18,7 +17,6 @@ import torch
 import yaml
 
 from salt.core.errors import InputError
-from salt.device.compute import Compute
 from salt.networks import model
 from salt.networks.network import Network
 from salt.survey import tiles as packed
@@ -26,63 +24,12 @@ from salt.training import trainer as train
 from salt.training.augmentation import Augmentation
 from salt.training.losses import LOSSES
 from salt.training.progress import Epoch
-from salt.training.recipe import Recipe
 from salt.training.saved import Saved
-from salt.training.trainer import Labelled, evaluate, train_member
+from salt.training.trainer import Labelled, evaluate
+from support.training import CPU, STILL, labelled, member, on_cpu
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[3]
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
-CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-CPU = Compute(torch.device("cpu"), bf16=False)
-MOVING = replace(
-    Augmentation(**CONFIG["augmentation"]), vertical_flip=True, rotation=20.0, zoom=(0.8, 1.2)
-)
-STILL = replace(
-    MOVING, horizontal_flip=False, vertical_flip=False, rotation=0.0, shift=0.0, zoom=(1.0, 1.0)
-)
-NEVER = 10**9
-
-
-def labelled(count, seed=0, side=16):
-    """Tiles whose salt is bright and whose rest is dark, with some noise."""
-    random = np.random.default_rng(seed)
-    rows, columns = np.mgrid[:side, :side]
-    edges = random.integers(0, side, (count, 1, 1))
-    masks = np.where(random.random((count, 1, 1)) < 0.5, rows, columns) > edges
-    images = np.where(masks, 180, 60) + random.integers(-40, 41, masks.shape)
-    return on_cpu(images, masks, random.uniform(50, 960, count))
-
-
-def on_cpu(images, masks, depths):
-    images, masks = (torch.from_numpy(a.astype(np.uint8))[:, None] for a in (images, masks))
-    return Labelled(images, masks, torch.from_numpy(depths.astype(np.float32)))
-
-
-def member(training=None, validation=None, compute=CPU, **changes):
-    settings = {
-        "seed": 0,
-        "model_settings": {"name": "residual_unet", "width": 1, "dropout": 0.1},
-        "augmentation": MOVING,
-    }
-    recipe = {
-        **{key: value for key, value in CONFIG["training"].items() if key != "tensorboard"},
-        "epochs": 3,
-        "passes_per_epoch": 1,
-        "batch_size": 4,
-        "optimiser": "adam",
-        "weight_decay": 0,
-        "schedule": "plateau",
-        "monitor": "loss",
-        "learning_rate": 0.01,
-        "minimum_learning_rate": 0.0,
-        "plateau_patience": NEVER,
-        "stopping_patience": NEVER,
-        "minimum_gain": 0.0,
-    }
-    recipe |= {key: changes.pop(key) for key in recipe.keys() & changes.keys()}
-    training = labelled(8) if training is None else training
-    validation = labelled(5, seed=1) if validation is None else validation
-    return train_member(training, validation, compute, Recipe(**recipe), **{**settings, **changes})
 
 
 def test_chosen_tiles_are_loaded_as_8_bits_with_one_channel_and_their_depths(tmp_path):
@@ -540,7 +487,7 @@ from salt.networks import model
 model.build = lambda **settings: test_train.Tilewise()
 test_train.member(compile=True)
 """
-    paths = map(str, (Path(__file__).parent, Path(train.__file__).parents[2]))
+    paths = map(str, (Path(__file__).parent, ROOT / "tests", ROOT / "workflow/scripts"))
     environment = {
         "PYTHONPATH": os.pathsep.join(paths),
         "TORCHINDUCTOR_CACHE_DIR": str(tmp_path),
