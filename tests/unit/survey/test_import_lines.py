@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import mask_png
 
 from salt.core.errors import InputError
 from salt.survey.geometry import Amplitude, Axis, Geometry
@@ -15,6 +14,7 @@ from salt.survey.import_lines import (
     refuse_other_geometry,
 )
 from salt.survey.lines import CROSSLINE, INLINE, UNLABELLED
+from support.surveys import mask_png
 
 VOLUME = Geometry(
     path="volume.sgy",
@@ -58,7 +58,9 @@ def test_masks_are_read_by_the_names_of_their_lines(tmp_path):
     (tmp_path / "inline_104.png").write_bytes(mask_png(drawn))
     (tmp_path / "CROSSLINE_302.PNG").write_bytes(mask_png(np.ones((5, 6), bool)))
     (tmp_path / "notes.txt").write_text("inline 104 is doubtful")
-    found = {(plane, number): labels for plane, number, labels in labels_from_masks(tmp_path, VOLUME)}
+    found = {
+        (plane, number): labels for plane, number, labels in labels_from_masks(tmp_path, VOLUME)
+    }
     assert found.keys() == {(INLINE, 104), (CROSSLINE, 302)}
     np.testing.assert_array_equal(found[INLINE, 104], drawn.T)
     assert found[CROSSLINE, 302].shape == (6, 5) and found[CROSSLINE, 302].all()

@@ -72,8 +72,7 @@ def test_tiles_lie_with_samples_down_and_traces_across():
 
 def test_lines_come_back_as_they_were_saved(tmp_path):
     saved = [
-        line(drawn_labels(seed, (traces, 9), 0.1), seed)
-        for seed, traces in enumerate((5, 1, 7))
+        line(drawn_labels(seed, (traces, 9), 0.1), seed) for seed, traces in enumerate((5, 1, 7))
     ]
     lines.save(tmp_path / "lines.csv", saved)
     read = Lines(tmp_path / "lines.csv")

@@ -18,7 +18,10 @@ COVERED = 0.9
 
 
 def import_lines(
-    volume: Volume, geometry: Geometry, labels: Iterator[tuple[str, int, np.ndarray]], pieces_of: int
+    volume: Volume,
+    geometry: Geometry,
+    labels: Iterator[tuple[str, int, np.ndarray]],
+    pieces_of: int,
 ) -> list[Line]:
     """Return labelled lines with their amplitudes, cut where there are fewer than ``pieces_of``.
 

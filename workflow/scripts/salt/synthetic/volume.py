@@ -18,7 +18,6 @@ from salt.core.files import replacing
 from salt.synthetic.geology import (
     FASTEST_PERIOD,
     PERIOD_DRIFT,
-    SAMPLES,
     layered_reflectivity,
     log_uniform,
     look_up,
@@ -452,42 +451,41 @@ def write_segy(path: Path, what: str, values: np.ndarray, there: np.ndarray) -> 
     spec.format = 5
     spec.samples = DELAY + np.arange(values.shape[2]) * INTERVAL / 1000
     spec.tracecount = len(rows)
-    with replacing(path) as part:
-        with segyio.create(str(part), spec) as file:
-            file.text[0] = text_header(what, inline, crossline, values.shape[2])
-            file.bin = {
-                BinField.JobID: 1,
-                BinField.LineNumber: 1,
-                BinField.ReelNumber: 1,
-                BinField.Interval: INTERVAL,
-                BinField.Samples: values.shape[2],
-                BinField.Format: 5,
-                BinField.EnsembleFold: 1,
-                BinField.SortingCode: 4,  # stacked
-                BinField.MeasurementSystem: 1,  # metres
-                BinField.SEGYRevision: 1,
-                BinField.TraceFlag: 1,  # all traces have the same length
+    with replacing(path) as part, segyio.create(str(part), spec) as file:
+        file.text[0] = text_header(what, inline, crossline, values.shape[2])
+        file.bin = {
+            BinField.JobID: 1,
+            BinField.LineNumber: 1,
+            BinField.ReelNumber: 1,
+            BinField.Interval: INTERVAL,
+            BinField.Samples: values.shape[2],
+            BinField.Format: 5,
+            BinField.EnsembleFold: 1,
+            BinField.SortingCode: 4,  # stacked
+            BinField.MeasurementSystem: 1,  # metres
+            BinField.SEGYRevision: 1,
+            BinField.TraceFlag: 1,  # all traces have the same length
+        }
+        for k in range(len(rows)):
+            file.header[k] = {
+                TraceField.TRACE_SEQUENCE_LINE: int(columns[k]) + 1,
+                TraceField.TRACE_SEQUENCE_FILE: k + 1,
+                TraceField.FieldRecord: int(inline[k]),
+                TraceField.TraceNumber: int(crossline[k]),
+                TraceField.CDP: k + 1,
+                TraceField.CDP_TRACE: 1,
+                TraceField.TraceIdentificationCode: 1,
+                TraceField.SourceGroupScalar: COORDINATE_SCALAR,
+                TraceField.CoordinateUnits: 1,
+                TraceField.DelayRecordingTime: DELAY,
+                TraceField.TRACE_SAMPLE_COUNT: values.shape[2],
+                TraceField.TRACE_SAMPLE_INTERVAL: INTERVAL,
+                TraceField.CDP_X: int(x[k]),
+                TraceField.CDP_Y: int(y[k]),
+                TraceField.INLINE_3D: int(inline[k]),
+                TraceField.CROSSLINE_3D: int(crossline[k]),
             }
-            for k in range(len(rows)):
-                file.header[k] = {
-                    TraceField.TRACE_SEQUENCE_LINE: int(columns[k]) + 1,
-                    TraceField.TRACE_SEQUENCE_FILE: k + 1,
-                    TraceField.FieldRecord: int(inline[k]),
-                    TraceField.TraceNumber: int(crossline[k]),
-                    TraceField.CDP: k + 1,
-                    TraceField.CDP_TRACE: 1,
-                    TraceField.TraceIdentificationCode: 1,
-                    TraceField.SourceGroupScalar: COORDINATE_SCALAR,
-                    TraceField.CoordinateUnits: 1,
-                    TraceField.DelayRecordingTime: DELAY,
-                    TraceField.TRACE_SAMPLE_COUNT: values.shape[2],
-                    TraceField.TRACE_SAMPLE_INTERVAL: INTERVAL,
-                    TraceField.CDP_X: int(x[k]),
-                    TraceField.CDP_Y: int(y[k]),
-                    TraceField.INLINE_3D: int(inline[k]),
-                    TraceField.CROSSLINE_3D: int(crossline[k]),
-                }
-            file.trace = values[rows, columns].astype(np.float32)
+        file.trace = values[rows, columns].astype(np.float32)
 
 
 def text_header(what: str, inline: np.ndarray, crossline: np.ndarray, samples: int) -> str:

@@ -263,9 +263,7 @@ def train_epoch(
         progress.optimiser.zero_grad()
         for rows, *drawn in zip(*(each.tensor_split(parts) for each in batch), strict=True):
             images, masks, depths = tiles.take(rows)
-            images, masks = augmentation.apply(
-                model.images_to_input(images), masks.float(), *drawn
-            )
+            images, masks = augmentation.apply(model.images_to_input(images), masks.float(), *drawn)
             with compute.autocast():
                 logits = progress.stepping(
                     images.contiguous(memory_format=torch.channels_last), depths
