@@ -62,7 +62,7 @@ def score(submission: Path, answers: Path, shape: tuple[int, int]) -> np.ndarray
 
 
 def read(path: Path) -> dict[str, str]:
-    """Return the runs of each id; InputError where the table is not readable or an id is doubled."""
+    """Return the runs of each id; InputError where it is not readable, or an id is doubled."""
     try:
         table = pd.read_csv(io.BytesIO(path.read_bytes()), dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:

@@ -1,7 +1,6 @@
 # From a seismic volume to its labelled lines, and from members to a filled volume. A volume lies in
 # results/ itself, or, where it is to be predicted only, in results/predict/ or a folder there.
 
-DEMO_VOLUME = "results/demo/volume.sgy"
 DEMO_LABELS = "results/demo/labels.sgy"
 
 
@@ -257,7 +256,6 @@ rule predict_volume:
     input:
         volume="results/{place}data/volume.zarr",
         members=get_volume_members,
-        threshold=get_volume_decision,
     output:
         directory("results/{place}predictions/volume/{shard}.zarr"),
     log:
@@ -278,3 +276,6 @@ rule predict_volume:
     shell:
         "python {params.script:q} --settings {params.settings:q} --volume {input.volume:q} "
         "--checkpoints {input.members:q} --shard {wildcards.shard} --output {output:q} --log {log:q}"
+
+
+FILLED = ["results/volume/scores.json"]

@@ -10,6 +10,7 @@ Where there are fewer lines than folds, each is cut to pieces, and a piece count
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -64,7 +65,7 @@ class Line:
                 self.labels[start:stop],
                 piece,
             )
-            for piece, (start, stop) in enumerate(zip(bounds, bounds[1:], strict=False))
+            for piece, (start, stop) in enumerate(pairwise(bounds))
         ]
 
 
