@@ -1,6 +1,7 @@
 """Import the labelled lines of a volume: whole for training, cut to tiles for validation."""
 
 import logging
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -15,22 +16,25 @@ from salt.survey.import_lines import (
     labels_from_segy,
     refuse_other_geometry,
 )
-from salt.survey.segy import SegyFile
+from salt.survey.scan import scan
+from salt.survey.segy import Segy
 from salt.survey.volume import Volume
 
 
 def main(args):
     survey, folds = args.settings["survey"], args.settings["validation"]["folds"]
     geometry, volume = Geometry.load(args.geometry), Volume(args.volume)
-    if args.labels.is_dir():
-        labels = labels_from_masks(args.labels, geometry)
-    else:
-        file = SegyFile(args.labels, survey)
-        own, traces, _ = file.scan()
-        refuse_other_geometry(args.labels, own, geometry)
-        contract = (survey["tile"], survey["unlabelled"])
-        labels = labels_from_segy(own, traces, file.read, geometry, *contract)
-    labelled = import_lines(volume, geometry, labels, folds)
+    with ExitStack() as stack:
+        if args.labels.is_dir():
+            labels = labels_from_masks(args.labels, geometry)
+        else:
+            keys = ("inline_byte", "crossline_byte", "endian", "format")
+            own, traces, _ = scan(args.labels, **{key: survey[key] for key in keys})
+            refuse_other_geometry(args.labels, own, geometry)
+            file = stack.enter_context(Segy(args.labels, own.endian, own.format))
+            contract = (survey["tile"], survey["unlabelled"])
+            labels = labels_from_segy(own, traces, file.read_traces, geometry, *contract)
+        labelled = import_lines(volume, geometry, labels, folds)
     table, images, masks = lines.cut_tiles(labelled, survey["tile"], survey["normalisation"])
     if not len(table):
         raise InputError(
