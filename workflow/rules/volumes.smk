@@ -252,30 +252,4 @@ if VOLUME:
             "--output {output.scores:q} --log {log:q}"
 
 
-rule predict_volume:
-    input:
-        volume="results/{place}data/volume.zarr",
-        members=get_volume_members,
-    output:
-        directory("results/{place}predictions/volume/{shard}.zarr"),
-    log:
-        "results/{place}logs/predict_volume/{shard}.log",
-    benchmark:
-        "results/{place}benchmarks/predict_volume/{shard}.tsv"
-    conda:
-        "../../envs/torch.yaml"
-    threads: THREADS
-    resources:
-        gpu=get_gpus,
-        mem_mb=4000,
-        runtime=1440,
-    params:
-        *code("predict_volume", "torch"),
-        script=script("predict_volume"),
-        settings=settings("inference", "survey", "compute"),
-    shell:
-        "python {params.script:q} --settings {params.settings:q} --volume {input.volume:q} "
-        "--checkpoints {input.members:q} --shard {wildcards.shard} --output {output:q} --log {log:q}"
-
-
 FILLED = ["results/volume/scores.json"]
