@@ -1,0 +1,220 @@
+"""What is known of a SEG-Y file before anything is computed: its format, its grid, its amplitudes.
+
+``geometry.json`` holds a Geometry. Beside it lie ``traces.npy``, int32 (inlines, crosslines), the
+number of each trace in the file, -1 where it is missing, and ``positions.npy``, float64
+(2, inlines, crosslines), x and y, NaN where the trace or its coordinates are missing.
+"""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from salt.core import checksums
+from salt.core.errors import InputError
+from salt.core.files import replacing
+
+FORMATS = {
+    1: "IBM float",
+    2: "int32",
+    3: "int16",
+    5: "IEEE float",
+    6: "IEEE double",
+    8: "int8",
+    9: "int64",
+    10: "uint32",
+    11: "uint16",
+    12: "uint64",
+    16: "uint8",
+}
+SCAN_AGAIN = "delete it to scan the file again"
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Evenly spaced numbers of lines, or times or depths of samples."""
+
+    first: float
+    step: float
+    count: int
+
+    @property
+    def last(self) -> float:
+        return self.first + self.step * (self.count - 1)
+
+    def numbers(self) -> np.ndarray:
+        """Return all numbers: (count), int64 where first and step are whole, or float64."""
+        return self.first + self.step * np.arange(self.count)
+
+    def index(self, number: float) -> int:
+        """Return the place of a number; KeyError where there is none."""
+        place = round((number - self.first) / self.step)
+        if not 0 <= place < self.count or self.first + self.step * place != number:
+            raise KeyError(number)
+        return place
+
+    def __str__(self) -> str:
+        if self.count == 1:
+            return f"{self.first:g}"
+        return f"{self.first:.10g} to {self.last:.10g}, step {self.step:g}"
+
+
+@dataclass(frozen=True)
+class Amplitude:
+    """Amplitudes of all traces that are not dead, NaN and infinite values aside.
+
+    clip: what is taken for full scale, from ``percentile`` of the absolute amplitudes
+    """
+
+    min: float
+    max: float
+    mean: float
+    std: float
+    percentile: float
+    clip: float
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """A post-stack SEG-Y file.
+
+    path, size: as scanned; size in bytes
+    endian: "big" or "little"
+    format: code of the samples, one of FORMATS
+    start: bytes before the first trace
+    inline_byte, crossline_byte: where in a trace's header, from 1; None where a 2-D line goes by
+        trace number
+    coordinates_byte: where x and y are in a trace's header; None where there are none
+    sorting: "inline", "crossline" or "none"
+    two_d: whether it is a 2-D line, of one inline
+    inlines, crosslines: of the grid, which has a place for missing traces; steps are positive
+    samples: in milliseconds or metres, from the delay of the first trace
+    interval: microseconds, or millimetres, as stored
+    traces: in the file
+    missing: places of the grid without a trace
+    doubled: traces whose place another one, earlier in the file, has taken
+    dead: traces that hold zeros alone, or no number at all
+    nan: samples that are NaN or infinite
+    notes: what else to know
+    """
+
+    path: str
+    size: int
+    endian: str
+    format: int
+    start: int
+    inline_byte: int | None
+    crossline_byte: int | None
+    coordinates_byte: tuple[int, int] | None
+    sorting: str
+    two_d: bool
+    inlines: Axis
+    crosslines: Axis
+    samples: Axis
+    interval: float
+    traces: int
+    missing: int
+    doubled: int
+    dead: int
+    nan: int
+    amplitude: Amplitude
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.inlines.count, self.crosslines.count, self.samples.count
+
+    def save(self, path: Path | str) -> None:
+        """Write as JSON; InputError where there is no room or no permission."""
+        with replacing(path) as part:
+            part.write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Geometry":
+        """Read from JSON; InputError where it is missing, damaged or something else."""
+        try:
+            found = json.loads(checksums.read(path))
+            for name in ("inlines", "crosslines", "samples"):
+                found[name] = Axis(**found[name])
+            found["amplitude"] = Amplitude(**found["amplitude"])
+            if found["coordinates_byte"] is not None:
+                found["coordinates_byte"] = tuple(found["coordinates_byte"])
+            return cls(**found)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+        except InputError:
+            raise
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            raise InputError(f"{path}: not a readable geometry ({error}); {SCAN_AGAIN}") from None
+
+
+def load_traces(path: Path | str, geometry: Geometry) -> np.ndarray:
+    """Return the numbers of traces: int32 (inlines, crosslines), -1 where missing.
+
+    Raises InputError where the file is missing, damaged or of another geometry.
+    """
+    return _load(path, np.int32, geometry.shape[:2])
+
+
+def load_positions(path: Path | str, geometry: Geometry) -> np.ndarray:
+    """Return x and y: float64 (2, inlines, crosslines), NaN where missing.
+
+    Raises InputError where the file is missing, damaged or of another geometry.
+    """
+    return _load(path, np.float64, (2, *geometry.shape[:2]))
+
+
+def _load(path: Path | str, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        checksums.check(path)
+        array = np.load(path, allow_pickle=False)
+    except InputError:
+        raise
+    except (OSError, ValueError, EOFError, SyntaxError, TypeError) as error:
+        raise InputError(f"{path}: not a readable array ({error}); {SCAN_AGAIN}") from None
+    if not isinstance(array, np.ndarray) or array.dtype != dtype or array.shape != shape:
+        raise InputError(
+            f"{path}: expected {np.dtype(dtype)} values of shape {shape}, as the geometry beside "
+            f"it; found another array; {SCAN_AGAIN}"
+        )
+    return array
+
+
+def describe(geometry: Geometry) -> str:
+    """Return a few lines for the terminal: what was found, and what to set where it is wrong."""
+    two, three = geometry.two_d, not geometry.two_d
+    many = geometry.inlines.count, geometry.crosslines.count
+    lines = [
+        f"{geometry.path}: {geometry.size / 1e6:,.1f} MB, {geometry.traces:,} traces of "
+        f"{geometry.samples.count} samples, format {geometry.format} "
+        f"({FORMATS[geometry.format]}), {geometry.endian}-endian",
+    ]
+    if geometry.inline_byte is None:
+        lines.append("  2-D line by trace number: no inline and crossline numbers in its headers")
+    else:
+        lines.append(
+            f"  {'2-D line' if two else 'grid'} of {many[0]} x {many[1]}: inlines "
+            f"{geometry.inlines} (byte {geometry.inline_byte}), crosslines {geometry.crosslines} "
+            f"(byte {geometry.crossline_byte})"
+        )
+    if three:
+        order = {"none": "traces in no order", "inline": "traces inline by inline"}
+        lines.append(f"  {order.get(geometry.sorting, 'traces crossline by crossline')}")
+    lines.append(
+        f"  samples {geometry.samples} ms (or m), interval {geometry.interval:g} as stored; "
+        + ("coordinates in bytes {} and {}".format(*geometry.coordinates_byte)
+           if geometry.coordinates_byte else "no coordinates")
+    )  # fmt: skip
+    lines.append(
+        f"  {geometry.missing:,} traces missing, {geometry.dead:,} dead, {geometry.doubled:,} "
+        f"doubled; {geometry.nan:,} samples NaN or infinite"
+    )
+    found = geometry.amplitude
+    lines.append(
+        f"  amplitudes {found.min:g} to {found.max:g}, mean {found.mean:g}, standard deviation "
+        f"{found.std:g}; clipped at {found.clip:g} ({found.percentile:g} % are smaller)"
+    )
+    lines += [f"  note: {note}" for note in geometry.notes]
+    lines.append("  wrong? set survey.inline_byte, crossline_byte, endian or format")
+    return "\n".join(lines)
