@@ -44,15 +44,15 @@ def is_for_want_of_memory(error: Exception) -> bool:
 
 
 @contextmanager
-def fewer_at_once(key: str, tiles: int) -> Iterator[None]:
-    """Raise InputError with the value to try for a key where memory is too small for ``tiles``."""
+def fewer_at_once(key: str, value: int, of: str = "tiles at once") -> Iterator[None]:
+    """Raise InputError with the value to try for a key where memory is too small for ``value``."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if not is_for_want_of_memory(error):
             raise
-        mend = f"set {key} to {tiles // 2}" if tiles > 1 else "give the job more"
+        mend = f"set {key} to {value // 2}" if value > 1 else "give the job more"
         raise InputError(
-            f"not enough memory for {tiles} tiles at once ({first_line(error)}); {mend}, and run "
-            "the same command again"
+            f"not enough memory for {value} {of} ({first_line(error)}); {mend}, and run the same "
+            "command again"
         ) from None

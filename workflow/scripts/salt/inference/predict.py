@@ -12,7 +12,6 @@ from salt.networks import model
 from salt.networks.network import Network
 
 
-@torch.inference_mode()
 def predict(
     network: Network,
     images: np.ndarray,
@@ -34,17 +33,19 @@ def predict(
         part = slice(start, start + batch_size)
         depth = None if depths is None else depths[part]
         with fewer_at_once("inference.batch_size", batch_size):
-            probabilities = _predict_batch(network, np.array(images[part]), depth, compute, flip)
+            probabilities = predict_batch(network, np.array(images[part]), depth, compute, flip)
         yield probabilities
 
 
-def _predict_batch(
+@torch.inference_mode()
+def predict_batch(
     network: Network,
     images: np.ndarray,
     depths: np.ndarray | None,
     compute: Compute,
     flip: bool,
 ) -> np.ndarray:
+    """Probabilities, float32, of one batch of what ``predict`` takes, in evaluation mode."""
     tiles = model.images_to_input(torch.from_numpy(images).to(compute.device).unsqueeze(1))
     depth = None if depths is None else torch.from_numpy(depths).to(compute.device)
     if flip:

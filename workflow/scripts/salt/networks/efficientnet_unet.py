@@ -86,14 +86,16 @@ class EfficientNetUNet(Network):
         logits = F.pixel_shuffle(self.head(x), 2 // self.scale)
         return logits[..., top : top + height, left : left + width]
 
+    @property
+    def step(self) -> int:
+        return self.STRIDE // self.scale
+
     def coarsest(self, height: int, width: int) -> tuple[int, int]:
         return -(-height * self.scale // self.STRIDE), -(-width * self.scale // self.STRIDE)
 
     def _framed(self, images: Tensor) -> tuple[int, int, Tensor]:
-        multiple = self.STRIDE // self.scale
-        missing = [-side % multiple for side in images.shape[-2:]]
-        top, left = (each // 2 for each in missing)
-        x = F.pad(images, (left, missing[1] - left, top, missing[0] - top), mode="reflect")
+        (top, bottom), (left, right) = map(self.padding, images.shape[-2:])
+        x = F.pad(images, (left, right, top, bottom), mode="reflect")
         if self.scale > 1:
             x = F.interpolate(x, scale_factor=float(self.scale), mode="bilinear")
         return top, left, x

@@ -52,6 +52,17 @@ class Network(nn.Module):
     def set_depth_range(self, depths: Tensor) -> None:
         """Scale depths from now on so that these, float32 (tiles), span 0 to 1; if it uses any."""
 
+    @property
+    def step(self) -> int:
+        """Pixels by which a picture may be moved so that all of its features only move along."""
+        raise NotImplementedError
+
+    def padding(self, side: int) -> tuple[int, int]:
+        """Return the pixels before and after a side that make it a whole number of steps."""
+        wanted = max(side, self.SMALLEST_SIDE)
+        missing = wanted + -wanted % self.step - side
+        return missing // 2, missing - missing // 2
+
     def coarsest(self, height: int, width: int) -> tuple[int, int]:
         """Return the height and width of the smallest features of a tile that are normalised."""
         return height, width

@@ -145,6 +145,10 @@ class UNet(Network):
             x = level(self.skip_dropout(norm(torch.cat([x, skip], dim=1))))
         return self.head(self.head_norm(x))
 
+    @property
+    def step(self) -> int:
+        return 2**self.POOLINGS
+
     def coarsest(self, height: int, width: int) -> tuple[int, int]:
         return height // 2**self.POOLINGS, width // 2**self.POOLINGS
 
