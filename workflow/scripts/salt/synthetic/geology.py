@@ -5,6 +5,7 @@ and can be learnt from a few hundred tiles.
 """
 
 import math
+from functools import reduce
 
 import numpy as np
 from scipy import fft, ndimage
@@ -33,17 +34,17 @@ def smooth_line(rng: np.random.Generator, length: int, cell: float) -> np.ndarra
     return smooth_field(rng, (1, length), (np.inf, cell))[0]
 
 
-def smooth_field(rng, shape: tuple[int, int], cells: tuple[float, float]) -> np.ndarray:
-    """Draw a cubic B-spline surface: float32 of ``shape``, mean 0 and variance about 1.
+def smooth_field(rng, shape: tuple[int, ...], cells: tuple[float, ...]) -> np.ndarray:
+    """Draw a cubic B-spline over any number of axes: float32 of ``shape``, variance about 1.
 
-    ``cells`` are the knot spacings down and across, in pixels (np.inf: constant).
+    ``cells`` are the knot spacings along each axis, in pixels (np.inf: constant). The mean is 0.
     """
     knots = [
         int(np.ceil(n / cell)) + (4 if cell < np.inf else 1)
         for n, cell in zip(shape, cells, strict=True)
     ]
     field = rng.standard_normal(knots, dtype=np.float32)
-    for axis in (1, 0):  # across first, while there are few rows
+    for axis in reversed(range(len(shape))):  # the last first, while the others are short
         if np.isinf(cells[axis]):
             continue
         at = (np.arange(shape[axis]) / cells[axis] + rng.random()).astype(np.float32)
@@ -51,7 +52,7 @@ def smooth_field(rng, shape: tuple[int, int], cells: tuple[float, float]) -> np.
         t = at - knot
         weights = ((1 - t) ** 3, 3 * t**3 - 6 * t**2 + 4, -3 * t**3 + 3 * t**2 + 3 * t + 1, t**3)
         scale = np.sqrt(np.sum(np.square(weights), axis=0))
-        line = (-1, 1) if axis == 0 else (1, -1)
+        line = [-1 if k == axis else 1 for k in range(len(shape))]
         field = sum(
             np.take(field, knot + k, axis=axis) * (weight / scale).reshape(line)
             for k, weight in enumerate(weights)
@@ -219,8 +220,8 @@ def look_up(pile: np.ndarray, age: np.ndarray, period: float) -> np.ndarray:
 
     Where layers are steep, many cross one pixel; a smoothed stack prevents aliasing there.
     """
-    down, across = np.diff(age, axis=0, prepend=age[:1]), np.diff(age, axis=1, prepend=age[:, :1])
-    steep = np.clip((np.hypot(down, across) - 1) / 2, 0, 1)
+    steps = (np.diff(age, axis=k, prepend=age.take([0], axis=k)) for k in range(age.ndim))
+    steep = np.clip((reduce(np.hypot, steps) - 1) / 2, 0, 1)
     widths = np.array([0.06, 0.3]) * period * SAMPLES
     fine, coarse = (ndimage.gaussian_filter1d(pile, width) for width in widths)
     at = np.rint(age * SAMPLES).astype(np.int32)
