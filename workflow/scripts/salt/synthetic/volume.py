@@ -27,11 +27,14 @@ from salt.synthetic.geology import (
 
 LINES = (8, 2000)  # of inlines, and of crosslines
 SAMPLE_COUNTS = (64, 2000)
-MOST_VALUES = 40_000_000  # of the volume, which is made in memory: about 80 bytes for each
+MOST_VALUES = 20_000_000  # of the volume, which is made in memory: about 80 bytes for each
 
 LINE_STEP = 2.0  # pixels between inlines
-SALT_SHARE = (0.12, 0.35)  # of the volume
+SALT_SHARE = (0.1, 0.25)  # of the volume
+SMALLEST = 0.001  # of the volume: a piece of salt, or a hole in it
+THINNEST = 5  # pixels; a sheet's thickness at its edges
 PERIOD = (7, 9)  # pixels; dominant period of the wavelet in the middle of the traces
+OCTAVES = 4  # of fractal fields
 COARSE = (2, 4, 4)  # grid spacing for slowly varying fields
 
 # The survey's place: numbers, bins and coordinates as real ones have them.
@@ -61,11 +64,12 @@ def surface(rng: np.random.Generator, shape: tuple, cell: float) -> np.ndarray:
     return smooth_field(rng, (*shape[:2], 1), cells(np.inf, cell))
 
 
-def rugged(rng: np.random.Generator, shape: tuple, cell: float, finest: float = 5) -> np.ndarray:
+def rugged(rng: np.random.Generator, shape: tuple, cell: float) -> np.ndarray:
     """Draw a fractal field: octaves of smooth ones, amplitude falling with the cell; float32."""
-    octaves = range(max(int(np.log2(max(cell, finest) / finest)) + 1, 1))
     down = np.inf if shape[2] == 1 else 1
-    fields = (smooth_field(rng, shape, cells(down * cell / 2**k, cell / 2**k)) for k in octaves)
+    fields = (
+        smooth_field(rng, shape, cells(down * c, c)) for c in cell / 2.0 ** np.arange(OCTAVES)
+    )
     return sum(field * np.float32(0.5**k) for k, field in enumerate(fields))
 
 
@@ -95,7 +99,7 @@ def stock(rng: np.random.Generator, grid: Grid, place: tuple, wall: float) -> np
     in saddles along its strike.
     """
     height, shape = grid.height, grid.shape
-    half = log_uniform(rng, 0.11, 0.2) * height
+    half = log_uniform(rng, 0.09, 0.18) * height
     crest = rng.uniform(0.12, 0.42) * height
     along, across = grid.turned(*place, rng.uniform(0.15, 0.85) * np.pi)
     along = along + rng.uniform(-0.15, 0.15) * (grid.z - height)
@@ -116,14 +120,12 @@ def stock(rng: np.random.Generator, grid: Grid, place: tuple, wall: float) -> np
 def mother_salt(rng: np.random.Generator, grid: Grid, places: list) -> np.ndarray:
     """Draw the layer that the diapirs rise from, with a swell under each: bool."""
     height, shape = grid.height, grid.shape
-    top = 0.97 * height + 0.03 * height * rugged(rng, (*shape[:2], 1), height / 2)
-    top += rng.uniform(-0.06, 0.06) * (grid.x - grid.width / 2)
+    top = 1.12 * height + 0.03 * height * rugged(rng, (*shape[:2], 1), height / 2)
     for y, x in places:
-        wide = rng.uniform(0.3, 0.5) * height
+        wide = rng.uniform(0.25, 0.45) * height
         away = np.hypot(grid.y - y, grid.x - x) / wide
-        top = top - rng.uniform(0.12, 0.25) * height * np.exp(-np.square(away))
-    base = rng.uniform(1.0, 1.06) * height + 0.02 * height * surface(rng, shape, height)
-    return (grid.z > top) & (grid.z < base)
+        top = top - rng.uniform(0.18, 0.3) * height * np.exp(-np.square(away))
+    return grid.z > top
 
 
 def sheet(rng: np.random.Generator, grid: Grid, place: tuple) -> np.ndarray:
@@ -139,7 +141,8 @@ def sheet(rng: np.random.Generator, grid: Grid, place: tuple) -> np.ndarray:
     middle = rng.uniform(0.3, 0.42) * height - rng.uniform(0.05, 0.15) * along
     middle = middle + 0.025 * height * surface(rng, shape, height / 2)
     rough = 0.015 * height * rugged(rng, (*shape[:2], 1), height / 6)
-    return (grid.z > middle - 0.4 * thick + rough) & (grid.z < middle + 0.6 * thick)
+    inside = (grid.z > middle - 0.4 * thick + rough) & (grid.z < middle + 0.6 * thick)
+    return inside & (thick > THINNEST)
 
 
 def places_apart(rng: np.random.Generator, grid: Grid, count: int) -> list[tuple[float, float]]:
@@ -163,6 +166,17 @@ def salt_bodies(rng: np.random.Generator, grid: Grid) -> np.ndarray:
             mask |= stock(rng, grid, place, 1 if number % 3 else rng.uniform(2, 4))
         for place in places[1::3]:
             mask |= sheet(rng, grid, place)
+        mask = without_crumbs(mask)
+    return mask
+
+
+def without_crumbs(mask: np.ndarray) -> np.ndarray:
+    """Drop small pieces of salt, and fill small holes: bool, same shape."""
+    for _ in range(2):
+        pieces, _ = ndimage.label(~mask)
+        sizes = np.bincount(pieces.ravel())
+        mask = mask | (sizes < SMALLEST * mask.size)[pieces]
+        mask = ~mask
     return mask
 
 
@@ -346,10 +360,10 @@ def salt_edges(rng: np.random.Generator, grid: Grid, mask: np.ndarray) -> np.nda
     edge = np.diff(soft, axis=2, prepend=soft[..., :1])
     edge = np.where(edge > 0, edge, 0.6 * edge)
     edge = edge * np.exp(0.35 * smooth_field(rng, (*grid.shape[:2], 1), cells(np.inf, 20)))
-    flank = rng.uniform(0.2, 0.5)
+    flank = rng.uniform(0.1, 0.25)
     for axis in (0, 1):
         edge += flank * np.abs(np.diff(soft, axis=axis, prepend=soft.take([0], axis=axis)))
-    return (log_uniform(rng, 7, 12) * edge).astype(np.float32)
+    return (log_uniform(rng, 4, 7) * edge).astype(np.float32)
 
 
 def noise_around(rng, grid: Grid, mask: np.ndarray, period: float) -> np.ndarray:
@@ -444,6 +458,7 @@ def write_volume(
 def write_segy(path: Path, what: str, values: np.ndarray, there: np.ndarray) -> None:
     """Write the traces that are ``there``, bool (inlines, crosslines), as IEEE float SEG-Y."""
     rows, columns = np.nonzero(there)
+    gap = dead(*there.shape)
     inline = FIRST_INLINE + INLINE_NUMBERS * rows
     crossline = FIRST_CROSSLINE + CROSSLINE_NUMBERS * columns
     x, y = np.rint(-COORDINATE_SCALAR * positions(*there.shape)[:, rows, columns]).astype(int)
@@ -474,7 +489,7 @@ def write_segy(path: Path, what: str, values: np.ndarray, there: np.ndarray) -> 
                 TraceField.TraceNumber: int(crossline[k]),
                 TraceField.CDP: k + 1,
                 TraceField.CDP_TRACE: 1,
-                TraceField.TraceIdentificationCode: 1,
+                TraceField.TraceIdentificationCode: 2 if gap[rows[k], columns[k]] else 1,
                 TraceField.SourceGroupScalar: COORDINATE_SCALAR,
                 TraceField.CoordinateUnits: 1,
                 TraceField.DelayRecordingTime: DELAY,

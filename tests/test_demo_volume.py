@@ -1,0 +1,163 @@
+"""The demo volume: SEG-Y as real surveys have it, read here without any SEG-Y library."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from salt.core.errors import InputError
+from salt.synthetic.volume import labelled_lines, write_volume
+
+SCRIPT = Path(__file__).parents[1] / "workflow/scripts/demo_volume.py"
+SMALL = {"inlines": 24, "crosslines": 36, "samples": 72, "labelled_every": 10, "seed": 3}
+NAMES = ("survey", "labels", "truth")
+# Big-endian fields of the 240 bytes before each trace, at their byte numbers less 1.
+HEADER = np.dtype(
+    {
+        "names": ["kind", "scalar", "delay", "count", "interval", "x", "y", "inline", "crossline"],
+        "formats": [">i2", ">i2", ">i2", ">i2", ">i2", ">i4", ">i4", ">i4", ">i4"],
+        "offsets": [28, 70, 108, 114, 116, 180, 184, 188, 192],
+        "itemsize": 240,
+    }
+)
+
+
+class Segy:
+    """A SEG-Y file of IEEE floats, read by its bytes alone."""
+
+    def __init__(self, path: Path):
+        data = path.read_bytes()
+        self.text = data[:3200].decode("cp500")
+        self.binary = np.frombuffer(data[3200:3600], ">i2")
+        samples = int(self.binary[10])
+        record = np.dtype([("header", HEADER), ("values", ">f4", samples)])
+        self.traces = np.frombuffer(data[3600:], record)
+        self.headers, self.values = self.traces["header"], self.traces["values"]
+
+
+def write(folder: Path, **settings) -> dict[str, Path]:
+    paths = {name: folder / f"{name}.sgy" for name in NAMES}
+    write_volume(**paths, **settings)
+    return paths
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> dict[str, Path]:
+    return write(tmp_path_factory.mktemp("small"), **SMALL)
+
+
+@pytest.fixture(scope="module")
+def survey(small) -> Segy:
+    return Segy(small["survey"])
+
+
+@pytest.fixture(scope="module")
+def truth(small) -> Segy:
+    return Segy(small["truth"])
+
+
+def test_same_settings_same_bytes_and_another_seed_another_survey(small, tmp_path):
+    again = write(tmp_path / "again", **SMALL)
+    other = write(tmp_path / "other", **SMALL | {"seed": 4})
+    for name in NAMES:
+        assert again[name].read_bytes() == small[name].read_bytes()
+        assert other[name].read_bytes() != small[name].read_bytes()
+
+
+def test_the_file_headers_are_those_of_a_stacked_survey(survey):
+    assert survey.text.startswith("C 1 Synthetic post-stack survey")
+    assert "C40 END TEXTUAL HEADER" in survey.text
+    interval, samples, sample_format, sorting = survey.binary[[8, 10, 12, 14]]
+    assert (interval, samples, sample_format, sorting) == (4000, 72, 5, 4)
+
+
+def test_trace_headers_hold_numbers_and_coordinates_of_a_turned_grid(survey):
+    headers = survey.headers
+    assert (headers["count"] == 72).all() and (headers["interval"] == 4000).all()
+    assert (headers["delay"] == headers["delay"][0]).all() and headers["delay"][0] > 0
+    inline, crossline = headers["inline"].astype(int), headers["crossline"].astype(int)
+    assert inline.min() > 1 and set(np.diff(np.unique(inline))) == {1}
+    assert set(np.diff(np.unique(crossline))) == {2}
+    # Sorted by inline, as most surveys are.
+    assert (np.lexsort((crossline, inline)) == np.arange(len(headers))).all()
+    assert (headers["scalar"] == -100).all()
+    place = (headers["x"] + 1j * headers["y"]) / 100
+    along = place[1] - place[0]
+    across = place[np.argmax(inline == inline[0] + 1)] - place[0]
+    assert abs(along) == pytest.approx(12.5, abs=0.02)
+    assert abs(across) == pytest.approx(25, abs=0.02)
+    assert abs((along.conjugate() * across).real) < 1
+    assert min(abs(along.real), abs(along.imag)) > 3
+
+
+def test_a_corner_is_missing_and_a_few_traces_are_dead(survey):
+    total = SMALL["inlines"] * SMALL["crosslines"]
+    assert 0.9 * total < len(survey.traces) < total
+    silent = ~survey.values.any(axis=1)
+    assert 3 <= silent.sum() < 0.02 * total
+    np.testing.assert_array_equal(survey.headers["kind"] == 2, silent)
+    assert np.isfinite(survey.values).all()
+
+
+def test_truth_has_the_survey_s_traces_and_labels_those_of_some_inlines(small, survey, truth):
+    labels = Segy(small["labels"])
+    np.testing.assert_array_equal(truth.headers, survey.headers)
+    assert set(np.unique(truth.values)) == {0, 1}
+    lines = np.unique(truth.headers["inline"])[labelled_lines(SMALL["inlines"], 10)]
+    assert len(lines) == 2
+    labelled = np.isin(truth.headers["inline"], lines)
+    np.testing.assert_array_equal(labels.headers, truth.headers[labelled])
+    np.testing.assert_array_equal(labels.values, truth.values[labelled])
+
+
+@pytest.mark.parametrize(
+    ("inlines", "every", "expected"),
+    [(100, 20, [10, 30, 50, 70, 90]), (100, 100, [50]), (9, 4, [2, 6]), (3, 1, [0, 1, 2])],
+)
+def test_labelled_lines_are_spread_over_the_survey(inlines, every, expected):
+    assert labelled_lines(inlines, every).tolist() == expected
+
+
+def test_salt_continues_from_line_to_line_and_is_told_by_its_dullness(survey, truth):
+    """A survey to learn from: the next line resembles this one, one farther away less so."""
+    inline, salt = truth.headers["inline"], truth.values > 0
+    assert 0.08 < salt.mean() < 0.3
+    full = [line for line in np.unique(inline) if (inline == line).sum() == SMALL["crosslines"]]
+    lines = np.stack([salt[inline == line] for line in full])
+
+    def alike(apart: int) -> float:
+        one, other = lines[apart:], lines[:-apart]
+        return (one & other).sum() / (one | other).sum()
+
+    assert alike(1) > 0.75 > alike(8)
+    amplitudes = survey.values.astype(float)
+    assert amplitudes[salt].std() < 0.9 * amplitudes[~salt].std()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"inlines": 7}, "data.demo_volume.inlines should be 8 to 2000, found 7"),
+        ({"samples": 63}, "samples should be 64 to 2000, found 63"),
+        ({"inlines": 600, "crosslines": 600}, "at most 20000000 samples in all, found 25920000"),
+        ({"labelled_every": 25}, "labelled_every should be 1 to 24, the inlines, found 25"),
+    ],
+)
+def test_silly_requests_are_refused(change, message, tmp_path):
+    with pytest.raises(InputError, match=message) as caught:
+        write(tmp_path, **SMALL | change)
+    assert "\n" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_script_writes_the_same(small, tmp_path):
+    paths = [f"--{name}={tmp_path / 'new' / name}.sgy" for name in NAMES]
+    settings = json.dumps({"data": {"demo_volume": SMALL}})
+    command = [sys.executable, SCRIPT, *paths, "--settings", settings, "--log", tmp_path / "log"]
+    subprocess.run(command, check=True)
+    for name in NAMES:
+        assert (tmp_path / "new" / f"{name}.sgy").read_bytes() == small[name].read_bytes()
+    assert "labelled on 2 inlines" in (tmp_path / "log").read_text()
