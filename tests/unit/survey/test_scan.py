@@ -5,6 +5,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+
+from salt.core.errors import InputError
+from salt.survey.geometry import Axis, Geometry, describe, load_positions, load_traces
+from salt.survey.scan import scan
+from salt.survey.segy import Segy
 from support.segy_files import (
     REFUSED,
     USABLE,
@@ -14,11 +19,6 @@ from support.segy_files import (
     real,
     write_segy,
 )
-
-from salt.core.errors import InputError
-from salt.survey.geometry import Axis, Geometry, describe, load_positions, load_traces
-from salt.survey.scan import scan
-from salt.survey.segy import Segy
 
 INLINES, CROSSLINES = np.arange(10, 15), np.arange(300, 308)
 

@@ -39,7 +39,11 @@ class Windows:
         for parts in count(1):
             core = -(-side // (parts * GRID)) * GRID
             margins = min(parts - 1, 2) * self.margin
-            if parts == 1 and side <= self.window or core + margins <= self.window or core == GRID:
+            if (
+                (parts == 1 and side <= self.window)
+                or core + margins <= self.window
+                or core == GRID
+            ):
                 break
         return [slice(start, min(start + core, side)) for start in range(0, side, core)]
 
