@@ -13,7 +13,7 @@ CLUSTER := $(VENV)/cluster
 FINDINGS := residual unet bce depth full
 RECIPES := $(filter-out proxy,$(basename $(notdir $(wildcard benchmarks/recipes/*.yaml))))
 
-.PHONY: run test test-slurm test-engines lint status report grouped staleness soak combinations fuzz \
+.PHONY: run test test-slurm test-engines lint status report grouped files staleness soak combinations fuzz \
 	bench bench-surveys findings recipes clean clean-results help
 
 run: $(VENV)/run ## run the demo, from nothing to results/submission.csv; some minutes
@@ -46,6 +46,10 @@ lint: $(VENV)/test ## check style, imports between packages, and the workflow
 grouped: run ## compare the demo's score with random folds and with folds by section
 	$(BIN)/python -m snakemake --configfile config/demo-grouped.yaml --directory experiments/grouped
 	$(BIN)/python benchmarks/compare.py results experiments/grouped/results
+
+files: ## list the files that a remote module fetches, in workflow/files.txt
+	@find config/config.yaml envs workflow/engine workflow/schemas workflow/scripts -type f \
+		! -path '*/__pycache__/*' | LC_ALL=C sort > workflow/files.txt
 
 staleness: $(VENV)/test ## observe what reruns after which change, for docs/staleness.md; 10 minutes
 	PYTHONPATH=workflow/scripts $(BIN)/python tests/test_staleness.py

@@ -37,13 +37,13 @@ onstart:
 
 onsuccess:
     # What finished members would have gone on from.
-    for folder in [Path("results/states"), *Path("results/rounds").glob("*/states")]:
+    for folder in [Path(placed("results/states")), *Path(placed("results/rounds")).glob("*/states")]:
         for state in folder.glob("*.pt"):
             if (folder.parent / f"models/{state.stem}/checkpoint.safetensors").exists():
                 state.unlink()
         with suppress(OSError):
             folder.rmdir()
-    summary, threshold = Path("results/summary.txt"), Path("results/threshold.json")
+    summary, threshold = Path(placed("results/summary.txt")), Path(placed("results/threshold.json"))
     # A run of some targets only may have left an older summary behind.
     if summary.exists() and threshold.exists():
         if summary.stat().st_mtime >= threshold.stat().st_mtime:
@@ -52,3 +52,7 @@ onsuccess:
 
 onerror:
     print_at_exit(last_words("".join(Path(file).read_text() for file in log)))
+
+
+if not workflow.modifier.is_main_snakefile():
+    add_handlers(onstart=onstart, onsuccess=onsuccess, onerror=onerror)

@@ -28,9 +28,9 @@ rule train:
         *code("train", "torch"),
         script=script("train"),
         settings=settings("validation.scheme", "model", "training", "augmentation", "compute"),
-        events="results/{round}logs/tensorboard/{seed}",
+        events=placed("results/{round}logs/tensorboard/{seed}"),
         # No output, which would be deleted where the job fails.
-        state="results/{round}states/{seed}.pt",
+        state=placed("results/{round}states/{seed}.pt"),
         further=further_tiles,
     shell:
         "python {params.script:q} --settings {params.settings:q} --seed {wildcards.seed} "
