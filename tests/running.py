@@ -89,7 +89,7 @@ def planned(folder: Path, *args, **kwargs) -> dict[str, int]:
     text = complete(folder, "--dry-run", *args, **kwargs)
     table = re.search(r"^job +count\n-.*\n((?:\w+ +\d+\n)+)", text, re.MULTILINE)
     jobs = dict(line.split() for line in table.group(1).splitlines()) if table else {}
-    return {rule: int(count) for rule, count in jobs.items() if rule not in ("all", "total")}
+    return {rule: int(count) for rule, count in jobs.items() if rule not in ("all", "default", "total")}
 
 
 def with_config(folder: Path, changes: dict) -> Path:
