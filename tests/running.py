@@ -10,7 +10,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[1]
-TINY = ROOT / "tests/tiny.yaml"
+TINY = ROOT / ".test/config/config.yaml"
 
 # Each rule's jobs with two members, and the rules that read what it makes.
 JOBS = {
@@ -89,7 +89,8 @@ def planned(folder: Path, *args, **kwargs) -> dict[str, int]:
     text = complete(folder, "--dry-run", *args, **kwargs)
     table = re.search(r"^job +count\n-.*\n((?:\w+ +\d+\n)+)", text, re.MULTILINE)
     jobs = dict(line.split() for line in table.group(1).splitlines()) if table else {}
-    return {rule: int(count) for rule, count in jobs.items() if rule not in ("all", "default", "total")}
+    targets = ("all", "default", "total")
+    return {rule: int(count) for rule, count in jobs.items() if rule not in targets}
 
 
 def with_config(folder: Path, changes: dict) -> Path:

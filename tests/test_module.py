@@ -81,7 +81,9 @@ def demo(tiles: int) -> dict:
 def files(folder: Path) -> set[str]:
     """Return the files that a run leaves, but for Snakemake's own and temporary ones."""
     found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
-    return {str(path) for path in found if not path.name.startswith(".") and path.parts[0][0] != "."}
+    return {
+        str(path) for path in found if not path.name.startswith(".") and path.parts[0][0] != "."
+    }
 
 
 def test_what_snakedeploy_writes_runs_the_demo_to_its_end(offline, tmp_path):
@@ -122,7 +124,9 @@ def test_a_module_of_a_commit_runs_under_a_prefix_and_other_names(repository, tm
     assert "Adding index.html" in report
 
 
-@pytest.mark.parametrize(("more", "results"), [("", "results"), ('    prefix: "a b"', "a b/results")])
+@pytest.mark.parametrize(
+    ("more", "results"), [("", "results"), ('    prefix: "a b"', "a b/results")]
+)
 def test_a_local_module_completes_a_few_keys_from_the_defaults(tmp_path, more, results):
     module(tmp_path, ROOT / "workflow/Snakefile", demo(50), more)
     complete(tmp_path, "--", f"{results}/data/folds.csv")
