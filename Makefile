@@ -4,6 +4,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
+# Installs what the lock says; each environment takes from it what it needs.
+INSTALL := -m pip install --quiet --constraint requirements.lock
+
 # Apart, since TensorBoard would load TensorFlow wherever it finds it.
 BENCH := $(VENV)/bench
 
@@ -13,7 +16,7 @@ CLUSTER := $(VENV)/cluster
 FINDINGS := residual unet bce depth full
 RECIPES := $(filter-out proxy,$(basename $(notdir $(wildcard benchmarks/recipes/*.yaml))))
 
-.PHONY: run score test test-slurm test-engines lint status report grouped staleness soak combinations fuzz \
+.PHONY: run score test test-slurm test-engines lint status report grouped files lock staleness soak combinations fuzz \
 	bench bench-surveys findings recipes clean clean-results help
 
 run: $(VENV)/run ## run the demo, from nothing to results/submission.csv; some minutes
@@ -46,6 +49,16 @@ lint: $(VENV)/test ## check style, imports between packages, and the workflow
 grouped: run ## compare the demo's score with random folds and with folds by section
 	$(BIN)/python -m snakemake --configfile config/demo-grouped.yaml --directory experiments/grouped
 	$(BIN)/python benchmarks/compare.py results experiments/grouped/results
+
+lock: | $(BIN)/python ## pin all that the requirements bring, in requirements.lock (ARGS=--upgrade for newer ones)
+	$(BIN)/python -m pip install --quiet $$(grep ^uv== requirements-dev.txt)
+	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/python -m uv pip compile --quiet --universal \
+		--python-version 3.11 --annotation-style line --output-file requirements.lock $(ARGS) \
+		requirements-cluster.txt benchmarks/requirements.txt
+
+files: ## list the files that a remote module fetches, in workflow/files.txt
+	@find config/config.yaml envs workflow/engine workflow/schemas workflow/scripts -type f \
+		! -path '*/__pycache__/*' | LC_ALL=C sort > workflow/files.txt
 
 staleness: $(VENV)/test ## observe what reruns after which change, for docs/staleness.md; 10 minutes
 	PYTHONPATH=workflow/scripts:tests $(BIN)/python tests/workflow/test_staleness.py
@@ -82,7 +95,7 @@ findings: $(VENV)/run ## measure the original's findings on the contest's tiles 
 	$(call contest_runs,$(FINDINGS))
 
 recipes: $(VENV)/run ## measure each part of the contest recipe (ZIP=...); hours
-	$(BIN)/python -m pip install --quiet -r requirements-pretrained.txt
+	$(BIN)/python $(INSTALL) -r requirements-pretrained.txt
 	$(call contest_runs,$(RECIPES),config/contest-cpu.yaml)
 
 score: $(VENV)/run ## score a submission against answers (SUBMISSION=... ANSWERS=...)
@@ -103,21 +116,21 @@ $(BIN)/python:
 	needed, found " + sys.version.split()[0] + "; name one: make PYTHON=python3.12 run")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/run: requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -r requirements.txt
+$(VENV)/run: requirements.txt requirements.lock | $(BIN)/python
+	$(BIN)/python $(INSTALL) -r requirements.txt
 	@touch $@
 
-$(VENV)/test: requirements-dev.txt requirements.txt | $(BIN)/python
-	$(BIN)/python -m pip install --quiet -r requirements-dev.txt
+$(VENV)/test: requirements-dev.txt requirements-pretrained.txt requirements.txt requirements.lock | $(BIN)/python
+	$(BIN)/python $(INSTALL) -r requirements-dev.txt
 	@touch $@ $(VENV)/run
 
-$(CLUSTER)/ready: requirements-cluster.txt requirements-dev.txt requirements.txt \
+$(CLUSTER)/ready: requirements-cluster.txt requirements-dev.txt requirements.txt requirements.lock \
 		$(wildcard profiles/*/requirements.txt) | $(BIN)/python
 	$(BIN)/python -m venv $(CLUSTER)
-	$(CLUSTER)/bin/python -m pip install --quiet -r requirements-cluster.txt
+	$(CLUSTER)/bin/python $(INSTALL) -r requirements-cluster.txt
 	@touch $@
 
-$(BENCH)/ready: benchmarks/requirements.txt requirements.txt | $(BIN)/python
+$(BENCH)/ready: benchmarks/requirements.txt requirements.txt requirements.lock | $(BIN)/python
 	$(BIN)/python -m venv $(BENCH)
-	$(BENCH)/bin/python -m pip install --quiet -r benchmarks/requirements.txt
+	$(BENCH)/bin/python $(INSTALL) -r benchmarks/requirements.txt
 	@touch $@

@@ -90,7 +90,11 @@ def test_the_image_has_the_projects_own_pins_and_the_python_of_its_environments(
     environments = [yaml.safe_load(path.read_text()) for path in (ROOT / "envs").glob("*.yaml")]
     assert {found["dependencies"][0] for found in environments} == {f"python ={python}"}
     assert "==" not in text
-    copied = [line.split()[1] for line in text.splitlines() if line.startswith("COPY ")]
-    assert copied == ["requirements.txt", "profiles/kubernetes/requirements.txt"]
+    lines = [line.split()[1:-1] for line in text.splitlines() if line.startswith("COPY ")]
+    copied = [name for line in lines for name in line]
+    assert copied == [
+        *("requirements.txt", "requirements.lock", "profiles/kubernetes/requirements.txt")
+    ]
+    assert "--constraint /requirements/requirements.lock" in text
     kept = (ROOT / ".dockerignore").read_text().splitlines()
     assert [line.removeprefix("!") for line in kept if line.startswith("!")] == copied

@@ -3,10 +3,14 @@
 import ast
 import re
 import sys
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
 
 from salt.stage.code_files import local_files
 
@@ -114,3 +118,94 @@ def test_an_environment_holds_nothing_unused(environment):
             files |= set(local_files(ROOT / f"workflow/scripts/{stage}.py"))
     imported = {CONDA_NAMES.get(name, name) for name in third_party(sorted(files))}
     assert conda_pins(environment).keys() - {"python"} == imported
+
+
+REQUIREMENTS = sorted(
+    file
+    for pattern in ("requirements*.txt", "*/requirements.txt", "profiles/*/requirements.txt")
+    for file in ROOT.glob(pattern)
+)
+AGAIN = "run `make lock`"
+
+
+def locked() -> dict[str, list[Requirement]]:
+    """Return the lock's lines by package; one may be locked to several versions, by markers."""
+    found: dict[str, list[Requirement]] = {}
+    for line in (ROOT / "requirements.lock").read_text().splitlines():
+        if not line.startswith("#"):
+            package = Requirement(line.partition("  # ")[0])
+            found.setdefault(canonicalize_name(package.name), []).append(package)
+    return found
+
+
+def locked_here() -> dict[str, str]:
+    """Return the lock's version of each package for this Python and machine."""
+    return {
+        name: str(package.specifier).removeprefix("==")
+        for name, packages in locked().items()
+        for package in packages
+        if package.marker is None or package.marker.evaluate()
+    }
+
+
+@pytest.mark.parametrize("file", REQUIREMENTS, ids=lambda file: str(file.relative_to(ROOT)))
+def test_the_lock_has_each_pin_in_its_version(file):
+    stated, found = pins(file.read_text()), locked_here()
+    here = {name: found.get(canonicalize_name(name)) for name in stated}
+    assert here == stated, AGAIN
+
+
+def test_the_lock_pins_every_package_exactly_and_names_no_registry():
+    text = (ROOT / "requirements.lock").read_text()
+    assert "://" not in text and "index" not in text.lower()
+    for packages in locked().values():
+        for package in packages:
+            assert re.fullmatch(r"==[0-9][0-9a-z.]*", str(package.specifier)), package
+            assert package.url is None
+
+
+def brought(names: set[str]) -> set[str]:
+    """Return packages and all that they bring here, as far as it is installed."""
+    found, waiting = set(), [(name, frozenset()) for name in names]
+    seen = set()
+    while waiting:
+        name, extras = waiting.pop()
+        try:
+            needs = metadata.distribution(name).requires or []
+        except metadata.PackageNotFoundError:
+            continue
+        found.add(name)
+        for need in map(Requirement, needs):
+            asked = [{"extra": extra} for extra in extras or {""}]
+            if need.marker is None or any(map(need.marker.evaluate, asked)):
+                following = (canonicalize_name(need.name), frozenset(need.extras))
+                if following not in seen:
+                    seen.add(following)
+                    waiting.append(following)
+    return found
+
+
+def test_what_is_installed_here_is_what_the_lock_says():
+    """Compare all that the tests' requirements bring; a build such as +cpu is not in a version."""
+    names = {
+        canonicalize_name(name)
+        for file in REQUIREMENTS
+        if file.parent == ROOT and file.stem != "requirements-cluster"
+        for name in pins(file.read_text())
+    }
+    here = {name: Version(metadata.version(name)).public for name in brought(names)}
+    assert names <= here.keys(), "run `make test`, which installs requirements-dev.txt"
+    found = locked_here()
+    assert {name: found.get(name) for name in here} == here, f"{AGAIN}, or `make clean test`"
+
+
+def test_all_that_is_installed_is_installed_from_the_lock():
+    found = []
+    for name in ("Makefile", "Dockerfile", ".ci/run", "profiles/README.md"):
+        text = re.sub(r"\\\n\s*", "", (ROOT / name).read_text())
+        found += re.findall(
+            r"pip install .*-r \S+requirements.*|^INSTALL := .*", text, re.MULTILINE
+        )
+        found += re.findall(r"pip install .*-r requirements.*", text)
+    assert len(found) >= 4
+    assert all(re.search(r"(--constraint|-c) \S*requirements\.lock", line) for line in found)

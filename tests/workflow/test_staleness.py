@@ -182,7 +182,7 @@ def build(folder: Path) -> Path:
 
 def tiny_config() -> dict:
     """Return the tiny configuration, with all keys."""
-    tiny = yaml.safe_load((ROOT / "tests/support/tiny.yaml").read_text())
+    tiny = yaml.safe_load((ROOT / ".test/config/config.yaml").read_text())
     # Give all keys, since the configuration is merged over the defaults.
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     for section, keys in tiny.items():

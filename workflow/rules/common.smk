@@ -1,22 +1,56 @@
 # Configuration, and what the rules share.
 
 import fcntl
+import hashlib
 import json
 import os
 import re
 import shutil
 import sys
 from contextlib import contextmanager, suppress
+from copy import deepcopy
 from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake.utils import update_config
 
-ROOT = Path(workflow.current_basedir).parents[1]
-if Path.cwd().is_relative_to(ROOT):
+
+def project():
+    """Return the folder of this workflow's own files, which the rules and their jobs read."""
+    here = workflow.current_basedir
+    if not isinstance(here, os.PathLike):
+        return fetched()
+    root = Path(here).parents[1]
     # A project that is moved keeps the results inside it.
-    ROOT = Path(os.path.relpath(ROOT))
+    return Path(os.path.relpath(root)) if Path.cwd().is_relative_to(root) else root
+
+
+def fetched():
+    """Fetch this workflow's own files from the repository that a module names; return their folder.
+
+    Snakemake's cache will not do as it is: it may add the commit to each name, and is deleted with
+    the process, which jobs on a cluster may outlive.
+    """
+    names = Path(workflow.source_path("../files.txt")).read_text().split()
+    files = {name: Path(workflow.source_path(f"../../{name}")).read_bytes() for name in names}
+    digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:16]
+    folder = Path(".snakemake/salt-segmentation", digest)
+    if not folder.exists():
+        part = folder.with_name(f"{digest}.{os.getpid()}")
+        for name, data in files.items():
+            (part / name).parent.mkdir(parents=True, exist_ok=True)
+            (part / name).write_bytes(data)
+        try:
+            part.rename(folder)
+        except OSError:
+            # Another process was faster.
+            shutil.rmtree(part)
+    return folder
+
+
+ROOT = project()
 SCRIPTS = ROOT / "workflow/scripts"
 
 sys.path[:0] = [str(SCRIPTS.resolve()), str((ROOT / "workflow").resolve())]
@@ -39,6 +73,28 @@ make_terse(logger, printing.dryrun or printing.verbose or printing.printshellcmd
 
 
 configfile: str(ROOT / "config/config.yaml")
+
+
+if workflow.modifier.skip_configfile:
+    # A module's own config replaces the file's, so that it would have to be complete.
+    given = config
+    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+    update_config(config, deepcopy(given))
+
+PREFIX = workflow.modifier.path_modifier
+
+
+def placed(path):
+    """Return where a file of this workflow lies, by the prefix of a module.
+
+    Snakemake does the same with inputs, outputs, logs and benchmarks, but not with parameters.
+    """
+    return PREFIX.replace_prefix(path)
+
+
+def foreign(path):
+    """Return the path of a user's own file as an input that a module's prefix leaves alone."""
+    return path if placed(path) == path else str(Path(path).absolute())
 
 
 @contextmanager
@@ -110,6 +166,12 @@ def volume_source():
 
 
 VOLUME = volume_source()
+DEMO_SECTIONS = "results/demo/sections.csv"
+
+groups = config["validation"]["groups"]
+if groups is not None and Path(groups) == Path(DEMO_SECTIONS):
+    # Unlike a user's own file, one of this workflow's, which a module's prefix moves.
+    config["validation"]["groups"] = placed(groups)
 
 
 def clear_locks():
@@ -147,18 +209,32 @@ def record_what_is_there(persistence):
     persistence.finished = record
 
 
+def add_handlers(**handlers):
+    """Run a module's handlers, too, where Snakemake runs those of the main Snakefile only."""
+
+    def both(first, second):
+        def handle(log):
+            first(log)
+            second(log)
+
+        return handle
+
+    for name, handler in handlers.items():
+        setattr(workflow, f"_{name}", both(getattr(workflow, f"_{name}"), handler.func))
+
+
 ALIVE = clear_locks() if workflow.is_main_process else None
 
 if workflow.is_main_process and "--unlock" not in sys.argv:
     # Before a job: it would find out, too, but only once Snakemake has deleted what it made before.
     try:
-        check_folder("results")
+        check_folder(placed("results"))
     except InputError as error:
         # Snakemake's own error would end in a place in the code, and its log goes to standard output
         # in a dry run.
         sys.exit(str(error))
 
-if workflow.is_main_process and Path("results/data").exists():
+if workflow.is_main_process and Path(placed("results/data")).exists():
     if not Path(".snakemake/metadata").exists():
         logger.warning(
             "results/ is here without the .snakemake/ that was beside it, so only dates can tell "
@@ -342,13 +418,15 @@ def get_groups(wildcards):
     groups = config["validation"]["groups"]
     if groups is None:
         return []
-    if Path(groups) != Path(rules.demo.output.sections) and not Path(groups).is_file():
+    if Path(groups) == Path(rules.demo.output.sections):
+        return rules.demo.output.sections
+    if not Path(groups).is_file():
         with telling("validation.groups"):
             raise InputError(
                 f"{groups}: no such file in {Path.cwd()}; give the path of a CSV file with the "
                 f"columns id and {config['validation']['group_column']}, or null"
             )
-    return groups
+    return foreign(groups)
 
 
 def get_source(wildcards, input):
@@ -366,12 +444,14 @@ def get_new_tiles(wildcards):
     Ends with a message, before Snakemake empties the folder of masks, where that holds other files.
     """
     with telling("snakemake predict"):
-        refuse_others(Path(NEW_MASKS))
+        refuse_others(Path(placed(NEW_MASKS)))
     with telling("predict.source"):
         if config["predict"]["source"] is None:
-            raise InputError("not set; give it the path of a folder or zip of PNG files, or of a SEG-Y file")
+            raise InputError(
+                "not set; give it the path of a folder or zip of PNG files, or of a SEG-Y file"
+            )
         with NewTiles(config["predict"]["source"]) as source:
-            return ancient(str(source.path))
+            return ancient(foreign(str(source.path)))
 
 
 def get_new_fingerprint(wildcards):

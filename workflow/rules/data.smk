@@ -4,7 +4,7 @@
 rule demo:
     output:
         archive="results/demo/survey.zip",
-        sections="results/demo/sections.csv",
+        sections=DEMO_SECTIONS,
     log:
         "results/logs/demo.log",
     benchmark:

@@ -141,7 +141,7 @@ rule plot_training:
         *code("plot_training", "plots"),
         script=script("plot_training"),
         seeds=SEEDS,
-        benchmarks="results/benchmarks",
+        benchmarks=placed("results/benchmarks"),
     shell:
         "python {params.script:q} --seeds {params.seeds:q} --histories {input.histories:q} "
         "--checkpoints {input.checkpoints:q} --benchmarks {params.benchmarks:q} "
@@ -232,7 +232,10 @@ rule plot_data:
     params:
         *code("plot_data", "plots"),
         script=script("plot_data"),
-        test=with_test("--test-tiles", "results/data/test/tiles.csv", "--predictions", *TEST),
+        test=with_test(
+            *("--test-tiles", placed("results/data/test/tiles.csv")),
+            *("--predictions", *map(placed, TEST)),
+        ),
     shell:
         "python {params.script:q} --tiles {input.tiles:q} {params.test:q} "
         "--review {input.review:q} --threshold {input.threshold:q} "
@@ -278,8 +281,11 @@ rule page:
     params:
         *code("page", "data"),
         script=script("page"),
-        test=with_test("--test-tiles", "results/data/test/tiles.csv", "--test", *TEST),
-        benchmarks="results/benchmarks",
+        test=with_test(
+            *("--test-tiles", placed("results/data/test/tiles.csv")),
+            *("--test", *map(placed, TEST)),
+        ),
+        benchmarks=placed("results/benchmarks"),
     shell:
         "python {params.script:q} --tiles {input.tiles:q} {params.test:q} "
         "--review {input.review:q} --threshold {input.threshold:q} --validation {input.validation:q} "

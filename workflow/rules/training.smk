@@ -35,9 +35,9 @@ rule train:
             *("validation.scheme", "model", "training", "augmentation", "compute"),
             *of_volume("survey.tile", "survey.normalisation", "survey.percentile"),
         ),
-        events="results/{round}logs/tensorboard/{seed}",
+        events=placed("results/{round}logs/tensorboard/{seed}"),
         # No output, which would be deleted where the job fails.
-        state="results/{round}states/{seed}.pt",
+        state=placed("results/{round}states/{seed}.pt"),
         further=further_tiles,
         lines=with_lines("lines"),
     shell:

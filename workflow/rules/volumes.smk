@@ -148,7 +148,7 @@ rule import_volume:
         *code("import_volume", "volumes"),
         script=script("import_volume"),
         # No output, which would be deleted where the job fails.
-        state="results/{place}states/volume.zarr",
+        state=placed("results/{place}states/volume.zarr"),
     shell:
         "python {params.script:q} --source={input.source:q} --geometry {input.geometry:q} "
         "--state {params.state:q} --output {output:q} --log {log:q}"

@@ -23,7 +23,7 @@ from salt.core.errors import InputError, shown
 
 BLOCK = 2**20  # bytes
 SUFFIX = ".crc32"
-RESULTS = "results"  # where a run writes, below its working directory
+RESULTS = "results"  # where a run writes, below its working directory and a module's prefix
 NO_SUCH_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 
 
@@ -147,7 +147,7 @@ class DamagedError(InputError):
 
 def made_again(path: Path) -> str:
     """How to replace a damaged file and nothing else, for a message."""
-    if path.parts[:1] != (RESULTS,):
+    if path.is_absolute() or RESULTS not in path.parts:
         return "copy it again from where it was made, or make it again there"
     return (
         f"delete it, run 'snakemake {shlex.quote(str(path))}' (then your other options) to make it "

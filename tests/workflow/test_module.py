@@ -1,0 +1,206 @@
+"""The workflow as a module of another one, from a repository or from a folder."""
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from salt.core.checksums import made_again
+from support.running import ROOT, TINY
+
+PROJECT = ("LICENSE", "config", "envs", "profiles", "workflow")
+NAME = "example/salt-segmentation"
+# Beside the interpreter, also where its environment is not activated.
+SNAKEDEPLOY = shutil.which("snakedeploy", path=Path(sys.executable).parent)
+
+
+def git(folder: Path, *args: str) -> str:
+    settings = ("-c", "user.name=nobody", "-c", "user.email=nobody@example.org")
+    done = subprocess.run(
+        ["git", *settings, *args], cwd=folder, check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory) -> Path:
+    """A repository of the project with the tag v0.1.0, in which nothing else lies."""
+    folder = tmp_path_factory.mktemp("github.com") / NAME
+    folder.mkdir(parents=True)
+    for name in PROJECT:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        copy(ROOT / name, folder / name)
+    shutil.copy2(ROOT / ".gitignore", folder)
+    git(folder, "init", "--quiet")
+    git(folder, "add", ".")
+    git(folder, "commit", "--quiet", "-m", "Release")
+    git(folder, "tag", "v0.1.0")
+    return folder
+
+
+@pytest.fixture
+def offline(repository, tmp_path, monkeypatch):
+    """Have git take repositories of GitHub from a local folder, and Snakemake's cache be empty."""
+    hosted = repository.parents[1].as_uri()
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{hosted}/.insteadOf")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://github.com/")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def snakemake(folder: Path, *args) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *args]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+
+
+def complete(folder: Path, *args) -> str:
+    done = snakemake(folder, *args)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def module(folder: Path, snakefile: object, config: dict, more: str = "", names: str = "") -> None:
+    """Write a Snakefile that uses the workflow as a module."""
+    where = repr(str(snakefile)) if isinstance(snakefile, Path) else snakefile
+    (folder / "Snakefile").write_text(
+        f"module salt:\n    snakefile: {where}\n    config: {config!r}\n{more}\n"
+        f"use rule * from salt {names}\n"
+    )
+
+
+def demo(tiles: int) -> dict:
+    """Return the few keys of a small demo survey."""
+    return {"data": {"demo": {"tiles": tiles, "test_tiles": 12}}}
+
+
+def files(folder: Path) -> set[str]:
+    """Return the files that a run leaves, but for Snakemake's own and temporary ones."""
+    found = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return {
+        str(path) for path in found if not path.name.startswith(".") and path.parts[0][0] != "."
+    }
+
+
+def test_what_snakedeploy_writes_runs_the_demo_to_its_end(offline, tmp_path):
+    assert SNAKEDEPLOY, "run `make test`, which installs requirements-dev.txt"
+    deploy = [SNAKEDEPLOY, "deploy-workflow", f"https://github.com/{NAME}", "deployed"]
+    deployed = subprocess.run(
+        [*deploy, "--tag", "v0.1.0"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert deployed.returncode == 0, deployed.stderr
+    folder = tmp_path / "deployed"
+    written = (folder / "workflow/Snakefile").read_text()
+    assert f'github("{NAME}", path="workflow/Snakefile", tag="v0.1.0")' in written
+    first = complete(folder, "--configfile", TINY)
+    again = complete(folder, "--configfile", TINY)
+    if log := os.environ.get("DEPLOY_TEST_LOG"):
+        parts = [deployed.stderr, written, first, again]
+        Path(log).write_text("\n".join(parts).replace(str(tmp_path), "."))
+    assert "Nothing to be done" in again
+    # Its handlers run, too, which Snakemake leaves out.
+    assert "Submission  results/submission.csv: 12 tiles" in first
+    assert (folder / "results/index.html").exists()
+
+
+def test_a_module_of_a_commit_runs_under_a_prefix_and_other_names(repository, tmp_path):
+    commit = git(repository, "rev-parse", "HEAD")
+    where = f'gitfile({str(repository)!r}, path="workflow/Snakefile", commit="{commit}")'
+    config = yaml.safe_load(TINY.read_text())
+    module(tmp_path, where, config, '    prefix: "salt"', "as salt_*")
+    before = files(tmp_path)
+    text = complete(tmp_path)
+    assert "salt_predict_test" in text
+    assert "Submission  salt/results/submission.csv: 12 tiles" in text
+    made = files(tmp_path) - before
+    assert {"salt/results/submission.csv", "salt/results/index.html"} < made
+    assert all(name.startswith("salt/results/") for name in made)
+    assert "Nothing to be done" in complete(tmp_path)
+    report = complete(tmp_path, "--report", "report.html")
+    assert "Adding index.html" in report
+
+
+@pytest.mark.parametrize(
+    ("more", "results"), [("", "results"), ('    prefix: "a b"', "a b/results")]
+)
+def test_a_local_module_completes_a_few_keys_from_the_defaults(tmp_path, more, results):
+    module(tmp_path, ROOT / "workflow/Snakefile", demo(50), more)
+    complete(tmp_path, "--", f"{results}/data/folds.csv")
+    with open(tmp_path / results / "data/folds.csv") as file:
+        folds = [row["fold"] for row in csv.DictReader(file)]
+    # Two by config/config.yaml.
+    assert len(folds) == 50 and set(folds) == {"0", "1"}
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        ({"data": {"demo": {"tilse": 50}}}, "data.demo.tilse: unknown key"),
+        ({"model": None}, "model: None is not of type 'object'"),
+    ],
+)
+def test_only_what_is_wrong_in_a_modules_configuration_is_named(tmp_path, config, expected):
+    module(tmp_path, ROOT / "workflow/Snakefile", config)
+    done = snakemake(tmp_path, "--dry-run")
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert f"Configuration: 1 fault found\n  - {expected}" in said
+
+
+def test_two_modules_keep_their_results_apart(tmp_path):
+    tiles = {"one": 48, "two": 60}
+    targets = [f"{name}/results/data/folds.csv" for name in tiles]
+    modules = [
+        f"module {name}:\n    snakefile: {str(ROOT / 'workflow/Snakefile')!r}\n"
+        f'    prefix: "{name}"\n    config: {demo(count)!r}\nuse rule * from {name} as {name}_*\n'
+        for name, count in tiles.items()
+    ]
+    both = f"rule both:\n    default_target: True\n    input: {targets!r}\n"
+    (tmp_path / "Snakefile").write_text("".join([*modules, both]))
+    complete(tmp_path)
+    lines = [len((tmp_path / target).read_text().splitlines()) for target in targets]
+    assert lines == [49, 61]
+
+
+def test_a_users_own_files_are_found_beside_a_prefix(tmp_path):
+    """Check paths of the configuration that are inputs of rules, which Snakemake would prefix."""
+    (tmp_path / "groups.csv").write_text("id,section\n")
+    shutil.copytree(ROOT / "docs", tmp_path / "tiles", ignore=shutil.ignore_patterns("*.md"))
+    config = {"validation": {"groups": "groups.csv"}, "predict": {"tiles": "tiles"}}
+    module(tmp_path, ROOT / "workflow/Snakefile", config, '    prefix: "salt"')
+    text = complete(tmp_path, "--dry-run", "--printshellcmds", "predict")
+    assert f" {tmp_path}/groups.csv" in text
+    assert f"--source={tmp_path}/tiles" in text
+    # The demo's own sections are a file of the workflow.
+    config = demo(48) | {"validation": {"groups": "results/demo/sections.csv"}}
+    module(tmp_path, ROOT / "workflow/Snakefile", config, '    prefix: "salt"')
+    complete(tmp_path, "--", "salt/results/data/folds.csv")
+
+
+def test_a_modules_failure_ends_with_the_log_to_open(tmp_path):
+    (tmp_path / "groups.csv").write_text("id,section\nother,1\n")
+    config = demo(48) | {"validation": {"groups": "groups.csv"}}
+    module(tmp_path, ROOT / "workflow/Snakefile", config, '    prefix: "salt"')
+    done = snakemake(tmp_path, "--", "salt/results/data/folds.csv")
+    assert done.returncode == 1
+    said = done.stderr.partition("What failed, by the log to open:\n")[2]
+    assert said.startswith("salt/results/logs/split.log:\n")
+
+
+def test_a_damaged_file_below_a_prefix_is_made_again_by_name(tmp_path):
+    assert "run 'snakemake salt/results/a.npy'" in made_again(Path("salt/results/a.npy"))
+    assert "snakemake" not in made_again(tmp_path / "results/a.npy")
+    assert "snakemake" not in made_again(Path("other/a.npy"))
+
+
+def test_every_file_that_a_remote_module_fetches_is_listed():
+    folders = ("envs", "workflow/engine", "workflow/schemas", "workflow/scripts")
+    found = [ROOT / "config/config.yaml"]
+    found += [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
+    names = {str(path.relative_to(ROOT)) for path in found if "__pycache__" not in path.parts}
+    listed = (ROOT / "workflow/files.txt").read_text().splitlines()
+    assert listed == sorted(names), "run `make files`"
