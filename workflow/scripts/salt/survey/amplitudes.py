@@ -8,11 +8,13 @@ window: the least and the greatest amplitude of each tile become 0 and 255, as i
     tiles. A section larger than a tile gets bounds that change smoothly (``LocalBounds``).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 NORMALISATIONS = ("volume", "window")
+PART = 2**24  # amplitudes to be measured at a time
 MIDDLE = 128  # grey value of amplitude 0 by volume, and of a tile of one amplitude
 
 
@@ -50,14 +52,14 @@ def stretched(
 
 @dataclass(frozen=True)
 class LocalBounds:
-    """Least and greatest amplitude around each pixel of a section, without seams.
+    """Least and greatest amplitude around each pixel of some sections, without seams.
 
     They are measured in overlapping tiles, half a tile apart, and interpolated linearly between the
     tiles' centres. All tiles that a pixel lies between hold it, so that no amplitude is cut off,
     and in the middle of each tile the bounds are that tile's own.
 
     centres: of the tiles, pairs of float32 arrays: down the section, and across it
-    low, high: float32 (centres down, centres across)
+    low, high: float32 (..., centres down, centres across)
     """
 
     centres: tuple[np.ndarray, np.ndarray]
@@ -65,38 +67,63 @@ class LocalBounds:
     high: np.ndarray
 
     @classmethod
-    def measure(cls, section: np.ndarray, tile: int) -> "LocalBounds":
-        """Measure bounds of a section, floats (samples, traces), by tiles of so many pixels."""
-        # At most half a tile each, so that two in a row make a tile or less.
-        edges = [
-            np.linspace(0, side, 1 + -(-side * 2 // tile)).astype(int) for side in section.shape
-        ]
-        section, bounds = filled(section), []
-        for extreme in (np.minimum, np.maximum):
-            # Of the cells between edges, then of each two neighbours either way.
-            cells = section
-            for axis, at in enumerate(edges):
-                cells = extreme.reduceat(cells, at[:-1], axis=axis)
-                if cells.shape[axis] > 1:
-                    former, latter = (
-                        cells.take(range(*part), axis=axis)
-                        for part in ((0, len(at) - 2), (1, len(at) - 1))
-                    )
-                    cells = extreme(former, latter)
-            bounds.append(cells)
-        centres = tuple(
-            (at[1:-1] if len(at) > 2 else at.mean(keepdims=True)).astype(np.float32) - 0.5
-            for at in edges
-        )
-        return cls(centres, *bounds)
+    def measure(cls, sections: np.ndarray, tile: int) -> "LocalBounds":
+        """Measure bounds of sections, floats (..., samples, traces), by tiles of so many pixels."""
+        return cls.measure_in_parts(lambda traces: sections[..., traces], sections.shape, tile)
 
-    def to_8bit(self, window: np.ndarray, top: int, left: int) -> np.ndarray:
-        """Turn a window of the section, floats (samples, traces) from a corner, to uint8."""
-        height, width = window.shape
+    @classmethod
+    def measure_in_parts(
+        cls, read: Callable[[slice], np.ndarray], shape: tuple[int, ...], tile: int
+    ) -> "LocalBounds":
+        """Measure bounds of sections of a shape that are read part by part.
+
+        ``read`` gives all samples of some traces, floats (..., samples, traces).
+        """
+        down, across = (_edges(side, tile) for side in shape[-2:])
+        # Cells between the edges, as many a part as fit.
+        column = int(np.prod(shape[:-1])) * int(np.diff(across).max())
+        step = max(1, PART // column)
+        extremes = ([], [])
+        for start in range(0, len(across) - 1, step):
+            edges = across[start : start + step + 1]
+            part = filled(read(slice(int(edges[0]), int(edges[-1]))))
+            for extreme, found in zip((np.minimum, np.maximum), extremes, strict=True):
+                cells = extreme.reduceat(part, down[:-1], axis=-2)
+                found.append(extreme.reduceat(cells, edges[:-1] - edges[0], axis=-1))
+        low, high = (
+            _of_neighbours(extreme, np.concatenate(found, axis=-1))
+            for extreme, found in zip((np.minimum, np.maximum), extremes, strict=True)
+        )
+        return cls((_centres(down), _centres(across)), low, high)
+
+    def to_8bit(self, windows: np.ndarray, top: int, left: int) -> np.ndarray:
+        """Turn windows of the sections, floats (..., samples, traces) from a corner, to uint8."""
+        height, width = windows.shape[-2:]
         down = _weights(self.centres[0], np.arange(top, top + height))
         across = _weights(self.centres[1], np.arange(left, left + width))
         low, high = (down @ bound @ across.T for bound in (self.low, self.high))
-        return stretched(filled(window), low, high)
+        return stretched(filled(windows), low, high)
+
+
+def _edges(side: int, tile: int) -> np.ndarray:
+    """Ends of cells along a side, of at most half a tile each, about, as int64."""
+    return np.linspace(0, side, 1 + -(-side * 2 // tile)).astype(np.int64)
+
+
+def _of_neighbours(extreme: np.ufunc, cells: np.ndarray) -> np.ndarray:
+    """Extremes of tiles from those of cells, (..., down, across): of two neighbours either way."""
+    for axis in (-2, -1):
+        cells = np.moveaxis(cells, axis, 0)
+        if len(cells) > 1:
+            cells = extreme(cells[:-1], cells[1:])
+        cells = np.moveaxis(cells, 0, axis)
+    return cells
+
+
+def _centres(edges: np.ndarray) -> np.ndarray:
+    """Centres of the tiles that each two neighbouring cells make."""
+    middles = edges[1:-1] if len(edges) > 2 else edges.mean(keepdims=True)
+    return middles.astype(np.float32) - np.float32(0.5)
 
 
 def _weights(centres: np.ndarray, places: np.ndarray) -> np.ndarray:

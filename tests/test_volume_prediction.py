@@ -1,0 +1,301 @@
+"""Volumes predicted window by window, in shards, and read back."""
+
+import shutil
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from salt.core.errors import InputError
+from salt.device.compute import Compute
+from salt.inference.predict import predict_batch
+from salt.inference.sections import predict_section
+from salt.inference.volume import Grey, predict_shard
+from salt.networks import model
+from salt.output.shards import MISSING, SCALE, Layout, Shards, planes_of
+from salt.survey import volume as stores
+from salt.survey.volume import Volume
+from salt.survey.windows import Windows
+
+CPU = Compute(torch.device("cpu"), bf16=False)
+WHOLE = Windows(10**6, 0)
+CUT = Windows(160, 32)
+SETTINGS = [
+    ("unet", {"width": 2}),
+    ("residual_unet", {"width": 2}),
+    ("efficientnet_lite0_unet", {"width": 2}),
+    ("efficientnet_lite0_unet", {"width": 2, "scale": 2}),
+]
+
+
+def network_of(name="unet", seed=0, **settings):
+    torch.manual_seed(seed)
+    return model.build(name, **{"width": 2, "dropout": 0.0, **settings}).eval()
+
+
+def section_of(*shape):
+    return np.random.default_rng(2).integers(0, 256, shape, dtype=np.uint8)
+
+
+def volume_of(path: Path, shape, missing=()) -> Volume:
+    amplitude = stores.create(
+        path, np.arange(shape[0]), np.arange(shape[1]), np.arange(shape[2]) * 4.0, 1.0
+    )
+    values = np.random.default_rng(3).normal(0, 0.4, shape).astype(np.float16)
+    for inline, crossline in missing:
+        values[inline, crossline] = np.nan
+    amplitude[:] = values
+    return Volume(path)
+
+
+def predicted(
+    folder, volume, networks, shards=1, planes="both", windows=CUT, normalisation="window"
+):
+    layout = Layout.of(volume.shape, windows, planes, shards)
+    paths = [folder / f"{shards}-{shard}.zarr" for shard in range(shards)]
+    for shard, path in enumerate(paths):
+        predict_shard(
+            volume,
+            networks,
+            CPU,
+            path,
+            layout=layout,
+            shard=shard,
+            windows=windows,
+            grey=Grey(normalisation, 64),
+            flip=True,
+            batch_size=8,
+            bar=False,
+        )
+    return Shards(paths, layout), paths
+
+
+def read_all(shards: Shards, plane: str):
+    inlines, crosslines, _ = shards.layout.shape
+    return shards.read(plane, slice(0, inlines), slice(0, crosslines))
+
+
+# Sections
+
+
+@pytest.mark.parametrize("side", [1, 31, 32, 96, 97, 160, 161, 500, 5000])
+def test_cores_cover_a_side_once_within_windows_of_the_size_asked_for(side):
+    cores = CUT.cores(side)
+    assert cores[0].start == 0
+    assert cores[-1].stop == side
+    assert all(a.stop == b.start and a.stop % 32 == 0 for a, b in pairwise(cores))
+    for core in cores:
+        around = CUT.around(core, side, (0, -side % 16), 16)
+        assert around.start <= max(core.start - CUT.margin, 0)
+        assert around.stop >= min(core.stop + CUT.margin, side)
+        assert around.stop - around.start <= CUT.window + 2 * 16
+    assert len(cores) == 1 or side > CUT.window
+
+
+@pytest.mark.parametrize(("name", "settings"), SETTINGS)
+@pytest.mark.parametrize("shape", [(160, 320), (147, 301)])
+@pytest.mark.parametrize("flip", [True, False])
+def test_windows_differ_from_the_whole_section_by_less_than_a_hundredth(
+    name, settings, shape, flip
+):
+    network = network_of(name, **settings)
+    section = section_of(*shape)
+    whole, _ = predict_section([network], section, CPU, windows=WHOLE, flip=flip, batch_size=1)
+    cut, _ = predict_section([network], section, CPU, windows=CUT, flip=flip, batch_size=1)
+    assert len(CUT.cores(shape[1])) > 2
+    assert np.abs(cut - whole).max() < 0.01
+
+
+@pytest.mark.parametrize(("name", "settings"), SETTINGS)
+def test_margins_of_the_whole_field_of_view_leave_no_difference(name, settings):
+    """Where windows begin, the network's poolings begin as well."""
+    network = network_of(name, **settings)
+    section = section_of(40, 1500)
+    whole, _ = predict_section([network], section, CPU, windows=WHOLE, flip=True, batch_size=1)
+    wide = Windows(1000, 400)
+    cut, _ = predict_section([network], section, CPU, windows=wide, flip=True, batch_size=1)
+    assert len(wide.cores(1500)) > 1
+    assert np.abs(cut - whole).max() < 1e-5
+
+
+@pytest.mark.parametrize("side", [64, 75])
+def test_a_whole_section_is_what_the_network_gives_for_it(side):
+    """That with reflection is what an encoder does by itself."""
+    network = network_of("efficientnet_lite0_unet")
+    section = section_of(side, 90)
+    found, _ = predict_section([network], section, CPU, windows=WHOLE, flip=False, batch_size=1)
+    expected = predict_batch(network, section[None], None, CPU, False)[0]
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 40), (40, 1), (15, 15)])
+@pytest.mark.parametrize(("name", "settings"), SETTINGS[::2])
+def test_sections_smaller_than_the_network_takes_are_predicted(name, settings, shape):
+    found, _ = predict_section(
+        [network_of(name, **settings)], section_of(*shape), CPU,
+        windows=CUT, flip=True, batch_size=1,
+    )  # fmt: skip
+    assert found.shape == shape
+    assert ((found > 0) & (found < 1)).all()
+
+
+def test_members_are_averaged_and_their_spread_is_told():
+    networks = [network_of("unet", seed) for seed in range(3)]
+    section = section_of(50, 60)
+    options = {"windows": CUT, "flip": True, "batch_size": 1}
+    single = [predict_section([one], section, CPU, **options) for one in networks]
+    mean, deviation = predict_section(networks, section, CPU, **options)
+    stack = np.stack([each for each, _ in single])
+    np.testing.assert_allclose(mean, stack.mean(0), atol=1e-6)
+    np.testing.assert_allclose(deviation, stack.std(0), atol=1e-6)
+    assert not single[0][1].any()
+
+
+# Volumes
+
+
+@pytest.fixture(scope="module")
+def volume(tmp_path_factory):
+    gaps = [(0, 0), (5, 7), (5, 8), (70, 99)]
+    return volume_of(tmp_path_factory.mktemp("volume") / "volume.zarr", (71, 100, 45), gaps)
+
+
+@pytest.fixture(scope="module")
+def networks():
+    return [network_of("unet", 0), network_of("residual_unet", 1)]
+
+
+@pytest.fixture(scope="module")
+def one_shard(tmp_path_factory, volume, networks):
+    shards, _ = predicted(tmp_path_factory.mktemp("one"), volume, networks)
+    return {plane: read_all(shards, plane) for plane in ("inline", "crossline")}
+
+
+@pytest.mark.parametrize("shards", [2, 3, 8])
+def test_shards_give_the_same_bits(tmp_path, volume, networks, one_shard, shards):
+    found, _ = predicted(tmp_path, volume, networks, shards)
+    for plane, expected in one_shard.items():
+        for values, others in zip(read_all(found, plane), expected, strict=True):
+            np.testing.assert_array_equal(values, others)
+
+
+def test_missing_traces_stay_missing_and_no_others(volume, one_shard):
+    gaps = np.isnan(volume.read()[..., 0])
+    assert gaps.sum() == 4
+    for probability, _ in one_shard.values():
+        np.testing.assert_array_equal(probability == MISSING, gaps[..., None] & np.ones(45, bool))
+
+
+@pytest.mark.parametrize("plane", ["inline", "crossline"])
+def test_lines_are_predicted_as_sections_alone(tmp_path, volume, networks, plane):
+    shards, _ = predicted(tmp_path, volume, networks, 2, plane, normalisation="volume")
+    probability, disagreement = read_all(shards, plane)
+    amplitude = np.nan_to_num(volume.read().astype(np.float32))
+    for line in (0, 33, 70):
+        part = (line,) if plane == "inline" else (slice(None), line)
+        grey = np.rint(127.5 + 127.5 * amplitude[part].clip(-1, 1)).astype(np.uint8).T
+        mean, deviation = predict_section(networks, grey, CPU, windows=CUT, flip=True, batch_size=1)
+        here = probability[part].T != MISSING
+        found = probability[part].T / SCALE
+        # The last bits of a convolution depend on how many pictures there are.
+        np.testing.assert_allclose(found[here], mean[here], atol=5e-5)
+        assert np.abs(disagreement[part].T / 510 - deviation).max() < 0.002
+
+
+def test_local_bounds_are_those_of_the_whole_section(tmp_path, volume, networks, monkeypatch):
+    from salt.survey import amplitudes
+
+    shards, _ = predicted(tmp_path, volume, networks, 1, "inline")
+    expected = read_all(shards, "inline")
+    monkeypatch.setattr(amplitudes, "PART", 1)
+    shards, _ = predicted(tmp_path / "parts", volume, networks, 1, "inline")
+    np.testing.assert_array_equal(read_all(shards, "inline"), expected)
+
+
+@pytest.mark.parametrize(
+    ("shape", "asked", "expected"),
+    [
+        ((1, 70, 50), "inline", ("inline",)),
+        ((1, 70, 50), "crossline", ("inline",)),
+        ((1, 70, 50), "both", ("inline",)),
+        ((70, 1, 50), "both", ("crossline",)),
+        ((70, 1, 50), "inline", ("crossline",)),
+        ((1, 1, 50), "both", ("inline",)),
+        ((2, 2, 50), "both", ("inline", "crossline")),
+        ((2, 2, 50), "crossline", ("crossline",)),
+    ],
+)
+def test_volumes_of_one_line_are_predicted_along_it(tmp_path, networks, shape, asked, expected):
+    assert planes_of(shape, asked) == expected
+    volume = volume_of(tmp_path / "volume.zarr", shape)
+    shards, _ = predicted(tmp_path, volume, networks, 2, asked)
+    probability, _ = read_all(shards, expected[0])
+    assert probability.shape == shape
+    assert (probability != MISSING).all()
+
+
+def test_no_more_than_one_block_of_lines_and_one_window_is_read(tmp_path, networks, monkeypatch):
+    volume = volume_of(tmp_path / "volume.zarr", (40, 300, 300))
+    largest, read = 0, Volume.read
+
+    def watch(self, *part):
+        nonlocal largest
+        found = read(self, *part)
+        largest = max(largest, found.size)
+        return found
+
+    monkeypatch.setattr(Volume, "read", watch)
+    predicted(tmp_path, volume, networks[:1], 1, "both", normalisation="volume")
+    assert largest <= 32 * (CUT.window + 32) ** 2 < np.prod(volume.shape)
+
+
+def test_members_with_depth_are_refused(tmp_path, volume):
+    with pytest.raises(InputError, match=r"model\.depth: none"):
+        predicted(tmp_path, volume, [network_of("unet", depth="both")])
+
+
+# Shards on disk
+
+
+@pytest.fixture(scope="module")
+def two_shards(tmp_path_factory, volume, networks):
+    folder = tmp_path_factory.mktemp("two")
+    predicted(folder, volume, networks[:1], 2, "inline")
+    return folder
+
+
+def test_a_flipped_byte_anywhere_in_a_shard_is_refused_with_its_name(tmp_path, volume, two_shards):
+    layout = Layout.of(volume.shape, CUT, "inline", 2)
+    random = np.random.default_rng(4)
+    files = [path for path in (two_shards / "2-1.zarr").rglob("*") if path.is_file()]
+    assert len(files) > 4
+    for number, original in enumerate(files):
+        data = bytearray(original.read_bytes())
+        for place in (0, len(data) - 1, *random.integers(0, len(data), 3)):
+            folder = shutil.copytree(two_shards, tmp_path / f"{number}-{place}")
+            damaged = bytearray(data)
+            damaged[place] ^= 4
+            (folder / original.relative_to(two_shards)).write_bytes(damaged)
+            with pytest.raises(InputError, match=r"2-1.zarr: not a readable prediction .*again"):
+                read_all(Shards([folder / f"2-{i}.zarr" for i in range(2)], layout), "inline")
+            shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("harm", ["gone", "empty", "no store", "other windows", "other order"])
+def test_shards_that_do_not_fit_are_refused(tmp_path, volume, two_shards, harm):
+    folder = shutil.copytree(two_shards, tmp_path / "copy")
+    paths = [folder / f"2-{shard}.zarr" for shard in range(2)]
+    windows = Windows(96, 16) if harm == "other windows" else CUT
+    chunk = next(path for path in paths[0].rglob("0") if path.is_file())
+    if harm == "gone":
+        chunk.unlink()
+    elif harm == "empty":
+        chunk.write_bytes(b"")
+    elif harm == "no store":
+        shutil.rmtree(paths[0])
+    elif harm == "other order":
+        paths.reverse()
+    with pytest.raises(InputError, match="not a readable prediction"):
+        Shards(paths, Layout.of(volume.shape, windows, "inline", 2))

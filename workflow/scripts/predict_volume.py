@@ -1,0 +1,54 @@
+"""Predict one shard of a survey's volume with all members."""
+
+import logging
+from pathlib import Path
+
+from salt.device.compute import Compute
+from salt.device.gpu_lease import hold_gpu
+from salt.evaluation.decision import Decision
+from salt.inference.volume import Grey, predict_shard
+from salt.networks.checkpoint import Checkpoint
+from salt.output.shards import Layout
+from salt.stage.cli import run, stage_parser
+from salt.survey.volume import Volume
+from salt.survey.windows import Windows
+
+
+def main(args):
+    hold_gpu(args.settings["compute"]["device"])
+    compute = Compute.select(**args.settings["compute"])
+    inference, survey = args.settings["inference"], args.settings["survey"]
+    members = [Checkpoint.load(path).rebuild().to(compute.device) for path in args.checkpoints]
+    volume = Volume(args.volume)
+    windows = Windows(inference["window"], inference["margin"])
+    lines = predict_shard(
+        volume,
+        members,
+        compute,
+        args.output,
+        layout=Layout.of(volume.shape, windows, inference["planes"], inference["shards"]),
+        shard=args.shard,
+        windows=windows,
+        grey=Grey(survey["normalisation"], survey["tile"]),
+        flip=Decision.load(args.threshold).flip if args.threshold else inference["flip"],
+        batch_size=inference["batch_size"],
+    )
+    logging.info("%d lines of %d samples predicted to %s", lines, volume.shape[2], args.output)
+
+
+if __name__ == "__main__":
+    parser = stage_parser(__doc__)
+    parser.add_argument("--volume", type=Path, required=True, help="Zarr store of the amplitudes")
+    parser.add_argument(
+        "--checkpoints", type=Path, nargs="+", required=True, help="the members, safetensors files"
+    )
+    parser.add_argument(
+        "--threshold",
+        type=Path,
+        help="threshold.json of another run's members, to flip as it was tuned for",
+    )
+    parser.add_argument(
+        "--shard", type=int, default=0, help="which of inference.shards, counted from 0"
+    )
+    parser.add_argument("--output", type=Path, required=True, help="Zarr store to write")
+    run(main, parser)

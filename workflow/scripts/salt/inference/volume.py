@@ -1,0 +1,181 @@
+"""Probabilities of a survey's volume, section by section, in shards of bounded memory."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from salt.core.errors import InputError
+from salt.core.files import replacing_folder
+from salt.device.compute import Compute
+from salt.inference.sections import around, at_once, predict_core
+from salt.networks.network import Network
+from salt.output.shards import (
+    LINES,
+    MISSING,
+    PLANES,
+    Layout,
+    quantised,
+    quantised_deviation,
+)
+from salt.survey.amplitudes import LocalBounds, to_8bit
+from salt.survey.volume import Volume
+from salt.survey.windows import Windows
+
+# Traces down the volume's last axis, as the samples of pictures.
+AS_PICTURES = {"inline": (0, 2, 1), "crossline": (1, 2, 0)}
+
+
+@dataclass(frozen=True)
+class Grey:
+    """How amplitudes become grey values.
+
+    normalisation: one of ``amplitudes.NORMALISATIONS``
+    tile: pixels a side of the tiles that the members were trained on
+    """
+
+    normalisation: str
+    tile: int
+
+
+def predict_shard(
+    volume: Volume,
+    networks: list[Network],
+    compute: Compute,
+    path: Path,
+    *,
+    layout: Layout,
+    shard: int,
+    windows: Windows,
+    grey: Grey,
+    flip: bool,
+    batch_size: int,
+    bar: bool = True,
+) -> int:
+    """Predict the lines of a shard with all members, and write them to a store at ``path``.
+
+    ``batch_size`` is of tiles: as many windows are predicted at once as have no more pixels. Return
+    the number of lines. The same lines come out to the same bits however many shards there are.
+
+    Raises InputError for members that need the tiles' depths, which a volume has not, and where
+    there is no such shard.
+    """
+    if any(network.uses_depth for network in networks):
+        raise InputError(
+            "members that were trained with the tiles' depths cannot predict a volume, which has "
+            "none; train them with model.depth: none"
+        )
+    blocks = [
+        (plane, slice(start, min(start + LINES, lines.stop)))
+        for plane in layout.cores
+        for lines in [layout.lines(plane, shard)]
+        for start in range(lines.start, lines.stop, LINES)
+    ]
+    with replacing_folder(path) as part:
+        arrays = layout.create(part, shard)
+        cores = {
+            plane: list(product(windows.cores(volume.shape[2]), windows.cores(traces)))
+            for plane in layout.cores
+            for traces in [volume.shape[1 - PLANES.index(plane)]]
+        }
+        total = sum(len(cores[plane]) for plane, _ in blocks)
+        with tqdm(total=total, unit="window", disable=None if bar else True, leave=False) as shown:
+            for plane, lines in blocks:
+                sections = _Sections(volume, plane, lines, grey)
+                first = layout.lines(plane, shard).start
+                at = slice(lines.start - first, lines.stop - first)
+                together = at_once(windows, sections.shape[1:], batch_size, grey.tile)
+                for core in cores[plane]:
+                    pixels = sections.around(core, networks, windows)
+                    mean, deviation = predict_core(
+                        networks,
+                        pixels.read,
+                        sections.shape,
+                        core,
+                        compute,
+                        windows=windows,
+                        flip=flip,
+                        batch_size=together,
+                    )
+                    values = quantised(mean)
+                    values[np.broadcast_to(pixels.missing(core), values.shape)] = MISSING
+                    where = (at, core[1], core[0]) if plane == "inline" else (core[1], at, core[0])
+                    back = np.argsort(AS_PICTURES[plane])
+                    for name, found in (
+                        ("probability", values),
+                        ("disagreement", quantised_deviation(deviation)),
+                    ):
+                        arrays[plane][name][where] = found.transpose(back)
+                    shown.update()
+    return sum(lines.stop - lines.start for _, lines in blocks)
+
+
+class _Sections:
+    """Some neighbouring sections of a plane, read as used.
+
+    shape: (lines, samples, traces)
+    """
+
+    def __init__(self, volume: Volume, plane: str, lines: slice, grey: Grey):
+        self.volume, self.plane, self.lines, self.grey = volume, plane, lines, grey
+        traces = volume.shape[1 - PLANES.index(plane)]
+        self.shape = (lines.stop - lines.start, volume.shape[2], traces)
+
+    def read(self, samples: slice, traces: slice) -> np.ndarray:
+        """Return amplitudes, float16 (lines, samples, traces)."""
+        lines = (self.lines, traces) if self.plane == "inline" else (traces, self.lines)
+        return self.volume.read(*lines, samples).transpose(AS_PICTURES[self.plane])
+
+    def around(
+        self, core: tuple[slice, slice], networks: list[Network], windows: Windows
+    ) -> "_Pixels":
+        """Return the part that the windows of all networks around a core need."""
+        part = []
+        for inner, side in zip(core, self.shape[1:], strict=True):
+            outer = [around(windows, inner, side, network) for network in networks]
+            start, stop = min(each.start for each in outer), max(each.stop for each in outer)
+            part.append(slice(max(start, 0), min(stop, side)))
+        amplitude = self.read(*part)
+        corner = tuple(each.start for each in part)
+        if self._bounds is None:
+            grey = to_8bit(amplitude, self.grey.normalisation)
+        else:
+            grey = self._bounds.to_8bit(amplitude, *corner)
+        # A missing trace has no sample.
+        return _Pixels(grey, np.isnan(amplitude[:, :1]), corner)
+
+    @cached_property
+    def _bounds(self) -> LocalBounds | None:
+        if self.grey.normalisation != "window":
+            return None
+        whole = slice(0, self.shape[1])
+        return LocalBounds.measure_in_parts(
+            lambda traces: self.read(whole, traces), self.shape, self.grey.tile
+        )
+
+
+@dataclass(frozen=True)
+class _Pixels:
+    """Grey values of a part of some sections.
+
+    grey: uint8 (lines, samples, traces)
+    gaps: bool (lines, 1, traces), True where a trace is missing
+    corner: first sample and trace in the sections
+    """
+
+    grey: np.ndarray
+    gaps: np.ndarray
+    corner: tuple[int, int]
+
+    def read(self, rows: slice, columns: slice) -> np.ndarray:
+        top, left = self.corner
+        return self.grey[
+            :, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
+        ]
+
+    def missing(self, core: tuple[slice, slice]) -> np.ndarray:
+        left = self.corner[1]
+        return self.gaps[:, :, core[1].start - left : core[1].stop - left]

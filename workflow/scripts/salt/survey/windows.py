@@ -1,0 +1,48 @@
+"""How sections larger than a tile are cut to windows, without a seam.
+
+A section is cut to cores, side by side on a grid that depends on its size alone. Each core is
+predicted within a larger window, whose margin is thrown away: there a network sees a border that
+the section does not have.
+"""
+
+from dataclasses import dataclass
+from itertools import count
+
+GRID = 32  # pixels; cores end at multiples of it, as the chunks of volumes do
+
+
+@dataclass(frozen=True)
+class Windows:
+    """How sections are cut.
+
+    window: pixels a side of the largest window, about; a section that is no larger is not cut
+    margin: pixels that are thrown away at each side of a window but at the section's own ends
+    """
+
+    window: int
+    margin: int
+
+    def core(self, side: int) -> int:
+        """Return the pixels of a core along a side of so many, a multiple of ``GRID``."""
+        for parts in count(1):
+            core = -(-side // (parts * GRID)) * GRID
+            # The first and the last one have one margin only.
+            margins = min(parts - 1, 2) * self.margin
+            if min(core, side) + margins <= self.window or core == GRID:
+                return core
+
+    def cores(self, side: int) -> list[slice]:
+        """Cut a side to cores, the last of which may be smaller than the others."""
+        core = self.core(side)
+        return [slice(start, min(start + core, side)) for start in range(0, side, core)]
+
+    def around(self, core: slice, side: int, padding: tuple[int, int], step: int) -> slice:
+        """Return the window around a core, which may begin before the side and end after it.
+
+        It begins and ends a whole number of steps from where the padded side begins.
+        """
+        before, after = padding
+        start = max(core.start + before - self.margin, 0)
+        stop = min(core.stop + before + self.margin, before + side + after)
+        start, stop = start - start % step, stop + -stop % step
+        return slice(start - before, stop - before)
