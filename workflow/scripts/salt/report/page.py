@@ -13,7 +13,7 @@ from salt.core.errors import InputError
 from salt.ensemble.predictions import Predictions, averaged
 from salt.evaluation.review import REASONS, disagreement
 from salt.evaluation.summary import honesty
-from salt.report import palette, sprites
+from salt.report import palette, sprites, viewer
 from salt.report.times import duration, read_times
 from salt.survey.folds import coverage_class
 from salt.survey.tiles import Tiles
@@ -155,19 +155,29 @@ def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Path) ->
 
 
 def write_page(path: Path, head: str, figures: list[str], facts: dict) -> None:
-    """Write the page from its headline, figures and tile browser data."""
+    """Write the page from its headline, figures and tile browser data.
+
+    With the facts of a volume, ``facts["volume"]``, it has a viewer.
+    """
     parts = {kind: PARTS.with_suffix(f".{kind}").read_text() for kind in ("html", "css", "js")}
+    if "volume" in facts:
+        added = {kind: viewer.template(kind) for kind in parts}
+    else:
+        added = dict.fromkeys(parts, "")
     colours = {"truth": palette.TRUTH, "prediction": palette.PREDICTION, "error": palette.ERROR}
     filled = {
         "STYLE": ":root{"
         + "".join(f"--{name}:{value};" for name, value in colours.items())
         + "}\n"
-        + parts["css"],
+        + parts["css"]
+        + added["css"],
+        "LINKS": '<a href="#volume">Volume</a> ' if "volume" in facts else "",
+        "VIEWER": added["html"],
         "HEADLINE": head,
         "FIGURES": "\n".join(figures),
         # Escape "<", so that no text can close the script element.
         "FACTS": json.dumps(facts, separators=(",", ":")).replace("<", "\\u003c"),
-        "SCRIPT": parts["js"],
+        "SCRIPT": parts["js"] + added["js"],
     }
     text = re.sub(r"<!-- ([A-Z]+) -->", lambda match: filled[match.group(1)], parts["html"])
     path.write_text(text)
