@@ -61,8 +61,13 @@ def get_volume_members(wildcards):
     return expand("results/models/{seed}/checkpoint.safetensors", seed=SEEDS)
 
 
+def get_volume_flip(wildcards):
+    """Threshold of another run, which tells how its members are to predict."""
+    return get_threshold(wildcards) if wildcards.place else []
+
+
 def get_volume_threshold(wildcards):
-    """Their threshold."""
+    """Threshold of the members that fill a volume."""
     return "results/threshold.json" if wildcards.filled == "volume" else get_threshold(wildcards)
 
 
@@ -250,6 +255,35 @@ if VOLUME:
             "python {params.script:q} --lines {input.lines:q} --threshold {input.threshold:q} "
             "--predictions {input.predictions:q} --table {output.table:q} "
             "--output {output.scores:q} --log {log:q}"
+
+
+rule predict_volume:
+    input:
+        volume="results/{place}data/volume.zarr",
+        members=get_volume_members,
+        threshold=get_volume_flip,
+    output:
+        directory("results/{place}predictions/volume/{shard}.zarr"),
+    log:
+        "results/{place}logs/predict_volume/{shard}.log",
+    benchmark:
+        "results/{place}benchmarks/predict_volume/{shard}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: THREADS
+    resources:
+        gpu=get_gpus,
+        mem_mb=4000,
+        runtime=1440,
+    params:
+        *code("predict_volume", "torch"),
+        script=script("predict_volume"),
+        settings=settings("inference", "survey.tile", "survey.normalisation", "compute"),
+        threshold=lambda wildcards, input: ["--threshold", input.threshold] if input.threshold else [],
+    shell:
+        "python {params.script:q} --settings {params.settings:q} --volume {input.volume:q} "
+        "--checkpoints {input.members:q} {params.threshold:q} --shard {wildcards.shard} "
+        "--output {output:q} --log {log:q}"
 
 
 FILLED = ["results/volume/scores.json"]
