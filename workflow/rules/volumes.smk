@@ -278,7 +278,7 @@ rule predict_volume:
     params:
         *code("predict_volume", "torch"),
         script=script("predict_volume"),
-        settings=settings("inference", "survey.tile", "survey.normalisation", "compute"),
+        settings=settings("inference", "compute"),
         threshold=lambda wildcards, input: ["--threshold", input.threshold] if input.threshold else [],
     shell:
         "python {params.script:q} --settings {params.settings:q} --volume {input.volume:q} "

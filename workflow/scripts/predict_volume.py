@@ -17,9 +17,9 @@ from salt.survey.windows import Windows
 def main(args):
     hold_gpu(args.settings["compute"]["device"])
     compute = Compute.select(**args.settings["compute"])
-    inference, survey = args.settings["inference"], args.settings["survey"]
-    members = [Checkpoint.load(path).rebuild().to(compute.device) for path in args.checkpoints]
-    volume = Volume(args.volume)
+    inference, volume = args.settings["inference"], Volume(args.volume)
+    checkpoints = [Checkpoint.load(path) for path in args.checkpoints]
+    members = [checkpoint.rebuild().to(compute.device) for checkpoint in checkpoints]
     windows = Windows(inference["window"], inference["margin"])
     lines = predict_shard(
         volume,
@@ -29,7 +29,7 @@ def main(args):
         layout=Layout.of(volume.shape, windows, inference["planes"], inference["shards"]),
         shard=args.shard,
         windows=windows,
-        grey=Grey(survey["normalisation"], survey["tile"]),
+        grey=Grey.of(checkpoints, volume.attributes["percentile"]),
         flip=Decision.load(args.threshold).flip if args.threshold else inference["flip"],
         batch_size=inference["batch_size"],
     )

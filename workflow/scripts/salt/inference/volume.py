@@ -12,6 +12,7 @@ from salt.core.errors import InputError
 from salt.core.files import replacing_folder
 from salt.device.compute import Compute
 from salt.inference.sections import around, at_once, predict_core
+from salt.networks.checkpoint import Checkpoint
 from salt.networks.network import Network
 from salt.output.shards import (
     LINES,
@@ -29,6 +30,10 @@ from salt.survey.windows import Windows
 AS_PICTURES = {"inline": (0, 2, 1), "crossline": (1, 2, 0)}
 
 
+# What members of tiles expect: the contest's were stretched one by one.
+OF_TILES = {"normalisation": "window", "tile": 101}
+
+
 @dataclass(frozen=True)
 class Grey:
     """How amplitudes become grey values.
@@ -39,6 +44,26 @@ class Grey:
 
     normalisation: str
     tile: int
+
+    @classmethod
+    def of(cls, checkpoints: list[Checkpoint], percentile: float) -> "Grey":
+        """Return the way that members were trained with; the contest's for members of tiles.
+
+        Raises InputError where they differ, and where the volume's clip is another ``percentile``
+        of its amplitudes than that of the members' own volume.
+        """
+        ways = [checkpoint.about.get("survey") or OF_TILES for checkpoint in checkpoints]
+        if any(way != ways[0] for way in ways):
+            raise InputError(
+                "members were trained with different survey.normalisation, tile or percentile: "
+                f"{', '.join(map(str, ways))}; predict with members of one run"
+            )
+        if ways[0].get("percentile", percentile) != percentile:
+            raise InputError(
+                f"the volume's amplitudes are clipped at percentile {percentile:g}, those that the "
+                f"members were trained on at {ways[0]['percentile']:g}; set survey.percentile to that"
+            )
+        return cls(ways[0]["normalisation"], ways[0]["tile"])
 
 
 def predict_shard(
