@@ -106,7 +106,7 @@ def waiting_jobs(plan: str, rule_of: dict[str, str]) -> dict[str, dict[str, list
         rule = re.search(r"^(?:local)?(?:rule|checkpoint) (\w+):", job, re.MULTILINE)
         reason = re.search(r"^    reason: (.*)$", job, re.MULTILINE)
         wildcards = re.search(r"^    wildcards: (.*)$", job, re.MULTILINE)
-        if rule and rule.group(1) != "all":
+        if rule and rule.group(1) not in ("all", "default"):
             why = explained(reason.group(1) if reason else "", rule_of)
             # As in the paths of what is made; those of the last round have none for it.
             values = re.findall(r"\w+=([^,\s]*)", wildcards.group(1)) if wildcards else []

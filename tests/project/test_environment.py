@@ -196,7 +196,8 @@ def test_what_is_installed_here_is_what_the_lock_says():
     here = {name: Version(metadata.version(name)).public for name in brought(names)}
     assert names <= here.keys(), "run `make test`, which installs requirements-dev.txt"
     found = locked_here()
-    assert {name: found.get(name) for name in here} == here, f"{AGAIN}, or `make clean test`"
+    told = f"{AGAIN} after a change to the requirements, or `make test` to install from the lock"
+    assert {name: found.get(name) for name in here} == here, told
 
 
 def test_all_that_is_installed_is_installed_from_the_lock():

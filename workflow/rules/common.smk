@@ -33,7 +33,7 @@ def fetched():
     Snakemake's cache will not do as it is: it may add the commit to each name, and is deleted with
     the process, which jobs on a cluster may outlive.
     """
-    names = Path(workflow.source_path("../files.txt")).read_text().split()
+    names = Path(workflow.source_path("../files.txt")).read_text().splitlines()
     files = {name: Path(workflow.source_path(f"../../{name}")).read_bytes() for name in names}
     digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:16]
     folder = Path(".snakemake/salt-segmentation", digest)
