@@ -346,8 +346,7 @@ def plane_facts(plane: Plane, survey: Survey) -> dict:
         "title": title,
         "line": line,
         "numbers": [round(number, 3) for number in numbers],
-        # Where most is to be seen of the salt's outline.
-        "start": int(np.diff(plane.layers[1] > 255 * survey.threshold).sum((1, 2)).argmax()),
+        "start": first_shown(plane, survey.threshold),
         "total": survey.shape[plane.axis],
         "labelled": [int((plane.name, place) in survey.truth) for place in plane.places.tolist()],
         "across": [axis_name(across, survey), *ends(survey.numbers[across])],
@@ -356,6 +355,13 @@ def plane_facts(plane: Plane, survey: Survey) -> dict:
         "aspect": aspect(survey, plane.axis),
         "size": list(plane.pictures(0).shape[1:]),
     }
+
+
+def first_shown(plane: Plane, threshold: float) -> int:
+    """Return the line to begin with: of those with much of the salt's outline the most central."""
+    outlines = np.diff(plane.layers[1] > 255 * threshold, axis=-1).sum((1, 2))
+    much = np.flatnonzero(outlines >= 0.7 * outlines.max())
+    return int(much[np.abs(much - len(outlines) // 2).argmin()])
 
 
 def kind(survey: Survey) -> str:
@@ -380,6 +386,21 @@ def aspect(survey: Survey, axis: int) -> float:
     lengths = (survey.shape[0] * ratio, survey.shape[1], survey.shape[2])
     across, down = {0: (1, 2), 1: (0, 2), 2: (1, 0)}[axis]
     return round(float(np.clip(lengths[across] / lengths[down], *ASPECTS[axis == 2])), 4)
+
+
+def spacing_of(positions: np.ndarray) -> tuple[float, float] | None:
+    """Return the distance between inlines and between crosslines, or None where it is unknown.
+
+    ``positions`` are x and y of the traces, float64 (2, inlines, crosslines), NaN where missing.
+    """
+    found = []
+    for axis in (1, 2):
+        apart = np.hypot(*np.diff(positions, axis=axis))
+        apart = apart[np.isfinite(apart) & (apart > 0)]
+        if not len(apart):
+            return None
+        found.append(float(np.median(apart)))
+    return found[0], found[1]
 
 
 def summary(survey: Survey, maps: dict[str, np.ndarray]) -> str:

@@ -1,0 +1,370 @@
+"""The page's viewer of a volume: what its pictures hold, and what it does in a browser."""
+
+import re
+import shutil
+
+import numpy as np
+import pytest
+from browser import CHROMIUM, Browser
+from PIL import Image
+
+from salt.report import palette, viewer
+from salt.report.page import NO_TEST, write_page
+from salt.report.viewer import Survey, chosen, fill, shrunk, spacing_of, step_for, write_viewer
+
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium found; on Debian: apt install chromium"
+)
+NUMBERS = ("score", "reason", "iou", "coverage", "predicted", "class", "disagreement", "depth")
+NO_TILES = {name: [] for name in (*NUMBERS, "fold")} | {"ids": "", "size": [1, 1]}
+SHOWS = "$('section').dataset.shows"
+
+
+class Made:
+    """A volume in memory, of which only blocks are handed out, and no large ones."""
+
+    def __init__(self, shape=(24, 30, 40), **settings):
+        random = np.random.default_rng(5)
+        self.shape = shape
+        self.amplitude = random.normal(0, 0.2, shape).astype(np.float16)
+        self.amplitude[0, :3] = np.nan  # missing
+        self.amplitude[-1, -2:] = 0  # dead
+        distances = (np.arange(n) - n / 2 for n in shape)
+        ball = sum((np.square(d) for d in np.ix_(*distances)), 0.0)
+        self.probability = 1 / (1 + np.exp((np.sqrt(ball) - min(min(shape) / 3, 9)) / 1.5))
+        self.disagreement = 0.2 * self.probability * (1 - self.probability)
+        self.truth = ball < 60
+        self.most = 0
+        labels = {("inline", k): self.truth[k].T for k in range(4, shape[0], 8)}
+        self.survey = Survey(
+            **{
+                "inlines": 100 + np.arange(shape[0]),
+                "crosslines": 300 + 2 * np.arange(shape[1]),
+                "samples": 1000 + 4.0 * np.arange(shape[2]),
+                "unit": "ms",
+                "amplitude": self.reader(self.amplitude),
+                "probability": self.reader(self.probability),
+                "disagreement": self.reader(self.disagreement),
+                "threshold": 0.5,
+                "truth": labels,
+                "spacing": (25.0, 12.5),
+            }
+            | settings
+        )
+
+    def reader(self, values):
+        def read(inlines, crosslines):
+            part = values[inlines, crosslines]
+            self.most = max(self.most, part.size)
+            return part.copy()
+
+        return read
+
+
+def page_of(made: Made, folder) -> dict:
+    (folder / "sections").mkdir()
+    facts = write_viewer(folder / "sections", made.survey)
+    tiles = {"labelled": NO_TILES, "test": NO_TEST, "rows": 16, "reasons": {}}
+    write_page(folder / "index.html", "", [], tiles | {"volume": facts})
+    return facts
+
+
+@pytest.fixture(scope="module")
+def made() -> Made:
+    return Made()
+
+
+@pytest.fixture(scope="module")
+def folder(made, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("viewer")
+    page_of(made, folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    with Browser() as browser:
+        browser.open(folder / "index.html")
+        browser.wait_for(SHOWS)
+        yield browser
+        assert browser.said == []
+
+
+# --- what is drawn -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("count", "step"), [(1, 1), (512, 1), (513, 2), (1024, 2), (1025, 4)])
+def test_long_sides_are_shrunk_by_powers_of_two(count, step):
+    assert step_for(count) == step
+
+
+def test_shrinking_takes_the_mean_also_at_the_end():
+    values = np.arange(5.0)[:, None] * np.ones(3)
+    np.testing.assert_array_equal(shrunk(values, (2, 1)), [[0.5] * 3, [2.5] * 3, [4] * 3])
+    np.testing.assert_array_equal(shrunk(values, (2, 1), np.max)[:, 0], [1, 3, 4])
+
+
+def test_lines_are_spread_evenly_and_labelled_ones_preferred():
+    assert chosen(5, 9, [2]).tolist() == [0, 1, 2, 3, 4]
+    lines = chosen(1000, 50, [5, 105, 205, 305])
+    assert len(lines) == 50 and {5, 105, 205, 305} <= set(lines.tolist())
+    assert lines[0] <= 5 and lines[-1] == 999 and np.diff(lines).max() < 2 * 1000 / 49
+    # Labels on every line leave room for others, and are thinned evenly.
+    many = chosen(1000, 10, list(range(0, 500, 2)))
+    assert len(many) <= 10 and (many > 600).sum() >= 3 and 0 in many and 498 in many
+
+
+@pytest.mark.parametrize("block", [(32, 256), (7, 11), (1, 1)])
+def test_blocks_make_the_pictures_of_the_whole(made, monkeypatch, block):
+    monkeypatch.setattr(viewer, "BLOCK", block)
+    made.most = 0
+    planes, maps = fill(made.survey)
+    assert made.most <= block[0] * block[1] * made.shape[2]
+    amplitude = np.nan_to_num(127.5 + 255 * made.amplitude.astype(np.float32), nan=255)
+    greys = [amplitude, 255 * made.probability, 1020 * made.disagreement]
+    expected = np.rint(np.clip(greys, 0, 255))
+    assert [plane.name for plane in planes] == ["inline", "crossline", "slice"]
+    for plane in planes:
+        shown = np.moveaxis(plane.layers, 1, plane.axis + 1)
+        assert np.abs(shown - expected).max() <= 1
+    # Samples go down; in a slice inlines go up.
+    assert planes[0].pictures(0).shape == (3, 40, 30)
+    np.testing.assert_array_equal(planes[2].pictures(7)[1], planes[2].layers[1, 7][::-1])
+    salt = (made.probability > 0.5) & ~np.isnan(made.amplitude)
+    for x, y in np.ndindex(made.shape[:2]):
+        down = np.flatnonzero(salt[x, y])
+        top, thick = (1000 + 4 * down[0], 4 * len(down)) if len(down) else (np.nan, np.nan)
+        np.testing.assert_equal((maps["top"][x, y], maps["thickness"][x, y]), (top, thick))
+    counts = np.bincount(maps["traces"].ravel(), minlength=4)
+    assert counts.tolist() == [3, 24 * 30 - 3 - 2 - 3 * 30, 2, 3 * 30]
+
+
+def test_large_volumes_are_shrunk_and_thinned(monkeypatch):
+    made = Made((20, 37, 50), disagreement=None)
+    monkeypatch.setattr(viewer, "LONGEST_SIDE", 16)
+    monkeypatch.setattr(viewer, "MOST_PIXELS", 13 * 10 * 4)
+    monkeypatch.setattr(viewer, "BLOCK", (4, 8))
+    inline, crossline, cut = fill(made.survey)[0]
+    assert inline.layers.shape == (2, 4, 10, 13) and cut.layers.shape[2:] == (10, 10)
+    assert crossline.layers.shape[2:] == (10, 13)
+    assert set(inline.places.tolist()) >= {4, 12} and len(set(inline.places.tolist())) == 4
+    place = inline.places[1]
+    section = 255 * np.pad(made.probability[place], ((0, 3), (0, 2)), mode="edge")
+    expected = section.reshape(10, 4, 13, 4).mean((1, 3))
+    np.testing.assert_allclose(inline.layers[1, 1], expected, atol=1)
+
+
+def test_files_hold_each_layer_in_its_place(made, folder):
+    facts = write_viewer(folder / "sections", made.survey)
+    names = sorted(path.name for path in (folder / "sections").iterdir())
+    assert len(names) == 2 * sum(made.shape) + 3
+    assert facts["planes"][0]["labelled"] == [int(k % 8 == 4) for k in range(24)]
+    with Image.open(folder / "sections/inline-12-grey.webp") as picture:
+        grey = np.asarray(picture.convert("L")).astype(float)
+    assert grey.shape == (40, 90)
+    assert np.abs(grey[:, 30:60] - 255 * made.probability[12].T).mean() < 8
+    with Image.open(folder / "sections/inline-12-masks.webp") as picture:
+        masks = np.asarray(picture.convert("RGBA"))
+    fine = masks.shape[0] // 40
+    assert masks.shape == (40 * fine, 2 * 30 * fine, 4) and fine > 4
+    for half, colour, mask in (
+        (masks[:, : 30 * fine], palette.PREDICTION, made.probability[12] > 0.5),
+        (masks[:, 30 * fine :], palette.TRUTH, made.truth[12]),
+    ):
+        drawn = half[half[..., 3] == 255]
+        assert len(drawn) and (drawn[:, :3] == palette.rgb(colour)).all()
+        # The outline runs around the mask: it spans as many pixels, and its middle is free.
+        rows, columns = np.nonzero(half[..., 3])
+        wide, high = np.ptp(np.nonzero(mask)[0]) + 1, np.ptp(np.nonzero(mask)[1]) + 1
+        assert abs(np.ptp(columns) / fine - wide) < 1.5 and abs(np.ptp(rows) / fine - high) < 1.5
+        assert not half[half.shape[0] // 2, half.shape[1] // 2, 3]
+    with Image.open(folder / "sections/inline-13-masks.webp") as picture:
+        assert picture.size == (30 * fine, 40 * fine)
+
+
+def test_maps_hold_live_dead_missing_and_labelled_traces(made, folder):
+    with Image.open(folder / "sections/map-traces.webp") as picture:
+        drawn = np.asarray(picture.convert("RGBA"))[::-1]
+    assert drawn.shape == (24, 30, 4)
+    assert not drawn[0, :3, 3].any() and (drawn[0, 3:, 3] == 255).all()
+    colours = {name: palette.rgb(colour) for name, colour in viewer.COLOURS.items()}
+    assert tuple(drawn[4, 9, :3]) == colours[viewer.LABELLED] == palette.rgb(palette.TRUTH)
+    assert tuple(drawn[-1, -1, :3]) == colours[viewer.DEAD]
+    assert tuple(drawn[1, 1, :3]) == colours[viewer.LIVE]
+    with Image.open(folder / "sections/map-top.webp") as picture:
+        top = np.asarray(picture.convert("RGBA"))[::-1]
+    # Shallow is bright.
+    assert top[12, 15].astype(int).sum() > top[12, 9].astype(int).sum()
+    assert top[2, 20, 3] == viewer.NO_SALT[3] and top[0, 0, 3] == 0
+
+
+def test_spacing_is_that_of_most_traces():
+    across, along = np.mgrid[:5, :7].astype(float)
+    positions = np.stack([3 * along - 8 * across, 4 * along + 6 * across])
+    positions[:, 0, :3] = np.nan
+    assert spacing_of(positions) == pytest.approx((10, 5))
+    # A line alone has no second distance, and coordinates may be missing or all the same.
+    for useless in (positions[:, :1], np.full((2, 5, 7), np.nan), np.zeros((2, 5, 7))):
+        assert spacing_of(useless) is None
+
+
+def test_a_line_alone_has_one_direction_and_no_map(tmp_path):
+    made = Made((1, 50, 40), truth={}, disagreement=None, spacing=None)
+    facts = page_of(made, tmp_path)
+    assert [plane["name"] for plane in facts["planes"]] == ["inline"]
+    assert facts["maps"] == {} and list(facts["layers"]) == ["amplitude", "probability"]
+
+
+def test_a_volume_without_salt_is_said_to_have_none(tmp_path):
+    made = Made(threshold=2.0)
+    facts = page_of(made, tmp_path)
+    assert facts["summary"].endswith("no salt was predicted.")
+    assert facts["maps"]["top"]["colours"] == []
+
+
+def test_the_page_is_small_and_its_ids_are_unique(folder):
+    text = (folder / "index.html").read_text()
+    assert len(text) < 200_000 and "<!-- " not in text
+    ids = re.findall(r'\bid="([^"]+)"', text)
+    assert "volume" in ids and len(ids) == len(set(ids))
+
+
+def test_without_a_volume_the_page_has_no_viewer(tmp_path):
+    tiles = {"labelled": NO_TILES, "test": NO_TEST, "rows": 16, "reasons": {}}
+    write_page(tmp_path / "index.html", "", [], tiles)
+    text = (tmp_path / "index.html").read_text()
+    assert "volume" not in text and "<!-- " not in text
+
+
+# --- in the browser ------------------------------------------------------------------------------
+
+
+def press(page, value: str) -> None:
+    page.run(f"document.querySelector('#view [value={value}]').click()")
+
+
+@needs_chromium
+def test_lines_are_turned_by_slider_keys_and_buttons(page):
+    press(page, "inline")
+    page.run("$('line').value = 12; $('line').dispatchEvent(new Event('input'))")
+    page.wait_for(f"{SHOWS} === 'inline-12 amplitude'")
+    assert page.run("$('line-name').textContent") == "Inline 112, labelled"
+    # Amplitude, truth and prediction.
+    assert page.run("$('section').childElementCount") == 3
+    page.run("$('section').focus()")
+    page.press("ArrowRight")
+    page.wait_for(f"{SHOWS} === 'inline-13 amplitude'")
+    assert page.run("$('line-name').textContent") == "Inline 113"
+    assert page.run("$('section').childElementCount") == 2
+    page.press("ArrowLeft")
+    page.run("$('line-before').click()")
+    page.wait_for(f"{SHOWS} === 'inline-11 amplitude'")
+    assert page.run("$('line').value") == "11"
+    page.run("$('line').focus()")
+    page.press("ArrowRight")
+    page.wait_for(f"{SHOWS} === 'inline-12 amplitude'")
+    page.run("$('line').value = 23; $('line').dispatchEvent(new Event('input'))")
+    page.wait_for("$('line-after').disabled")
+
+
+@needs_chromium
+def test_directions_and_layers_are_switched(page):
+    press(page, "slice")
+    press(page, "probability")
+    page.wait_for(f"{SHOWS}.startsWith('slice-') && {SHOWS}.endsWith('probability')")
+    assert page.run("$('line-name').textContent").startswith("Time 10")
+    assert page.run("$('down-name').textContent + $('down-first').textContent") == "Inline123"
+    assert page.run("document.querySelector('#map b').hidden")
+    press(page, "crossline")
+    press(page, "disagreement")
+    page.wait_for(f"{SHOWS}.startsWith('crossline-') && {SHOWS}.endsWith('disagreement')")
+    assert "Standard deviation" in page.run("$('shades').textContent")
+    before = page.run("$('section').childElementCount")
+    page.run("$('view-prediction').click()")
+    page.wait_for(f"$('section').childElementCount === {before - 1}")
+    page.run("$('view-prediction').click()")
+    press(page, "amplitude")
+
+
+@needs_chromium
+def test_the_map_shows_where_the_line_is_and_leads_to_another(page):
+    press(page, "inline")
+    click = (
+        "(() => {{ const box = $('map').getBoundingClientRect();"
+        " $('map').dispatchEvent(new MouseEvent('click', {{ clientX: box.left + {} * box.width,"
+        " clientY: box.top + {} * box.height }})) }})()"
+    )
+    page.run(click.format(0.5, 0.02))
+    page.wait_for("$('line-name').textContent === 'Inline 123'")
+    page.run(click.format(0.5, 0.98))
+    page.wait_for("$('line-name').textContent === 'Inline 100'")
+    line = "(() => { const [a, b] = [$('map'), document.querySelector('#map b')].map((each) =>"
+    line += " each.getBoundingClientRect()); return (b.top - a.top) / a.height })()"
+    assert page.run(line) > 0.97
+    press(page, "crossline")
+    page.run(click.format(0.0, 0.5))
+    page.wait_for("$('line-name').textContent === 'Crossline 300'")
+    for name, said in (("top", "ms"), ("thickness", "ms"), ("traces", "dead, 2")):
+        page.run(
+            f"$('map-name').value = '{name}'; $('map-name').dispatchEvent(new Event('change'))"
+        )
+        assert said in page.run("$('map-legend').innerText")
+
+
+@needs_chromium
+def test_the_section_shows_the_volume_s_own_pixels(page, made, tmp_path):
+    press(page, "inline")
+    press(page, "probability")
+    page.run("$('line').value = 12; $('line').dispatchEvent(new Event('input'))")
+    page.wait_for(f"{SHOWS} === 'inline-12 probability'")
+    page.run("$('section').scrollIntoView()")
+    box = page.run(
+        "(() => { const box = $('section').getBoundingClientRect();"
+        " return [box.left, box.top, box.right, box.bottom] })()"
+    )
+    page.picture(tmp_path / "seen.png")
+    with Image.open(tmp_path / "seen.png") as picture:
+        seen = picture.convert("L").crop([round(side) for side in box]).resize((30, 40))
+    assert np.abs(np.asarray(seen, dtype=float) - 255 * made.probability[12].T).mean() < 14
+    press(page, "amplitude")
+
+
+@needs_chromium
+def test_the_pointer_s_place_is_said(page):
+    press(page, "inline")
+    page.run(
+        "(() => { const box = $('section').getBoundingClientRect();"
+        " $('section').dispatchEvent(new PointerEvent('pointermove', { clientX: box.right,"
+        " clientY: box.bottom })) })()"
+    )
+    assert page.run("$('pointer').textContent") == "Crossline 358, Time 1156 ms"
+
+
+@needs_chromium
+def test_every_control_has_a_name(page):
+    unnamed = page.run(
+        "[...document.querySelectorAll('#volume :is(button, select, input, [role=img])')]"
+        ".filter((e) => !e.innerText.trim() && !e.ariaLabel && !(e.labels || []).length"
+        " && !e.getAttribute('aria-labelledby')).map((e) => e.outerHTML)"
+    )
+    assert unnamed == []
+
+
+@needs_chromium
+@pytest.mark.parametrize("dark", [False, True])
+def test_a_narrow_window_has_no_overflow(folder, dark):
+    with Browser(width=500, height=900, dark=dark) as browser:
+        browser.open(folder / "index.html")
+        browser.wait_for(SHOWS)
+        root = "document.documentElement"
+        assert browser.run(f"{root}.scrollWidth <= {root}.clientWidth")
+        assert browser.run("$('map').getBoundingClientRect().width > 100")
+
+
+@needs_chromium
+def test_the_page_alone_says_where_its_pictures_are(folder, tmp_path):
+    shutil.copy(folder / "index.html", tmp_path)
+    with Browser() as browser:
+        browser.open(tmp_path / "index.html")
+        browser.wait_for("!$('volume-missing').hidden")
+        assert "sections" in browser.run("$('volume-missing').innerText")
