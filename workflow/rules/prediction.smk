@@ -1,31 +1,39 @@
-# Masks of new tiles from finished members, only where asked for.
+# What finished members predict, only where asked for: masks of new tiles, or filled volumes.
 
 
-rule predict:
-    input:
-        tiles=get_new_tiles,
-        checkpoints=get_members,
-        threshold=get_threshold,
-    output:
-        table="results/predict/masks.csv",
-        masks=directory(NEW_MASKS),
-    log:
-        "results/logs/predict.log",
-    benchmark:
-        "results/benchmarks/predict.tsv"
-    conda:
-        "../../envs/torch.yaml"
-    threads: THREADS
-    resources:
-        gpu=get_gpus,
-        mem_mb=4000,
-        runtime=240,
-    params:
-        *code("predict", "torch"),
-        script=script("predict"),
-        settings=settings("inference.batch_size", "compute"),
-        fingerprint=get_new_fingerprint,
-    shell:
-        "python {params.script:q} --settings {params.settings:q} --source={input.tiles:q} "
-        "--checkpoints {input.checkpoints:q} --threshold {input.threshold:q} "
-        "--output {output.table:q} --log {log:q}"
+if PREDICTED_VOLUMES:
+
+    rule predict:
+        input:
+            [f"results/{place}{name}" for place in PREDICTED_VOLUMES for name in FILLED],
+
+else:
+
+    rule predict:
+        input:
+            tiles=get_new_tiles,
+            checkpoints=get_members,
+            threshold=get_threshold,
+        output:
+            table="results/predict/masks.csv",
+            masks=directory(NEW_MASKS),
+        log:
+            "results/logs/predict.log",
+        benchmark:
+            "results/benchmarks/predict.tsv"
+        conda:
+            "../../envs/torch.yaml"
+        threads: THREADS
+        resources:
+            gpu=get_gpus,
+            mem_mb=4000,
+            runtime=240,
+        params:
+            *code("predict", "torch"),
+            script=script("predict"),
+            settings=settings("inference.batch_size", "compute"),
+            fingerprint=get_new_fingerprint,
+        shell:
+            "python {params.script:q} --settings {params.settings:q} --source={input.tiles:q} "
+            "--checkpoints {input.checkpoints:q} --threshold {input.threshold:q} "
+            "--output {output.table:q} --log {log:q}"

@@ -2,6 +2,11 @@
 # results/ itself, or, where it is to be predicted only, in results/predict/ or a folder there.
 
 DEMO_LABELS = "results/demo/labels.sgy"
+# What a volume is filled to, in results/volume/ or results/predict/.
+FILLED = [
+    *("probability.zarr", "probability.sgy", "mask.sgy"),
+    *("top_salt.csv", "base_salt.csv", "next_lines.csv"),
+]
 
 
 wildcard_constraints:
@@ -284,6 +289,3 @@ rule predict_volume:
         "python {params.script:q} --settings {params.settings:q} --volume {input.volume:q} "
         "--checkpoints {input.members:q} {params.threshold:q} --shard {wildcards.shard} "
         "--output {output:q} --log {log:q}"
-
-
-FILLED = ["results/volume/scores.json"]
