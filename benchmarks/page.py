@@ -11,7 +11,6 @@ import argparse
 import json
 import os
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -31,8 +30,8 @@ from salt.ensemble.predictions import quantised
 from salt.survey import tiles as packed
 from salt.survey.folds import split
 from support.browser import CHROMIUM, Browser
+from support.running import ROOT, run_stage
 
-ROOT = Path(__file__).parents[1]
 SIDE, FOLDS, EPOCHS = 101, 2, 40
 BLUR, WAVE, NOISE = 2.0, 14.0, 0.5  # pixels, pixels, and relative to the signal
 OPENED = 5  # times
@@ -145,9 +144,8 @@ def stages(members: int) -> dict[str, list[str]]:
 
 def seconds_of(results: Path, stage: str, arguments: list[str]) -> tuple[float, float]:
     """Run a stage; return its wall time and CPU time in seconds."""
-    script = ROOT / f"workflow/scripts/{stage}.py"
     started, before = time.monotonic(), os.times()
-    subprocess.run([sys.executable, script, *arguments], cwd=results, check=True)
+    run_stage(stage, *arguments, cwd=results, check=True, stderr=None)
     after = os.times()
     processors = sum(after[2:4]) - sum(before[2:4])
     return time.monotonic() - started, processors

@@ -1,15 +1,17 @@
 """Settings and fixtures of all tests."""
 
+import fcntl
 import os
 import shutil
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
 
 from support import surveys
-from support.running import complete
+from support.running import complete, unpack, with_config
 from support.surveys import LAYOUTS, Survey
 
 # On tiles this small several threads only wait for each other.
@@ -62,14 +64,47 @@ def layout(request) -> str:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory) -> Path:
+def run_once(tmp_path_factory):
+    """Return a function that gives each worker a copy of a folder that one of them makes."""
+    own = tmp_path_factory.getbasetemp()
+    # Workers of pytest-xdist have folders of their own beside each other.
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+
+    def copy_of(name: str, make: Callable[[Path], object]) -> Path:
+        shared.mkdir(exist_ok=True)
+        with open(shared / f"{name}.lock", "w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (shared / name).exists():
+                folder = shared / f"{name} in the making"
+                shutil.rmtree(folder, ignore_errors=True)
+                folder.mkdir()
+                make(folder)
+                folder.rename(shared / name)
+        return shutil.copytree(shared / name, tmp_path_factory.mktemp(name), dirs_exist_ok=True)
+
+    return copy_of
+
+
+@pytest.fixture(scope="session")
+def finished(run_once) -> Path:
     """A folder in which the tiny workflow ran to its end; not to be changed."""
-    folder = tmp_path_factory.mktemp("tiny")
-    complete(folder)
-    return folder
+    return run_once("tiny", complete)
 
 
 @pytest.fixture
 def copied(finished, tmp_path_factory) -> Path:
     """A copy of the finished folder beside it, to try changes on."""
     return shutil.copytree(finished, tmp_path_factory.mktemp("copied"), dirs_exist_ok=True)
+
+
+@pytest.fixture(scope="session")
+def finished_own(finished, run_once) -> Path:
+    """Like `finished`, but with the same tiles in a folder of the user's, `survey`, and the
+    configuration in `config.yaml`; not to be changed.
+    """
+
+    def make(folder: Path) -> None:
+        unpack(finished / "results/demo/survey.zip", folder / "survey")
+        complete(folder, config=with_config(folder, {"data": {"source": "survey"}}))
+
+    return run_once("own", make)

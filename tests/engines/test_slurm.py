@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from support.cluster import Cluster, missing, said, wait_for
-from support.running import ROOT, TINY, command, complete
+from support.running import ROOT, TINY, complete, of_tiny, snakemake_command
 
 REASON = missing()
 if find_spec("snakemake_executor_plugin_slurm") is None:
@@ -123,7 +123,10 @@ def started(folder: Path, *args, log: Path, config: Path) -> Iterator[subprocess
     with (
         open(log, "w") as file,
         subprocess.Popen(
-            command(folder, *args, config=config), cwd=ROOT, stdout=file, stderr=file
+            snakemake_command(*of_tiny(folder, *args, config=config)),
+            cwd=ROOT,
+            stdout=file,
+            stderr=file,
         ) as process,
     ):
         try:

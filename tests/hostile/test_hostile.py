@@ -40,9 +40,9 @@ from salt.evaluation.decision import write_report
 from salt.networks.checkpoint import Checkpoint
 from salt.output.masks import SOFTWARE
 from salt.settings.config import faults
+from support.running import ROOT, run_snakemake
 from support.surveys import Survey, image_png, mask_png, png, zipped
 
-ROOT = Path(__file__).parents[2]
 SCRIPTS = ROOT / "workflow/scripts"
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
@@ -1687,14 +1687,9 @@ def test_a_fault_of_the_configuration_is_named(case):
 def snakemake(folder: Path, config: dict, *targets) -> subprocess.CompletedProcess:
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(config))
-    return subprocess.run(
-        [
-            *(sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--cores", "1"),
-            *("--directory", folder / "run", "--configfile", path, "--", *targets),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
+    return run_snakemake(
+        *("--snakefile", ROOT / "Snakefile", "--cores", "1"),
+        *("--directory", folder / "run", "--configfile", path, "--", *targets),
     )
 
 

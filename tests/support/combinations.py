@@ -45,6 +45,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "workflow/scripts")]
 
 from salt.settings.config import faults  # noqa: E402
 from support.covering import Row, covering_array  # noqa: E402
+from support.running import run_snakemake  # noqa: E402
 from support.soak import TIMED, outputs  # noqa: E402
 from support.surveys import Survey, image_png, mask_png  # noqa: E402
 
@@ -398,27 +399,18 @@ class Check:
     def results(self) -> Path:
         return self.place / "results"
 
-    def command(self, *args, config: Path | None = None, place: Path | None = None) -> list[str]:
+    def arguments(self, *args, config: Path | None = None, place: Path | None = None) -> list:
         return [
-            *(sys.executable, "-m", "snakemake", "--cores", str(self.cores)),
-            *args,
-            *("--directory", str(place or self.place)),
-            *("--configfile", str(config or self.config)),
+            *("--cores", self.cores, *args, "--directory", place or self.place),
+            *("--configfile", config or self.config),
         ]
 
     def snakemake(self, *args, **kwargs) -> subprocess.CompletedProcess:
         """Run the workflow as a user does, and keep what it says in a file."""
-        command = self.command(*args, **kwargs)
-        done = subprocess.run(
-            command,
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=PATIENCE,
-        )
+        arguments = self.arguments(*args, **kwargs)
+        done = run_snakemake(*arguments, stderr=subprocess.STDOUT, timeout=PATIENCE)
         with open(self.folder / "log", "a") as log:
-            log.write(f"$ {shlex.join(command)}\n{done.stdout}\nstatus {done.returncode}\n\n")
+            log.write(f"$ {shlex.join(done.args)}\n{done.stdout}\nstatus {done.returncode}\n\n")
         return done
 
     def complete(self, what: str, *args, **kwargs) -> None:

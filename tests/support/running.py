@@ -67,18 +67,41 @@ def below(*rules: str) -> dict[str, int]:
     return {rule: count for rule, count in JOBS.items() if rule in found}
 
 
-def command(folder: Path, *args, config: Path = TINY, snakefile: Path = ROOT / "Snakefile") -> list:
-    return [
-        *(sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--cores", "2"),
-        *("--directory", folder, "--configfile", config),
-        *args,
-    ]
+def stage_command(name: str, *args) -> list[str]:
+    return [sys.executable, str(ROOT / f"workflow/scripts/{name}.py"), *map(str, args)]
+
+
+def run_stage(name: str, *args, **options) -> subprocess.CompletedProcess:
+    """Run a stage's script in a process of its own, with options of subprocess.run."""
+    return _run(stage_command(name, *args), **options)
+
+
+def snakemake_command(*args) -> list[str]:
+    return [sys.executable, "-m", "snakemake", *map(str, args)]
+
+
+def run_snakemake(*args, cwd: Path = ROOT, **options) -> subprocess.CompletedProcess:
+    """Run Snakemake, in the project's folder by default, with options of subprocess.run."""
+    return _run(snakemake_command(*args), cwd=cwd, **options)
+
+
+def _run(command: list[str], **options) -> subprocess.CompletedProcess:
+    captured = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    return subprocess.run(command, text=True, **captured | options)
+
+
+def of_tiny(
+    folder: Path, *args, config: Path = TINY, snakefile: Path = ROOT / "Snakefile"
+) -> tuple:
+    """Return the arguments of a run of the tiny workflow in a folder."""
+    return (
+        *("--snakefile", snakefile, "--cores", "2", "--directory", folder),
+        *("--configfile", config, *args),
+    )
 
 
 def snakemake(folder: Path, *args, **kwargs) -> subprocess.CompletedProcess:
-    return subprocess.run(
-        command(folder, *args, **kwargs), cwd=ROOT, capture_output=True, text=True
-    )
+    return run_snakemake(*of_tiny(folder, *args, **kwargs))
 
 
 def complete(folder: Path, *args, **kwargs) -> str:

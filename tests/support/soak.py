@@ -22,7 +22,10 @@ from collections import Counter
 from itertools import cycle
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from support.running import ROOT, snakemake_command
+
 HOWS = ("job", "job, politely", "main process", "whole group")
 WHENS = ("training", "saving", "predicting", "any time")
 TIMED = ("logs/", "benchmarks/", "figures/times.svg", "figures/.times.svg", "index.html")
@@ -34,10 +37,10 @@ class Run:
 
     def __init__(self, folder: Path, cores: int, options: list[str]):
         self.folder = folder
-        self.command = [
-            *(sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")),
-            *("--directory", str(folder), "--cores", str(cores), *options),
-        ]
+        self.command = snakemake_command(
+            *("--snakefile", ROOT / "Snakefile"),
+            *("--directory", folder, "--cores", cores, *options),
+        )
         self.main: subprocess.Popen | None = None
 
     def start(self) -> None:

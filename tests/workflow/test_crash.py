@@ -6,14 +6,23 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import yaml
 
-from support.running import ROOT, TINY, below, complete, planned, snakemake, wait_for, with_config
+from support.running import (
+    ROOT,
+    TINY,
+    below,
+    complete,
+    planned,
+    snakemake,
+    stage_command,
+    wait_for,
+    with_config,
+)
 from support.soak import HOWS, WHENS, Run, outputs, soak
 
 CGROUPS = Path("/sys/fs/cgroup")
@@ -91,8 +100,7 @@ def test_a_run_that_is_asked_to_stop_can_be_gone_on_with(longer, copied, how):
 
 
 def stage(name: str, *args) -> subprocess.Popen:
-    command = [sys.executable, ROOT / f"workflow/scripts/{name}.py", *args]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(stage_command(name, *args), stderr=subprocess.PIPE, text=True)
 
 
 def test_a_job_waits_for_the_one_that_outlived_its_workflow(tmp_path):
@@ -215,17 +223,16 @@ def test_a_job_killed_for_want_of_memory_is_told_and_the_same_command_goes_on(
 def test_a_job_that_gets_no_memory_is_told(finished, tmp_path):
     """With an address space limit, allocation fails and nothing is killed."""
     results = finished / "results"
-    limited = ["prlimit", f"--as={6 * 2**30}", sys.executable]
+    limited = ["prlimit", f"--as={6 * 2**30}"]
     settings = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     settings["training"]["batch_size"] = 10**6
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
     command = [
-        *limited,
-        ROOT / "workflow/scripts/train.py",
         *("--settings", tmp_path / "config.yaml", "--seed", "0"),
         *("--tiles", results / "data/train/tiles.csv", "--folds", results / "data/folds.csv"),
         *("--checkpoint", tmp_path / "0.safetensors", "--history", tmp_path / "0.csv"),
     ]
+    command = [*limited, *stage_command("train", *command)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 1
     assert "Error: not enough memory for 1000000 tiles at once" in done.stderr

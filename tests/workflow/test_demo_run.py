@@ -1,8 +1,6 @@
 """The demo survey from nothing to the submission, as `make run` does it; takes some minutes."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,15 +14,13 @@ from salt.inference.predict import predict
 from salt.networks.checkpoint import Checkpoint
 from salt.survey.folds import roles
 from salt.survey.tiles import Tiles
+from support.running import ROOT, run_snakemake
 
-ROOT = Path(__file__).parents[2]
 FINE = 2**31 - 1  # keeps every bit of a float32 between 2^-8 and 1
 
 
 def snakemake(*args) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", *args], cwd=ROOT, capture_output=True, text=True
-    )
+    done = run_snakemake(*args)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 

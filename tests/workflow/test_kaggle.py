@@ -17,7 +17,7 @@ from salt.core.errors import InputError
 from salt.evaluation.decision import write_report
 from salt.survey import kaggle
 from salt.survey.kaggle import CONTEST, TEST_TILES
-from support.running import ROOT, complete, planned, snakemake, with_config
+from support.running import ROOT, complete, planned, run_stage, snakemake, with_config
 
 USER, KEY, TOKEN = "salty", "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "KGAT_a/b+c=7d9e"
 BASIC = base64.b64encode(f"{USER}:{KEY}".encode()).decode()
@@ -148,9 +148,7 @@ def submission(tmp_path) -> Path:
 
 
 def by_hand(stage: str, folder: Path, *args) -> subprocess.CompletedProcess:
-    script = ROOT / f"workflow/scripts/{stage}.py"
-    command = [sys.executable, script, *args, "--log", "hand.log"]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    return run_stage(stage, *args, "--log", "hand.log", cwd=folder)
 
 
 def submit_by_hand(folder: Path) -> subprocess.CompletedProcess:

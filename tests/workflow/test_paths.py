@@ -2,13 +2,12 @@
 
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
 
-from support.running import ROOT, TINY, complete, snakemake
+from support.running import ROOT, TINY, complete, run_snakemake, snakemake
 
 NAMES = [
     'it\'s "quoted" in words ',
@@ -91,14 +90,10 @@ def test_a_clone_of_any_name_runs(tmp_path, name, inside):
     project = clone(tmp_path / name)
     folder = project if inside else tmp_path / "elsewhere"
     folder.mkdir(exist_ok=True)
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "snakemake", "--snakefile", project / "Snakefile"),
-            *("--cores", "1", "--configfile", TINY, "--", "results/data/folds.csv"),
-        ],
+    done = run_snakemake(
+        *("--snakefile", project / "Snakefile", "--cores", "1"),
+        *("--configfile", TINY, "--", "results/data/folds.csv"),
         cwd=folder,
-        capture_output=True,
-        text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert (folder / "results/data/folds.csv").exists() and not list(tmp_path.rglob("hacked"))
@@ -107,11 +102,8 @@ def test_a_clone_of_any_name_runs(tmp_path, name, inside):
 @pytest.mark.parametrize("inside", [True, False])
 def test_a_clone_with_braces_in_its_name_is_refused(tmp_path, inside):
     project = clone(tmp_path / "{a}")
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--snakefile", project / "Snakefile", "--dry-run"],
-        cwd=project if inside else tmp_path,
-        capture_output=True,
-        text=True,
+    done = run_snakemake(
+        *("--snakefile", project / "Snakefile", "--dry-run"), cwd=project if inside else tmp_path
     )
     assert done.returncode == 1
     (said,) = (line for line in lines(done) if line.startswith("the project's folder: "))

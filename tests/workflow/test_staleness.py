@@ -9,7 +9,6 @@ in dry runs, and compare the table with all.
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -24,7 +23,7 @@ import yaml
 
 from salt.core.checksums import checksums_of
 from support.imports import real_imports
-from support.running import JOBS, PROJECT, below, unpack
+from support.running import JOBS, PROJECT, below, run_snakemake, unpack
 from support.surveys import mask_png
 
 ROOT = Path(__file__).parents[2]
@@ -141,13 +140,8 @@ class Case:
 
 
 def snakemake(project: Path, *args: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--cores", "2", *args],
-        cwd=project,
-        capture_output=True,
-        text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
-    )
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = run_snakemake("--cores", "2", *args, cwd=project, env=environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -169,15 +163,23 @@ def done(project: Path, *args: str) -> dict[str, int]:
     return {rule: finished.count(rule) for rule in JOBS if rule in finished}
 
 
-def build(folder: Path) -> Path:
-    """Copy the project, run the tiny workflow in it, and unpack its survey."""
+def build(folder: Path, finished: Path | None = None) -> Path:
+    """Copy the project, and run the tiny workflow in it, or copy such a run's results to it."""
     folder.mkdir()
     for name in PROJECT:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
         copy(ROOT / name, folder / name)
     (folder / "mine.yaml").write_text(yaml.safe_dump(tiny_config(), sort_keys=False))
-    snakemake(folder, "--configfile", "mine.yaml")
+    run_or_copy(folder, finished)
     return folder
+
+
+def run_or_copy(folder: Path, finished: Path | None) -> None:
+    if finished is None:
+        snakemake(folder, "--configfile", "mine.yaml")
+    else:
+        for name in ("results", ".snakemake"):
+            shutil.copytree(finished / name, folder / name)
 
 
 def tiny_config() -> dict:
@@ -192,13 +194,13 @@ def tiny_config() -> dict:
     return config
 
 
-def with_survey(finished: Path, folder: Path) -> Path:
-    """Return a finished project like another, but with the user's own folder of tiles."""
-    shutil.copytree(finished, folder)
-    unpack(folder / "results/demo/survey.zip", folder / "survey")
-    shutil.rmtree(folder / "results")
+def with_survey(project: Path, folder: Path, finished: Path | None = None) -> Path:
+    """Return a project like another, but finished with the user's own folder of tiles."""
+    ignored = shutil.ignore_patterns("results", ".snakemake")
+    shutil.copytree(project, folder, ignore=ignored)
+    unpack(project / "results/demo/survey.zip", folder / "survey")
     change(folder, "data.source", "survey")
-    snakemake(folder, "--configfile", "mine.yaml")
+    run_or_copy(folder, finished)
     return folder
 
 
@@ -218,11 +220,21 @@ def observe(case: Case, finished: Path, dry: bool) -> dict[str, int]:
         return ran
 
 
-def observe_all(cases: list[Case], folder: Path, dry: bool = False) -> dict[str, dict[str, int]]:
-    demo = build(folder / "demo")
-    given = with_survey(demo, folder / "given")
+def observe_all(
+    cases: list[Case], folder: Path, *, finished: tuple[Path, Path] | None = None
+) -> dict[str, dict[str, int]]:
+    """Return the jobs of all cases, by their change.
+
+    finished: runs of the tiny workflow, of the demo and of a folder of tiles, for dry runs only;
+    without them, both are run here, and real cases really
+    """
+    demo_run, own_run = finished or (None, None)
+    demo = build(folder / "demo", demo_run)
+    own = with_survey(demo, folder / "own", own_run)
     with ThreadPoolExecutor(2) as pool:
-        ran = pool.map(lambda case: observe(case, given if case.survey else demo, dry), cases)
+        ran = pool.map(
+            lambda case: observe(case, own if case.survey else demo, finished is not None), cases
+        )
         return dict(zip([case.change for case in cases], ran, strict=True))
 
 
@@ -792,8 +804,9 @@ OBSERVED += [case for case in first_of_their_kind(KEY_CASES) if not case.real]
 
 
 @pytest.fixture(scope="module")
-def would_run(tmp_path_factory):
-    return observe_all(OBSERVED, tmp_path_factory.mktemp("staleness"), dry=True)
+def would_run(finished, finished_own, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("staleness")
+    return observe_all(OBSERVED, folder, finished=(finished, finished_own))
 
 
 @pytest.mark.parametrize("case", OBSERVED, ids=lambda case: case.change)

@@ -3,8 +3,6 @@
 import json
 import re
 import shutil
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -20,7 +18,18 @@ from salt.evaluation.decision import write_report
 from salt.networks.checkpoint import Checkpoint
 from salt.output.submission import write_submission
 from salt.survey.tiles import Tiles
-from support.running import ROOT, TINY, below, complete, planned, snakemake, unpack, with_config
+from support.running import (
+    ROOT,
+    TINY,
+    below,
+    complete,
+    planned,
+    run_snakemake,
+    run_stage,
+    snakemake,
+    unpack,
+    with_config,
+)
 from support.surveys import forget_checksums
 
 
@@ -153,15 +162,8 @@ def test_the_catalogues_snakefile_finds_nothing_to_do_either(finished):
 
 
 def test_one_target_needs_no_cores_on_the_command_line(finished):
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "snakemake", "results/submission.csv", "--dry-run"),
-            *("--directory", finished, "--configfile", TINY),
-        ],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
+    command = ["results/submission.csv", "--dry-run", "--directory", finished, "--configfile", TINY]
+    done = run_snakemake(*command)
     assert done.returncode == 0 and "Nothing to be done" in done.stdout + done.stderr
 
 
@@ -177,10 +179,7 @@ def test_each_stage_runs_by_hand_to_the_same_bytes(finished, tmp_path):
     settings.write_text(yaml.safe_dump(config))
 
     def stage(name: str, *args) -> None:
-        script = ROOT / f"workflow/scripts/{name}.py"
-        done = subprocess.run(
-            [sys.executable, script, *args], cwd=tmp_path, capture_output=True, text=True
-        )
+        done = run_stage(name, *args, cwd=tmp_path)
         assert done.returncode == 0, done.stderr
 
     with_settings = ("--settings", settings)
@@ -258,12 +257,9 @@ def test_another_loss_leaves_the_data_alone(finished, tmp_path):
     assert planned(finished, config=config) == below("train")
 
 
-def test_new_test_tiles_train_nothing_anew(finished, copied, tmp_path):
-    survey = tmp_path / "survey"
-    unpack(finished / "results/demo/survey.zip", survey)
-    shutil.rmtree(copied / "results")
-    config = with_config(tmp_path, {"data": {"source": str(survey)}})
-    complete(copied, config=config)
+def test_new_test_tiles_train_nothing_anew(finished, finished_own, tmp_path):
+    copied = shutil.copytree(finished_own, tmp_path / "own")
+    survey, config = copied / "survey", copied / "config.yaml"
     submission = (copied / "results/submission.csv").read_text()
     assert submission == (finished / "results/submission.csv").read_text()
 
@@ -326,9 +322,7 @@ def test_broken_tiles_are_all_named_and_leave_nothing_half_written(finished, tmp
 
 
 def test_lint_finds_nothing():
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--lint"], cwd=ROOT, capture_output=True, text=True
-    )
+    done = run_snakemake("--lint")
     assert done.returncode == 0, done.stdout + done.stderr
 
 

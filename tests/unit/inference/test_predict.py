@@ -31,9 +31,10 @@ from salt.output.submission import write_submission
 from salt.survey import source
 from salt.survey.new_tiles import NewTiles
 from support.new_tiles import SETTINGS, files_of, pack, threshold_json
+from support.running import ROOT, run_stage
 from support.surveys import image_png, png, zipped
 
-SCRIPTS = Path(__file__).parents[3] / "workflow/scripts"
+SCRIPTS = ROOT / "workflow/scripts"
 PACKINGS = ("folder", "zip", "zip of folders")
 CPU = Compute(torch.device("cpu"), bf16=False)
 SHAPE = (17, 20)
@@ -587,15 +588,11 @@ def test_the_script_names_what_is_wrong_without_a_traceback(tmp_path, checkpoint
     threshold = threshold_json(tmp_path / "threshold.json")
     wrong = {"source": path / "c.png", "checkpoint": checkpoints[1], "threshold": threshold}[spoilt]
     wrong.write_bytes(b"nothing of use")
-    done = subprocess.run(
-        [
-            *(sys.executable, SCRIPTS / "predict.py", "--settings", json.dumps(SETTINGS)),
-            *("--source", path, "--checkpoints", *checkpoints[1:], "--threshold", threshold),
-            *("--output", tmp_path / "out/masks.csv", "--log", tmp_path / "log"),
-        ],
+    done = run_stage(
+        *("predict", "--settings", json.dumps(SETTINGS)),
+        *("--source", path, "--checkpoints", *checkpoints[1:], "--threshold", threshold),
+        *("--output", tmp_path / "out/masks.csv", "--log", tmp_path / "log"),
         cwd=tmp_path,
-        capture_output=True,
-        text=True,
     )
     assert done.returncode == 1
     assert "Traceback" not in done.stderr

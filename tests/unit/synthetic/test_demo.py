@@ -3,8 +3,6 @@
 import csv
 import io
 import json
-import subprocess
-import sys
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -15,8 +13,8 @@ from PIL import Image
 
 from salt.core import labels
 from salt.synthetic.demo import order_tiles, tile_ids, write_survey
+from support.running import run_stage
 
-SCRIPT = Path(__file__).parents[3] / "workflow/scripts/demo.py"
 SMALL = {"tiles": 40, "test_tiles": 8, "tile_size": 48, "seed": 7}
 
 
@@ -236,7 +234,7 @@ def test_script_writes_the_same(small, tmp_path):
     archive, sections = tmp_path / "new" / "survey.zip", tmp_path / "new" / "sections.csv"
     settings = json.dumps({"data": {"demo": SMALL}})
     paths = ["--archive", archive, "--sections", sections, "--log", tmp_path / "log"]
-    subprocess.run([sys.executable, SCRIPT, *paths, "--settings", settings], check=True)
+    run_stage("demo", *paths, "--settings", settings, check=True)
     assert archive.read_bytes() == small.archive.read_bytes()
     assert sections.read_bytes() == small.sections.read_bytes()
     assert "40 labelled" in (tmp_path / "log").read_text()

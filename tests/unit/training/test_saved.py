@@ -4,7 +4,6 @@ import contextlib
 import json
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,9 +15,9 @@ import yaml
 
 from salt.survey import tiles
 from salt.training.saved import Saved, fingerprint
+from support.running import ROOT, stage_command
 from support.training import member
 
-ROOT = Path(__file__).parents[3]
 SETTINGS = {"epochs": 6, "stopping_patience": 3, "plateau_patience": 1, "learning_rate": 0.05}
 
 
@@ -170,7 +169,7 @@ def survey(tmp_path_factory):
 
 
 def trainer(survey, folder, **options):
-    command = [sys.executable, str(ROOT / "workflow/scripts/train.py")]
+    command = stage_command("train")
     arguments = {
         "settings": survey / "config.yaml",
         "seed": 0,

@@ -2,7 +2,6 @@
 
 import ast
 import hashlib
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -14,15 +13,13 @@ def local_files(script: Path) -> list[Path]:
 
     Also by ``import_module`` of a name that is written out.
     """
-    folder, found, waiting = script.parent, [], [script]
+    found, waiting = set(), [script]
     while waiting:
         file = waiting.pop()
-        if file in found:
-            continue
-        found.append(file)
-        for name in _imported_names(file):
-            waiting.extend(_files_of(folder, name))
-    return [script, *sorted(found[1:])]
+        if file not in found:
+            found.add(file)
+            waiting.extend(_imported_files(script.parent, file))
+    return [script, *sorted(found - {script})]
 
 
 @cache
@@ -33,7 +30,9 @@ def behaviour(file: Path) -> str:
     file counts byte by byte.
     """
     if file.suffix == ".py":
-        text = "\n".join(_shape(ast.parse(file.read_text())))
+        parts: list[str] = []
+        _add_shape(_tree(file), parts)
+        text = "\n".join(parts)
     elif file.suffix == ".yaml":
         text = repr(yaml.safe_load(file.read_text()))
     else:
@@ -41,28 +40,35 @@ def behaviour(file: Path) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _shape(node: object) -> Iterator[str]:
-    """Yield a syntax tree's nodes and values, without docstrings.
+# Each start of Snakemake reads every stage's modules, most of which are shared.
+@cache
+def _tree(file: Path) -> ast.Module:
+    return ast.parse(file.read_text())
+
+
+def _add_shape(node: object, parts: list[str]) -> None:
+    """Append a syntax tree's nodes and values to ``parts``, without docstrings.
 
     Not ast.dump, whose form differs between versions of Python.
     """
     if isinstance(node, ast.AST):
-        yield f"({type(node).__name__}"
-        for name, value in ast.iter_fields(node):
+        parts.append(f"({type(node).__name__}")
+        for name in node._fields:
+            value = getattr(node, name, None)
             if name == "body" and _has_docstring(node):
                 value = value[1:]
             # Empty fields are left out: newer versions of Python have more of them.
             if value is not None and value != []:
-                yield name
-                yield from _shape(value)
-        yield ")"
+                parts.append(name)
+                _add_shape(value, parts)
+        parts.append(")")
     elif isinstance(node, list):
-        yield "["
+        parts.append("[")
         for each in node:
-            yield from _shape(each)
-        yield "]"
+            _add_shape(each, parts)
+        parts.append("]")
     else:
-        yield repr(node)
+        parts.append(repr(node))
 
 
 def _has_docstring(node: ast.AST) -> bool:
@@ -71,10 +77,10 @@ def _has_docstring(node: ast.AST) -> bool:
 
 
 @cache
-def _imported_names(file: Path) -> list[str]:
-    """Return the names that a file imports; parsed once, since most stages share most modules."""
-    nodes = ast.walk(ast.parse(file.read_text()))
-    return [name for node in nodes for name in _names_of(node)]
+def _imported_files(folder: Path, file: Path) -> set[Path]:
+    """Return the local files that a file imports itself."""
+    names = {name for node in ast.walk(_tree(file)) for name in _names_of(node)}
+    return {found for name in names for found in _files_of(folder, name)}
 
 
 def _names_of(node: ast.AST) -> list[str]:
@@ -87,9 +93,13 @@ def _names_of(node: ast.AST) -> list[str]:
     return []
 
 
+@cache
 def _files_of(folder: Path, name: str) -> list[Path]:
     """Return the module's file and the packages on the way to it, as far as they are local."""
     parts = name.split(".")
+    # Most names are of other packages, or of what a module holds.
+    if not (folder / parts[0]).is_dir() and not (folder / f"{parts[0]}.py").is_file():
+        return []
     candidates = [folder.joinpath(*parts).with_suffix(".py")]
     candidates += [folder.joinpath(*parts[: i + 1], "__init__.py") for i in range(len(parts))]
     return [file for file in candidates if file.is_file()]
