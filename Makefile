@@ -16,11 +16,14 @@ CLUSTER := $(VENV)/cluster
 FINDINGS := residual unet bce depth full
 RECIPES := $(filter-out proxy,$(basename $(notdir $(wildcard benchmarks/recipes/*.yaml))))
 
-.PHONY: run score test test-slurm test-engines lint status report grouped files lock staleness soak combinations fuzz \
+.PHONY: run demo-volume volume-labels score test test-slurm test-engines lint status report grouped files lock staleness soak combinations fuzz \
 	bench bench-surveys findings recipes clean clean-results help
 
 run: $(VENV)/run ## run the demo, from nothing to results/submission.csv; some minutes
 	$(BIN)/python -m snakemake
+
+demo-volume: $(VENV)/run ## fill the demo volume, from SEG-Y to SEG-Y and surfaces; some minutes
+	$(BIN)/python -m snakemake --configfile config/demo-volume.yaml --directory experiments/demo-volume
 
 status: $(VENV)/run ## show finished, running and pending jobs (ARGS="--configfile ... --directory ...")
 	@$(BIN)/python workflow/status.py $(ARGS)
@@ -71,6 +74,9 @@ combinations: $(VENV)/test ## run all pairs of configuration values on tiny surv
 
 fuzz: $(VENV)/test ## damage surveys, tables and results at random; an hour
 	$(BIN)/python -m pytest --hypothesis-profile=fuzz tests/hostile/test_fuzz.py
+
+volume-labels: $(VENV)/run ## score the demo volume by the number of labelled lines; half an hour
+	$(BIN)/python benchmarks/volume_labels.py
 
 bench: $(BENCH)/ready ## measure speed against common alternatives, for benchmarks/RESULTS.md; an hour
 	$(BENCH)/bin/python benchmarks/speed/run.py
