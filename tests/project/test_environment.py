@@ -47,7 +47,10 @@ def stages_by_environment() -> list[tuple[str, str]]:
     """Return each rule's stage and environment, from its command and conda directive."""
     found = []
     for file in (ROOT / "workflow/rules").glob("*.smk"):
-        for rule in re.split(r"^rule ", file.read_text(), flags=re.MULTILINE)[1:]:
+        for rule in re.split(r"^ *rule ", file.read_text(), flags=re.MULTILINE)[1:]:
+            if "shell:" not in rule:
+                # Only a name for others' outputs.
+                continue
             stage = re.search(r'script=script\("(\w+)"\)', rule).group(1)
             environment = re.search(r'"\.\./\.\./envs/(\w+)\.yaml"', rule).group(1)
             found.append((stage, environment))

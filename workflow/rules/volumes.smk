@@ -86,13 +86,13 @@ rule demo_volume:
     benchmark:
         "results/benchmarks/demo_volume.tsv"
     conda:
-        "../../envs/volumes.yaml"
+        "../../envs/demo.yaml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
     params:
-        *code("demo_volume", "volumes"),
+        *code("demo_volume", "demo"),
         script=script("demo_volume"),
         settings=settings("data.demo_volume"),
     shell:
