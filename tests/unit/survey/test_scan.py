@@ -221,6 +221,14 @@ def test_shots_are_refused_though_their_numbers_would_make_a_grid(path):
         scan(file)
 
 
+def test_offsets_left_in_a_stacked_2d_line_do_not_matter(path):
+    file = write_segy(
+        path, amplitudes(30), 0, 0,
+        fields={(21, 4): np.arange(30, 0, -1), (37, 4): np.arange(30) % 7},
+    )  # fmt: skip
+    assert scan(file)[0].shape == (1, 30, 20)
+
+
 @pytest.mark.parametrize("offsets", [2, 12])
 def test_pre_stack_is_refused(path, offsets):
     inlines, crosslines = (np.repeat(n, offsets) for n in grid_numbers(INLINES, CROSSLINES))

@@ -129,7 +129,8 @@ class Segy:
 
     def read_headers(self, first: int, count: int) -> np.ndarray:
         """Return headers of traces: uint8 (count, 240)."""
-        return self.read(first, count)["header"]
+        # Not a view, which would hold on to the samples.
+        return self.read(first, count)["header"].copy()
 
     def read_traces(self, numbers: np.ndarray) -> np.ndarray:
         """Return the amplitudes of traces by their numbers: float32 (*numbers.shape, samples).
@@ -149,10 +150,11 @@ class Segy:
         return found.reshape(*numbers.shape, self.layout.samples)
 
     def blocks(self, size: int = 2**23) -> Iterator[tuple[int, int]]:
-        """Yield number and count of traces of blocks of about ``size`` bytes."""
-        count = max(1, size // self.layout.trace_size)
-        for first in range(0, self.layout.traces, count):
-            yield first, min(count, self.layout.traces - first)
+        """Yield number and count of traces of blocks of about ``size`` bytes as float32."""
+        layout = self.layout
+        count = max(1, size // max(layout.trace_size, TRACE_HEADER + 4 * layout.samples))
+        for first in range(0, layout.traces, count):
+            yield first, min(count, layout.traces - first)
 
     def _fill(self, view: memoryview, start: int) -> None:
         done = 0
