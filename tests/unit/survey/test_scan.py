@@ -221,6 +221,14 @@ def test_shots_are_refused_though_their_numbers_would_make_a_grid(path):
         scan(file)
 
 
+def test_offsets_left_in_a_stacked_2d_line_do_not_matter(path):
+    file = write_segy(
+        path, amplitudes(30), 0, 0,
+        fields={(21, 4): np.arange(30, 0, -1), (37, 4): np.arange(30) % 7},
+    )  # fmt: skip
+    assert scan(file)[0].shape == (1, 30, 20)
+
+
 @pytest.mark.parametrize("offsets", [2, 12])
 def test_pre_stack_is_refused(path, offsets):
     inlines, crosslines = (np.repeat(n, offsets) for n in grid_numbers(INLINES, CROSSLINES))
@@ -345,6 +353,19 @@ def test_a_header_that_lies_about_the_length_of_samples_is_refused_with_the_key(
     with pytest.raises(InputError, match=f"set survey.format to .*{format} "):
         scan(file)
     assert scan(file, format=format)[0].amplitude.max == values.max()
+
+
+@pytest.mark.parametrize(("format", "stated"), [(3, 1), (3, 2), (3, 5), (8, 3), (1, 3)])
+def test_a_length_that_fits_by_chance_is_told_by_headers(path, format, stated):
+    """Traces whose number is a multiple of both sizes."""
+    count = (240 + 75 * {1: 4, 2: 4, 3: 2, 5: 4}[stated]) // 30
+    values = waves(count * 4, samples=75)
+    values = np.clip(values, -128, 127).round() if format == 8 else values
+    numbers = grid_numbers(np.arange(4), np.arange(count))
+    file = write_segy(path, values, *numbers, format=format, stated_format=stated)
+    with pytest.raises(InputError, match=f"headers that differ.*set survey.format to {format} "):
+        scan(file)
+    assert scan(file, format=format)[0].shape == (4, count, 75)
 
 
 @pytest.mark.parametrize(
@@ -503,6 +524,27 @@ def test_real_files_are_read_as_segyio_reads_them(name):
         for number, (inline, crossline) in enumerate(zip(*numbers, strict=True)):
             place = geometry.inlines.index(inline), geometry.crosslines.index(crossline)
             assert traces[place] == number
+
+
+@needs_real_files
+@pytest.mark.parametrize(
+    ("name", "format"),
+    [
+        *(("Format1msb.sgy", 1), ("Format2msb.sgy", 2), ("Format3msb.sgy", 3)),
+        *(("Format5msb.sgy", 5), ("Format8msb.sgy", 8), ("f3-lsb.sgy", 3)),
+        *(("f3-withdead.sgy", 1), ("volve10-migvel-depth-sub3d.sgy", 5)),
+    ],
+)
+@pytest.mark.parametrize("stated", [1, 2, 3, 5, 6, 8])
+def test_real_files_whose_header_lies_are_refused_with_their_format(path, name, format, stated):
+    data = bytearray(real(name).read_bytes())
+    data[3224:3226] = stated.to_bytes(2, "little" if "lsb" in name else "big")
+    path.write_bytes(data)
+    if stated == format:
+        scan(path)
+        return
+    with pytest.raises(InputError, match=rf"set survey\.format to {format}\b"):
+        scan(path)
 
 
 @needs_real_files

@@ -126,7 +126,7 @@ def test_shards_hold_whole_traces_and_are_no_larger_than_memory_allows(shape):
     assert found[0] == 32
     assert found[1] % 32 == found[2] % 128 == 0
     assert shape[2] <= found[2] < shape[2] + 128
-    assert found[1] == 32 or np.prod(found) * 2 <= 2**26
+    assert found[1] == 32 or np.prod(found) * 2 <= 2**25
     assert found[1] <= 256
 
 

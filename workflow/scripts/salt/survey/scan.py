@@ -19,8 +19,10 @@ COORDINATES = ((181, 185), (73, 77))
 LINE_BYTES = (21, 17, 5, 1)
 LONGEST_LINE = 100_000  # traces
 PREVIEW_BLOCKS, PREVIEW_TRACES = 64, 256
+MOST_THREADS = 8  # each holds some 40 MB
 SAMPLED = 2**23  # values for the percentile
 # A grid may be far from full (labels on a few lines), but not made of numbers that are none.
+BLOCK = 2**20  # traces
 LARGEST_EMPTY_GRID, LEAST_FILL = 1_000_000, 1 / 50
 
 
@@ -75,6 +77,8 @@ def scan(
             amplitude=found.amplitude(percentile),
             notes=notes + more,
         )
+    # By now they only take room, of which positions need much.
+    headers.inlines = headers.crosslines = headers.offset = headers.delay = None
     return geometry, grid.traces, _positions(grid.traces, headers)
 
 
@@ -164,7 +168,8 @@ def _require_line(file: Segy, coordinates: tuple[int, int] | None) -> None:
         return field(headers, byte, layout.endian).astype(np.int64)
 
     offsets = np.unique(values(37))
-    if len(offsets) > 1:
+    # One trace a CDP is stacked, whatever is left of its offsets.
+    if len(offsets) > 1 and not _is_monotonic(values(21)):
         raise InputError(
             f"{nothing}, and {len(offsets)} offsets ({offsets[0]} to {offsets[-1]}), as before "
             f"stacking; stack it first or, if it is stacked, {mend}"
@@ -196,8 +201,8 @@ class _Headers:
     x: np.ndarray | None
     y: np.ndarray | None
     scalar: np.ndarray
-    offset: np.ndarray
-    delay: np.ndarray
+    offset: np.ndarray | None
+    delay: np.ndarray | None
 
 
 @dataclass
@@ -242,7 +247,7 @@ def _read_all(file: Segy, where: _Where, threads: int) -> tuple[_Headers, _Ampli
         )
 
     fields, totals, some = {}, [], []
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(min(threads, MOST_THREADS)) as pool:
         start = 0
         for found, total, values in pool.map(summary, file.blocks()):
             for name, column in found.items():
@@ -337,27 +342,34 @@ def _grid(file: Segy, where: _Where, headers: _Headers) -> _Grid:
             f"{cells} places; set {KEYS} to where the numbers are, or survey.format where the "
             "header's is wrong"
         )
-    places = (lines[0].astype(np.int64) - axes[0].first) // axes[0].step * axes[1].count
-    places += (lines[1] - axes[1].first) // axes[1].step
+    # Block by block, and in 4 bytes if they will do: there may be tens of millions.
+    places = np.empty(count, np.int32 if cells < 2**31 else np.int64)
     traces = np.full(cells, -1, np.int32)
     # From the last to the first, so that of doubled traces the first stays.
-    order = np.flatnonzero(placed)[::-1].astype(np.int32)
-    traces[places[order]] = order
+    for first in reversed(range(0, count, BLOCK)):
+        block = slice(first, first + BLOCK)
+        row, column = (
+            (numbers[block].astype(np.int64) - int(axis.first)) // int(axis.step)
+            for numbers, axis in zip(lines, axes, strict=True)
+        )
+        places[block] = np.where(placed[block], row * axes[1].count + column, 0)
+        order = np.flatnonzero(placed[block])[::-1]
+        traces[places[block][order]] = first + order
     bins = int((traces >= 0).sum())
-    doubled = len(order) - bins
+    doubled = int(placed.sum()) - bins
     if doubled:
         firsts = traces[places[placed]]
         offsets = headers.offset[placed] != headers.offset[firsts]
         if doubled > 0.5 * bins or (doubled > 0.1 * bins and offsets.any()):
             several = len(np.unique(headers.offset))
             raise InputError(
-                f"{file.path}: expected one trace at each place, found {len(order)} traces at "
+                f"{file.path}: expected one trace at each place, found {bins + doubled} traces at "
                 f"{bins} places, of {several} offsets, by {numbers}; "
                 + ("it is pre-stack: stack it first, or " if offsets.any() else "")
                 + f"set {KEYS} to where the numbers are"
             )
         notes.append(f"of {doubled} doubled traces only the first each is used")
-    sorting = _sorting(*(numbers[placed] for numbers in lines))
+    sorting = _sorting(*(numbers if placed.all() else numbers[placed] for numbers in lines))
     shape = axes[0].count, axes[1].count
     return _Grid(*axes, traces.reshape(shape), doubled, sorting, notes)
 
@@ -414,11 +426,11 @@ def _positions(traces: np.ndarray, headers: _Headers) -> np.ndarray:
     positions = np.full((2, *traces.shape), np.nan)
     if headers.x is None:
         return positions
-    there = traces >= 0
-    numbers = traces[there]
-    scalar = headers.scalar[numbers].astype(np.float64)
-    factor = np.where(scalar > 0, scalar, 1.0)
-    divisor = np.where(scalar < 0, -scalar, 1.0)
     for axis, values in enumerate((headers.x, headers.y)):
-        positions[axis][there] = values[numbers] * factor / divisor
+        for line, place in zip(traces, positions[axis], strict=True):
+            there = line >= 0
+            numbers = line[there]
+            scalar = headers.scalar[numbers].astype(np.float64)
+            factor, divisor = np.where(scalar > 0, scalar, 1.0), np.where(scalar < 0, -scalar, 1.0)
+            place[there] = values[numbers] * factor / divisor
     return positions

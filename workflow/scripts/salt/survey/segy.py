@@ -129,7 +129,8 @@ class Segy:
 
     def read_headers(self, first: int, count: int) -> np.ndarray:
         """Return headers of traces: uint8 (count, 240)."""
-        return self.read(first, count)["header"]
+        # Not a view, which would hold on to the samples.
+        return self.read(first, count)["header"].copy()
 
     def read_traces(self, numbers: np.ndarray) -> np.ndarray:
         """Return the amplitudes of traces by their numbers: float32 (*numbers.shape, samples).
@@ -149,10 +150,11 @@ class Segy:
         return found.reshape(*numbers.shape, self.layout.samples)
 
     def blocks(self, size: int = 2**23) -> Iterator[tuple[int, int]]:
-        """Yield number and count of traces of blocks of about ``size`` bytes."""
-        count = max(1, size // self.layout.trace_size)
-        for first in range(0, self.layout.traces, count):
-            yield first, min(count, self.layout.traces - first)
+        """Yield number and count of traces of blocks of about ``size`` bytes as float32."""
+        layout = self.layout
+        count = max(1, size // max(layout.trace_size, TRACE_HEADER + 4 * layout.samples))
+        for first in range(0, layout.traces, count):
+            yield first, min(count, layout.traces - first)
 
     def _fill(self, view: memoryview, start: int) -> None:
         done = 0
@@ -225,21 +227,22 @@ def _find_layout(file: Segy, endian: str | None, format: int | None) -> tuple[La
             f"{path}: expected traces after {starts[-1]} bytes of headers, found "
             f"{size - starts[-1]} more bytes; a file without traces holds no survey"
         )
-    for start in starts:
-        counts = _sample_counts(file, binary, start, endian)
-        for count in counts:
-            layout = _fitting(size, start, count, endian, code)
-            if layout is None:
-                continue
-            if start > HEADERS:
-                notes.append(f"{start - HEADERS} bytes of extended headers")
-            if count != counts[0]:
-                notes.append(
-                    f"{count} samples a trace, by its trace headers; the binary header says "
-                    f"{counts[0]}"
-                )
-            return layout, notes
-    raise InputError(_misfit(file, starts[0], binary, endian, code))
+    fitting = _all_fitting(file, binary, endian, code)
+    layout = next((each for each in fitting if _is_consistent(file, each)), None)
+    if layout is None:
+        # By its length alone a file fits now and then another format, but not by its headers.
+        others = _others(file, binary, endian, code) if format is None else []
+        if others or not fitting:
+            raise InputError(_misfit(file, starts[0], binary, endian, code, others))
+        layout = fitting[0]
+    if layout.start > HEADERS:
+        notes.append(f"{layout.start - HEADERS} bytes of extended headers")
+    said = int.from_bytes(binary[20:22], endian)
+    if layout.samples & 0xFFFF != said:
+        notes.append(
+            f"{layout.samples} samples a trace, by its trace headers; the binary header says {said}"
+        )
+    return layout, notes
 
 
 def _is_text(begin: bytes) -> bool:
@@ -257,10 +260,8 @@ def _endian(file: Segy, binary: bytes, format: int | None) -> str:
     ]
     for endian in possible if len(possible) > 1 else ():
         code = format or int.from_bytes(binary[24:26], endian)
-        for start in _starts(file, binary, endian):
-            for count in _sample_counts(file, binary, start, endian):
-                if _fitting(file.size, start, count, endian, code):
-                    return endian
+        if _all_fitting(file, binary, endian, code):
+            return endian
     return possible[0] if possible else "big"
 
 
@@ -294,14 +295,47 @@ def _sample_counts(file: Segy, binary: bytes, start: int, endian: str) -> list[i
     return list(dict.fromkeys(counts))
 
 
-def _fitting(size: int, start: int, count: int, endian: str, format: int) -> Layout | None:
-    """Return the layout, if as many samples a trace make whole traces of the file's length."""
-    trace = TRACE_HEADER + count * np.dtype(TYPES[format]).itemsize
-    traces, rest = divmod(size - start, trace)
-    return Layout(endian, format, start, count, traces) if count and traces and not rest else None
+def _all_fitting(file: Segy, binary: bytes, endian: str, format: int) -> list[Layout]:
+    """Return layouts by which whole traces make up the file's length, most likely first."""
+    found = []
+    for start in _starts(file, binary, endian):
+        for count in _sample_counts(file, binary, start, endian):
+            size = TRACE_HEADER + count * np.dtype(TYPES[format]).itemsize
+            traces, rest = divmod(file.size - start, size)
+            if count and traces and not rest:
+                found.append(Layout(endian, format, start, count, traces))
+    return found
 
 
-def _misfit(file: Segy, start: int, binary: bytes, endian: str, format: int) -> str:
+def _is_consistent(file: Segy, layout: Layout) -> bool:
+    """Whether headers all over the file state the same number of samples and interval.
+
+    Where a layout is wrong, samples are in their place.
+    """
+    numbers = np.unique(np.linspace(0, layout.traces - 1, 50).astype(np.int64)).tolist()
+    stated = [file.bytes(layout.start + number * layout.trace_size + 114, 4) for number in numbers]
+    return stated.count(stated[0]) > 0.8 * len(stated)
+
+
+def _others(file: Segy, binary: bytes, endian: str, format: int) -> list[int]:
+    """Return formats that the file may have instead, by its length, its headers and its samples."""
+    found = {}
+    for code in FORMATS:
+        fitting = _all_fitting(file, binary, endian, code) if code != format else []
+        layout = next((each for each in fitting if _is_consistent(file, each)), None)
+        if layout is None:
+            continue
+        values = _some_values(file, layout) if code in (1, 2, 5) else []
+        if len(values) < FEW or not _contradicts(values, code):
+            found[code] = TYPES[code]
+    # Of the same sizes, but hardly ever seen.
+    usual = [code for code, name in found.items() if not name.startswith("u") or code == 1]
+    return usual or list(found)
+
+
+def _misfit(
+    file: Segy, start: int, binary: bytes, endian: str, format: int, others: list[int]
+) -> str:
     counts = [n for n in _sample_counts(file, binary, start, endian) if n]
     if not counts:
         return (
@@ -309,21 +343,21 @@ def _misfit(file: Segy, start: int, binary: bytes, endian: str, format: int) -> 
             "file, or 115 and 116 of its first trace's header; found 0 in both; write it there, or "
             f"set survey.endian where these are in another order than {endian}"
         )
-    layout = Layout(endian, format, start, counts[0], 0)
-    traces, rest = divmod(file.size - start, layout.trace_size)
-    others = [
-        f"{code} ({FORMATS[code]})"
-        for code in FORMATS
-        if code != format and any(_fitting(file.size, start, n, endian, code) for n in counts)
-    ]
-    mend = f"set survey.format to {' or '.join(others)}, with which it fits" if others else (
-        "copy it again if it was cut short; where its header lies, set survey.format or "
-        "survey.endian"
-    )  # fmt: skip
+    size = TRACE_HEADER + counts[0] * np.dtype(TYPES[format]).itemsize
+    traces, rest = divmod(file.size - start, size)
+    more = f"{rest} more bytes" if rest else "headers that differ from trace to trace"
+    if others:
+        listed = " or ".join(f"{code} ({FORMATS[code]})" for code in others)
+        mend = f"set survey.format to {listed}, with which it fits"
+    else:
+        mend = (
+            "copy it again if it was cut short; where its header lies, set survey.format or "
+            "survey.endian"
+        )
     return (
-        f"{file.path}: expected whole traces of {layout.trace_size} bytes ({counts[0]} samples in "
-        f"format {format}, {FORMATS[format]}) after {start} bytes of headers, found {traces} and "
-        f"{rest} more bytes; {mend}"
+        f"{file.path}: expected whole traces of {size} bytes ({counts[0]} samples in format "
+        f"{format}, {FORMATS[format]}) after {start} bytes of headers, found {traces} and {more}; "
+        f"{mend}"
     )
 
 
@@ -335,7 +369,7 @@ def require_stated_format(file: Segy) -> None:
     layout = file.layout
     if layout.format not in (1, 2, 5):
         return
-    values = _some_values(file)
+    values = _some_values(file, layout)
     if len(values) < FEW or not _contradicts(values, layout.format):
         return
     others = [code for code in (5, 1, 2) if not _contradicts(values, code)]
@@ -347,14 +381,15 @@ def require_stated_format(file: Segy) -> None:
         )
 
 
-def _some_values(file: Segy) -> np.ndarray:
+def _some_values(file: Segy, layout: Layout) -> np.ndarray:
     """Return different samples but 0 from all over the file: uint32 (values), sorted."""
-    layout = file.layout
     count = max(1, min(layout.traces, 200_000 // layout.samples))
-    numbers = np.linspace(0, layout.traces - 1, count).astype(np.int64)
-    samples = np.concatenate([file.read(int(n), 1)["samples"][0] for n in np.unique(numbers)])
-    values = np.unique(np.frombuffer(samples.astype(samples.dtype.newbyteorder("=")), np.uint32))
-    return values[(values & 0x7FFFFFFF) != 0]
+    numbers = np.unique(np.linspace(0, layout.traces - 1, count).astype(np.int64)).tolist()
+    length = layout.samples * layout.dtype.itemsize
+    start = layout.start + TRACE_HEADER
+    data = b"".join(file.bytes(start + number * layout.trace_size, length) for number in numbers)
+    values = np.unique(np.frombuffer(data, ORDERS[layout.endian] + "u4"))
+    return values[(values & 0x7FFFFFFF) != 0].astype(np.uint32)
 
 
 def _contradicts(values: np.ndarray, format: int) -> bool:

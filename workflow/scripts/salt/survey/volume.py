@@ -31,7 +31,7 @@ from salt.survey.segy import Segy
 VERSION = 1
 CHUNK = (32, 32, 128)
 SHARD_TRACES = 256  # crosslines
-SHARD_BYTES = 2**26  # fewer crosslines where traces are long
+SHARD_BYTES = 2**25  # fewer crosslines where traces are long
 LARGEST = 60_000.0  # of float16, near enough
 PROGRESS = 30  # seconds between messages
 DIMENSIONS = ("inline", "crossline", "sample")
@@ -164,7 +164,7 @@ def create(
 
 
 def shard_shape(shape: tuple[int, int, int]) -> tuple[int, int, int]:
-    """Return the shape of a shard: all samples of a block of traces, at most 64 MiB if it can be.
+    """Return the shape of a shard: all samples of a block of traces, at most 32 MiB if it can be.
 
     No larger than the volume, in whole chunks.
     """
@@ -232,7 +232,9 @@ def import_volume(
                 os.fsync(written.fileno())
 
         told = time.monotonic()
-        with ThreadPoolExecutor(threads) as pool:
+        # Each holds a shard, and what is made of it.
+        most = max(1, 4 * SHARD_BYTES // (2 * int(np.prod(array.shards))))
+        with ThreadPoolExecutor(min(threads, most)) as pool:
             waiting = [pool.submit(write, block) for block in left]
             try:
                 for done, each in enumerate(waiting, len(blocks) - len(left) + 1):

@@ -1,0 +1,333 @@
+"""A copy of a SEG-Y file differs from it in its samples alone, and in nothing else."""
+
+import errno
+import json
+import os
+import subprocess
+
+import numpy as np
+import pytest
+import segyio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.segy_files import (
+    USABLE,
+    amplitudes,
+    grid_numbers,
+    needs_real_files,
+    real,
+    write_segy,
+)
+
+from salt.core.errors import InputError
+from salt.output import segy as module
+from salt.output.segy import slabs, write_copy
+from salt.survey.scan import scan
+from salt.survey.segy import Segy
+from salt.survey.volume import Volume, import_volume
+
+TGS_PYTHON = os.environ.get("SALT_TGS_SEGY_PYTHON")
+
+
+def probabilities(geometry):
+    """Different values between 0 and 1 at every place."""
+    return np.random.default_rng(0).random(geometry.shape, dtype=np.float32)
+
+
+def copied(path, output, values=None):
+    """Scan a file, and write its copy; return its geometry, traces and the values."""
+    geometry, traces, _ = scan(path)
+    values = probabilities(geometry) if values is None else values
+    write_copy(geometry, path, output, lambda slab: values[slab], traces)
+    return geometry, traces, values
+
+
+def raw(path, geometry, itemsize):
+    """Headers of a file by their bytes, and samples."""
+    data = path.read_bytes()
+    start, length = geometry.start, 240 + geometry.samples.count * itemsize
+    traces = np.frombuffer(data[start:], np.uint8).reshape(-1, length)
+    return data[:start], traces[:, :240], traces[:, 240:]
+
+
+def assert_is_copy(source, output, geometry, traces, values):
+    """Byte by byte, without the package's own reader."""
+    order = ">" if geometry.endian == "big" else "<"
+    itemsize = {1: 4, 2: 4, 3: 2, 5: 4, 6: 8, 8: 1}[geometry.format]
+    begin, headers, _ = raw(source, geometry, itemsize)
+    own_begin, own_headers, samples = raw(output, geometry, 4)
+    stated = (5).to_bytes(2, geometry.endian)
+    assert own_begin == begin[:3224] + stated + begin[3226:]
+    np.testing.assert_array_equal(own_headers, headers)
+    found = np.ascontiguousarray(samples).view(f"{order}f4")
+    there = traces >= 0
+    np.testing.assert_array_equal(found[traces[there]], values[there])
+
+
+ORDERS = {
+    "inline": lambda a, b: np.lexsort((b, a)),
+    "crossline": lambda a, b: np.lexsort((a, b)),
+    "decreasing": lambda a, b: np.lexsort((-b, -a)),
+    "none": lambda a, b: np.random.default_rng(0).permutation(len(a)),
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("endian", ["big", "little"])
+@pytest.mark.parametrize("format", [1, 2, 3, 5, 6, 8])
+def test_headers_and_order_are_the_sources_byte_for_byte(tmp_path, format, endian, order):
+    numbers = grid_numbers(np.arange(3, 30, 3), np.arange(70, 40, -2))
+    chosen = ORDERS[order](*numbers)
+    # Some traces are missing.
+    chosen = chosen[~np.isin(chosen, [0, 17, 40, 134])]
+    source = write_segy(
+        tmp_path / "source.sgy", amplitudes(len(chosen)), *(n[chosen] for n in numbers),
+        format=format, endian=endian, fields={(109, 2): 4, (181, 4): numbers[0][chosen] * 25},
+    )  # fmt: skip
+    before = source.read_bytes()
+    assert_is_copy(source, tmp_path / "copy.sgy", *copied(source, tmp_path / "copy.sgy"))
+    assert source.read_bytes() == before
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["copy.sgy", "source.sgy"]
+
+
+@given(st.data())
+@settings(max_examples=25)
+def test_any_survey_is_copied(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("any")
+    shape = data.draw(st.tuples(*[st.integers(1, 70)] * 2))
+    numbers = grid_numbers(np.arange(shape[0]) * 5 - 11, np.arange(shape[1]) + 1)
+    seed = data.draw(st.integers(0, 2**31))
+    keep = np.random.default_rng(seed).permutation(shape[0] * shape[1])
+    keep = keep[: data.draw(st.integers(1, len(keep)))]
+    source = write_segy(
+        folder / "source.sgy",
+        amplitudes(len(keep), data.draw(st.integers(1, 30))),
+        *(n[keep] for n in numbers),
+        format=data.draw(st.sampled_from([1, 2, 3, 5, 8])),
+        endian=data.draw(st.sampled_from(["big", "little"])),
+        extended=data.draw(st.sampled_from([(0, b""), (2, bytes(6400))])),
+    )
+    assert_is_copy(source, folder / "copy.sgy", *copied(source, folder / "copy.sgy"))
+
+
+def test_a_2d_line_and_headers_that_state_no_samples_are_copied(tmp_path):
+    source = write_segy(
+        tmp_path / "line.sgy", amplitudes(30), 0, 0, samples=0, fields={(21, 4): np.arange(30)}
+    )
+    assert_is_copy(source, tmp_path / "copy.sgy", *copied(source, tmp_path / "copy.sgy"))
+
+
+@pytest.mark.parametrize("format", [3, 5])
+def test_doubled_traces_get_what_their_place_gets_and_fillers_get_zeros(tmp_path, format):
+    inlines, crosslines = grid_numbers(np.arange(1000, 1050), np.arange(500, 540))
+    keep = np.insert(np.arange(len(inlines)), [60, 700, 1999], [60, 3, 1500])
+    inlines, crosslines = inlines[keep], crosslines[keep]
+    inlines, crosslines = np.insert(inlines, 5, 0), np.insert(crosslines, 5, 0)
+    source = write_segy(
+        tmp_path / "a.sgy", amplitudes(len(inlines)), inlines, crosslines, format=format
+    )
+    geometry, traces, values = copied(source, tmp_path / "copy.sgy")
+    assert geometry.doubled == 3
+    assert_is_copy(source, tmp_path / "copy.sgy", geometry, traces, values)
+    _, _, samples = raw(tmp_path / "copy.sgy", geometry, 4)
+    found = np.ascontiguousarray(samples).view(">f4")
+    for number, (inline, crossline) in enumerate(zip(inlines, crosslines, strict=True)):
+        wanted = 0 if number == 5 else values[inline - 1000, crossline - 500]
+        np.testing.assert_array_equal(found[number], np.broadcast_to(wanted, 20))
+
+
+@pytest.mark.parametrize("format", [1, 2, 3, 5, 8])
+def test_amplitudes_come_back_as_they_were(tmp_path, format):
+    """Import, then export of the amplitudes themselves."""
+    numbers = grid_numbers(np.arange(40), np.arange(50))
+    values = amplitudes(2000)
+    values[0, 0] = 128
+    values = np.clip(values, -128, 127) if format == 8 else values
+    source = write_segy(tmp_path / "a.sgy", values, *numbers, format=format)
+    geometry, traces, _ = scan(source)
+    with Segy(source) as file:
+        write_copy(
+            geometry,
+            source,
+            tmp_path / "b.sgy",
+            lambda slab: file.read_traces(traces[slab]),
+            traces,
+        )
+    with Segy(tmp_path / "b.sgy") as file:
+        assert file.layout.format == 5
+        np.testing.assert_array_equal(file.read_traces(np.arange(2000)), values)
+    # By way of the store: to the precision of float16.
+    import_volume(source, geometry, traces, tmp_path / "a.zarr")
+    volume = Volume(tmp_path / "a.zarr")
+    write_copy(
+        geometry, source, tmp_path / "c.sgy",
+        lambda slab: volume.read(slab).astype(np.float32) * np.float32(volume.clip), traces,
+    )  # fmt: skip
+    with segyio.open(tmp_path / "c.sgy") as file:
+        found = file.trace.raw[:]
+    np.testing.assert_allclose(found, values, rtol=2**-10, atol=0)
+    # And from there, where a step more changes nothing.
+    again, more, _ = scan(tmp_path / "c.sgy")
+    with Segy(tmp_path / "c.sgy") as file:
+        write_copy(
+            again, tmp_path / "c.sgy", tmp_path / "d.sgy",
+            lambda slab: file.read_traces(more[slab]), more,
+        )  # fmt: skip
+    assert (tmp_path / "d.sgy").read_bytes() == (tmp_path / "c.sgy").read_bytes()
+
+
+def survey(folder):
+    numbers = grid_numbers(np.arange(80), np.arange(30))
+    return write_segy(folder / "source.sgy", amplitudes(2400), *numbers)
+
+
+def test_slabs_cover_the_volume_in_pieces_of_some_memory(tmp_path, monkeypatch):
+    geometry, _, _ = scan(survey(tmp_path))
+    assert [(s.start, s.stop) for s in slabs(geometry)] == [(0, 32), (32, 64), (64, 80)]
+    monkeypatch.setattr(module, "SLAB_BYTES", 30 * 20 * 4 * 9)
+    assert [s.start for s in slabs(geometry)] == list(range(0, 80, 8))
+    monkeypatch.setattr(module, "SLAB_BYTES", 1)
+    assert len(list(slabs(geometry))) == 80
+    monkeypatch.setattr(module, "PIECE_BYTES", 1000)
+    source = tmp_path / "source.sgy"
+    assert_is_copy(source, tmp_path / "copy.sgy", *copied(source, tmp_path / "copy.sgy"))
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
+    source, output = survey(tmp_path), tmp_path / "copy.sgy"
+    output.write_text("old")
+    geometry, traces, _ = scan(source)
+
+    def values(slab):
+        if slab.start:
+            raise RuntimeError("killed")
+        return np.zeros((32, 30, 20), np.float32)
+
+    with pytest.raises(RuntimeError, match="killed"):
+        write_copy(geometry, source, output, values, traces)
+    assert output.read_text() == "old"
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["copy.sgy", "source.sgy"]
+
+
+@pytest.mark.parametrize("call", ["posix_fallocate", "pwrite", "fsync"])
+def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, monkeypatch, call):
+    source, output = survey(tmp_path), tmp_path / "copy.sgy"
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(module.os, call, full)
+    with pytest.raises(InputError, match=r"copy\.sgy: cannot be written \(No space left"):
+        copied(source, output)
+    assert [each.name for each in tmp_path.iterdir()] == ["source.sgy"]
+
+
+def test_a_file_system_that_reserves_no_room_is_written_to_all_the_same(tmp_path, monkeypatch):
+    source, output = survey(tmp_path), tmp_path / "copy.sgy"
+
+    def unsupported(*_):
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    monkeypatch.setattr(module.os, "posix_fallocate", unsupported)
+    assert_is_copy(source, output, *copied(source, output))
+
+
+@pytest.mark.parametrize("place", [100, 3300, 3600 + 7, 3600 + 320 * 900 + 250])
+def test_what_reads_back_otherwise_is_an_error(tmp_path, monkeypatch, place):
+    source, output = survey(tmp_path), tmp_path / "copy.sgy"
+    write = os.pwrite
+
+    def flipping(file, data, start):
+        data = bytearray(data)
+        if start <= place < start + len(data):
+            data[place - start] ^= 4
+        return write(file, data, start)
+
+    monkeypatch.setattr(module.os, "pwrite", flipping)
+    with pytest.raises(InputError, match=r"copy\.sgy: read back, it differs"):
+        copied(source, output)
+    assert not output.exists()
+
+
+def test_values_of_another_shape_are_an_error(tmp_path):
+    source = survey(tmp_path)
+    geometry, traces, _ = scan(source)
+    with pytest.raises(ValueError, match=r"expected values of shape \(32, 30, 20\)"):
+        write_copy(
+            geometry, source, tmp_path / "copy.sgy", lambda slab: np.zeros((1, 30, 20)), traces
+        )
+
+
+def test_a_source_that_was_changed_since_is_refused(tmp_path):
+    source = survey(tmp_path)
+    geometry, traces, _ = scan(source)
+    source.write_bytes(source.read_bytes()[:-320])
+    with pytest.raises(InputError, match="as it was scanned"):
+        write_copy(geometry, source, tmp_path / "copy.sgy", None, traces)
+
+
+@needs_real_files
+@pytest.mark.parametrize("name", USABLE)
+def test_real_files_are_copied_by_segyio(tmp_path, name):
+    output = tmp_path / "copy.sgy"
+    geometry, traces, values = copied(real(name), output)
+    assert_is_copy(real(name), output, geometry, traces, values)
+    options = {"ignore_geometry": True, "endian": geometry.endian}
+    with segyio.open(real(name), **options) as source, segyio.open(output, **options) as copy:
+        assert bytes(copy.text[0]) == bytes(source.text[0])
+        stated = dict(source.bin) | {segyio.BinField.Format: 5}
+        assert dict(copy.bin) == stated
+        assert copy.tracecount == source.tracecount
+        for own, other in zip(copy.header, source.header, strict=True):
+            assert dict(own) == dict(other)
+        there = traces >= 0
+        np.testing.assert_array_equal(copy.trace.raw[:][traces[there]], values[there])
+
+
+# It needs an environment of its own: it asks for an older pandas.
+TGS = """
+import hashlib, json, sys
+import numpy as np
+from segy import SegyFile
+from segy.schema import Endianness
+from segy.standards import get_segy_standard
+
+for path in sys.argv[2:]:
+    spec = get_segy_standard(1.0)
+    spec.endianness = Endianness(sys.argv[1])
+    file = SegyFile(path, spec=spec)
+    traces = file.trace[:]
+    samples = np.asarray(traces.sample).astype("<f4")
+    header = file.binary_header
+    names = traces.header.dtype.names
+    fields = [np.asarray(traces.header[name]).tolist() for name in names]
+    print(json.dumps({
+        "text": file.text_header,
+        "binary": {name: np.asarray(header[name]).tolist() for name in header.dtype.names},
+        "traces": file.num_traces,
+        "fields": dict(zip(names, fields)),
+        "samples": samples.tolist(),
+    }))
+"""
+
+
+@needs_real_files
+@pytest.mark.skipif(
+    TGS_PYTHON is None,
+    reason="SALT_TGS_SEGY_PYTHON, a Python with TGS's segy 0.6, is not set",
+)
+@pytest.mark.parametrize("name", USABLE)
+def test_real_files_are_copied_by_another_reader(tmp_path, name):
+    output = tmp_path / "copy.sgy"
+    geometry, traces, values = copied(real(name), output)
+    command = [TGS_PYTHON, "-c", TGS, geometry.endian, str(real(name)), str(output)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    source, copy = map(json.loads, done.stdout.splitlines())
+    found = np.array(copy.pop("samples"), np.float32)
+    source.pop("samples")
+    assert source["binary"].pop("data_sample_format") == [geometry.format]
+    assert copy["binary"].pop("data_sample_format") == [5]
+    assert copy == source
+    assert source["traces"] == geometry.traces
+    np.testing.assert_array_equal(found[traces[traces >= 0]], values[traces >= 0])
