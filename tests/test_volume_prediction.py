@@ -69,7 +69,7 @@ def predicted(
             batch_size=8,
             bar=False,
         )
-    return Shards(paths, layout), paths
+    return Shards(paths, volume.shape), paths
 
 
 def read_all(shards: Shards, plane: str):

@@ -6,12 +6,12 @@ from pathlib import Path
 from salt.device.compute import Compute
 from salt.device.gpu_lease import hold_gpu
 from salt.evaluation.decision import Decision
+from salt.inference.sections import windows_for
 from salt.inference.volume import Grey, predict_shard
 from salt.networks.checkpoint import Checkpoint
 from salt.output.shards import Layout
 from salt.stage.cli import run, stage_parser
 from salt.survey.volume import Volume
-from salt.survey.windows import Windows
 
 
 def main(args):
@@ -20,7 +20,7 @@ def main(args):
     inference, survey = args.settings["inference"], args.settings["survey"]
     members = [Checkpoint.load(path).rebuild().to(compute.device) for path in args.checkpoints]
     volume = Volume(args.volume)
-    windows = Windows(inference["window"], inference["margin"])
+    windows = windows_for(members, inference["window"], inference["margin"])
     lines = predict_shard(
         volume,
         members,
