@@ -108,6 +108,8 @@ class _Readable:
     def __exit__(self, kind: type, error: BaseException, _: object) -> None:
         if isinstance(error, InputError) or not isinstance(error, DAMAGED_ZARR):
             return
+        # Zarr leaves its other reads behind, of which asyncio would complain page after page.
+        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         raise InputError(
             f"{self.path}: not a readable volume ({first_line(error)}); {made_again(self.path)}"
         ) from None
