@@ -75,7 +75,7 @@ class Segy:
         """
         self.path = Path(path)
         try:
-            self._file = open(self.path, "rb", buffering=0)
+            self._file = open(self.path, "rb", buffering=0)  # noqa: SIM115
             self.size = os.fstat(self._file.fileno()).st_size
             if self.path.is_dir():
                 raise IsADirectoryError(0, "it is a folder")
@@ -348,7 +348,7 @@ def require_stated_format(file: Segy) -> None:
 
 
 def _some_values(file: Segy) -> np.ndarray:
-    """Return different samples, not 0, of traces from all over the file: uint32 (values), sorted."""
+    """Return different samples but 0 from all over the file: uint32 (values), sorted."""
     layout = file.layout
     count = max(1, min(layout.traces, 200_000 // layout.samples))
     numbers = np.linspace(0, layout.traces - 1, count).astype(np.int64)
@@ -372,5 +372,5 @@ def _contradicts(values: np.ndarray, format: int) -> bool:
         return True
     # As above: of every other exponent, the first eighth of its values has a digit of 0.
     even = digit < 8
-    exponents, counts = np.unique(values[even] >> 24 & 127, return_counts=True)
+    _, counts = np.unique(values[even] >> 24 & 127, return_counts=True)
     return bool((counts >= 50).sum() >= 3 and not (digit[even] == 0).any())

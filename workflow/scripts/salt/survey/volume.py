@@ -7,7 +7,15 @@ shard, which is a file, holds whole traces. Each chunk has a checksum.
 """
 
 import logging
+import os
+import shutil
+import time
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from hashlib import sha256
 from itertools import product
+from json import dumps
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +24,16 @@ from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
 
 from salt.core.checksums import made_again
 from salt.core.errors import InputError, first_line
+from salt.core.files import replacing, replacing_folder, writable
+from salt.survey.geometry import Geometry
+from salt.survey.segy import Segy
 
 VERSION = 1
 CHUNK = (32, 32, 128)
 SHARD_TRACES = 256  # crosslines
 SHARD_BYTES = 2**26  # fewer crosslines where traces are long
 LARGEST = 60_000.0  # of float16, near enough
+PROGRESS = 30  # seconds between messages
 DIMENSIONS = ("inline", "crossline", "sample")
 # What Zarr and its codecs raise for files that are damaged, cut or not theirs.
 DAMAGED_ZARR = (OSError, ValueError, RuntimeError, KeyError, TypeError, EOFError, IndexError)
@@ -161,3 +173,134 @@ def shard_shape(shape: tuple[int, int, int]) -> tuple[int, int, int]:
     wide = min(SHARD_TRACES, -(-shape[1] // crosslines) * crosslines)
     room = SHARD_BYTES // (inlines * crosslines * deep * 2)
     return inlines, min(wide, max(1, room) * crosslines), deep
+
+
+def open_source(path: Path | str, geometry: Geometry) -> Segy:
+    """Open the file that a geometry is of; InputError where it is not as it was scanned."""
+    file = Segy(path, geometry.endian, geometry.format)
+    layout = file.layout
+    found = file.size, layout.start, layout.samples, layout.traces
+    expected = geometry.size, geometry.start, geometry.samples.count, geometry.traces
+    if found != expected:
+        file.close()
+        raise InputError(
+            f"{path}: expected {expected[0]} bytes, {expected[3]} traces of {expected[2]} samples, "
+            f"as it was scanned; found {found[0]} bytes, {found[3]} traces of {found[2]}; delete "
+            "geometry.json to scan it again"
+        )
+    return file
+
+
+def import_volume(
+    source: Path | str,
+    geometry: Geometry,
+    traces: np.ndarray,
+    output: Path | str,
+    state: Path | str | None = None,
+    code: Iterable[str] = (),
+    threads: int = 1,
+) -> None:
+    """Write the amplitudes of a SEG-Y file to a store, shard by shard, reading each trace once.
+
+    traces: numbers of traces, int32 (inlines, crosslines), -1 where missing
+    state: folder of the shards that are finished, to go on from where it was killed; it is gone in
+        the end; beside the output by default
+    code: what stands for the code that writes; shards of another are dropped
+
+    Raises InputError where the source cannot be read or is not as scanned, or the disk is full.
+    """
+    output = Path(output)
+    state = Path(state or output.with_name(f".{output.name}.state"))
+    store = state / "volume.zarr"
+    with open_source(source, geometry) as file, writable(store):
+        identity = _identity(file, geometry, traces, code)
+        shards = _begin(state, store, geometry, identity)
+        array = zarr.open_array(store, path="amplitude", mode="r+")
+        size = array.shards[:2]
+        blocks = list(
+            product(*(range(-(-n // m)) for n, m in zip(traces.shape, size, strict=True)))
+        )
+        left = [block for block in blocks if block not in shards]
+        if shards:
+            logger.info("%d of %d shards are there already", len(blocks) - len(left), len(blocks))
+
+        def write(block: tuple[int, int]) -> None:
+            part = tuple(slice(i * n, (i + 1) * n) for i, n in zip(block, size, strict=True))
+            array[part] = _amplitudes(file, geometry, traces[part])
+            # The rename that Zarr ends with may reach the disk before the content.
+            with open(_shard(store, block), "rb+") as written:
+                os.fsync(written.fileno())
+
+        told = time.monotonic()
+        with ThreadPoolExecutor(threads) as pool:
+            waiting = [pool.submit(write, block) for block in left]
+            try:
+                for done, each in enumerate(waiting, len(blocks) - len(left) + 1):
+                    each.result()
+                    if time.monotonic() - told > PROGRESS:
+                        told = time.monotonic()
+                        logger.info("%.0f %% imported", 100 * done / len(blocks))
+            finally:
+                pool.shutdown(cancel_futures=True)
+        with replacing_folder(output) as part:
+            part.rmdir()
+            shutil.move(store, part)
+        shutil.rmtree(state)
+
+
+def _identity(file: Segy, geometry: Geometry, traces: np.ndarray, code: Iterable[str]) -> str:
+    """Return a digest of all that shards depend on."""
+    changed = file.path.stat().st_mtime_ns
+    digest = sha256(dumps([asdict(geometry), changed, VERSION, CHUNK, *code]).encode())
+    digest.update(np.ascontiguousarray(traces))
+    return digest.hexdigest()
+
+
+def _begin(state: Path, store: Path, geometry: Geometry, identity: str) -> set[tuple[int, int]]:
+    """Return the finished shards of this import, or make an empty store where there are none."""
+    mark = state / "identity"
+    try:
+        same = mark.read_text() == identity
+    except (OSError, ValueError):
+        same = False
+    if not same:
+        shutil.rmtree(state, ignore_errors=True)
+        create(
+            store,
+            *(axis.numbers() for axis in (geometry.inlines, geometry.crosslines, geometry.samples)),
+            clip=geometry.amplitude.clip,
+            percentile=geometry.amplitude.percentile,
+            source=Path(geometry.path).name,
+        )
+        with replacing(mark, checksums=False) as part:
+            part.write_text(identity)
+        return set()
+    finished = set()
+    volume = Volume(store)
+    size = shard_shape(volume.shape)[:2]
+    for path in store.joinpath("amplitude", "c").glob("*/*"):
+        try:
+            block = int(path.parent.name), int(path.name)
+            volume.read(*(slice(i * n, (i + 1) * n) for i, n in zip(block, size, strict=True)))
+            finished.add(block)
+        except (InputError, ValueError):
+            # Of a write that was killed, or damaged since.
+            path.unlink()
+    return finished
+
+
+def _shard(store: Path, block: tuple[int, int]) -> Path:
+    return store.joinpath("amplitude", "c", *map(str, block), "0")
+
+
+def _amplitudes(file: Segy, geometry: Geometry, traces: np.ndarray) -> np.ndarray:
+    """Return what the store holds of some traces: float16 (*traces.shape, samples)."""
+    found = np.empty((*traces.shape, geometry.samples.count), np.float16)
+    # In the order of the file, so that each piece lies together in it.
+    across = geometry.sorting == "crossline"
+    lines, out = (traces.T, found.swapaxes(0, 1)) if across else (traces, found)
+    for line, place in zip(lines, out, strict=True):
+        values = file.read_traces(line)
+        values /= np.float32(geometry.amplitude.clip)
+        place[...] = np.clip(values, -LARGEST, LARGEST, out=values)
+    return found

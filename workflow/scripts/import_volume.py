@@ -1,0 +1,35 @@
+"""Import the amplitudes of a SEG-Y file to a Zarr store."""
+
+import logging
+import os
+from pathlib import Path
+
+from salt.stage.cli import run, stage_parser
+from salt.stage.code_files import behaviour, local_files
+from salt.survey.geometry import Geometry, load_traces
+from salt.survey.volume import import_volume
+
+
+def main(args):
+    geometry = Geometry.load(args.geometry)
+    traces = load_traces(args.geometry.with_name("traces.npy"), geometry)
+    import_volume(
+        args.source,
+        geometry,
+        traces,
+        args.output,
+        state=args.state,
+        code=map(behaviour, local_files(Path(__file__))),
+        threads=args.threads,
+    )
+    logging.info("%d inlines, %d crosslines, %d samples, to %s", *geometry.shape, args.output)
+
+
+if __name__ == "__main__":
+    parser = stage_parser(__doc__, settings=False)
+    parser.add_argument("--source", type=Path, required=True, help="SEG-Y file")
+    parser.add_argument("--geometry", type=Path, required=True, help="its geometry.json")
+    parser.add_argument("--output", type=Path, required=True, help="volume.zarr to write")
+    parser.add_argument("--state", type=Path, help="folder to go on from where it was killed")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="to import with")
+    run(main, parser)
