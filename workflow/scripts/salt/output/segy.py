@@ -4,6 +4,7 @@ import errno
 import os
 import zlib
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -190,8 +191,8 @@ class _Copy:
 
 def runs(numbers: np.ndarray, largest: int) -> Iterator[slice]:
     """Yield slices of sorted numbers that follow each other without a gap, ``largest`` at most."""
-    starts = np.flatnonzero(np.diff(numbers, prepend=-2) != 1).tolist() if len(numbers) else []
-    for start, stop in zip(starts, [*starts[1:], len(numbers)], strict=True):
+    cuts = (np.flatnonzero(np.diff(numbers) != 1) + 1).tolist()
+    for start, stop in pairwise([0, *cuts, len(numbers)]):
         for first in range(start, stop, largest):
             yield slice(first, min(first + largest, stop))
 
