@@ -334,7 +334,8 @@ def _grid(file: Segy, where: _Where, headers: _Headers) -> _Grid:
     if cells > max(LARGEST_EMPTY_GRID, count / LEAST_FILL):
         raise InputError(
             f"{file.path}: expected a grid that its {count} traces fill, found {numbers}, "
-            f"{cells} places; set {KEYS} to where the numbers are"
+            f"{cells} places; set {KEYS} to where the numbers are, or survey.format where the "
+            "header's is wrong"
         )
     places = (lines[0].astype(np.int64) - axes[0].first) // axes[0].step * axes[1].count
     places += (lines[1] - axes[1].first) // axes[1].step

@@ -373,4 +373,4 @@ def _contradicts(values: np.ndarray, format: int) -> bool:
     # As above: of every other exponent, the first eighth of its values has a digit of 0.
     even = digit < 8
     _, counts = np.unique(values[even] >> 24 & 127, return_counts=True)
-    return bool((counts >= 50).sum() >= 3 and not (digit[even] == 0).any())
+    return bool((counts >= 20).sum() >= 3 and counts.sum() >= 200 and not (digit[even] == 0).any())
