@@ -278,13 +278,14 @@ def _begin(state: Path, store: Path, geometry: Geometry, identity: str) -> set[t
     finished = set()
     volume = Volume(store)
     size = shard_shape(volume.shape)[:2]
-    for path in store.joinpath("amplitude", "c").glob("*/*"):
+    for path in store.joinpath("amplitude", "c").glob("*/*/*"):
+        block = int(path.parts[-3]), int(path.parts[-2])
         try:
-            block = int(path.parent.name), int(path.name)
+            if path != _shard(store, block):
+                raise InputError("of a write that was killed")
             volume.read(*(slice(i * n, (i + 1) * n) for i, n in zip(block, size, strict=True)))
             finished.add(block)
-        except (InputError, ValueError):
-            # Of a write that was killed, or damaged since.
+        except InputError:
             path.unlink()
     return finished
 

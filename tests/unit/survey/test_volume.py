@@ -1,0 +1,372 @@
+"""A store of amplitudes is the survey's, in any direction, or an error."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray
+import zarr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.segy_files import USABLE, amplitudes, grid_numbers, needs_real_files, real, write_segy
+
+from salt.core.errors import InputError
+from salt.survey import volume as module
+from salt.survey.scan import scan
+from salt.survey.segy import Segy
+from salt.survey.volume import Volume, create, import_volume, shard_shape
+
+SCRIPTS = Path(module.__file__).parents[2]
+
+
+def survey(folder, inlines=70, crosslines=300, samples=20, gaps=True, order=None, **options):
+    """A file of several shards, a good part of its traces missing."""
+    numbers = grid_numbers(np.arange(inlines) * 2, 1000 - np.arange(crosslines))
+    values = amplitudes(len(numbers[0]), samples)
+    keep = np.random.default_rng(3).permutation(len(values))
+    keep = np.sort(keep[: len(keep) * 2 // 3]) if gaps else np.sort(keep)
+    # The first shard holds no trace at all.
+    keep = keep[(numbers[0][keep] >= 64) | (numbers[1][keep] >= 744)] if gaps else keep
+    if order == "crossline":
+        keep = keep[np.lexsort((numbers[0][keep], numbers[1][keep]))]
+    elif order == "none":
+        keep = np.random.default_rng(4).permutation(keep)
+    return write_segy(
+        folder / "survey.sgy", values[keep], numbers[0][keep], numbers[1][keep], **options
+    )
+
+
+def expected(path, geometry, traces):
+    with Segy(path) as file:
+        values = file.read_traces(traces) / np.float32(geometry.amplitude.clip)
+    return values.astype(np.float16)
+
+
+@pytest.mark.parametrize("order", ["inline", "crossline", "none"])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_an_import_holds_every_sample_and_nothing_where_traces_are_missing(
+    tmp_path, order, threads
+):
+    path = survey(tmp_path, order=order)
+    geometry, traces, _ = scan(path)
+    assert geometry.sorting == order
+    import_volume(path, geometry, traces, tmp_path / "volume.zarr", threads=threads)
+    volume = Volume(tmp_path / "volume.zarr")
+    wanted = expected(path, geometry, traces)
+    assert volume.shape == (70, 300, 20) == geometry.shape
+    np.testing.assert_array_equal(volume.read(), wanted)
+    assert np.isnan(volume.read()[traces < 0]).all()
+    assert not np.isnan(volume.read()[traces >= 0]).any()
+    part = np.s_[3:41, 200:290, 5:17]
+    np.testing.assert_array_equal(volume.read(*part), wanted[part])
+    np.testing.assert_array_equal(volume.read(slice(69, 70)), wanted[69:])
+    np.testing.assert_array_equal(volume.inlines, geometry.inlines.numbers())
+    np.testing.assert_array_equal(volume.crosslines, geometry.crosslines.numbers())
+    np.testing.assert_array_equal(volume.samples, geometry.samples.numbers())
+    assert volume.clip == geometry.amplitude.clip
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["survey.sgy", "volume.zarr"]
+
+
+@given(
+    st.integers(1, 40), st.integers(1, 40), st.integers(1, 140), st.integers(0, 2**31),
+    st.sampled_from([1, 2, 3, 5, 8]), st.sampled_from(["big", "little"]),
+)  # fmt: skip
+@settings(max_examples=15)
+def test_any_survey_is_imported(
+    tmp_path_factory, inlines, crosslines, samples, seed, format, endian
+):
+    folder = tmp_path_factory.mktemp("any")
+    random = np.random.default_rng(seed)
+    numbers = grid_numbers(np.arange(inlines) * 3 - 20, np.arange(crosslines))
+    keep = random.permutation(len(numbers[0]))[: random.integers(1, len(numbers[0]) + 1)]
+    values = amplitudes(len(keep), samples, seed)
+    path = write_segy(
+        folder / "any.sgy", values, numbers[0][keep] + 100, numbers[1][keep] + 7,
+        format=format, endian=endian,
+    )  # fmt: skip
+    geometry, traces, _ = scan(path)
+    import_volume(path, geometry, traces, folder / "any.zarr")
+    volume = Volume(folder / "any.zarr")
+    np.testing.assert_array_equal(volume.read(), expected(path, geometry, traces))
+
+
+def test_amplitudes_beyond_float16_and_nan_are_kept_apart(tmp_path):
+    values = np.ones((6, 20), np.float32)
+    values[0, :4] = np.nan, np.inf, -np.inf, 1e30
+    path = write_segy(tmp_path / "a.sgy", values, *grid_numbers([1, 2], [1, 2, 3]))
+    geometry, traces, _ = scan(path, percentile=50)
+    assert geometry.amplitude.clip == 1
+    import_volume(path, geometry, traces, tmp_path / "v.zarr")
+    found = Volume(tmp_path / "v.zarr").read()[0, 0, :5]
+    np.testing.assert_array_equal(found, np.array([np.nan, 6e4, -6e4, 6e4, 1], np.float16))
+
+
+def test_xarray_opens_it_with_coordinates_and_attributes(tmp_path):
+    path = survey(tmp_path)
+    geometry, traces, _ = scan(path)
+    import_volume(path, geometry, traces, tmp_path / "volume.zarr")
+    with xarray.open_zarr(tmp_path / "volume.zarr", consolidated=False, chunks=None) as found:
+        assert found["amplitude"].dims == ("inline", "crossline", "sample")
+        one = found["amplitude"].sel(inline=66, crossline=990, sample=8)
+        whole = expected(path, geometry, traces)
+        place = geometry.inlines.index(66), geometry.crosslines.index(990), 2
+        np.testing.assert_array_equal(one.to_numpy(), whole[place])
+        assert found.attrs["clip"] == geometry.amplitude.clip
+        assert found.attrs["source"] == "survey.sgy"
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 1), (500, 900, 1500), (40, 3000, 8000), (9, 9, 65535)])
+def test_shards_hold_whole_traces_and_are_no_larger_than_memory_allows(shape):
+    found = shard_shape(shape)
+    assert found[0] == 32
+    assert found[1] % 32 == found[2] % 128 == 0
+    assert shape[2] <= found[2] < shape[2] + 128
+    assert found[1] == 32 or np.prod(found) * 2 <= 2**26
+    assert found[1] <= 256
+
+
+@pytest.fixture(scope="module")
+def imported(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("imported")
+    path = survey(folder, gaps=False, samples=200)
+    geometry, traces, _ = scan(path)
+    import_volume(path, geometry, traces, folder / "volume.zarr")
+    return folder / "volume.zarr"
+
+
+@pytest.mark.parametrize("damage", ["a byte", "cut", "empty", "gone"])
+def test_damaged_amplitudes_are_noticed(imported, damage):
+    file = imported / "amplitude/c/1/0/0"
+    data = file.read_bytes()
+    try:
+        if damage == "gone":
+            file.unlink()
+        else:
+            for place in (0, len(data) // 3, len(data) - 1) if damage == "a byte" else (0,):
+                changed = bytearray(data)
+                changed[place] ^= 1
+                ends = {"a byte": changed, "cut": data[: len(data) // 2], "empty": b""}
+                file.write_bytes(ends[damage])
+                with pytest.raises(InputError, match=r"volume\.zarr.*make it again"):
+                    Volume(imported).read()
+        with pytest.raises(InputError, match=r"volume\.zarr.*make it again"):
+            Volume(imported).read()
+        # What is not read does not matter.
+        Volume(imported).read(slice(0, 32))
+    finally:
+        file.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", ["zarr.json", "amplitude/zarr.json", "inline/zarr.json"])
+@pytest.mark.parametrize("text", [None, "", "{}", "[1]", "\x00"])
+def test_a_damaged_store_is_refused(imported, name, text):
+    file = imported / name
+    data = file.read_bytes()
+    try:
+        if text is None:
+            file.unlink()
+        else:
+            file.write_text(text)
+        with pytest.raises(InputError, match=r"volume\.zarr: not a readable volume"):
+            Volume(imported)
+    finally:
+        file.write_bytes(data)
+
+
+def test_what_is_no_store_is_refused(tmp_path):
+    (tmp_path / "file.zarr").write_text("no store")
+    create(tmp_path / "old.zarr", np.arange(2), np.arange(2), np.arange(2), clip=1.0)
+    zarr.open_group(tmp_path / "old.zarr").attrs["version"] = 99
+    for name in ("nothing.zarr", "file.zarr", "old.zarr"):
+        with pytest.raises(InputError, match=f"{name}: not a readable volume"):
+            Volume(tmp_path / name)
+
+
+class StoppedError(Exception):
+    pass
+
+
+def stop_after(monkeypatch, count):
+    """Let an import fail in its next shard after ``count``."""
+    amplitudes_of, done = module._amplitudes, []
+
+    def counting(*args):
+        if len(done) == count:
+            raise StoppedError
+        done.append(args)
+        return amplitudes_of(*args)
+
+    monkeypatch.setattr(module, "_amplitudes", counting)
+    return done
+
+
+@pytest.mark.parametrize("state", [None, "states/import"])
+def test_an_import_goes_on_from_the_shards_that_are_there(tmp_path, monkeypatch, state):
+    path, output = survey(tmp_path, gaps=False), tmp_path / "data/volume.zarr"
+    state = state and tmp_path / state
+    geometry, traces, _ = scan(path)
+    with monkeypatch.context() as patched, pytest.raises(StoppedError):
+        stop_after(patched, 4)
+        import_volume(path, geometry, traces, output, state)
+    assert not output.exists()
+    with monkeypatch.context() as patched:
+        done = stop_after(patched, 100)
+        import_volume(path, geometry, traces, output, state)
+        assert len(done) == 2
+    np.testing.assert_array_equal(Volume(output).read(), expected(path, geometry, traces))
+    assert [each.name for each in output.parent.iterdir()] == ["volume.zarr"]
+    assert state is None or not state.exists()
+
+
+@pytest.mark.parametrize("change", ["cut", "empty", "partial"])
+def test_a_half_written_shard_is_not_used(tmp_path, monkeypatch, change):
+    path, output, state = survey(tmp_path, gaps=False), tmp_path / "v.zarr", tmp_path / "state"
+    geometry, traces, _ = scan(path)
+    with monkeypatch.context() as patched, pytest.raises(StoppedError):
+        stop_after(patched, 4)
+        import_volume(path, geometry, traces, output, state)
+    shard = state / "volume.zarr/amplitude/c/0/1/0"
+    data = shard.read_bytes()
+    if change == "partial":
+        shard.rename(shard.with_name("0.1234.partial"))
+    else:
+        shard.write_bytes(data[: len(data) // 2] if change == "cut" else b"")
+    with monkeypatch.context() as patched:
+        done = stop_after(patched, 100)
+        import_volume(path, geometry, traces, output, state)
+        assert len(done) == 3
+    np.testing.assert_array_equal(Volume(output).read(), expected(path, geometry, traces))
+    assert not list(output.rglob("*.partial"))
+
+
+@pytest.mark.parametrize("change", ["source", "code", "clip", "traces"])
+def test_shards_of_another_import_are_not_used(tmp_path, monkeypatch, change):
+    path, output, state = survey(tmp_path, gaps=False), tmp_path / "v.zarr", tmp_path / "state"
+    geometry, traces, _ = scan(path)
+    with monkeypatch.context() as patched, pytest.raises(StoppedError):
+        stop_after(patched, 4)
+        import_volume(path, geometry, traces, output, state, code=["old"])
+    code = ["old"]
+    if change == "source":
+        survey(tmp_path, gaps=False)
+        data = bytearray(path.read_bytes())
+        data[-4:] = bytes(4)
+        path.write_bytes(data)
+    elif change == "code":
+        code = ["new"]
+    elif change == "clip":
+        geometry, traces, _ = scan(path, percentile=50)
+    else:
+        traces = traces[::-1].copy()
+    with monkeypatch.context() as patched:
+        done = stop_after(patched, 100)
+        import_volume(path, geometry, traces, output, state, code=code)
+        assert len(done) == 6
+    np.testing.assert_array_equal(Volume(output).read(), expected(path, geometry, traces))
+
+
+def test_a_source_that_is_not_as_scanned_is_refused(tmp_path):
+    path = survey(tmp_path, gaps=False)
+    geometry, traces, _ = scan(path)
+    survey(tmp_path, crosslines=299, gaps=False)
+    with pytest.raises(InputError, match=r"as it was scanned.*geometry\.json"):
+        import_volume(path, geometry, traces, tmp_path / "volume.zarr")
+
+
+KILLED = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from salt.survey.scan import scan
+from salt.survey.volume import import_volume
+geometry, traces, _ = scan(sys.argv[2])
+import_volume(sys.argv[2], geometry, traces, sys.argv[3], sys.argv[4], threads=2)
+"""
+
+
+def start(path, output, state):
+    command = [sys.executable, "-c", KILLED, *map(str, (SCRIPTS, path, output, state))]
+    return subprocess.Popen(command, stderr=subprocess.PIPE)
+
+
+def test_an_import_that_is_killed_goes_on(tmp_path):
+    path = survey(tmp_path, inlines=320, gaps=False)
+    output, state = tmp_path / "volume.zarr", tmp_path / "state"
+    shards, seen = state / "volume.zarr/amplitude/c", 0
+    for _ in range(2):
+        process = start(path, output, state)
+        while process.poll() is None and len(list(shards.glob("*/*/0"))) <= seen:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        # Those that are finished stay.
+        found = len(list(shards.glob("*/*/0"))) if shards.exists() else 20
+        assert found >= seen
+        seen = found
+    process = start(path, output, state)
+    _, errors = process.communicate()
+    assert process.returncode == 0, errors.decode()
+    geometry, traces, _ = scan(path)
+    np.testing.assert_array_equal(Volume(output).read(), expected(path, geometry, traces))
+    assert not state.exists()
+
+
+MEMORY = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+from salt.survey.scan import scan
+from salt.survey.volume import import_volume
+from salt.output.segy import write_copy
+import numpy as np
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+geometry, traces, _ = scan(sys.argv[2], threads=2)
+import_volume(sys.argv[2], geometry, traces, sys.argv[3], threads=2)
+write_copy(
+    geometry, sys.argv[2], sys.argv[4],
+    lambda slab: np.ones((slab.stop - slab.start, *geometry.shape[1:]), np.float32), traces,
+)
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+"""
+
+
+def test_memory_does_not_grow_with_the_volume(tmp_path):
+    """A file of 312 MB takes no more than what two shards and their copies do."""
+    inlines, crosslines, samples = 100, 500, 1500
+    trace = np.zeros(1, [("header", ">i4", 60), ("samples", ">f4", samples)])
+    path = write_segy(tmp_path / "a.sgy", amplitudes(1, samples), 0, 0)
+    begin = path.read_bytes()[:3600]
+    with open(path, "wb") as file:
+        file.write(begin)
+        line = np.repeat(trace, crosslines)
+        line["header"][:, 48] = np.arange(crosslines)
+        line["samples"] = amplitudes(crosslines, samples)
+        for inline in range(inlines):
+            line["header"][:, 47] = inline
+            file.write(line.tobytes())
+    assert path.stat().st_size > 300e6
+    command = [sys.executable, "-c", MEMORY, str(SCRIPTS), str(path)]
+    done = subprocess.run(
+        [*command, str(tmp_path / "v.zarr"), str(tmp_path / "copy.sgy")],
+        capture_output=True, text=True, check=False,
+        env=os.environ | {"MALLOC_ARENA_MAX": "2"},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) < 500
+
+
+@needs_real_files
+@pytest.mark.parametrize("name", USABLE)
+def test_real_files_are_imported_to_the_precision_of_float16(tmp_path, name):
+    geometry, traces, _ = scan(real(name))
+    import_volume(real(name), geometry, traces, tmp_path / "volume.zarr")
+    volume = Volume(tmp_path / "volume.zarr")
+    found = volume.read().astype(np.float32) * np.float32(volume.clip)
+    with Segy(real(name)) as file:
+        wanted = file.read_traces(traces)
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(wanted))
+    np.testing.assert_allclose(found, wanted, rtol=2**-10, atol=volume.clip * 2**-20)
