@@ -26,7 +26,9 @@ def main(args):
         members,
         compute,
         args.output,
-        layout=Layout.of(volume.shape, windows, inference["planes"], inference["shards"]),
+        layout=Layout.of(
+            volume.shape, windows, inference["planes"], inference["shards"], len(members)
+        ),
         shard=args.shard,
         windows=windows,
         grey=Grey(survey["normalisation"], survey["tile"]),

@@ -91,7 +91,7 @@ class UNet(Network):
     POOLINGS = 4
     LEVEL = PlainLevel
     NORMALISE_JOINTS = True
-    REACH = 120
+    REACH = 122
     FIRST_DROPOUT = 1.0  # rate after the first pooling, as a share of the others'
 
     def __init__(self, width: int, dropout: float, depth: str = "none"):
@@ -174,7 +174,7 @@ class ResidualUNet(UNet):
 
     LEVEL = ResidualLevel
     NORMALISE_JOINTS = False
-    REACH = 264
+    REACH = 260
     FIRST_DROPOUT = 0.5
 
 

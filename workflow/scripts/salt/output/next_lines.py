@@ -2,7 +2,7 @@
 
 A line that is interpreted is taken to settle itself and, less and less, its neighbours: those
 ``REACH`` lines away to three fifths. Lines are chosen one by one, each the one that would settle
-most of the disagreement that the former ones leave.
+most of the disagreement that the former ones leave, and of one direction none nearer than that.
 """
 
 from pathlib import Path
@@ -85,7 +85,7 @@ def next_lines(
         mean = doubt.take(place, axis).mean()
         rows.append((len(rows) + 1, plane, numbers[plane][place], mean, gain / total))
         _settle(left, axis, place)
-        open_[plane][place] = False
+        open_[plane][max(place - REACH + 1, 0) : place + REACH] = False
     return pd.DataFrame(rows, columns=COLUMNS)
 
 

@@ -65,22 +65,29 @@ class Layout:
     shape: of the volume, (inlines, crosslines, samples)
     cores: for each plane, in order, the traces and samples that are predicted at a time
     shards: how many there are
+    members: how many predicted it
     """
 
     shape: tuple[int, int, int]
     cores: dict[str, tuple[int, int]]
     shards: int
+    members: int
 
     @classmethod
     def of(
-        cls, shape: tuple[int, int, int], windows: Windows, planes: str, shards: int
+        cls,
+        shape: tuple[int, int, int],
+        windows: Windows,
+        planes: str,
+        shards: int,
+        members: int,
     ) -> "Layout":
         """Lay out so many shards; ``planes`` is as in ``planes_of``."""
         sides = {plane: (shape[1 - PLANES.index(plane)], shape[2]) for plane in PLANES}
         cores = {
             plane: tuple(map(windows.core, sides[plane])) for plane in planes_of(shape, planes)
         }
-        return cls(shape, cores, shards)
+        return cls(shape, cores, shards, members)
 
     def lines(self, plane: str, shard: int) -> range:
         """Return the lines of a plane that a shard holds, by place; of small volumes maybe none.
@@ -174,7 +181,7 @@ def _layout_of(path: Path, shape: tuple[int, int, int], shards: int) -> Layout:
     with readable(path):
         found = dict(zarr.open_group(path, mode="r").attrs["layout"])
         cores = {plane: (int(core[0]), int(core[1])) for plane, core in found["cores"].items()}
-        layout = Layout(tuple(found["shape"]), cores, found["shards"])
+        layout = Layout(tuple(found["shape"]), cores, found["shards"], found["members"])
         if (layout.shape, layout.shards) != (tuple(shape), shards):
             raise ValueError(
                 f"expected one of {shards} shards of a volume of {shape}, found one of "

@@ -41,12 +41,13 @@ class Surfaces:
         for path in self._files:
             _write(path, pd.DataFrame(columns=COLUMNS), "w")
 
-    def add(self, block: Block) -> None:
-        """Add the rows of a block's traces."""
+    def add(self, block: Block) -> int:
+        """Add the rows of a block's traces; return how many of its samples are salt."""
         axes = self._axes
         samples = axes.samples
         step = float(samples[1] - samples[0]) if len(samples) > 1 else 1.0
-        has, top, base, thickness = surfaces(block.salt(self._threshold), step)
+        salt = block.salt(self._threshold)
+        has, top, base, thickness = surfaces(salt, step)
         x, y = axes.positions[:, block.inlines, block.crosslines][:, has]
         inline, crossline = np.nonzero(has)
         for path, place in zip(self._files, (top, base), strict=True):
@@ -56,6 +57,7 @@ class Surfaces:
                 *(x, y, samples[place], thickness),
             )
             _write(path, pd.DataFrame(dict(zip(COLUMNS, columns, strict=True))), "a")
+        return int(salt.sum())
 
 
 @contextmanager

@@ -64,7 +64,7 @@ class Block:
 
     def salt(self, threshold: float) -> np.ndarray:
         """Where the probability is above a threshold, bool (inlines, crosslines, samples)."""
-        return (self.probability / SCALE > threshold) & self.live[..., None]
+        return salt_of(self.probability, threshold)
 
 
 class Probability:
@@ -87,9 +87,28 @@ class Probability:
 
         Raises InputError where the store is damaged.
         """
+        values = self._values(*part)
+        found = values / np.float32(SCALE)
+        found[values == MISSING] = np.nan
+        return found
+
+    def mask(self, threshold: float, *part: slice) -> np.ndarray:
+        """Return where a part is above a threshold, bool; missing traces are not.
+
+        Raises InputError where the store is damaged.
+        """
+        return salt_of(self._values(*part), threshold)
+
+    def _values(self, *part: slice) -> np.ndarray:
         with readable(self.path):
-            values = np.asarray(self._array[part])
-        return np.where(values == MISSING, np.nan, values / np.float32(SCALE)).astype(np.float32)
+            return np.asarray(self._array[part])
+
+
+def salt_of(values: np.ndarray, threshold: float) -> np.ndarray:
+    """Where stored probabilities, uint16, are above a threshold, bool of the same shape."""
+    # The least value above it: exact, and in the values' own type.
+    least = int(np.floor(threshold * SCALE)) + 1
+    return (values >= least) & (values != MISSING)
 
 
 def merged(shards: Shards, bar: bool = True) -> Iterator[Block]:
