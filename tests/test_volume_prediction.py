@@ -7,13 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
+from torch.nn import functional
 
 from salt.core.errors import InputError
 from salt.device.compute import Compute
 from salt.inference.predict import predict_batch
-from salt.inference.sections import predict_section
+from salt.inference.sections import predict_section, windows_for
 from salt.inference.volume import Grey, predict_shard
 from salt.networks import model
+from salt.networks.network import Network
 from salt.output.shards import MISSING, SCALE, Layout, Shards, planes_of
 from salt.survey import volume as stores
 from salt.survey.volume import Volume
@@ -22,6 +25,12 @@ from salt.survey.windows import Windows
 CPU = Compute(torch.device("cpu"), bf16=False)
 WHOLE = Windows(10**6, 0)
 CUT = Windows(160, 32)
+REACHES = [
+    ("unet", {"width": 1}, 512),
+    ("residual_unet", {"width": 1}, 768),
+    *((f"efficientnet_lite{i}_unet", {"width": 1, "scale": 2}, 1024) for i in range(3)),
+    *((f"efficientnet_lite{i}_unet", {"width": 1}, 1536) for i in range(3)),
+]
 SETTINGS = [
     ("unet", {"width": 2}),
     ("residual_unet", {"width": 2}),
@@ -53,7 +62,7 @@ def volume_of(path: Path, shape, missing=()) -> Volume:
 def predicted(
     folder, volume, networks, shards=1, planes="both", windows=CUT, normalisation="window"
 ):
-    layout = Layout.of(volume.shape, windows, planes, shards)
+    layout = Layout.of(volume.shape, windows, planes, shards, len(networks))
     paths = [folder / f"{shards}-{shard}.zarr" for shard in range(shards)]
     for shard, path in enumerate(paths):
         predict_shard(
@@ -69,7 +78,7 @@ def predicted(
             batch_size=8,
             bar=False,
         )
-    return Shards(paths, layout), paths
+    return Shards(paths, volume.shape), paths
 
 
 def read_all(shards: Shards, plane: str):
@@ -94,30 +103,49 @@ def test_cores_cover_a_side_once_within_windows_of_the_size_asked_for(side):
     assert len(cores) == 1 or side > CUT.window
 
 
+def reach_of(network: Network, width: int) -> int:
+    """How far from a logit a pixel may be that it depends on, at any place of the poolings.
+
+    All parts pass on what they get, so that nothing that might be seen hides behind a zero.
+    """
+    for part in network.modules():
+        if isinstance(part, nn.ReLU | nn.ReLU6):
+            part.forward = lambda x: x
+        if isinstance(part, nn.MaxPool2d):
+            part.forward = lambda x: functional.avg_pool2d(x, 2)
+    step = network.step
+    images = torch.rand(step, 1, step, width, requires_grad=True)
+    at = width // 2 - width // 2 % step + torch.arange(step)
+    network.logits(images, None)[torch.arange(step), 0, :, at].sum().backward()
+    seen = images.grad.abs().amax((1, 2)) > 0
+    return int(((torch.arange(width) - at[:, None]).abs() * seen).max())
+
+
+@pytest.mark.parametrize(("name", "settings", "width"), REACHES)
+def test_a_logit_depends_on_no_pixel_beyond_the_reach(name, settings, width):
+    network = network_of(name, **settings)
+    reach = network.reach
+    assert width > 2 * reach + 2 * network.step
+    assert reach - network.step < reach_of(network, width) <= reach
+
+
 @pytest.mark.parametrize(("name", "settings"), SETTINGS)
-@pytest.mark.parametrize("shape", [(160, 320), (147, 301)])
 @pytest.mark.parametrize("flip", [True, False])
-def test_windows_differ_from_the_whole_section_by_less_than_a_hundredth(
-    name, settings, shape, flip
-):
+def test_windows_with_the_networks_own_margin_show_no_seam(name, settings, flip):
     network = network_of(name, **settings)
-    section = section_of(*shape)
+    windows = windows_for([network], 64)
+    section = section_of(40, windows.window + 100)
     whole, _ = predict_section([network], section, CPU, windows=WHOLE, flip=flip, batch_size=1)
-    cut, _ = predict_section([network], section, CPU, windows=CUT, flip=flip, batch_size=1)
-    assert len(CUT.cores(shape[1])) > 2
-    assert np.abs(cut - whole).max() < 0.01
-
-
-@pytest.mark.parametrize(("name", "settings"), SETTINGS)
-def test_margins_of_the_whole_field_of_view_leave_no_difference(name, settings):
-    """Where windows begin, the network's poolings begin as well."""
-    network = network_of(name, **settings)
-    section = section_of(40, 1500)
-    whole, _ = predict_section([network], section, CPU, windows=WHOLE, flip=True, batch_size=1)
-    wide = Windows(1000, 400)
-    cut, _ = predict_section([network], section, CPU, windows=wide, flip=True, batch_size=1)
-    assert len(wide.cores(1500)) > 1
+    cut, _ = predict_section([network], section, CPU, windows=windows, flip=flip, batch_size=1)
+    assert len(windows.cores(section.shape[1])) > 1
     assert np.abs(cut - whole).max() < 1e-5
+
+
+def test_a_margin_may_be_asked_for_and_is_a_third_of_the_window_at_most():
+    networks = [network_of("unet"), network_of("residual_unet")]
+    assert windows_for(networks, 1024) == Windows(1024, networks[1].reach)
+    assert windows_for(networks, 1024, 64) == Windows(1024, 64)
+    assert windows_for(networks, 100, 64) == Windows(192, 64)
 
 
 @pytest.mark.parametrize("side", [64, 75])
@@ -237,7 +265,7 @@ def test_volumes_of_one_line_are_predicted_along_it(tmp_path, networks, shape, a
 
 
 def test_no_more_than_one_block_of_lines_and_one_window_is_read(tmp_path, networks, monkeypatch):
-    volume = volume_of(tmp_path / "volume.zarr", (40, 300, 300))
+    volume = volume_of(tmp_path / "volume.zarr", (40, 500, 20))
     largest, read = 0, Volume.read
 
     def watch(self, *part):
@@ -248,7 +276,7 @@ def test_no_more_than_one_block_of_lines_and_one_window_is_read(tmp_path, networ
 
     monkeypatch.setattr(Volume, "read", watch)
     predicted(tmp_path, volume, networks[:1], 1, "both", normalisation="volume")
-    assert largest <= 32 * (CUT.window + 32) ** 2 < np.prod(volume.shape)
+    assert largest <= 32 * (CUT.window + 32) * 20 < np.prod(volume.shape)
 
 
 def test_members_with_depth_are_refused(tmp_path, volume):
@@ -263,11 +291,11 @@ def test_members_with_depth_are_refused(tmp_path, volume):
 def two_shards(tmp_path_factory, volume, networks):
     folder = tmp_path_factory.mktemp("two")
     predicted(folder, volume, networks[:1], 2, "inline")
+    predicted(folder / "windows", volume, networks[:1], 2, "inline", Windows(64, 16))
     return folder
 
 
 def test_a_flipped_byte_anywhere_in_a_shard_is_refused_with_its_name(tmp_path, volume, two_shards):
-    layout = Layout.of(volume.shape, CUT, "inline", 2)
     random = np.random.default_rng(4)
     files = [path for path in (two_shards / "2-1.zarr").rglob("*") if path.is_file()]
     assert len(files) > 4
@@ -279,15 +307,16 @@ def test_a_flipped_byte_anywhere_in_a_shard_is_refused_with_its_name(tmp_path, v
             damaged[place] ^= 4
             (folder / original.relative_to(two_shards)).write_bytes(damaged)
             with pytest.raises(InputError, match=r"2-1.zarr: not a readable prediction .*again"):
-                read_all(Shards([folder / f"2-{i}.zarr" for i in range(2)], layout), "inline")
+                read_all(Shards([folder / f"2-{i}.zarr" for i in range(2)], volume.shape), "inline")
             shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("harm", ["gone", "empty", "no store", "other windows", "other order"])
+@pytest.mark.parametrize(
+    "harm", ["gone", "empty", "no store", "other windows", "other order", "one too few"]
+)
 def test_shards_that_do_not_fit_are_refused(tmp_path, volume, two_shards, harm):
     folder = shutil.copytree(two_shards, tmp_path / "copy")
     paths = [folder / f"2-{shard}.zarr" for shard in range(2)]
-    windows = Windows(96, 16) if harm == "other windows" else CUT
     chunk = next(path for path in paths[0].rglob("0") if path.is_file())
     if harm == "gone":
         chunk.unlink()
@@ -297,5 +326,9 @@ def test_shards_that_do_not_fit_are_refused(tmp_path, volume, two_shards, harm):
         shutil.rmtree(paths[0])
     elif harm == "other order":
         paths.reverse()
+    elif harm == "other windows":
+        paths[1] = two_shards / "windows/2-1.zarr"
+    elif harm == "one too few":
+        del paths[1]
     with pytest.raises(InputError, match="not a readable prediction"):
-        Shards(paths, Layout.of(volume.shape, windows, "inline", 2))
+        Shards(paths, volume.shape)

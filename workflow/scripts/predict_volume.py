@@ -6,12 +6,12 @@ from pathlib import Path
 from salt.device.compute import Compute
 from salt.device.gpu_lease import hold_gpu
 from salt.evaluation.decision import Decision
+from salt.inference.sections import windows_for
 from salt.inference.volume import Grey, predict_shard
 from salt.networks.checkpoint import Checkpoint
 from salt.output.shards import Layout
 from salt.stage.cli import run, stage_parser
 from salt.survey.volume import Volume
-from salt.survey.windows import Windows
 
 
 def main(args):
@@ -20,13 +20,15 @@ def main(args):
     inference, volume = args.settings["inference"], Volume(args.volume)
     checkpoints = [Checkpoint.load(path) for path in args.checkpoints]
     members = [checkpoint.rebuild().to(compute.device) for checkpoint in checkpoints]
-    windows = Windows(inference["window"], inference["margin"])
+    windows = windows_for(members, inference["window"], inference["margin"])
     lines = predict_shard(
         volume,
         members,
         compute,
         args.output,
-        layout=Layout.of(volume.shape, windows, inference["planes"], inference["shards"]),
+        layout=Layout.of(
+            volume.shape, windows, inference["planes"], inference["shards"], len(members)
+        ),
         shard=args.shard,
         windows=windows,
         grey=Grey.of(checkpoints, volume.attributes["percentile"]),

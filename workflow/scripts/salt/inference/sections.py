@@ -85,13 +85,27 @@ def predict_core(
         for start in range(0, shape[0], batch_size):
             batch = pixels[start : start + batch_size]
             with _smaller(windows, batch_size):
-                values = predict_batch(network, batch, None, compute, flip)
+                values = predict_batch(network, batch, None, compute, flip=False)
+                if flip:
+                    # One after the other: a window takes the memory of many tiles.
+                    mirrored = predict_batch(network, batch[..., ::-1].copy(), None, compute, False)
+                    values = (values + mirrored[..., ::-1]) / 2
             probabilities.append(values[:, *inner])
         found.append(np.concatenate(probabilities))
     if len(found) == 1:
         return found[0], np.zeros_like(found[0])
     stack = np.stack(found)
     return stack.mean(0), stack.std(0)
+
+
+def windows_for(networks: list[Network], window: int, margin: int | None = None) -> Windows:
+    """Return how to cut sections for some members: ``inference.window`` and ``inference.margin``.
+
+    A margin of None is the greatest of the networks' reach, so that each pixel is what it is in the
+    whole section.
+    """
+    reach = max(network.reach for network in networks)
+    return Windows(window, reach if margin is None else margin)
 
 
 def around(windows: Windows, core: slice, side: int, network: Network) -> slice:

@@ -47,6 +47,7 @@ class EfficientNetUNet(Network):
     """
 
     STRIDE = 32
+    REACH = (544, 620, 620)  # by variant, of the picture as the encoder sees it
 
     def __init__(
         self,
@@ -57,7 +58,7 @@ class EfficientNetUNet(Network):
         hypercolumn: bool = False,
     ):
         super().__init__()
-        self.scale = scale
+        self.variant, self.scale = variant, scale
         self.encoder = Encoder(variant)
         skips = self.encoder.channels[-2::-1]
         channels = [4 * width, 4 * width, 2 * width, width]
@@ -89,6 +90,10 @@ class EfficientNetUNet(Network):
     @property
     def step(self) -> int:
         return self.STRIDE // self.scale
+
+    @property
+    def reach(self) -> int:
+        return self.REACH[self.variant] // self.scale
 
     def coarsest(self, height: int, width: int) -> tuple[int, int]:
         return -(-height * self.scale // self.STRIDE), -(-width * self.scale // self.STRIDE)

@@ -57,6 +57,11 @@ class Network(nn.Module):
         """Pixels by which a picture may be moved so that all of its features only move along."""
         raise NotImplementedError
 
+    @property
+    def reach(self) -> int:
+        """Pixels that a logit depends on at most, to any side of its own, or a few more."""
+        raise NotImplementedError
+
     def padding(self, side: int) -> tuple[int, int]:
         """Return the pixels before and after a side that make it a whole number of steps."""
         wanted = max(side, self.SMALLEST_SIDE)

@@ -91,6 +91,7 @@ class UNet(Network):
     POOLINGS = 4
     LEVEL = PlainLevel
     NORMALISE_JOINTS = True
+    REACH = 122
     FIRST_DROPOUT = 1.0  # rate after the first pooling, as a share of the others'
 
     def __init__(self, width: int, dropout: float, depth: str = "none"):
@@ -149,6 +150,10 @@ class UNet(Network):
     def step(self) -> int:
         return 2**self.POOLINGS
 
+    @property
+    def reach(self) -> int:
+        return self.REACH
+
     def coarsest(self, height: int, width: int) -> tuple[int, int]:
         return height // 2**self.POOLINGS, width // 2**self.POOLINGS
 
@@ -169,6 +174,7 @@ class ResidualUNet(UNet):
 
     LEVEL = ResidualLevel
     NORMALISE_JOINTS = False
+    REACH = 260
     FIRST_DROPOUT = 0.5
 
 

@@ -4,14 +4,14 @@
 ``crossline``, of lines that follow each other. It holds, (inline, crossline, sample) in either
 case, ``probability`` as uint16, the members' mean times 65534, with 65535 where a trace is missing,
 and ``disagreement`` as uint8, the members' standard deviation times 510. Chunks have checksums, and
-all other content is known beforehand.
+all else follows from the layout, which each store holds.
 """
 
 import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
 
@@ -65,22 +65,29 @@ class Layout:
     shape: of the volume, (inlines, crosslines, samples)
     cores: for each plane, in order, the traces and samples that are predicted at a time
     shards: how many there are
+    members: how many predicted it
     """
 
     shape: tuple[int, int, int]
     cores: dict[str, tuple[int, int]]
     shards: int
+    members: int
 
     @classmethod
     def of(
-        cls, shape: tuple[int, int, int], windows: Windows, planes: str, shards: int
+        cls,
+        shape: tuple[int, int, int],
+        windows: Windows,
+        planes: str,
+        shards: int,
+        members: int,
     ) -> "Layout":
         """Lay out so many shards; ``planes`` is as in ``planes_of``."""
         sides = {plane: (shape[1 - PLANES.index(plane)], shape[2]) for plane in PLANES}
         cores = {
             plane: tuple(map(windows.core, sides[plane])) for plane in planes_of(shape, planes)
         }
-        return cls(shape, cores, shards)
+        return cls(shape, cores, shards, members)
 
     def lines(self, plane: str, shard: int) -> range:
         """Return the lines of a plane that a shard holds, by place; of small volumes maybe none.
@@ -91,7 +98,8 @@ class Layout:
 
     def create(self, store: Path | MemoryStore, shard: int) -> dict[str, dict[str, zarr.Array]]:
         """Make an empty store; return its arrays to fill by plane and name."""
-        group = zarr.create_group(store, attributes={"version": VERSION})
+        attributes = {"version": VERSION, "layout": asdict(self), "shard": shard}
+        group = zarr.create_group(store, attributes=attributes)
         arrays = {}
         for plane, (traces, samples) in self.cores.items():
             lines, axis = self.lines(plane, shard), PLANES.index(plane)
@@ -122,10 +130,13 @@ class Layout:
 class Shards:
     """All shards of a volume, read as one."""
 
-    def __init__(self, paths: list[Path], layout: Layout):
-        """Open shards, in order; InputError where one is missing, damaged or of another layout."""
-        self.layout = layout
-        self._arrays = [_open(path, layout, shard) for shard, path in enumerate(paths)]
+    def __init__(self, paths: list[Path], shape: tuple[int, int, int]):
+        """Open shards of a volume of a shape, in order.
+
+        Raises InputError where one is missing, damaged, or not one of the others.
+        """
+        self.layout = _layout_of(paths[0], shape, len(paths))
+        self._arrays = [_open(path, self.layout, shard) for shard, path in enumerate(paths)]
         self._paths = paths
 
     def read(self, plane: str, inlines: slice, crosslines: slice) -> tuple[np.ndarray, np.ndarray]:
@@ -166,13 +177,28 @@ def readable(path: Path) -> Iterator[None]:
         ) from None
 
 
+def _layout_of(path: Path, shape: tuple[int, int, int], shards: int) -> Layout:
+    with readable(path):
+        found = dict(zarr.open_group(path, mode="r").attrs["layout"])
+        cores = {plane: (int(core[0]), int(core[1])) for plane, core in found["cores"].items()}
+        layout = Layout(tuple(found["shape"]), cores, found["shards"], found["members"])
+        if (layout.shape, layout.shards) != (tuple(shape), shards):
+            raise ValueError(
+                f"expected one of {shards} shards of a volume of {shape}, found one of "
+                f"{layout.shards} of {layout.shape}"
+            )
+        if not cores or not set(cores) <= set(PLANES) or min(map(min, cores.values())) < 1:
+            raise ValueError(f"cores {found['cores']}")
+        return layout
+
+
 def _open(path: Path, layout: Layout, shard: int) -> dict[str, dict[str, zarr.Array]]:
     expected = {}
     arrays = layout.create(MemoryStore(expected), shard)
     with readable(path):
         for name, text in expected.items():
             if (path / name).read_bytes() != text.to_bytes():
-                raise ValueError(f"{name}: not as written for this volume and configuration")
+                raise ValueError(f"{name} is not as written, or not of the same prediction")
         group = zarr.open_group(path, mode="r")
         for plane, names in arrays.items():
             for name, array in names.items():

@@ -11,6 +11,9 @@ from itertools import count
 GRID = 32  # pixels; cores end at multiples of it, as the chunks of volumes do
 
 
+LEAST = 3  # margins in a window; less would be spent on margins all but alone
+
+
 @dataclass(frozen=True)
 class Windows:
     """How sections are cut.
@@ -22,13 +25,16 @@ class Windows:
     window: int
     margin: int
 
+    def __post_init__(self):
+        object.__setattr__(self, "window", max(self.window, LEAST * self.margin, GRID))
+
     def core(self, side: int) -> int:
         """Return the pixels of a core along a side of so many, a multiple of ``GRID``."""
         for parts in count(1):
             core = -(-side // (parts * GRID)) * GRID
             # The first and the last one have one margin only.
             margins = min(parts - 1, 2) * self.margin
-            if min(core, side) + margins <= self.window or core == GRID:
+            if min(core, side) + margins <= self.window:
                 return core
 
     def cores(self, side: int) -> list[slice]:

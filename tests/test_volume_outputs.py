@@ -1,0 +1,252 @@
+"""The volume of probabilities, surfaces and lines to interpret next, against slow references."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from salt.core.errors import InputError
+from salt.output import next_lines
+from salt.output.next_lines import Doubt
+from salt.output.shards import LINES, MISSING, SCALE, Layout, Shards
+from salt.output.surfaces import surfaces, writing
+from salt.output.volume import Axes, Block, Probability, merged, salt_of, store
+from salt.survey.windows import Windows
+
+WINDOWS = Windows(96, 16)
+SHAPE = (70, 90, 33)
+
+
+def axes_of(shape=SHAPE) -> Axes:
+    random = np.random.default_rng(1)
+    positions = random.uniform(1e5, 9e5, (2, *shape[:2]))
+    positions[:, 3, 4] = np.nan
+    return Axes(
+        100 + 2 * np.arange(shape[0]),
+        7 + np.arange(shape[1]),
+        1000 + 4.0 * np.arange(shape[2]),
+        positions,
+    )
+
+
+def filled(folder: Path, planes="both", shards=3, members=2, shape=SHAPE):
+    """Shards of random values, and these by plane: probability and disagreement."""
+    layout, random = Layout.of(shape, WINDOWS, planes, shards, members), np.random.default_rng(2)
+    gaps = random.random(shape[:2]) < 0.05
+    values = {}
+    for plane in layout.cores:
+        probability = random.integers(0, SCALE, shape, dtype=np.uint16, endpoint=True)
+        probability[gaps] = MISSING
+        values[plane] = probability, random.integers(0, 256, shape, dtype=np.uint8)
+    paths = [folder / f"{shard}.zarr" for shard in range(shards)]
+    for shard, path in enumerate(paths):
+        for plane, arrays in layout.create(path, shard).items():
+            lines = layout.lines(plane, shard)
+            part = slice(lines.start, lines.stop)
+            where = (part,) if plane == "inline" else (slice(None), part)
+            for array, found in zip(arrays.values(), values[plane], strict=True):
+                array[...] = found[where]
+    return Shards(paths, shape), values
+
+
+@pytest.fixture(scope="module", params=["inline", "crossline", "both"])
+def stored(request, tmp_path_factory):
+    """A store, the shards' values that it was made from, and its blocks."""
+    folder = tmp_path_factory.mktemp("stored")
+    shards, values = filled(folder, request.param)
+    blocks = list(store(folder / "probability.zarr", axes_of(), merged(shards, bar=False)))
+    return folder / "probability.zarr", values, blocks
+
+
+# The store
+
+
+def test_probability_is_the_mean_over_planes_and_missing_where_these_are(stored):
+    path, values, _ = stored
+    found = Probability(path).read()
+    each = [np.where(p == MISSING, np.nan, p / SCALE) for p, _ in values.values()]
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, np.mean(each, axis=0), atol=1 / SCALE)
+    assert 0 < np.isnan(found).all(axis=2).sum() == np.isnan(found[..., 0]).sum()
+
+
+def test_xarray_opens_the_store_with_its_coordinates(stored):
+    xarray = pytest.importorskip("xarray")
+    path, values, _ = stored
+    axes = axes_of()
+    with xarray.open_zarr(path, consolidated=False) as found:
+        probability = found["probability"]
+        assert probability.dims == ("inline", "crossline", "sample")
+        np.testing.assert_allclose(probability, Probability(path).read(), atol=1e-6)
+        line = probability.sel(inline=104, crossline=10)
+        assert line.sizes == {"sample": SHAPE[2]}
+        for name, expected in zip(("x", "y"), axes.positions, strict=True):
+            np.testing.assert_array_equal(probability.coords[name], expected)
+        np.testing.assert_array_equal(found["sample"], axes.samples)
+        assert float(found["disagreement"].max()) <= 0.5
+        if len(values) == 1:
+            ((_, stored_as),) = values.values()
+            np.testing.assert_allclose(found["disagreement"], stored_as / 510, atol=1e-6)
+
+
+def test_disagreement_is_that_of_all_members_in_both_planes(tmp_path):
+    shards, values = filled(tmp_path)
+    blocks = list(merged(shards, bar=False))
+    for block in blocks[:2]:
+        part = block.inlines, block.crosslines
+        means = [values[plane][0][part] / SCALE for plane in values]
+        deviations = [values[plane][1][part] / 510 for plane in values]
+        # Two members a plane: as far from its mean, to either side.
+        four = [m + side * d for m, d in zip(means, deviations, strict=True) for side in (-1, 1)]
+        expected = np.std(four, axis=0)[block.live]
+        found = block.disagreement[block.live] / 510
+        np.testing.assert_allclose(found, expected.clip(0, 0.5), atol=0.5 / 510 + 1e-3)
+
+
+def test_blocks_are_the_whole_volume_once(stored):
+    _, _, blocks = stored
+    seen = np.zeros(SHAPE[:2], dtype=int)
+    for block in blocks:
+        seen[block.inlines, block.crosslines] += 1
+        assert block.probability.shape[0] <= LINES
+    assert (seen == 1).all()
+
+
+def test_a_damaged_store_is_refused_by_name(tmp_path):
+    shards, _ = filled(tmp_path, "inline", 1)
+    path = tmp_path / "probability.zarr"
+    for _ in store(path, axes_of(), merged(shards, bar=False)):
+        pass
+    chunk = next(each for each in (path / "probability/c").rglob("*") if each.is_file())
+    data = bytearray(chunk.read_bytes())
+    data[100] ^= 1
+    chunk.write_bytes(data)
+    with pytest.raises(InputError, match=r"probability\.zarr: not a readable prediction"):
+        Probability(path).read()
+
+
+def test_nothing_is_left_where_it_was_not_completed(tmp_path):
+    shards, _ = filled(tmp_path, "inline", 1)
+    blocks = store(tmp_path / "probability.zarr", axes_of(), merged(shards, bar=False))
+    next(blocks)
+    blocks.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["0.zarr"]
+
+
+# Surfaces
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.25, 0.5, 1 / 3, 1.0])
+def test_salt_is_above_the_threshold(threshold):
+    values = np.arange(MISSING + 1).astype(np.uint16)
+    expected = [v / SCALE > threshold for v in range(MISSING)] + [False]
+    np.testing.assert_array_equal(salt_of(values, threshold), expected)
+
+
+def test_tables_are_those_of_a_slow_reference(tmp_path, stored):
+    path, _, blocks = stored
+    axes, probability, threshold = axes_of(), Probability(path).read(), 0.93
+    with writing(tmp_path / "top.csv", tmp_path / "base.csv", axes, threshold) as tables:
+        salt = sum(tables.add(block) for block in blocks)
+    found = {}
+    for name in ("top", "base"):
+        with open(tmp_path / f"{name}.csv") as file:
+            found[name] = {(row["inline"], row["crossline"]): row for row in csv.DictReader(file)}
+    expected = total = 0
+    for i, inline in enumerate(axes.inlines.tolist()):
+        for j, crossline in enumerate(axes.crosslines.tolist()):
+            places = [
+                k for k in range(SHAPE[2])
+                if not np.isnan(probability[i, j, k]) and probability[i, j, k] > threshold
+            ]  # fmt: skip
+            if not places:
+                assert (str(inline), str(crossline)) not in found["top"]
+                continue
+            expected += 1
+            total += len(places)
+            for name, place in (("top", places[0]), ("base", places[-1])):
+                row = found[name][str(inline), str(crossline)]
+                assert float(row["z"]) == axes.samples[place]
+                assert float(row["thickness"]) == 4.0 * len(places)
+                if (i, j) == (3, 4):
+                    assert row["x"] == row["y"] == ""
+                else:
+                    assert float(row["x"]) == pytest.approx(axes.positions[0, i, j], abs=0.01)
+                    assert float(row["y"]) == pytest.approx(axes.positions[1, i, j], abs=0.01)
+    assert len(found["top"]) == len(found["base"]) == expected > 10
+    assert salt == total
+
+
+def test_a_volume_without_salt_has_empty_surfaces(tmp_path):
+    has, top, base, thickness = surfaces(np.zeros((3, 4, 5), dtype=bool), 4.0)
+    assert not has.any()
+    assert len(top) == len(base) == len(thickness) == 0
+
+
+# Lines to interpret next
+
+
+def lines_from(doubt, interpreted=None, count=20):
+    inlines, crosslines = (np.arange(100, 100 + side) for side in doubt.shape)
+    return next_lines.next_lines(
+        doubt.astype(np.float32), inlines, crosslines, interpreted or {}, count
+    )
+
+
+def test_lines_are_where_members_disagree_best_first_and_spread_out():
+    doubt = np.full((120, 150), 0.01)
+    doubt[38:43] = 0.3
+    doubt[90] = 0.2
+    table = lines_from(doubt)
+    assert table["direction"][0] == "inline"
+    assert table["line"][0] == 140
+    assert table["rank"].tolist() == list(range(1, 21))
+    assert (np.diff(table["settled"]) <= 1e-12).all()
+    inlines = table["line"][table["direction"] == "inline"].to_numpy()
+    assert 190 in inlines[:3]
+    # Lines next to each other are not asked for one by one.
+    assert np.abs(np.subtract.outer(inlines, inlines))[~np.eye(len(inlines), dtype=bool)].min() >= 5
+    assert table["settled"].sum() <= 1 + 1e-9
+
+
+def test_first_line_settles_most_of_all():
+    doubt = np.random.default_rng(3).random((40, 30))
+    table = lines_from(doubt, count=1)
+    best = {}
+    for axis, direction in enumerate(("inline", "crossline")):
+        for place in range(doubt.shape[axis]):
+            away = np.arange(doubt.shape[axis]) - place
+            weights = np.exp(-((away / next_lines.REACH) ** 2) / 2)
+            settled = (np.moveaxis(doubt, axis, 0) * weights[:, None]).sum() / doubt.sum()
+            best[settled] = direction, 100 + place
+    assert (table["direction"][0], table["line"][0]) == best[max(best)]
+    assert table["settled"][0] == pytest.approx(max(best), rel=1e-3)
+
+
+def test_interpreted_lines_and_their_neighbours_are_not_asked_for():
+    doubt = np.full((60, 50), 0.1)
+    done = {"inline": list(range(100, 160, 10)), "crossline": [125]}
+    table = lines_from(doubt, done, 5)
+    assert not set(done["inline"]) & set(table["line"][table["direction"] == "inline"])
+    crosslines = table["line"][table["direction"] == "crossline"]
+    assert (crosslines - 125).abs().min() > next_lines.REACH
+
+
+@pytest.mark.parametrize(("shape", "direction"), [((1, 40), "inline"), ((40, 1), "crossline")])
+def test_a_single_line_is_the_only_one(shape, direction):
+    table = lines_from(np.full(shape, 0.2))
+    assert table[["direction", "line"]].values.tolist() == [[direction, 100]]
+    assert lines_from(np.zeros(shape)).empty
+
+
+def test_doubt_is_the_mean_over_a_trace_and_none_where_it_is_missing():
+    probability = np.full((1, 2, 4), SCALE // 2, dtype=np.uint16)
+    probability[0, 1] = MISSING
+    disagreement = np.array([[[0, 51, 102, 51], [255] * 4]], dtype=np.uint8)
+    block = Block(slice(2, 3), slice(0, 2), probability, disagreement)
+    for predictions, expected in ((2, 0.1), (1, 0.5)):
+        doubt = Doubt((3, 2, 4), predictions)
+        doubt.add(block)
+        assert doubt.per_trace[2, 0] == pytest.approx(expected, abs=1e-4)
+        assert doubt.per_trace[2, 1] == 0
