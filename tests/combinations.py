@@ -45,7 +45,7 @@ sys.path.insert(0, str(ROOT / "workflow/scripts"))
 
 from conftest import Survey, image_png, mask_png  # noqa: E402
 from covering import Row, covering_array  # noqa: E402
-from soak import TIMED, outputs  # noqa: E402
+from soak import is_timed, outputs  # noqa: E402
 
 from salt.settings.config import faults  # noqa: E402
 
@@ -641,15 +641,14 @@ class Check:
 
         The remedy of one file may stop at another that is left damaged, and has to name it.
         """
-        deleted = [Path(name) for name in remedy(said, "rm")]
-        made = remedy(said, "snakemake")
+        deleted = [Path(name) for names in remedy(said, "rm") for name in names]
         if not deleted and re.search(r"\bdelete (it|them)\b", said, re.IGNORECASE):
             deleted = [path.relative_to(self.place) for path in named]
         for path in deleted:
             # Nothing but what was damaged has to go.
             self.note(self.place / path in named, f"the remedy deletes {path}, which is whole")
             (self.place / path).unlink(missing_ok=True)
-        if made:
+        for made in remedy(said, "snakemake"):
             done = self.snakemake(*made)
             others = [path for path in left if path not in named and self.name(path) in done.stdout]
             self.note(
@@ -743,7 +742,7 @@ def dates(results: Path) -> dict[str, tuple]:
     return {
         name: (at.st_mtime_ns, at.st_ino)
         for name, at in sorted(names.items())
-        if not name.startswith(TIMED)
+        if not is_timed(name)
     }
 
 
@@ -781,12 +780,12 @@ def faults_of_message(said: str, named: list[str], mended: bool = True) -> list[
     return found
 
 
-def remedy(said: str, program: str) -> list[str]:
-    """Return the arguments that a message says to give to a program."""
+def remedy(said: str, program: str) -> list[list[str]]:
+    """Return the arguments that a message says to give to a program, for each call of it."""
     for pattern in (rf"^\s*{program} (?:-r )?(.+?)(?:\s+\(.*\))?$", rf"'{program} (.+?)'"):
-        lines = re.findall(pattern, said, re.MULTILINE)
+        lines = dict.fromkeys(re.findall(pattern, said, re.MULTILINE))
         if lines:
-            return [word for line in lines for word in shlex.split(line)]
+            return [shlex.split(line) for line in lines]
     return []
 
 
