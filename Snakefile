@@ -32,6 +32,7 @@ rule all:
 
 
 onstart:
+    refuse_to_submit_from_odd_folders()
     record_what_is_there(workflow.persistence)
 
 
