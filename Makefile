@@ -16,7 +16,7 @@ CLUSTER := $(VENV)/cluster
 FINDINGS := residual unet bce depth full
 RECIPES := $(filter-out proxy,$(basename $(notdir $(wildcard benchmarks/recipes/*.yaml))))
 
-.PHONY: run demo-volume volume-labels score test test-slurm test-engines lint status report grouped files lock staleness soak combinations fuzz \
+.PHONY: run demo-volume volume-labels score test test-compile test-slurm test-engines lint status report grouped files lock staleness soak combinations fuzz \
 	bench bench-surveys findings recipes clean clean-results help
 
 run: $(VENV)/run ## run the demo, from nothing to results/submission.csv; some minutes
@@ -35,6 +35,9 @@ report: $(VENV)/run ## write results/index.html and Snakemake's results/report.h
 test: $(VENV)/test lint ## run all tests
 	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile \
 		--no-loadscope-reorder --durations 20
+
+test-compile: $(VENV)/test ## train each network with training.compile on this processor; some minutes
+	SALT_COMPILE=1 $(BIN)/python -m pytest tests/unit/networks/test_networks.py -k compiled_to_the_end --durations 0
 
 test-slurm: $(CLUSTER)/ready ## run the workflow on a real Slurm, started here as root; 10 minutes
 	SLURM_TEST_LOG=docs/slurm-test.txt $(CLUSTER)/bin/python -m pytest tests/engines/test_slurm.py

@@ -96,3 +96,24 @@ def test_gpus_are_asked_for_where_the_jobs_run(jobs, copied, tmp_path, monkeypat
     assert snakemake(copied, *PROFILE, *training, config=config).returncode == 1
     asked = [re.search(r"ngpus=(\d)", text).group(1) for text in arguments_of(jobs, "train")]
     assert asked == ["0" if device == "cpu" else "1"] * 2
+
+
+@pytest.mark.parametrize("name", ["it's a é", "-x & y; (z)"])
+def test_jobs_run_in_a_folder_with_spaces_and_quotes(jobs, tmp_path, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    complete(folder, *PROFILE, "--until", "import_train")
+    assert (folder / "results/data/train/tiles.csv").exists()
+    assert arguments_of(jobs, "import_train")
+
+
+@pytest.mark.parametrize("name", ["$(touch owned)", "`touch owned`", 'say "hi"; touch owned; "'])
+def test_a_folder_whose_name_would_run_commands_is_refused(jobs, tmp_path, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    done = snakemake(folder, *PROFILE, "--until", "import_train")
+    assert done.returncode == 1
+    assert f"--directory: {folder}: the plugin that submits jobs hands it to" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(jobs.iterdir()) == [] and list(folder.glob("results/*")) == []
+    assert not (folder / "owned").exists() and not (ROOT / "owned").exists()

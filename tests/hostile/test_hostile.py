@@ -13,6 +13,7 @@ import math
 import os
 import pickle
 import runpy
+import shutil
 import stat
 import struct
 import subprocess
@@ -37,6 +38,7 @@ from salt.core.errors import InputError, raise_faults
 from salt.core.header import UNSEALED, sealed
 from salt.ensemble.predictions import Predictions
 from salt.evaluation.decision import write_report
+from salt.evaluation.summary import describe
 from salt.networks.checkpoint import Checkpoint
 from salt.output.masks import SOFTWARE
 from salt.settings.config import faults
@@ -1817,3 +1819,40 @@ def test_the_catalogue_is_long_and_no_case_hides_another():
         names = [(case.stage, case.name) for case in table]
         assert len(set(names)) == len(names)
     assert sum(map(len, CATALOGUE)) >= 60
+
+
+# A score of one tile
+
+
+def test_a_score_of_one_tile_is_not_laid_to_the_members(finished, tmp_path):
+    """Its threshold can be tuned on nothing else, but no member trained on it."""
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    folds = pd.read_csv(run / "folds.csv", dtype={"id": str})
+    folds["fold"] = [0, *[1] * (len(folds) - 1)]
+    folds.to_csv(run / "folds.csv", index=False)
+    forget_checksums(run)
+    holdout = {"validation": {"scheme": "holdout"}}
+    for seed in ("0", "1"):
+        given = arguments("predict_validation", run, run / "validation", **holdout)
+        given = [Path(str(a).replace("/0.", f"/{seed}.")) for a in given]
+        assert stage("predict_validation", *given) == 0
+    for name in ("threshold", "review", "gallery", "plot_evaluation", "summary"):
+        log = ["--log", run / f"{name}.log"]
+        assert stage(name, *arguments(name, run, run, **holdout), *log) == 0
+    report = json.loads((run / "threshold.json").read_text())
+    assert report["tiles_scored"] == 1 and not report["honest"]
+    said = {
+        "message": describe(report),
+        **{
+            name: (run / name).read_text()
+            for name in ("threshold.log", "summary.txt", "score.svg", "tile_scores.svg")
+        },
+        "calibration.svg": (run / "calibration.svg").read_text(),
+        "members.svg": (run / "members.svg").read_text(),
+    }
+    for name, text in said.items():
+        text = " ".join(text.split())
+        assert "the threshold was tuned on the same tile" in text, name
+        assert "members trained" not in text and "training tiles" not in text, name
+    assert pd.read_csv(run / "review.csv")["honest"].all()

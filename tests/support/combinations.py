@@ -46,7 +46,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "workflow/scripts")]
 from salt.settings.config import faults  # noqa: E402
 from support.covering import Row, covering_array  # noqa: E402
 from support.running import run_snakemake  # noqa: E402
-from support.soak import TIMED, outputs  # noqa: E402
+from support.soak import is_timed, outputs  # noqa: E402
 from support.surveys import Survey, image_png, mask_png  # noqa: E402
 
 DEFAULTS = yaml.safe_load((ROOT / "config/config.yaml").read_text())
@@ -612,6 +612,7 @@ class Check:
         """Run until all is well, doing what each message says."""
         kinds = {path: f"{damage.kind} {damage.how}" for path, (damage, _) in paths.items()}
         for _ in range(len(paths) + 1):
+            # Forced each time: a run that finds damage at its start runs no stage.
             done = self.snakemake(*forced)
             self.keep_masks(f"a run after {', '.join(kinds.values())}")
             left = [path for path, data in originals.items() if not is_whole(path, data)]
@@ -624,8 +625,7 @@ class Check:
             named = [path for path in left if self.name(path) in done.stdout]
             for finding in faults_of_message(done.stdout, [self.name(path) for path in named]):
                 self.note(False, f"{', '.join(kinds[path] for path in left)}: {finding}")
-            forced = []
-            if not self.obey(done.stdout, named):
+            if not self.obey(done.stdout, named, left):
                 break
         # Where nothing was said, the damage is undone to see whether anything else differs.
         for path, data in originals.items():
@@ -636,19 +636,25 @@ class Check:
         other = changed(self.expected, found)
         self.note(not other, f"after {', '.join(kinds.values())}: other bytes in {other[:5]}")
 
-    def obey(self, said: str, named: list[Path]) -> bool:
-        """Do what a message says; whether it said anything that can be done."""
-        deleted = [Path(name) for name in remedy(said, "rm")]
-        made = remedy(said, "snakemake")
+    def obey(self, said: str, named: list[Path], left: list[Path]) -> bool:
+        """Do what a message says; whether it said anything that can be done.
+
+        The remedy of one file may stop at another that is left damaged, and has to name it.
+        """
+        deleted = [Path(name) for names in remedy(said, "rm") for name in names]
         if not deleted and re.search(r"\bdelete (it|them)\b", said, re.IGNORECASE):
             deleted = [path.relative_to(self.place) for path in named]
         for path in deleted:
             # Nothing but what was damaged has to go.
             self.note(self.place / path in named, f"the remedy deletes {path}, which is whole")
             (self.place / path).unlink(missing_ok=True)
-        if made:
+        for made in remedy(said, "snakemake"):
             done = self.snakemake(*made)
-            self.note(done.returncode == 0, f"the remedy fails: snakemake {shlex.join(made)}")
+            others = [path for path in left if path not in named and self.name(path) in done.stdout]
+            self.note(
+                done.returncode == 0 or bool(others),
+                f"the remedy fails: snakemake {shlex.join(made)}",
+            )
         return bool(deleted)
 
     def keep_masks(self, when: str) -> None:
@@ -736,7 +742,7 @@ def dates(results: Path) -> dict[str, tuple]:
     return {
         name: (at.st_mtime_ns, at.st_ino)
         for name, at in sorted(names.items())
-        if not name.startswith(TIMED)
+        if not is_timed(name)
     }
 
 
@@ -774,12 +780,12 @@ def faults_of_message(said: str, named: list[str], mended: bool = True) -> list[
     return found
 
 
-def remedy(said: str, program: str) -> list[str]:
-    """Return the arguments that a message says to give to a program."""
+def remedy(said: str, program: str) -> list[list[str]]:
+    """Return the arguments that a message says to give to a program, for each call of it."""
     for pattern in (rf"^\s*{program} (?:-r )?(.+?)(?:\s+\(.*\))?$", rf"'{program} (.+?)'"):
-        lines = re.findall(pattern, said, re.MULTILINE)
+        lines = dict.fromkeys(re.findall(pattern, said, re.MULTILINE))
         if lines:
-            return [word for line in lines for word in shlex.split(line)]
+            return [shlex.split(line) for line in lines]
     return []
 
 

@@ -13,6 +13,7 @@ import argparse
 import hashlib
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -30,6 +31,11 @@ HOWS = ("job", "job, politely", "main process", "whole group")
 WHENS = ("training", "saving", "predicting", "any time")
 TIMED = ("logs/", "benchmarks/", "figures/times.svg", "figures/.times.svg", "index.html")
 PATIENCE = 900  # timeout of a run, in seconds
+
+
+def is_timed(name: str) -> bool:
+    """Whether an output, by its path in results/, tells times, and is never the same again."""
+    return re.sub(r"^rounds/\d+/", "", name).startswith(TIMED)
 
 
 class Run:
@@ -91,7 +97,7 @@ def outputs(folder: Path) -> dict[str, str]:
     return {
         name: hashlib.sha256(file.read_bytes()).hexdigest()
         for name, file in sorted(names.items())
-        if not name.startswith(TIMED)
+        if not is_timed(name)
     }
 
 

@@ -144,10 +144,19 @@ def test_a_message_names_the_file_and_a_remedy_at_its_end(said, findings):
     assert unnamed.startswith("the message names no damaged file")
 
 
+def test_times_of_each_round_are_no_difference():
+    timed = ("logs/train/0.log", "rounds/1/benchmarks/train/0.tsv", "rounds/0/logs/train/0.log")
+    assert all(map(check.is_timed, timed))
+    kept = ("rounds/0/models/0/history.csv", "models/0/history.csv", "figures/learning.svg")
+    assert not any(map(check.is_timed, kept))
+
+
 def test_a_remedy_is_read_as_a_shell_would():
-    said = "Delete them:\n  rm -r 'results/a b' c\n  snakemake 'results/a b' c   (and more)\n"
-    assert check.remedy(said, "rm") == check.remedy(said, "snakemake") == ["results/a b", "c"]
-    assert check.remedy("make it with 'snakemake results/a'", "snakemake") == ["results/a"]
+    said = "Delete them:\n  rm -r 'results/a b' c\n  snakemake 'results/a b' (and more)\n"
+    said += "  snakemake c   (and more)\n"
+    assert check.remedy(said, "rm") == [["results/a b", "c"]]
+    assert check.remedy(said, "snakemake") == [["results/a b"], ["c"]]
+    assert check.remedy("make it with 'snakemake results/a'", "snakemake") == [["results/a"]]
     assert check.remedy("nothing of use", "rm") == []
 
 

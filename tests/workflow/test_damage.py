@@ -155,6 +155,22 @@ def test_each_damaged_file_stops_the_run_before_it_begins(here, damage):
     check_folder("results")
 
 
+def test_damaged_files_are_made_again_in_the_order_of_the_stages(here):
+    """By one command, members would be trained again for tiles that come out the same."""
+    first, last = Path("results/data/train/tiles.csv"), Path("results/submission.csv")
+    others = [Path("results/data/folds.csv"), Path("results/data/train/masks.npy")]
+    for path in (last, first, *others):
+        path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(InputError) as error:
+        check_folder("results")
+    made = [line for line in str(error.value).splitlines() if line.startswith("  snakemake ")]
+    assert [line.split("(")[0].split()[1:] for line in made] == [
+        [str(others[1]), str(first)],
+        [str(others[0])],
+        [str(last)],
+    ]
+
+
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_each_damaged_file_is_refused_when_it_is_read_whatever_its_date(here, damage):
     for name in between_stages(here):

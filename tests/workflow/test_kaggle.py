@@ -15,6 +15,7 @@ import pytest
 
 from salt.core.errors import InputError
 from salt.evaluation.decision import write_report
+from salt.evaluation.summary import describe
 from salt.survey import kaggle
 from salt.survey.kaggle import CONTEST, TEST_TILES
 from support.running import ROOT, complete, planned, run_stage, snakemake, with_config
@@ -27,6 +28,7 @@ THRESHOLD = {
     "threshold": 0.4375,
     "score": 0.72166,
     "honest": True,
+    "tuned_on": "the other folds",
     "tiles_scored": 1280,
     "tiles": 3200,
     "seeds": [0, 1],
@@ -294,8 +296,9 @@ def test_missing_credentials_are_told_with_every_place(client, tmp_path, monkeyp
 
 
 def test_the_message_tells_where_a_score_is_not_honest():
-    assert kaggle.describe(THRESHOLD) == MESSAGE
-    assert "score 0.7217 NOT honest" in kaggle.describe({**THRESHOLD, "honest": False})
+    assert describe(THRESHOLD) == MESSAGE
+    said = describe({**THRESHOLD, "honest": False})
+    assert "score 0.7217 (NOT honest: the members trained on these tiles) over" in said
 
 
 def test_submit_by_hand_sends_each_file_once_and_keeps_a_record(key, tmp_path, submission):

@@ -9,10 +9,14 @@ plugins, and the name of its handler (9.27); where that is another one, the term
 import atexit
 import logging
 import re
+import shlex
+import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 SHOWN = 6  # lines of each cause
+PATIENCE = 60  # seconds in which a stage's modules are there
 STREAM = "DefaultStreamHandler"
 # Blocks of a job's files, and what is said of it elsewhere.
 LEFT_OUT = {
@@ -24,6 +28,10 @@ CHATTER = (
     *("Building DAG", "RuleException"),
 )
 TIMED = re.compile(r"^\d\d:\d\d:\d\d ")
+# Of a failed job, or one of a group: its logs, and its command.
+FAILED = re.compile(
+    r"^ +log: (.+) \(check log file.*\n(?: +conda-env: .*\n)?(?: +shell:\n +(.+)\n)?", re.MULTILINE
+)
 
 
 class Terse(logging.Filter):
@@ -46,11 +54,10 @@ def make_terse(logger: logging.Logger, asked: bool) -> None:
 def cause(log: Path) -> list[str]:
     """Return the lines of a job's log that tell why it failed.
 
-    These are the last error with the lines that belong to it, or the last line.
+    These are the last error with the lines that belong to it, or the last line; none where nothing
+    was written.
     """
-    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
-    if not lines:
-        return ["nothing was written to it; the job's own words are above"]
+    lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
     begins = [number for number, line in enumerate(lines) if " Error: " in line]
     if not begins:
         return lines[-1:]
@@ -64,10 +71,44 @@ def cause(log: Path) -> list[str]:
     return found
 
 
+def cause_outside(others: list[Path], command: list[str]) -> list[str]:
+    """Return why a job failed that wrote nothing to its log.
+
+    Args:
+        others: where a scheduler put what the job printed; empty for a job of this machine.
+        command: the job's, by words.
+    """
+    for other in filter(Path.is_file, others):
+        lines = other.read_text(errors="replace").splitlines()
+        if said := [line for line in lines if line.strip()][-SHOWN:]:
+            return [f"nothing was written to it; {other} ends with:", *(f"  {x}" for x in said)]
+    where = f"see {', '.join(map(str, others))}" if others else "the job's own words are above"
+    above = [f"nothing was written to it; {where}"]
+    script = next((word for word in command if word.endswith(".py")), None)
+    if script is None:
+        return above
+    # A stage opens its log once its modules are there; asked for help, it does no more than that.
+    with suppress(OSError, subprocess.TimeoutExpired):
+        tried = subprocess.run(
+            [sys.executable, script, "--help"], capture_output=True, text=True, timeout=PATIENCE
+        )
+        said = tried.stderr.strip().splitlines()
+        if tried.returncode and said:
+            return ["nothing was written to it, since the stage does not start:", f"  {said[-1]}"]
+    return above
+
+
 def failures(printed: str) -> dict[str, list[str]]:
     """Return the cause of each failed job, by its log, from what Snakemake printed."""
-    names = re.findall(r"^    log: (.+) \(check log file", printed, re.MULTILINE)
-    return {name: cause(Path(name)) for name in names}
+    found = {}
+    for failed in FAILED.finditer(printed):
+        # A scheduler's log comes after the job's own.
+        log, *others = failed[1].replace(".log, ", ".log\0").split("\0")
+        command = []
+        with suppress(ValueError):
+            command = shlex.split(failed[2] or "")
+        found[log] = cause(Path(log)) or cause_outside([Path(x) for x in others], command)
+    return found
 
 
 def last_words(printed: str) -> str:

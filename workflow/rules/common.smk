@@ -223,6 +223,21 @@ def add_handlers(**handlers):
         setattr(workflow, f"_{name}", both(getattr(workflow, f"_{name}"), handler.func))
 
 
+def refuse_to_submit_from_odd_folders():
+    """End with a message where the folder's name would run commands when jobs are submitted.
+
+    snakemake-executor-plugin-cluster-generic (1.0) puts the job script's path in double quotes.
+    """
+    folder = str(Path.cwd())
+    odd = sorted(set('"$`\\') & set(folder))
+    if odd and hasattr(workflow.executor_settings, "submit_cmd"):
+        with telling("--directory"):
+            raise InputError(
+                f"{folder}: the plugin that submits jobs hands it to a shell, to which "
+                f"{' '.join(odd)} means something else; run the workflow in another folder"
+            )
+
+
 ALIVE = clear_locks() if workflow.is_main_process else None
 
 if workflow.is_main_process and "--unlock" not in sys.argv:

@@ -6,6 +6,7 @@ from pathlib import Path
 from salt.ensemble.predictions import load_all
 from salt.evaluation.decision import read_report
 from salt.evaluation.review import read_review
+from salt.evaluation.summary import warning
 from salt.report.gallery import choose, draw_gallery
 from salt.stage.cli import run, stage_parser
 from salt.survey.tiles import Tiles
@@ -16,10 +17,10 @@ COLUMNS = 8
 def main(args):
     tiles = Tiles(args.tiles)
     members = load_all(args.predictions, tiles.ids, tiles.images.shape[1:])
-    tuned = read_report(args.threshold, ["threshold", "honest"])
+    tuned = read_report(args.threshold, ["threshold", "honest", "tuned_on"])
     chosen = choose(read_review(args.review, tiles.ids), COLUMNS)
     for name, ids in chosen.items():
-        draw_gallery(getattr(args, name), tiles, members, ids, tuned["threshold"], tuned["honest"])
+        draw_gallery(getattr(args, name), tiles, members, ids, tuned["threshold"], warning(tuned))
     logging.info("pictures to %s and %s", args.gallery, args.worst.parent)
 
 

@@ -11,6 +11,8 @@ from salt.survey.tiles import save
 
 def main(args):
     with Source(args.source) as source:
+        if source.notice():
+            logging.warning(source.notice())
         table, images, masks = import_train(source)
     save(args.output, table, images, masks)
     without = int(table["depth"].isna().sum())

@@ -7,6 +7,7 @@ from salt.core.errors import InputError
 from salt.ensemble.predictions import load_all
 from salt.evaluation.decision import read_report
 from salt.evaluation.review import read_review
+from salt.evaluation.summary import warning
 from salt.report.plot_evaluation import (
     draw_calibration,
     draw_members,
@@ -22,7 +23,7 @@ from salt.survey.tiles import Tiles
 def main(args):
     tiles = Tiles(args.tiles)
     folds = read_folds(args.folds, tiles.ids)
-    report = read_report(args.threshold, ["threshold", "score", "honest", "seeds"])
+    report = read_report(args.threshold, ["threshold", "score", "honest", "tuned_on", "seeds"])
     loaded = load_all(args.predictions, tiles.ids, tiles.masks.shape[1:])
     if len(loaded) != len(report["seeds"]):
         raise InputError(
@@ -30,13 +31,13 @@ def main(args):
             f"{len(loaded)} are given; give those that it was tuned with, in their order"
         )
     members = dict(zip(report["seeds"], loaded, strict=True))
-    threshold, honest = report["threshold"], report["honest"]
+    note = warning(report)
     # All is read before anything is written.
     curve, review = read_curve(args.curve), read_review(args.review, tiles.ids)
     draw_threshold(args.score, curve, members, tiles, report)
-    draw_tiles(args.tile_scores, review)
-    draw_calibration(args.calibration, loaded, tiles, threshold, honest)
-    draw_members(args.members, members, tiles, folds, honest)
+    draw_tiles(args.tile_scores, review, note)
+    draw_calibration(args.calibration, loaded, tiles, report["threshold"], note)
+    draw_members(args.members, members, tiles, folds, note)
     logging.info("pictures to %s", args.score.parent)
 
 

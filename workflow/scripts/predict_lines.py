@@ -8,14 +8,13 @@ import numpy as np
 from salt.device.compute import Compute
 from salt.device.gpu_lease import hold_gpu
 from salt.evaluation.held_out_lines import save_predictions
-from salt.inference.sections import predict_section
+from salt.inference.sections import predict_section, windows_for
 from salt.networks.checkpoint import Checkpoint
 from salt.stage.cli import run, stage_parser
 from salt.survey.amplitudes import section_to_8bit
 from salt.survey.folds import read_folds, roles
 from salt.survey.lines import Lines
 from salt.survey.tiles import Tiles
-from salt.survey.windows import Windows
 
 
 def main(args):
@@ -35,7 +34,7 @@ def main(args):
             [network],
             section,
             compute,
-            windows=Windows(inference["window"], inference["margin"]),
+            windows=windows_for([network], inference["window"], inference["margin"]),
             flip=inference["flip"],
             batch_size=1,
         )

@@ -8,7 +8,7 @@ from salt.ensemble.predictions import load_all
 from salt.evaluation.decision import read_report
 from salt.evaluation.review import review
 from salt.stage.cli import run, stage_parser
-from salt.survey.folds import read_folds
+from salt.survey.folds import is_honest, read_folds
 from salt.survey.tiles import Tiles
 
 
@@ -16,8 +16,8 @@ def main(args):
     tiles = Tiles(args.tiles)
     members = load_all(args.predictions, tiles.ids, tiles.images.shape[1:])
     folds = read_folds(args.folds, tiles.ids)
-    tuned = read_report(args.threshold, ["threshold", "honest"])
-    table = review(tiles, folds, members, tuned["threshold"], tuned["honest"])
+    tuned = read_report(args.threshold, ["threshold", "scheme"])
+    table = review(tiles, folds, members, tuned["threshold"], is_honest(tuned["scheme"]))
     with replacing(args.output) as path:
         table.to_csv(path, index=False)
     found = table["reason"].value_counts()

@@ -5,8 +5,9 @@ from pathlib import Path
 
 from salt.core.files import replacing
 from salt.evaluation.decision import SCORE, read_report
+from salt.evaluation.summary import describe
 from salt.stage.cli import run, stage_parser
-from salt.survey.kaggle import check_submission, describe, submit
+from salt.survey.kaggle import check_submission, submit
 
 
 def main(args):

@@ -7,6 +7,7 @@ from salt.core.errors import InputError
 from salt.core.files import replacing
 from salt.ensemble.predictions import load_all
 from salt.evaluation.decision import write_report
+from salt.evaluation.summary import warning
 from salt.evaluation.threshold import evaluate
 from salt.stage.cli import run, stage_parser
 from salt.survey.folds import is_honest, read_folds
@@ -30,8 +31,9 @@ def main(args):
     with replacing(args.curve) as path:
         curve.to_csv(path, index=False)
     write_report(args.output, result)
-    warning = "" if result["honest"] else " (NOT honest, on training tiles)"
-    logging.info("threshold %.4f, score %.4f%s", result["threshold"], result["score"], warning)
+    note = warning(result)
+    note = f" ({note})" if note else ""
+    logging.info("threshold %.4f, score %.4f%s", result["threshold"], result["score"], note)
 
 
 if __name__ == "__main__":

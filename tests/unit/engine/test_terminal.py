@@ -1,6 +1,8 @@
 """What a run shows on the terminal, and what it ends with where it fails."""
 
 import logging
+import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,10 +46,51 @@ def test_the_cause_is_the_last_error_with_its_first_lines(tmp_path):
     assert cause(log) == ["10:00:00 epoch 3"]
 
 
+def failed(log, others=(), script=None):
+    """Return what Snakemake prints of a failed job."""
+    logs = ", ".join(map(str, [log, *others]))
+    shell = f"    shell:\n        python {shlex.quote(str(script))} --seed 0\n        (command exit"
+    return (
+        "Error in rule train:\n    jobid: 3\n    input: a.csv\n"
+        f"    log: {logs} (check log file(s) for error details)\n{shell if script else ''}\n"
+    )
+
+
 def test_a_job_that_failed_before_its_log_opened_says_where_to_look(tmp_path):
-    assert cause(tmp_path / "gone.log") == [
-        "nothing was written to it; the job's own words are above"
+    log = tmp_path / "gone.log"
+    found = failures(failed(log))
+    assert found == {str(log): ["nothing was written to it; the job's own words are above"]}
+    # It starts now, so that something else must have been the cause.
+    script = tmp_path / "it's a stage.py"
+    script.write_text("import argparse\nargparse.ArgumentParser().parse_args()\n")
+    assert failures(failed(log, script=script)) == found
+
+
+def test_a_stage_that_does_not_start_is_quoted(tmp_path):
+    script, log = tmp_path / "it's a stage.py", tmp_path / "gone.log"
+    script.write_text("import no_such_module\n")
+    (lines,) = failures(failed(log, script=script)).values()
+    assert lines == [
+        "nothing was written to it, since the stage does not start:",
+        "  ModuleNotFoundError: No module named 'no_such_module'",
     ]
+
+
+def test_a_scheduler_s_own_log_is_quoted_where_the_job_s_is_empty(tmp_path):
+    log, other = tmp_path / "train.log", tmp_path / "slurm" / "12.log"
+    (lines,) = failures(failed(log, [other])).values()
+    assert lines == [f"nothing was written to it; see {other}"]
+    other.parent.mkdir()
+    other.write_text("host: node3\nslurmstepd: error: no such container\n\n")
+    assert failures(failed(log, [other])) == {
+        str(log): [
+            f"nothing was written to it; {other} ends with:",
+            "  host: node3",
+            "  slurmstepd: error: no such container",
+        ]
+    }
+    log.write_text("10:00:00 Error: broken\n")
+    assert failures(failed(log, [other])) == {str(log): ["Error: broken"]}
 
 
 def test_each_failed_job_is_named_by_its_log(tmp_path):

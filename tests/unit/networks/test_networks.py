@@ -2,6 +2,7 @@
 
 import argparse
 import inspect
+import os
 import shlex
 import shutil
 import sys
@@ -203,14 +204,25 @@ def test_a_network_with_dropout_is_traced_whole(name, monkeypatch):
     assert_nearly_equal(*compiled_and_not(name))
 
 
-@pytest.mark.skipif(
-    not shutil.which("g++") and not shutil.which("c++"), reason="needs a C++ compiler"
-)
-@pytest.mark.skipif(
-    shlex.quote(sys.prefix) != sys.prefix, reason="PyTorch quotes no path that it compiles with"
-)
+def needs_compiler(test):
+    """Skip a test where PyTorch cannot compile."""
+    compiler = shutil.which("g++") or shutil.which("c++")
+    quoted = shlex.quote(sys.prefix) != sys.prefix
+    test = pytest.mark.skipif(not compiler, reason="needs a C++ compiler")(test)
+    reason = "PyTorch quotes no path that it compiles with"
+    return pytest.mark.skipif(quoted, reason=reason)(test)
+
+
+@needs_compiler
 def test_a_network_with_dropout_is_compiled_to_the_end():
     assert_nearly_equal(*compiled_and_not("minimal"))
+
+
+@needs_compiler
+@pytest.mark.skipif("SALT_COMPILE" not in os.environ, reason="takes minutes: make test-compile")
+@EVERY
+def test_each_network_is_compiled_to_the_end(name):
+    assert_nearly_equal(*compiled_and_not(name))
 
 
 @pytest.mark.parametrize("compiled", [True, False])

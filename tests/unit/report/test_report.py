@@ -71,7 +71,7 @@ def test_a_thinned_curve_keeps_its_highest_step_and_its_ends():
 @pytest.mark.parametrize("depths", [[0.0] * 9, [0.0] * 8 + [5.0], list(range(9))])
 def test_scores_by_depth_are_drawn_whatever_the_depths(tmp_path, depths):
     table = reviewed(depth=depths, score=np.linspace(0, 1, 9), coverage=[0.0] * 5 + [0.03] * 4)
-    plot_evaluation.draw_tiles(tmp_path / "tiles.svg", table)
+    plot_evaluation.draw_tiles(tmp_path / "tiles.svg", table, note="")
     counts = re.findall(r">(\d)</text>", (tmp_path / "tiles.svg").read_text())
     # Of the two coverage classes, and of each depth bin.
     assert {"5", "4"} <= set(counts)

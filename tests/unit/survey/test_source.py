@@ -1,6 +1,8 @@
 """Supported layouts of the contest's files, and the digest that detects changes in them."""
 
 import os
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from salt.survey.import_test import import_test
 from salt.survey.import_train import import_train
 from salt.survey.source import Source
 from support.surveys import LAYOUTS, Survey, image_png, zipped
+
+SCRIPT = Path(__file__).parents[1] / "workflow/scripts/import_train.py"
 
 
 def fingerprint(path: Path, part: str) -> str:
@@ -285,3 +289,35 @@ def test_leaving_a_source_closes_its_files(tmp_path, survey):
         source.read("train.csv")
     with pytest.raises(ValueError, match="closed"):
         source.read("train.csv")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_labelled_tiles_beside_those_of_train_are_left_out_with_a_notice(tmp_path, survey, packed):
+    files = survey.all_files() | {
+        f"{part}/extra-{number}.png": survey.files[f"train/{part}/{survey.ids[0]}.png"]
+        for part in ("images", "masks")
+        for number in range(2)
+    }
+    path, output = tmp_path / "survey", tmp_path / "tiles.csv"
+    if packed:
+        path.write_bytes(zipped(files))
+    else:
+        for name, data in files.items():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            (path / name).write_bytes(data)
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), "--source", str(path), "--output", str(output)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert f"{path}: 4 PNG files in images/ and masks/ left out, since there is train/" in (
+        done.stderr
+    )
+    assert len(output.read_text().splitlines()) == len(survey.ids) + 1
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_nothing_is_said_to_be_left_out_where_nothing_is(tmp_path, survey, layout):
+    with Source(survey.write(tmp_path / "survey", layout)) as source:
+        assert source.notice() is None

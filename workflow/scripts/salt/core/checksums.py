@@ -192,14 +192,29 @@ def check_folder(folder: Path | str) -> None:
         return
     lines = [f"{folder}: damaged files, so nothing is run", *(f"  - {one}" for one in findings)]
     if damaged:
-        names = shlex.join(map(str, damaged))
+        made = (f"  snakemake {shlex.join(names)}" for names in _in_order_of_making(damaged))
         lines += [
             "Delete them, make them again by name, then run the same command again:",
-            f"  rm -r {names}",
-            f"  snakemake {names} (then your other options)",
+            f"  rm -r {shlex.join(map(str, damaged))}",
+            *(f"{command} (then your other options)" for command in made),
             f"To keep a file that you changed yourself, delete its .NAME{SUFFIX} instead.",
         ]
     raise InputError("\n".join(lines))
+
+
+def _in_order_of_making(damaged: list[Path]) -> list[list[str]]:
+    """Names of damaged files, those of a folder together, and what was written first at first.
+
+    If a file of tiles were made by one command with what hangs on it, members would be trained
+    again; made before that, it turns out to have the same bytes as ever.
+    """
+    folders: dict[Path, list[str]] = {}
+    dates: dict[Path, int] = {}
+    for path in damaged:
+        folders.setdefault(path.parent, []).append(str(path))
+        at = checksums_of(path).stat().st_mtime_ns
+        dates[path.parent] = min(at, dates.get(path.parent, at))
+    return [folders[parent] for parent in sorted(dates, key=dates.__getitem__)]
 
 
 def _with_checksums(folder: Path) -> Iterator[Path]:

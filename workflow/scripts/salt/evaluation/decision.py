@@ -99,7 +99,7 @@ FITS = {
     **dict.fromkeys(["tiles", "tiles_scored"], _is_count),
     **dict.fromkeys(["flip", "honest"], _is_bool),
     "seeds": _are_seeds,
-    **dict.fromkeys(["tuned_on", DIGEST], _is_text),
+    **dict.fromkeys(["tuned_on", "scheme", DIGEST], _is_text),
 }
 # Keys needed to report a run's score.
-SCORE = ["threshold", "score", "honest", "tiles_scored", "tiles", "seeds"]
+SCORE = ["threshold", "score", "honest", "tuned_on", "tiles_scored", "tiles", "seeds"]

@@ -48,3 +48,21 @@ def honesty(honest: bool, tuned_on: str) -> str:
     if tuned_on == TUNED_ON_ITSELF:
         return "NOT honest: the threshold was tuned on the same tile"
     return "NOT honest: the members trained on these tiles"
+
+
+def warning(threshold: dict) -> str:
+    """Return why the scores are not honest, from threshold.json; empty where they are."""
+    honest = threshold["honest"]
+    return "" if honest else honesty(honest, threshold["tuned_on"])
+
+
+def describe(threshold: dict) -> str:
+    """Return a one-line description of a submission, from threshold.json."""
+    note = warning(threshold)
+    note = f" ({note})" if note else ""
+    scored, tiles = threshold["tiles_scored"], threshold["tiles"]
+    seeds = ",".join(map(str, threshold["seeds"]))
+    return (
+        f"score {threshold['score']:.4f}{note} over {scored} of {tiles} labelled tiles, "
+        f"threshold {threshold['threshold']:.4f}, seeds {seeds}"
+    )

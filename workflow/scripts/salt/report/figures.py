@@ -19,6 +19,12 @@ FAINT = "#808080"
 WIDE, HIGH = 6.4, 2.9  # inches
 NOT_HONEST = "NOT honest: the members trained on these tiles. "
 
+
+def noted(note: str, text: str) -> str:
+    """Return a caption that begins with why scores are not honest; empty where they are."""
+    return f"{note}. {text}" if note else text
+
+
 plt.rcParams.update(
     {
         "font.size": 9,

@@ -9,7 +9,7 @@ from matplotlib.patches import Patch
 
 from salt.core import metric
 from salt.ensemble.predictions import Predictions, averaged
-from salt.report.figures import NOT_HONEST, plt, save_png, say
+from salt.report.figures import noted, plt, save_png, say
 from salt.report.palette import ERROR, PREDICTION, TRUTH
 from salt.survey.tiles import Tiles
 
@@ -57,20 +57,20 @@ def draw_gallery(
     members: list[Predictions],
     ids: list[str],
     threshold: float,
-    honest: bool,
+    note: str,
 ) -> None:
     """Draw tiles with the mean probability of the members that predicted them.
 
-    Mark the picture if the members trained on the tiles (not ``honest``). With no ids, draw a
-    note that some tiles lack two honest members.
+    Head the picture with why its scores are not honest, the ``note``, unless that is empty. With no
+    ids, draw a note that some tiles lack two honest members.
     """
     if not ids:
         say(path, f"Not drawn: {ONE_MEMBER}.")
         return
     rows = pd.Index(tiles.ids).get_indexer(pd.Index(ids))
     mean = np.concatenate([mean for _, mean in averaged(members, ids)])
-    title = "" if honest else NOT_HONEST
-    draw(path, ids, tiles.images[rows], tiles.masks[rows], mean, threshold, title)
+    images, masks = tiles.images[rows], tiles.masks[rows]
+    draw(path, ids, images, masks, mean, threshold, noted(note, ""))
 
 
 def draw(

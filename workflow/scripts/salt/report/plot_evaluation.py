@@ -13,14 +13,15 @@ from salt.core.errors import InputError
 from salt.core.tables import read_csv
 from salt.ensemble.predictions import Predictions, averaged, predicted_rows
 from salt.evaluation.review import counts
+from salt.evaluation.summary import warning
 from salt.evaluation.threshold import steps_of_members, tune, tuning_groups
 from salt.report.figures import (
     FAINT,
     INK,
-    NOT_HONEST,
     absent,
     leave_empty,
     name_classes,
+    noted,
     panels,
     save_svg,
 )
@@ -56,7 +57,7 @@ def draw_threshold(
     Args:
         curve: threshold and score of each segment of the ensemble's step function.
         members: predictions by seed.
-        report: threshold, score and honest, from threshold.json.
+        report: threshold, score, honest and tuned_on, from threshold.json.
     """
     figure, (axis,) = panels(1, high=3.2)
     for number, (seed, member) in enumerate(members.items()):
@@ -89,12 +90,12 @@ def draw_threshold(
         else {"loc": "lower left", "bbox_to_anchor": (0.2, 0)}
     )
     axis.legend(**beside, ncols=1 + len(members) // 6)
-    honesty = "" if report["honest"] else NOT_HONEST
-    text = (
-        f"{honesty}Mean score on validation tiles if pixels above the threshold count as salt. The "
+    text = noted(
+        warning(report),
+        "Mean score on validation tiles if pixels above the threshold count as salt. The "
         f"chosen threshold, {chosen:.4f}, scores {height:.4f} on the tiles it was tuned on; the "
         f"score to quote is {report['score']:.4f}. Members that hold out different folds are "
-        "scored on different tiles."
+        "scored on different tiles.",
     )
     save_svg(figure, path, "Score against threshold", text)
 
@@ -106,8 +107,12 @@ def thinned(starts: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndar
     return np.append(starts[chosen], 1.0), np.append(scores[chosen], scores[-1])
 
 
-def draw_tiles(path: Path | str, review: pd.DataFrame) -> None:
-    """Draw the mean score of tiles by their salt coverage and by their depth."""
+def draw_tiles(path: Path | str, review: pd.DataFrame, note: str) -> None:
+    """Draw the mean score of tiles by their salt coverage and by their depth.
+
+    Args:
+        note: why the scores are not honest; empty where they are.
+    """
     scored = review[review["members"] > 0]
     figure, (coverage, depth) = panels(sharey=True)
     classes = coverage_class(scored["coverage"])
@@ -125,11 +130,11 @@ def draw_tiles(path: Path | str, review: pd.DataFrame) -> None:
     depth.set(xlabel="depth z (no unit given)")
     for axis in (coverage, depth):
         axis.axhline(scored["score"].mean(), color=FAINT, linewidth=0.8, linestyle=":")
-    honesty = "" if review["honest"].all() else NOT_HONEST
-    text = (
-        f"{honesty}Mean score per class, with standard errors and the number of tiles above. Left: "
+    text = noted(
+        note,
+        "Mean score per class, with standard errors and the number of tiles above. Left: "
         "by the share of salt in the label. Right: by depth, in bins with equal numbers of tiles. "
-        "Dotted: the overall mean."
+        "Dotted: the overall mean.",
     )
     save_svg(figure, path, "Score by coverage and depth", text)
 
@@ -149,9 +154,9 @@ def means(axis: Axes, scores: SeriesGroupBy, places: Sequence[float]) -> None:
 
 
 def draw_calibration(
-    path: Path | str, members: list[Predictions], tiles: Tiles, threshold: float, honest: bool
+    path: Path | str, members: list[Predictions], tiles: Tiles, threshold: float, note: str
 ) -> None:
-    """Draw the calibration curve and the histogram of predicted probabilities."""
+    """Draw the calibration curve and the histogram of predicted probabilities; note as above."""
     pixels, salt = np.zeros(BINS, dtype=np.int64), np.zeros(BINS, dtype=np.int64)
     total = np.zeros(BINS)
     rows = predicted_rows(members, tiles.ids)
@@ -175,10 +180,11 @@ def draw_calibration(
         one.axvline(threshold, color=INK, linewidth=0.8, linestyle=":")
         one.set_xlabel("mean probability of the members")
     gap = float(np.abs(true - given) @ pixels[seen] / pixels.sum())
-    text = (
-        f"{'' if honest else NOT_HONEST}Left: share of salt among the pixels predicted with each "
+    text = noted(
+        note,
+        "Left: share of salt among the pixels predicted with each "
         "probability; the dotted diagonal is perfect calibration, and the mean distance from it is "
-        f"{gap:.3f}. Right: how many pixels get each probability. Dotted vertical: the threshold."
+        f"{gap:.3f}. Right: how many pixels get each probability. Dotted vertical: the threshold.",
     )
     save_svg(figure, path, "Calibration", text)
 
@@ -188,17 +194,15 @@ def draw_members(
     members: dict[int, Predictions],
     tiles: Tiles,
     folds: pd.DataFrame,
-    honest: bool,
+    note: str,
 ) -> None:
     """Draw the score against the number of members, or a note why it cannot be drawn."""
     title = "Score against the number of members"
     least = counts(list(members.values()), tiles.ids)
     least = int(least[least > 0].min())
-    if not honest or least < 2:
-        reason = (
-            "the members trained on the tiles that they would be scored on"
-            if not honest
-            else "some tiles were held out by one member only; with two seeds or more for each "
+    if note or least < 2:
+        reason = note.removeprefix("NOT honest: ") or (
+            "some tiles were held out by one member only; with two seeds or more for each "
             "fold, such as 0 to 2 * folds - 1, there would be something to compare"
         )
         absent(path, title, f"{reason}.")

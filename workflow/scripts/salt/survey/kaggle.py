@@ -90,17 +90,6 @@ def submit(path: Path | str, message: str) -> list[str]:
     return lines[-KEPT_LINES:]
 
 
-def describe(threshold: dict) -> str:
-    """Return a one-line description of a submission, from threshold.json."""
-    honesty = "" if threshold["honest"] else " NOT honest (members trained on these tiles)"
-    scored, tiles = threshold["tiles_scored"], threshold["tiles"]
-    seeds = ",".join(map(str, threshold["seeds"]))
-    return (
-        f"score {threshold['score']:.4f}{honesty} over {scored} of {tiles} labelled tiles, "
-        f"threshold {threshold['threshold']:.4f}, seeds {seeds}"
-    )
-
-
 def check_submission(path: Path | str) -> str:
     """Return the SHA-256 of a submission; raise InputError if the site could not score it."""
     path = Path(path)

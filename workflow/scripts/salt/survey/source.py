@@ -129,6 +129,7 @@ class Source(Files):
             place = self._files.pop(name)
             if not taken:
                 self._files[f"train/{name}"] = place
+        self.left_out = bare if taken else []
 
     def _add_folder(self, stack: ExitStack) -> None:
         root = self.path
@@ -182,6 +183,16 @@ class Source(Files):
                 self._add_archive(stack, nested, inner, name.replace(".zip", "/"))
             else:
                 self._add(prefix + name, (archive, entry))
+
+    def notice(self) -> str | None:
+        """Return a sentence that names labelled tiles that are left out, or None."""
+        if not self.left_out:
+            return None
+        folders = sorted({f"{name.partition('/')[0]}/" for name in self.left_out})
+        return (
+            f"{self.path}: {len(self.left_out)} PNG files in {' and '.join(folders)} left out, "
+            "since there is train/ as well; move those to train on to train/images and train/masks"
+        )
 
     @property
     def has_test(self) -> bool:
