@@ -52,6 +52,15 @@ ASPECTS = ((1.2, 3), (0.5, 3))
 Reader = Callable[[slice, slice], np.ndarray]
 
 
+Shade = Callable[[np.ndarray], np.ndarray]
+# From the values of each layer to grey levels, 0 to 255, which are clipped afterwards.
+SHADES: tuple[Shade, ...] = (
+    lambda amplitude: np.nan_to_num(127.5 + 127.5 * GAIN * amplitude, nan=255),
+    lambda probability: 255 * np.nan_to_num(probability),
+    lambda disagreement: 255 / MOST_DISAGREEMENT * np.nan_to_num(disagreement),
+)
+
+
 @dataclass(frozen=True)
 class Survey:
     """What the viewer shows.
@@ -186,40 +195,38 @@ def fill(survey: Survey) -> tuple[list[Plane], dict[str, np.ndarray]]:
     interval = abs(survey.samples[-1] - survey.samples[0]) / max(len(survey.samples) - 1, 1)
     traces = np.zeros(survey.shape[:2], dtype=np.uint8)
     top, thickness = np.full((2, *survey.shape[:2]), np.nan)
+    readers = [survey.amplitude, survey.probability, survey.disagreement][: len(planes[0].layers)]
     for block in blocks(survey.shape):
-        amplitude = np.asarray(survey.amplitude(*block), dtype=np.float32)
-        probability = np.nan_to_num(np.asarray(survey.probability(*block), dtype=np.float32))
+        amplitude, probability, *_ = read = [np.asarray(reader(*block)) for reader in readers]
         missing = np.isnan(amplitude).all(axis=2)
-        dead = ~np.nan_to_num(amplitude).any(axis=2)
+        dead = ~(amplitude != 0).any(axis=2)
         traces[block] = np.select([missing, dead], [MISSING, DEAD], LIVE)
         salt = (probability > survey.threshold) & ~missing[..., None]
         found = salt.any(axis=2)
         top[block][found] = survey.samples[salt.argmax(axis=2)[found]]
         thickness[block][found] = salt.sum(axis=2)[found] * interval
-        greys = [np.nan_to_num(127.5 + 127.5 * GAIN * amplitude, nan=255), 255 * probability]
-        if survey.disagreement is not None:
-            differing = np.nan_to_num(np.asarray(survey.disagreement(*block), dtype=np.float32))
-            greys.append(255 / MOST_DISAGREEMENT * differing)
-        for layer, values in enumerate(greys):
+        for layer, (values, shade) in enumerate(zip(read, SHADES, strict=False)):
             for plane in planes:
-                put(plane, layer, np.clip(values, 0, 255), block, steps)
+                put(plane, layer, values, shade, block, steps)
     for name, place in survey.truth:
         lines = traces[place] if name == "inline" else traces[:, place]
         lines[lines != MISSING] = LABELLED
     return planes, {"traces": traces, "top": top, "thickness": thickness}
 
 
-def put(plane: Plane, layer: int, values: np.ndarray, block: tuple, steps: list[int]) -> None:
-    """Put a block's part of a plane's lines, float32, in its place."""
+def put(
+    plane: Plane, layer: int, values: np.ndarray, shade: Shade, block: tuple, steps: list[int]
+) -> None:
+    """Put a block's part of a plane's lines in its place, as shades of grey."""
     whole = (*block, slice(0, values.shape[2]))
     at, axis = whole[plane.axis], plane.axis
     here = np.flatnonzero((plane.places >= at.start) & (plane.places < at.stop))
     if not len(here):
         return
     lines = values.take(plane.places[here] - at.start, axis=axis)
-    lines = np.moveaxis(lines, axis, 0)
+    lines = np.moveaxis(shade(lines.astype(np.float32)), axis, 0)
     others = [k for k in range(3) if k != axis]
-    drawn = np.rint(shrunk(lines, (1, *(steps[k] for k in others))))
+    drawn = np.rint(shrunk(np.clip(lines, 0, 255), (1, *(steps[k] for k in others))))
     corner = [whole[k].start // steps[k] for k in others]
     window = tuple(
         slice(start, start + n) for start, n in zip(corner, drawn.shape[1:], strict=True)
