@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# Installs what the lock says; each environment takes from it what it needs.
+# Each environment installs its own requirements, in the versions of the lock.
 INSTALL := -m pip install --quiet --constraint requirements.lock
 
 # Apart, since TensorBoard would load TensorFlow wherever it finds it.
@@ -56,7 +56,7 @@ grouped: run ## compare the demo's score with random folds and with folds by sec
 	$(BIN)/python -m snakemake --configfile config/demo-grouped.yaml --directory experiments/grouped
 	$(BIN)/python benchmarks/compare.py results experiments/grouped/results
 
-lock: | $(BIN)/python ## pin all that the requirements bring, in requirements.lock (ARGS=--upgrade for newer ones)
+lock: | $(BIN)/python ## pin every package that the requirements bring (ARGS=--upgrade for newer versions)
 	$(BIN)/python -m pip install --quiet $$(grep ^uv== requirements-dev.txt)
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/python -m uv pip compile --quiet --universal \
 		--python-version 3.11 --annotation-style line --output-file requirements.lock $(ARGS) \
@@ -129,7 +129,8 @@ $(VENV)/run: requirements.txt requirements.lock | $(BIN)/python
 	$(BIN)/python $(INSTALL) -r requirements.txt
 	@touch $@
 
-$(VENV)/test: requirements-dev.txt requirements-pretrained.txt requirements.txt requirements.lock | $(BIN)/python
+$(VENV)/test: requirements-dev.txt requirements-pretrained.txt requirements.txt requirements.lock \
+		| $(BIN)/python
 	$(BIN)/python $(INSTALL) -r requirements-dev.txt
 	@touch $@ $(VENV)/run
 

@@ -47,9 +47,11 @@ def repository(tmp_path_factory) -> Path:
 def offline(repository, tmp_path, monkeypatch):
     """Have git take repositories of GitHub from a local folder, and Snakemake's cache be empty."""
     hosted = repository.parents[1].as_uri()
-    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
-    monkeypatch.setenv("GIT_CONFIG_KEY_0", f"url.{hosted}/.insteadOf")
-    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "https://github.com/")
+    settings = {f"url.{hosted}/.insteadOf": "https://github.com/", "advice.detachedHead": "false"}
+    monkeypatch.setenv("GIT_CONFIG_COUNT", str(len(settings)))
+    for number, (key, value) in enumerate(settings.items()):
+        monkeypatch.setenv(f"GIT_CONFIG_KEY_{number}", key)
+        monkeypatch.setenv(f"GIT_CONFIG_VALUE_{number}", value)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
