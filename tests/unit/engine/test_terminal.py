@@ -2,7 +2,6 @@
 
 import logging
 import shlex
-import sys
 from pathlib import Path
 
 import pytest

@@ -10,6 +10,13 @@ import pytest
 import segyio
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+from salt.core.errors import InputError
+from salt.output import segy as module
+from salt.output.segy import slabs, write_copy
+from salt.survey.scan import scan
+from salt.survey.segy import Segy
+from salt.survey.volume import Volume, import_volume
 from support.segy_files import (
     USABLE,
     amplitudes,
@@ -18,13 +25,6 @@ from support.segy_files import (
     real,
     write_segy,
 )
-
-from salt.core.errors import InputError
-from salt.output import segy as module
-from salt.output.segy import slabs, write_copy
-from salt.survey.scan import scan
-from salt.survey.segy import Segy
-from salt.survey.volume import Volume, import_volume
 
 TGS_PYTHON = os.environ.get("SALT_TGS_SEGY_PYTHON")
 

@@ -13,13 +13,13 @@ import xarray
 import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.segy_files import USABLE, amplitudes, grid_numbers, needs_real_files, real, write_segy
 
 from salt.core.errors import InputError
 from salt.survey import volume as module
 from salt.survey.scan import scan
 from salt.survey.segy import Segy
 from salt.survey.volume import Volume, create, import_volume, shard_shape
+from support.segy_files import USABLE, amplitudes, grid_numbers, needs_real_files, real, write_segy
 
 SCRIPTS = Path(module.__file__).parents[2]
 
