@@ -2,9 +2,9 @@
 
     make volume-labels
 
-Runs the demo volume with labels on every 5th, 10th and 20th inline, and on a single one, and compares
-the mask of all other inlines with the truth, which only this script reads. The standard to beat copies
-the nearest labelled inline.
+Runs the demo volume with labels on every 5th, 10th and 20th inline, and on a single one, and
+compares the mask of all other inlines with the truth, which only this script reads. The standard to
+beat copies the nearest labelled inline.
 """
 
 import argparse
@@ -19,10 +19,10 @@ import yaml
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow/scripts"))
 
-from salt.evaluation.held_out_lines import count
-from salt.survey.geometry import Geometry, load_traces
-from salt.survey.lines import Lines
-from salt.survey.segy import Segy
+from salt.evaluation.held_out_lines import count  # noqa: E402
+from salt.survey.geometry import Geometry, load_traces  # noqa: E402
+from salt.survey.lines import Lines  # noqa: E402
+from salt.survey.segy import Segy  # noqa: E402
 
 EVERY = (5, 10, 20, 100)
 

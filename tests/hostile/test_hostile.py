@@ -43,7 +43,7 @@ from salt.networks.checkpoint import Checkpoint
 from salt.output.masks import SOFTWARE
 from salt.settings.config import faults
 from support.running import ROOT, run_snakemake
-from support.surveys import Survey, image_png, mask_png, png, zipped
+from support.surveys import Survey, forget_checksums, image_png, mask_png, png, zipped
 
 SCRIPTS = ROOT / "workflow/scripts"
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())

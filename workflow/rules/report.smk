@@ -260,6 +260,7 @@ rule page:
             *rules.plot_training.output,
             *rules.plot_data.output,
         ],
+        viewer=of_volume("results/volume/viewer.json", "results/sections"),
     output:
         page=report(
             "results/index.html",
@@ -285,9 +286,10 @@ rule page:
             *("--test-tiles", placed("results/data/test/tiles.csv")),
             *("--test", *map(placed, TEST)),
         ),
+        viewer=lambda wildcards, input: ["--viewer", input.viewer[0]] if input.viewer else [],
         benchmarks=placed("results/benchmarks"),
     shell:
-        "python {params.script:q} --tiles {input.tiles:q} {params.test:q} "
+        "python {params.script:q} --tiles {input.tiles:q} {params.test:q} {params.viewer:q} "
         "--review {input.review:q} --threshold {input.threshold:q} --validation {input.validation:q} "
         "--figures {input.figures:q} --benchmarks {params.benchmarks:q} "
         "--output {output.page:q} --pictures {output.pictures:q} --log {log:q}"

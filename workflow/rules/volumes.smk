@@ -76,6 +76,17 @@ def get_volume_threshold(wildcards):
     return "results/threshold.json" if wildcards.filled == "volume" else get_threshold(wildcards)
 
 
+def get_filled_source(wildcards):
+    """The SEG-Y file that a filled volume is a copy of."""
+    place = place_of(wildcards)
+    return PREDICTED_VOLUMES[place] if place else VOLUME
+
+
+def get_interpreted(wildcards):
+    """Table of the lines that are labelled, which need not be looked at again."""
+    return "results/data/train/lines.csv" if wildcards.filled == "volume" else []
+
+
 rule demo_volume:
     output:
         volume=DEMO_VOLUME,
@@ -197,7 +208,6 @@ if VOLUME:
             "--geometry {input.geometry:q} --volume {input.volume:q} --lines {output.lines:q} "
             "--output {output.tiles:q} --log {log:q}"
 
-
     # Whole lines, by members that held them out: what an unlabelled line will get.
     rule predict_lines:
         input:
@@ -284,8 +294,80 @@ rule predict_volume:
         *code("predict_volume", "torch"),
         script=script("predict_volume"),
         settings=settings("inference", "compute"),
-        threshold=lambda wildcards, input: ["--threshold", input.threshold] if input.threshold else [],
+        threshold=lambda wildcards, input: (
+            ["--threshold", input.threshold] if input.threshold else []
+        ),
     shell:
         "python {params.script:q} --settings {params.settings:q} --volume {input.volume:q} "
         "--checkpoints {input.members:q} {params.threshold:q} --shard {wildcards.shard} "
         "--output {output:q} --log {log:q}"
+
+
+rule volume:
+    input:
+        source=get_filled_source,
+        geometry=of_place("results/{place}data/geometry.json"),
+        traces=of_place("results/{place}data/traces.npy"),
+        positions=of_place("results/{place}data/positions.npy"),
+        shards=of_place("results/{place}predictions/volume/{shard}.zarr"),
+        threshold=get_volume_threshold,
+        lines=get_interpreted,
+    output:
+        probability=directory("results/{filled}/probability.zarr"),
+        segy="results/{filled}/probability.sgy",
+        mask="results/{filled}/mask.sgy",
+        top="results/{filled}/top_salt.csv",
+        base="results/{filled}/base_salt.csv",
+        next="results/{filled}/next_lines.csv",
+    log:
+        "results/logs/{filled}.log",
+    benchmark:
+        "results/benchmarks/{filled}.tsv"
+    conda:
+        "../../envs/volumes.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=480,
+    params:
+        *code("volume", "volumes"),
+        script=script("volume"),
+        folder=placed("results/{filled}"),
+        lines=lambda wildcards, input: ["--lines", input.lines] if input.lines else [],
+    shell:
+        "python {params.script:q} --geometry {input.geometry:q} --source={input.source:q} "
+        "--shards {input.shards:q} --threshold {input.threshold:q} {params.lines:q} "
+        "--output {params.folder:q} --log {log:q}"
+
+
+rule viewer:
+    input:
+        geometry="results/data/geometry.json",
+        positions="results/data/positions.npy",
+        volume="results/data/volume.zarr",
+        probability="results/volume/probability.zarr",
+        threshold="results/threshold.json",
+        lines="results/data/train/lines.csv",
+        labels="results/data/train/lines_labels.npy",
+    output:
+        pictures=directory("results/sections"),
+        facts="results/volume/viewer.json",
+    log:
+        "results/logs/viewer.log",
+    benchmark:
+        "results/benchmarks/viewer.tsv"
+    conda:
+        "../../envs/volumes.yaml"
+    threads: 2
+    resources:
+        mem_mb=2000,
+        runtime=120,
+    params:
+        *code("viewer", "volumes"),
+        script=script("viewer"),
+        members=len(SEEDS),
+    shell:
+        "python {params.script:q} --geometry {input.geometry:q} --volume {input.volume:q} "
+        "--probability {input.probability:q} --threshold {input.threshold:q} "
+        "--lines {input.lines:q} --members {params.members} --pictures {output.pictures:q} "
+        "--output {output.facts:q} --log {log:q}"

@@ -1,8 +1,10 @@
 """Write the report as a page, with the tiles to look through beside it."""
 
+import json
 import logging
 from pathlib import Path
 
+from salt.core import checksums
 from salt.core.files import replacing, replacing_folder
 from salt.ensemble.predictions import load_all, load_shards
 from salt.evaluation.decision import SCORE, read_report
@@ -40,6 +42,8 @@ def main(args):
         "rows": sprites.ROWS,
         "reasons": REASONS,
     }
+    if args.viewer:
+        facts["volume"] = json.loads(checksums.read(args.viewer))
     tests = with_salt = 0
     with replacing_folder(args.pictures) as folder:
         ids = review["id"].tolist()
@@ -70,6 +74,7 @@ if __name__ == "__main__":
             required=name == "validation",
             help=f"predictions of {name} tiles",
         )
+    parser.add_argument("--viewer", type=Path, help="JSON file of a volume's viewer, if any")
     parser.add_argument("--figures", type=Path, nargs="+", required=True, help="SVG files")
     parser.add_argument("--benchmarks", type=Path, required=True, help="folder of benchmarks")
     parser.add_argument("--output", type=Path, required=True, help="HTML file to write")

@@ -60,8 +60,8 @@ class Grey:
             )
         if ways[0].get("percentile", percentile) != percentile:
             raise InputError(
-                f"the volume's amplitudes are clipped at percentile {percentile:g}, those that the "
-                f"members were trained on at {ways[0]['percentile']:g}; set survey.percentile to that"
+                f"the volume is clipped at percentile {percentile:g} of its amplitudes, that of "
+                f"its members at {ways[0]['percentile']:g}; set survey.percentile to that"
             )
         return cls(ways[0]["normalisation"], ways[0]["tile"])
 

@@ -77,7 +77,8 @@ class Probability:
         """Open a store; InputError where it is missing, damaged or something else."""
         self.path = Path(path)
         with readable(self.path):
-            self._array = zarr.open_group(self.path, mode="r")["probability"]
+            group = zarr.open_group(self.path, mode="r")
+            self._array, self._disagreement = group["probability"], group["disagreement"]
             self.shape = self._array.shape
             if self._array.dtype != np.uint16 or len(self.shape) != 3:
                 raise ValueError(f"found {self._array.dtype} {self.shape}")
@@ -91,6 +92,14 @@ class Probability:
         found = values / np.float32(SCALE)
         found[values == MISSING] = np.nan
         return found
+
+    def disagreement(self, *part: slice) -> np.ndarray:
+        """Return the standard deviation over members of a part, float32 from 0 to 0.5.
+
+        Raises InputError where the store is damaged.
+        """
+        with readable(self.path):
+            return np.asarray(self._disagreement[part]) / np.float32(DEVIATIONS)
 
     def mask(self, threshold: float, *part: slice) -> np.ndarray:
         """Return where a part is above a threshold, bool; missing traces are not.

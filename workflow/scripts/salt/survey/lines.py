@@ -20,6 +20,7 @@ from salt.core.errors import InputError, shown
 from salt.core.files import replacing, write_npy
 from salt.core.tables import read_csv
 from salt.survey.amplitudes import to_8bit
+from salt.survey.geometry import Geometry
 from salt.survey.tiles import NpyRows
 
 INLINE, CROSSLINE = "inline", "crossline"
@@ -255,3 +256,16 @@ def lines_notices(table: pd.DataFrame) -> list[str]:
             "they hold out, and the score is a little too good"
         )
     return notices
+
+
+def truth_of(lines: Lines, geometry: Geometry) -> dict[tuple[str, int], np.ndarray]:
+    """Return salt, bool (samples, traces), of each labelled line by its plane and its place."""
+    axes = {INLINE: geometry.inlines, CROSSLINE: geometry.crosslines}
+    along = {INLINE: geometry.crosslines.count, CROSSLINE: geometry.inlines.count}
+    truth = {}
+    for row in lines.table.itertuples():
+        key = row.plane, axes[row.plane].index(row.line)
+        whole = truth.setdefault(key, np.zeros((geometry.samples.count, along[row.plane]), bool))
+        labels = lines[row.id][1]
+        whole[:, row.first : row.first + len(labels)] = labels.T == SALT
+    return truth
