@@ -117,3 +117,17 @@ def test_a_folder_whose_name_would_run_commands_is_refused(jobs, tmp_path, name)
     assert "Traceback" not in done.stderr
     assert list(jobs.iterdir()) == [] and list(folder.glob("results/*")) == []
     assert not (folder / "owned").exists() and not (ROOT / "owned").exists()
+
+
+@pytest.mark.skipif(
+    find_spec("snakemake_executor_plugin_slurm") is None,
+    reason="no snakemake-executor-plugin-slurm here: make test-engines",
+)
+def test_slurm_gets_no_job_from_a_folder_whose_name_would_run_commands(tmp_path):
+    folder = tmp_path / "$(touch owned)"
+    folder.mkdir()
+    profile = ["--workflow-profile", str(ROOT / "profiles/slurm")]
+    done = snakemake(folder, *profile, "--until", "import_train")
+    assert done.returncode == 1
+    assert f"--directory: {folder}: the plugin that submits jobs hands it to" in done.stderr
+    assert not (folder / "owned").exists() and not (ROOT / "owned").exists()

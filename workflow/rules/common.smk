@@ -224,18 +224,25 @@ def add_handlers(**handlers):
 
 
 def refuse_to_submit_from_odd_folders():
-    """End with a message where the folder's name would run commands when jobs are submitted.
+    """End with a message where a folder's name would run commands when jobs are submitted.
 
-    snakemake-executor-plugin-cluster-generic (1.0) puts the job script's path in double quotes.
+    The plugins (cluster-generic 1.0, slurm 2.8) put what they submit in double quotes.
     """
-    folder = str(Path.cwd())
-    odd = sorted(set('"$`\\') & set(folder))
-    if odd and hasattr(workflow.executor_settings, "submit_cmd"):
-        with telling("--directory"):
-            raise InputError(
-                f"{folder}: the plugin that submits jobs hands it to a shell, to which "
-                f"{' '.join(odd)} means something else; run the workflow in another folder"
-            )
+    executor = workflow.executor_settings
+    if hasattr(executor, "submit_cmd"):
+        odd = set('"$`\\')
+    elif not getattr(executor, "pass_command_as_script", True):
+        odd = set("$`\\")
+    else:
+        return
+    for what, folder in [("--directory", Path.cwd()), ("the project's folder", ROOT.resolve())]:
+        found = sorted(odd & set(str(folder)))
+        if found:
+            with telling(what):
+                raise InputError(
+                    f"{folder}: the plugin that submits jobs hands it to a shell, to which "
+                    f"{' '.join(found)} means something else; use a folder without"
+                )
 
 
 ALIVE = clear_locks() if workflow.is_main_process else None
