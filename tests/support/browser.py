@@ -23,7 +23,10 @@ class Browser:
         self.said: list[str] = []
         self.events: list[dict] = []
         self.number, self.buffer = 0, b""
-        self.profile = tempfile.TemporaryDirectory(prefix="salt-browser-")
+        # The browser's own children may still write there when it is gone.
+        self.profile = tempfile.TemporaryDirectory(
+            prefix="salt-browser-", ignore_cleanup_errors=True
+        )
         commands, self.to_browser = os.pipe()
         self.from_browser, answers = os.pipe()
         # The browser reads from descriptor 3 and writes to 4.

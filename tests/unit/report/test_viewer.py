@@ -359,6 +359,11 @@ def test_a_narrow_window_has_no_overflow(folder, dark):
         root = "document.documentElement"
         assert browser.run(f"{root}.scrollWidth <= {root}.clientWidth")
         assert browser.run("$('map').getBoundingClientRect().width > 100")
+        # Labels of an axis end where the picture does.
+        press(browser, "slice")
+        browser.wait_for(f"{SHOWS}.startsWith('slice')")
+        right = "$('{}').getBoundingClientRect().right"
+        assert browser.run(f"Math.abs({right.format('section')} - {right.format('across')}) < 1")
 
 
 @needs_chromium

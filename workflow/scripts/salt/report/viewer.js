@@ -65,7 +65,7 @@
     }
     $("section").style.aspectRatio = plane.aspect;
     // No wider than what fits the height of the window.
-    $("section").style.width = `min(100%, ${68 * plane.aspect}vh)`;
+    for (const part of [$("section"), $("across")]) part.style.width = `min(100%, ${68 * plane.aspect}vh)`;
     $("section").ariaLabel = `${layer} of ${lineName(k)}`;
     mark();
     for (let next = Math.max(k - AHEAD, 0); next <= k + AHEAD && next < plane.numbers.length; next++) {
@@ -122,7 +122,7 @@
     if (map.colours && map.colours.length) {
       const ramp = element("span", undefined, "ramp");
       ramp.style.background = `linear-gradient(90deg, ${map.colours.join(",")})`;
-      const ends = element("span");
+      const ends = element("span", undefined, "ends");
       ends.append(element("span", map.low), element("span", map.high));
       parts.push(ramp, ends);
     } else if (map.colours) parts.push("No salt was predicted.");
