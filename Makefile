@@ -20,7 +20,7 @@ run: $(VENV)/run ## run the demo, from nothing to results/submission.csv; some m
 	$(BIN)/python -m snakemake
 
 status: $(VENV)/run ## show finished, running and pending jobs (ARGS="--configfile ... --directory ...")
-	@$(BIN)/python workflow/status.py $(ARGS)
+	@$(BIN)/python workflow/engine/status.py $(ARGS)
 
 report: $(VENV)/run ## write results/index.html and Snakemake's results/report.html (ARGS likewise)
 	$(BIN)/python -m snakemake $(ARGS)

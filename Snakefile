@@ -32,22 +32,13 @@ rule all:
 
 
 onstart:
-    record_what_is_there(workflow.persistence)
+    # Snakemake has just touched what a job made; its checksums get the same date.
+    record_only_finished(workflow.persistence, follow_date)
 
 
 onsuccess:
-    # What finished members would have gone on from.
-    for folder in [Path("results/states"), *Path("results/rounds").glob("*/states")]:
-        for state in folder.glob("*.pt"):
-            if (folder.parent / f"models/{state.stem}/checkpoint.safetensors").exists():
-                state.unlink()
-        with suppress(OSError):
-            folder.rmdir()
-    summary, threshold = Path("results/summary.txt"), Path("results/threshold.json")
-    # A run of some targets only may have left an older summary behind.
-    if summary.exists() and threshold.exists():
-        if summary.stat().st_mtime >= threshold.stat().st_mtime:
-            print(f"\n{summary.read_text()}")
+    remove_states(Path("results"))
+    print(fresh_summary(Path("results")), end="")
 
 
 onerror:
