@@ -26,7 +26,7 @@ demo-volume: $(VENV)/run ## fill the demo volume, from SEG-Y to SEG-Y and surfac
 	$(BIN)/python -m snakemake --configfile config/demo-volume.yaml --directory experiments/demo-volume
 
 status: $(VENV)/run ## show finished, running and pending jobs (ARGS="--configfile ... --directory ...")
-	@$(BIN)/python workflow/status.py $(ARGS)
+	@$(BIN)/python workflow/engine/status.py $(ARGS)
 
 report: $(VENV)/run ## write results/index.html and Snakemake's results/report.html (ARGS likewise)
 	$(BIN)/python -m snakemake $(ARGS)

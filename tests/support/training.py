@@ -9,7 +9,7 @@ import yaml
 from salt.device.compute import Compute
 from salt.training.augmentation import Augmentation
 from salt.training.recipe import Recipe
-from salt.training.trainer import Labelled, train_member
+from salt.training.trainer import Labelled, Trainer
 from support.running import ROOT
 
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
@@ -38,7 +38,8 @@ def on_cpu(images, masks, depths):
     return Labelled(images, masks, torch.from_numpy(depths.astype(np.float32)))
 
 
-def member(training=None, validation=None, compute=CPU, **changes):
+def member(training=None, validation=None, compute=CPU, *, trainer=Trainer, **changes):
+    """Return the checkpoint and the history of a member, of few tiny tiles by default."""
     settings = {
         "seed": 0,
         "model_settings": {"name": "residual_unet", "width": 1, "dropout": 0.1},
@@ -62,4 +63,5 @@ def member(training=None, validation=None, compute=CPU, **changes):
     recipe |= {key: changes.pop(key) for key in recipe.keys() & changes.keys()}
     training = labelled(8) if training is None else training
     validation = labelled(5, seed=1) if validation is None else validation
-    return train_member(training, validation, compute, Recipe(**recipe), **{**settings, **changes})
+    made = trainer(training, validation, compute, Recipe(**recipe), **{**settings, **changes})
+    return made.run()

@@ -431,7 +431,7 @@ def test_the_run_names_a_damaged_file_and_its_remedy_makes_it_again_and_nothing_
         assert said[-1].startswith("To keep a file that you changed yourself, delete its .NAME.cr")
     assert tree(here / "results") == damaged
     assert snakemake(here, "--unlock").returncode == 0
-    status = [sys.executable, ROOT / "workflow/status.py", "--directory", here]
+    status = [sys.executable, ROOT / "workflow/engine/status.py", "--directory", here]
     done = subprocess.run([*status, "--configfile", TINY], capture_output=True, text=True)
     assert done.returncode == 1 and name in done.stderr and "Traceback" not in done.stderr
     remove, again = (line.strip() for line in said[-3:-1])

@@ -1,13 +1,18 @@
 # Configuration, and what the rules share.
+#
+# Of Snakemake's internals, as of 9.27, this uses attributes of `workflow`: current_basedir,
+# output_settings, is_main_process, and local_exec, whose absence ends any run with an
+# AttributeError. tests/workflow/test_workflow.py covers their meaning
+# (`test_local_jobs_ask_for_a_gpu_where_there_is_one` that of local_exec), and workflow/engine says
+# what else is used.
 
-import fcntl
 import hashlib
 import json
 import os
 import re
 import shutil
 import sys
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from copy import deepcopy
 from pathlib import Path
 
@@ -57,6 +62,13 @@ sys.path[:0] = [str(SCRIPTS.resolve()), str((ROOT / "workflow").resolve())]
 # Jobs find the Python that runs Snakemake, also where its environment is not activated.
 os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])}
 
+from engine.record import (
+    clear_locks,
+    fresh_summary,
+    has_lost_record,
+    record_only_finished,
+    remove_states,
+)
 from engine.terminal import last_words, make_terse, print_at_exit
 from salt.core.checksums import check_folder, follow_date
 from salt.settings.config import faults, uncovered_folds
@@ -174,41 +186,6 @@ if groups is not None and Path(groups) == Path(DEMO_SECTIONS):
     config["validation"]["groups"] = placed(groups)
 
 
-def clear_locks():
-    """Remove the locks of runs that were killed, unless another run is alive in this folder.
-
-    A run holds the lock of one file, which the system frees at its end however that comes.
-    """
-    path = Path(".snakemake/alive")
-    with suppress(OSError):
-        path.parent.mkdir(exist_ok=True)
-        held = open(path, "a")
-        with suppress(BlockingIOError):
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for lock in Path(".snakemake/locks").glob("*.lock"):
-                lock.unlink()
-        fcntl.flock(held, fcntl.LOCK_SH)
-        return held
-
-
-def record_what_is_there(persistence):
-    """Put no job on record that failed, as Snakemake 9 does.
-
-    Its outputs are gone by then, but a file that is gone counts as up to date while those made from
-    it are there: the change that the job was to follow would be forgotten. What a job made has just
-    been touched, and its checksums are given the same date.
-    """
-    finished = persistence.finished
-
-    async def record(job):
-        for file in job.output:
-            follow_date(file)
-        if all(Path(file).exists() for file in job.output):
-            await finished(job)
-
-    persistence.finished = record
-
-
 def add_handlers(**handlers):
     """Run a module's handlers, too, where Snakemake runs those of the main Snakefile only."""
 
@@ -256,12 +233,11 @@ if workflow.is_main_process and "--unlock" not in sys.argv:
         # in a dry run.
         sys.exit(str(error))
 
-if workflow.is_main_process and Path(placed("results/data")).exists():
-    if not Path(".snakemake/metadata").exists():
-        logger.warning(
-            "results/ is here without the .snakemake/ that was beside it, so only dates can tell "
-            "what is stale, and a changed setting goes unseen; --forceall makes everything anew."
-        )
+if workflow.is_main_process and has_lost_record(results=placed("results")):
+    logger.warning(
+        "results/ is here without the .snakemake/ that was beside it, so only dates can tell "
+        "what is stale, and a changed setting goes unseen; --forceall rebuilds everything."
+    )
 
 
 wildcard_constraints:

@@ -21,7 +21,7 @@ from salt.training.augmentation import Augmentation
 from salt.training.lines import LabelledLines
 from salt.training.recipe import Recipe
 from salt.training.saved import Saved, fingerprint
-from salt.training.trainer import Labelled, train_member
+from salt.training.trainer import Labelled, Trainer
 
 
 def main(args):
@@ -67,7 +67,7 @@ def main(args):
         own += [args.pseudo_labels, args.pseudo_labels.with_suffix(".csv")]
         own += [args.unlabelled, args.unlabelled.with_name("images.npy")]
     with events.writer(args.events if training.pop("tensorboard") else None) as record:
-        checkpoint, history = train_member(
+        checkpoint, history = Trainer(
             labelled,
             Labelled.load(tiles, validates, compute.device),
             compute,
@@ -79,7 +79,7 @@ def main(args):
             honest=is_honest(scheme),
             record=record,
             saved=Saved(args.state, fingerprint(own)) if args.state else None,
-        )
+        ).run()
     with replacing(args.history) as path:
         pd.DataFrame(history).to_csv(path, index=False)
     checkpoint.save(args.checkpoint)

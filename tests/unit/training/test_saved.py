@@ -15,6 +15,7 @@ import yaml
 
 from salt.survey import tiles
 from salt.training.saved import Saved, fingerprint
+from salt.training.trainer import Trainer
 from support.running import ROOT, stage_command
 from support.training import member
 
@@ -57,25 +58,35 @@ def test_a_training_that_was_cut_ends_as_one_that_was_not(cuts, changes, tmp_pat
         ({"epochs": 5, "stopping_patience": 10}, 5),
     ],
 )
-def test_a_training_that_had_ended_trains_no_further(tmp_path, monkeypatch, settings, epochs):
-    # For any time since the last save, and any duration of a save.
-    monkeypatch.setattr("salt.training.trainer.SAVING_SHARE", 1e-9)
+def test_a_training_that_had_ended_trains_no_further(tmp_path, settings, epochs):
+    class SavedAtTheEnd(Trainer):
+        saving_share = 1e-9  # at no other time, however long a save takes
+
+    class Finished(Trainer):
+        epoch = None
+
     state = Saved(tmp_path / "0.pt", "mine")
-    whole, history = member(saved=state, **{**SETTINGS, **settings})
+    settings = {**SETTINGS, **settings, "saved": state}
+    whole, history = member(trainer=SavedAtTheEnd, **settings)
     assert len(history) == epochs
-    monkeypatch.setattr("salt.training.trainer.train_epoch", None)
-    again, same = member(saved=state, **{**SETTINGS, **settings})
+    again, same = member(trainer=Finished, **settings)
     assert same == history
     assert again.about == whole.about
     assert all(torch.equal(again.state[name], tensor) for name, tensor in whole.state.items())
 
 
-def test_saving_takes_a_small_share_of_the_time(tmp_path, monkeypatch):
-    saves = []
-    clock = iter(range(10**6))
-    monkeypatch.setattr("salt.training.trainer.time.monotonic", lambda: next(clock))
-    monkeypatch.setattr(Saved, "save", lambda self, content: saves.append(len(content["history"])))
-    member(saved=Saved(tmp_path / "0.pt", "mine"), epochs=40)
+def test_saving_takes_a_small_share_of_the_time(tmp_path):
+    saves, readings = [], iter(range(10**6))
+
+    class Clocked(Trainer):
+        def clock(self):
+            return next(readings)
+
+    class Counted(Saved):
+        def save(self, content):
+            saves.append(len(content["history"]))
+
+    member(saved=Counted(tmp_path / "0.pt", "mine"), epochs=40, trainer=Clocked)
     # The clock advances by one per reading: a save takes 1, with few readings per epoch.
     assert (saves[0], saves[-1]) == (1, 40)
     assert 3 <= len(saves) < 10

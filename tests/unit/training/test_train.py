@@ -17,15 +17,13 @@ import torch
 import yaml
 
 from salt.core.errors import InputError
-from salt.networks import model
 from salt.networks.network import Network
 from salt.survey import tiles as packed
-from salt.training import trainer as train
 from salt.training.augmentation import Augmentation
 from salt.training.losses import LOSSES
 from salt.training.progress import Epoch
 from salt.training.saved import Saved
-from salt.training.trainer import Labelled, evaluate
+from salt.training.trainer import Labelled, Trainer, evaluate
 from support.training import CPU, STILL, labelled, member, on_cpu
 
 ROOT = Path(__file__).parents[3]
@@ -47,29 +45,29 @@ def test_chosen_tiles_are_loaded_as_8_bits_with_one_channel_and_their_depths(tmp
     assert len(tiles) == 2
 
 
-def steered(monkeypatch, better):
-    """Validate as ever, but call some epochs better than they are, by number; gives the truth.
+def steered(better):
+    """Return a trainer that calls some epochs better than they are, by number, and the truth.
 
     Which epoch is the best one of a real training depends on how a processor rounds.
 
     Args:
         better: loss to take off, and score to add, by the epoch's number.
     """
-    real, truth = train.evaluate, []
+    truth = []
 
-    def spy(*args):
-        truth.append(real(*args))
-        loss, score = better.get(len(truth), (0, 0))
-        return truth[-1][0] - loss, truth[-1][1] + score
+    class Steered(Trainer):
+        def evaluate(self, number):
+            truth.append(super().evaluate(number))
+            loss, score = better.get(number, (0, 0))
+            return truth[-1][0] - loss, truth[-1][1] + score
 
-    monkeypatch.setattr(train, "evaluate", spy)
-    return truth
+    return Steered, truth
 
 
 @pytest.mark.parametrize("loss", ["bce", "dice", "bce_dice"])
-def test_the_state_of_the_best_epoch_is_kept_and_not_the_last(monkeypatch, loss):
-    truth = steered(monkeypatch, {3: (1e6, 0)})
-    checkpoint, history = member(epochs=5, loss=loss)
+def test_the_state_of_the_best_epoch_is_kept_and_not_the_last(loss):
+    trainer, truth = steered({3: (1e6, 0)})
+    checkpoint, history = member(epochs=5, loss=loss, trainer=trainer)
     about, best = checkpoint.about, history[2]
     assert about["epoch"] == best.epoch == 3
     assert about["valid_loss"] == best.valid_loss == truth[2][0] - 1e6
@@ -111,10 +109,9 @@ def test_training_stops_after_its_patience_of_bad_epochs(patience):
     assert len(history) == 1 + patience
 
 
-def test_the_epoch_of_the_highest_score_is_kept_where_that_is_monitored(monkeypatch):
-    better = {2: (0, 10), 4: (1e6, 0)}
-    truth = steered(monkeypatch, better)
-    settings = {"epochs": 5}
+def test_the_epoch_of_the_highest_score_is_kept_where_that_is_monitored():
+    trainer, truth = steered({2: (0, 10), 4: (1e6, 0)})
+    settings = {"epochs": 5, "trainer": trainer}
     by_score, history = member(monitor="map", **settings)
     about = by_score.about
     assert about["epoch"] == 2
@@ -128,16 +125,17 @@ def test_the_epoch_of_the_highest_score_is_kept_where_that_is_monitored(monkeypa
     assert by_loss.about["epoch"] == 4
 
 
-def scripted(monkeypatch, losses, scores, **changes):
-    """Train with validation results from a script; gives checkpoint, history and all states."""
+def scripted(losses, scores, **changes):
+    """Train with validation results from a script; return checkpoint, history and all states."""
     results, states = iter(zip(losses, scores, strict=True)), []
 
-    def spy(network, *args):
-        states.append({name: t.clone() for name, t in network.state_dict().items()})
-        return next(results)
+    class Scripted(Trainer):
+        def evaluate(self, number):
+            states.append({name: t.clone() for name, t in self.network.state_dict().items()})
+            return next(results)
 
-    monkeypatch.setattr(train, "evaluate", spy)
-    checkpoint, history = member(epochs=len(losses), learning_rate=0.016, **changes)
+    changes |= {"epochs": len(losses), "learning_rate": 0.016}
+    checkpoint, history = member(trainer=Scripted, **changes)
     return checkpoint, history, states
 
 
@@ -156,8 +154,8 @@ SCORES = [0.30, 0.50, 0.45, 0.50, 0.58, 0.58, 0.1]
         ("map", FALLING, [0.0] * 7, 1),
     ],
 )
-def test_weights_are_those_of_the_first_best_epoch(monkeypatch, monitor, losses, scores, best):
-    checkpoint, history, states = scripted(monkeypatch, losses, scores, monitor=monitor)
+def test_weights_are_those_of_the_first_best_epoch(monitor, losses, scores, best):
+    checkpoint, history, states = scripted(losses, scores, monitor=monitor)
     assert len(history) == 7
     assert checkpoint.about["epoch"] == best
     assert checkpoint.about["valid_loss"] == losses[best - 1]
@@ -178,28 +176,28 @@ def test_weights_are_those_of_the_first_best_epoch(monkeypatch, monitor, losses,
         ("loss", FALLING[::-1], FALLING[::-1], 0.0, 3),
     ],
 )
-def test_training_stops_by_what_is_monitored(monkeypatch, monitor, losses, scores, gain, epochs):
+def test_training_stops_by_what_is_monitored(monitor, losses, scores, gain, epochs):
     _, history, _ = scripted(
-        monkeypatch, losses, scores, monitor=monitor, stopping_patience=2, minimum_gain=gain
+        losses, scores, monitor=monitor, stopping_patience=2, minimum_gain=gain
     )
     assert len(history) == epochs
 
 
-def test_a_gain_below_the_minimum_is_no_gain(monkeypatch):
-    checkpoint, history, _ = scripted(monkeypatch, FALLING, SCORES, minimum_gain=1.0)
+def test_a_gain_below_the_minimum_is_no_gain():
+    checkpoint, history, _ = scripted(FALLING, SCORES, minimum_gain=1.0)
     assert len(history) == 7
     assert checkpoint.about["epoch"] == 1
 
 
-def test_training_does_not_stop_while_it_gains(monkeypatch):
-    _, history, _ = scripted(monkeypatch, FALLING, SCORES, stopping_patience=1)
+def test_training_does_not_stop_while_it_gains():
+    _, history, _ = scripted(FALLING, SCORES, stopping_patience=1)
     assert len(history) == 7
 
 
-def test_a_good_epoch_starts_the_patience_again(monkeypatch):
+def test_a_good_epoch_starts_the_patience_again():
     # Bad epochs: 2 alone, 4 and 5 and then 6 alone, 8 and 9.
     losses = [0.5, 0.6, 0.4, 0.5, 0.4, 0.45, 0.3, 0.35, 0.3, 0.2]
-    _, history, _ = scripted(monkeypatch, losses, [0.5] * 10, plateau_patience=2)
+    _, history, _ = scripted(losses, [0.5] * 10, plateau_patience=2)
     rates = [0.016] * 5 + [0.008] * 4 + [0.004]
     assert [epoch.learning_rate for epoch in history] == pytest.approx(rates)
 
@@ -208,10 +206,10 @@ def test_a_good_epoch_starts_the_patience_again(monkeypatch):
     ("monitor", "gain", "halved"),
     [("map", 0.0, [4, 5, 7]), ("map", 0.1, [4, 5, 6, 7]), ("loss", 0.0, [])],
 )
-def test_the_rate_halves_by_what_is_monitored(monkeypatch, monitor, gain, halved):
+def test_the_rate_halves_by_what_is_monitored(monitor, gain, halved):
     # By score, epochs 3, 4 and 6 are bad, and where a gain is asked for, so is 5.
     _, history, _ = scripted(
-        monkeypatch, FALLING, SCORES, monitor=monitor, plateau_patience=1, minimum_gain=gain
+        FALLING, SCORES, monitor=monitor, plateau_patience=1, minimum_gain=gain
     )
     rates, rate = [], 0.016
     for number in range(1, 8):
@@ -246,11 +244,15 @@ def test_a_member_is_the_same_whether_honest_or_not():
         assert torch.equal(tensor, two.state[name])
 
 
-def test_each_epoch_is_recorded_once_and_at_its_end(monkeypatch):
+def test_each_epoch_is_recorded_once_and_at_its_end():
     events = []
-    real = train.evaluate
-    monkeypatch.setattr(train, "evaluate", lambda *args: (events.append("scored"), real(*args))[1])
-    _, history = member(epochs=3, record=events.append)
+
+    class Watched(Trainer):
+        def evaluate(self, number):
+            events.append("scored")
+            return super().evaluate(number)
+
+    _, history = member(epochs=3, record=events.append, trainer=Watched)
     assert events == list(chain(*(("scored", epoch) for epoch in history)))
     assert len(history) == 3
 
@@ -286,22 +288,22 @@ def test_tiles_all_at_one_depth_train_a_member():
     assert all(math.isfinite(epoch.train_loss + epoch.valid_loss) for epoch in history)
 
 
-def test_every_tile_comes_with_its_own_depth(monkeypatch):
+def test_every_tile_comes_with_its_own_depth():
     seen = {True: [], False: []}
-    build = model.build
 
-    def spied(**settings):
-        network = build(**settings)
-        network.register_forward_pre_hook(
-            lambda network, inputs: seen[network.training].append(
-                ((inputs[0][:, 0, 0, 0] * 255).round().tolist(), inputs[1].tolist())
+    class Watched(Trainer):
+        def make_network(self):
+            network = super().make_network()
+            network.register_forward_pre_hook(
+                lambda network, inputs: seen[network.training].append(
+                    ((inputs[0][:, 0, 0, 0] * 255).round().tolist(), inputs[1].tolist())
+                )
             )
-        )
-        return network
+            return network
 
-    monkeypatch.setattr(model, "build", spied)
     settings = {"name": "unet", "width": 1, "dropout": 0.1, "depth": "both"}
-    member(numbered(8), numbered(5), model_settings=settings, augmentation=STILL, epochs=2)
+    still = {"augmentation": STILL, "trainer": Watched}
+    member(numbered(8), numbered(5), model_settings=settings, epochs=2, **still)
     # 2 epochs of 2 batches, and of 4 and 1 validation tiles.
     assert [len(images) for images, _ in seen[True]] == [4] * 4
     assert [len(images) for images, _ in seen[False]] == [4, 1] * 2
@@ -345,25 +347,24 @@ def test_a_loss_that_is_no_number_names_member_batch_and_epoch():
 
 
 @pytest.mark.parametrize("part", ["training", "validation"])
-def test_a_loss_that_is_no_number_keeps_the_state_from_before(monkeypatch, tmp_path, part):
+def test_a_loss_that_is_no_number_keeps_the_state_from_before(tmp_path, part):
     numbers = iter(range(1, 10))
 
-    def losses(*args):
-        return [0.5, math.nan if part == "training" and next(numbers) == 3 else 0.5]
+    class Diverging(Trainer):
+        saving_share = math.inf  # after each epoch
 
-    def evaluated(*args):
-        return math.inf if part == "validation" and next(numbers) == 3 else 0.5, 0.5
+        def epoch(self, number):
+            return [0.5, math.nan if part == "training" and next(numbers) == 3 else 0.5]
 
-    monkeypatch.setattr(train, "train_epoch", losses)
-    monkeypatch.setattr(train, "evaluate", evaluated)
-    # After each epoch.
-    monkeypatch.setattr(train, "SAVING_SHARE", math.inf)
+        def evaluate(self, number):
+            return math.inf if part == "validation" and next(numbers) == 3 else 0.5, 0.5
+
     state = Saved(tmp_path / "0.pt", "mine")
     where = {"training": "batch 2 of 2", "validation": "the validation"}[part]
     with pytest.raises(
         InputError, match=f"member 0: the loss of {where} in epoch 3 is not a finit"
     ):
-        member(epochs=5, saved=state)
+        member(epochs=5, saved=state, trainer=Diverging)
     assert len(state.load()["history"]) == 2
 
 
@@ -424,16 +425,18 @@ class Tilewise(Network):
         return 3 * self.convolution(images).tanh()
 
 
-@pytest.fixture
-def tilewise(monkeypatch):
-    monkeypatch.setattr(model, "build", lambda **settings: Tilewise())
+class OfTilewise(Trainer):
+    def make_network(self):
+        return Tilewise()
 
 
 @pytest.mark.parametrize("loss", ["bce", "dice_per_tile"])
 @pytest.mark.parametrize("micro_batch", [1, 2, 3, 4, 5, 6])
-def test_parts_of_a_batch_add_up_to_it(tilewise, micro_batch, loss):
-    whole, history = member(labelled(14), batch_size=7, loss=loss)
-    parts, same = member(labelled(14), batch_size=7, loss=loss, micro_batch=micro_batch)
+def test_parts_of_a_batch_add_up_to_it(micro_batch, loss):
+    whole, history = member(labelled(14), trainer=OfTilewise, batch_size=7, loss=loss)
+    parts, same = member(
+        labelled(14), trainer=OfTilewise, batch_size=7, loss=loss, micro_batch=micro_batch
+    )
     for name, weights in whole.state.items():
         torch.testing.assert_close(parts.state[name], weights, rtol=1e-4, atol=1e-5)
     losses, of_parts = ([row.train_loss for row in rows] for rows in (history, same))
@@ -444,7 +447,7 @@ def test_parts_of_a_batch_add_up_to_it(tilewise, micro_batch, loss):
     ("micro_batch", "sizes"),
     [(None, [7]), (9, [7]), (7, [7]), (6, [4, 3]), (4, [4, 3]), (3, [3, 2, 2]), (2, [2, 2, 2, 1])],
 )
-def test_parts_are_as_equal_as_can_be(monkeypatch, tilewise, micro_batch, sizes):
+def test_parts_are_as_equal_as_can_be(monkeypatch, micro_batch, sizes):
     seen = []
 
     def spy(augmentation, images, masks, maps, tones):
@@ -453,27 +456,27 @@ def test_parts_are_as_equal_as_can_be(monkeypatch, tilewise, micro_batch, sizes)
         return images, masks
 
     monkeypatch.setattr(Augmentation, "apply", spy)
-    member(labelled(14), batch_size=7, micro_batch=micro_batch, epochs=1)
+    member(labelled(14), trainer=OfTilewise, batch_size=7, micro_batch=micro_batch, epochs=1)
     assert seen == 2 * sizes
 
 
 @pytest.mark.parametrize(("micro_batch", "mend"), [(None, "4 .* to 2"), (2, "2 .* to 1")])
-def test_want_of_memory_names_the_value_to_try(monkeypatch, tilewise, micro_batch, mend):
+def test_want_of_memory_names_the_value_to_try(monkeypatch, micro_batch, mend):
     def refuse(*args):
         torch.empty(2**60)
 
     monkeypatch.setattr(Tilewise, "forward", refuse)
     with pytest.raises(InputError, match=rf"memory for {mend}") as raised:
-        member(micro_batch=micro_batch)
+        member(micro_batch=micro_batch, trainer=OfTilewise)
     assert "set training.micro_batch to" in str(raised.value)
 
 
 @pytest.mark.skipif(
     shlex.quote(sys.prefix) != sys.prefix, reason="PyTorch quotes no path that it compiles with"
 )
-def test_a_compiled_network_trains_as_the_network_itself(tilewise):
-    plain, history = member()
-    compiled, same = member(compile=True)
+def test_a_compiled_network_trains_as_the_network_itself():
+    plain, history = member(trainer=OfTilewise)
+    compiled, same = member(trainer=OfTilewise, compile=True)
     assert list(compiled.state) == list(plain.state)
     for name, weights in plain.state.items():
         torch.testing.assert_close(compiled.state[name], weights, rtol=1e-3, atol=1e-4)
@@ -483,9 +486,7 @@ def test_a_compiled_network_trains_as_the_network_itself(tilewise):
 def test_without_a_compiler_the_key_is_named(tmp_path):
     code = """
 import test_train
-from salt.networks import model
-model.build = lambda **settings: test_train.Tilewise()
-test_train.member(compile=True)
+test_train.member(trainer=test_train.OfTilewise, compile=True)
 """
     paths = map(str, (Path(__file__).parent, ROOT / "tests", ROOT / "workflow/scripts"))
     environment = {

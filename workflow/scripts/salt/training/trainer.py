@@ -21,6 +21,7 @@ from salt.device.compute import Compute
 from salt.ensemble.pseudo_labels import PseudoLabels
 from salt.networks import model
 from salt.networks.checkpoint import Checkpoint
+from salt.networks.network import Network
 from salt.networks.registry import not_taken
 from salt.survey.tiles import Tiles
 from salt.training.augmentation import Augmentation
@@ -32,7 +33,6 @@ from salt.training.saved import Saved
 
 logger = logging.getLogger(__name__)
 
-SAVING_SHARE = 0.02
 # What torch.compile lacks where it fails, and what to do, by the error's name in PyTorch.
 COMPILE_NEEDS = {
     "InvalidCxxCompiler": (
@@ -114,128 +114,195 @@ class Labelled:
         return self.images[rows], self.masks[rows], self.depths[rows]
 
 
-def train_member(
-    training: Labelled | LabelledLines,
-    validation: Labelled,
-    compute: Compute,
-    recipe: Recipe,
-    *,
-    seed: int,
-    model_settings: dict,
-    augmentation: Augmentation,
-    survey: dict | None = None,
-    honest: bool = True,
-    record: Callable[[Epoch], None] = lambda epoch: None,
-    saved: Saved | None = None,
-) -> tuple[Checkpoint, list[Epoch]]:
-    """Train a network and give its best state, as the recipe tells it, with all epochs' history.
+class Trainer:
+    """The training of one member, step by step; a subclass may replace any step.
 
     Args:
         survey: how amplitudes of a volume became grey values, to be kept with the member.
         honest: whether no validation tile is a training tile.
         record: called with each epoch at its end.
-        saved: where the state is kept, and gone on from: at the end of the last epoch, and of the
-            first one after 1 / SAVING_SHARE times as long as the last save took.
-
-    Raises InputError for settings that the network does not take, at the end of an epoch in which
-    the loss was not a finite number, and where batches are too small to be normalised, or too large
-    for the memory.
+        saved: where training state is saved and resumed from: after the last epoch, and after the
+            first one that ends 1 / ``saving_share`` times as long after a save as that took.
     """
-    raise_faults("Configuration", not_taken({"model": model_settings, "training": vars(recipe)}))
-    torch.manual_seed(seed)
-    network = model.build(**model_settings)
-    if recipe.pretrained:
-        network.encoder.load_pretrained()
-    size = training.size
-    micro_batch = min(recipe.micro_batch or recipe.batch_size, recipe.batch_size)
-    smallest = recipe.batch_size // math.ceil(recipe.batch_size / micro_batch)
-    if smallest < network.smallest_batch(*size):
-        raise InputError(
-            "training.batch_size, training.micro_batch: a step on 1 tile is too small for tiles "
-            f"of {size[1]}x{size[0]} pixels; set them so that each has 2 or more"
-        )
-    if recipe.compile and compute.device.type == "cpu":
-        logger.warning(
-            "training.compile: on a CPU the library's own kernels were measured to be faster "
-            "(benchmarks/NOTES.md), and compiling takes a minute or more; set it to false"
-        )
-    network.to(compute.device, memory_format=torch.channels_last)
-    if network.uses_depth:
-        network.set_depth_range(training.depths)
-    progress = Progress(network, recipe)
-    steps = math.ceil(len(training) * recipe.passes_per_epoch / recipe.batch_size)
-    state = saved.load() if saved else None
-    if state:
-        progress.restore(state)
-        for epoch in progress.history:
-            record(epoch)
-        logger.info(f"member {seed} goes on after epoch {len(progress.history)}")
-    next_save = 0.0
-    with (
-        tqdm(
-            desc=f"member {seed}",
-            total=recipe.epochs * steps,
-            initial=len(progress.history) * steps,
+
+    saving_share = 0.02
+    clock = staticmethod(time.monotonic)
+
+    def __init__(
+        self,
+        training: Labelled | LabelledLines,
+        validation: Labelled,
+        compute: Compute,
+        recipe: Recipe,
+        *,
+        seed: int,
+        model_settings: dict,
+        augmentation: Augmentation,
+        survey: dict | None = None,
+        honest: bool = True,
+        record: Callable[[Epoch], None] = lambda epoch: None,
+        saved: Saved | None = None,
+    ):
+        self.training, self.validation = training, validation
+        self.compute, self.recipe, self.augmentation = compute, recipe, augmentation
+        self.seed, self.model_settings, self.honest = seed, model_settings, honest
+        self.record, self.saved, self.survey = record, saved, survey
+        self.size = training.size
+        self.micro_batch = min(recipe.micro_batch or recipe.batch_size, recipe.batch_size)
+        self.steps = math.ceil(len(training) * recipe.passes_per_epoch / recipe.batch_size)
+        self.next_save = 0.0
+        self.bar = tqdm(disable=True)
+
+    def run(self) -> tuple[Checkpoint, list[Epoch]]:
+        """Train; return the best epoch's state, and the history of all epochs.
+
+        Raises InputError for settings that the network does not take, at the end of an epoch in
+        which the loss was not a finite number, and where batches are too small to be normalised, or
+        too large for the memory.
+        """
+        self.build()
+        self.resume()
+        with self.progress_bar() as self.bar, logging_redirect_tqdm():
+            while not self.progress.finished:
+                self.step()
+        return self.finish()
+
+    def build(self) -> None:
+        """Build the network and its training state on the device."""
+        recipe = self.recipe
+        settings = {"model": self.model_settings, "training": vars(recipe)}
+        raise_faults("Configuration", not_taken(settings))
+        torch.manual_seed(self.seed)
+        network = self.make_network()
+        if recipe.pretrained:
+            network.encoder.load_pretrained()
+        smallest = recipe.batch_size // math.ceil(recipe.batch_size / self.micro_batch)
+        if smallest < network.smallest_batch(*self.size):
+            height, width = self.size
+            raise InputError(
+                "training.batch_size, training.micro_batch: a step on 1 tile is too small for "
+                f"tiles of {width}x{height} pixels; set them so that each has 2 or more"
+            )
+        if recipe.compile and self.compute.device.type == "cpu":
+            logger.warning(
+                "training.compile: on a CPU the library's own kernels were measured to be faster "
+                "(benchmarks/NOTES.md), and compiling takes a minute or more; set it to false"
+            )
+        network.to(self.compute.device, memory_format=torch.channels_last)
+        if network.uses_depth:
+            network.set_depth_range(self.training.depths)
+        self.network, self.progress = network, Progress(network, recipe)
+
+    def make_network(self) -> Network:
+        return model.build(**self.model_settings)
+
+    def resume(self) -> None:
+        """Restore the saved state, if any, and record its epochs."""
+        state = self.saved.load() if self.saved else None
+        if state:
+            self.progress.restore(state)
+            for epoch in self.progress.history:
+                self.record(epoch)
+            logger.info(f"member {self.seed} goes on after epoch {len(self.progress.history)}")
+
+    def progress_bar(self) -> tqdm:
+        return tqdm(
+            desc=f"member {self.seed}",
+            total=self.recipe.epochs * self.steps,
+            initial=len(self.progress.history) * self.steps,
             unit="batch",
             disable=None,
             leave=False,
-        ) as bar,
-        logging_redirect_tqdm(),
-    ):
-        while not progress.finished:
-            number = len(progress.history) + 1
-            started = time.monotonic()
-            # Each epoch's randomness is its own, whatever went on before it.
-            epoch_seed = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
-            torch.manual_seed(epoch_seed)
-            generator = torch.Generator().manual_seed(epoch_seed)
-            order = training.draw(steps * recipe.batch_size, generator)
-            drawn = (order, *augmentation.draw(len(order), *size, generator))
-            batches = zip(
-                *(each.to(compute.device).split(recipe.batch_size) for each in drawn), strict=True
+        )
+
+    def step(self) -> None:
+        """Train and evaluate one epoch, report it, and save the state when it is time."""
+        number, started = len(self.progress.history) + 1, self.clock()
+        # Before the first batch, since schedules change it during the epoch.
+        rate = self.progress.start_epoch()
+        losses = self.epoch(number)
+        speed = self.steps * self.recipe.batch_size / (self.clock() - started)
+        valid_loss, score = self.evaluate(number)
+        epoch = Epoch(number, sum(losses) / self.steps, valid_loss, score, rate, self.honest)
+        self.report(epoch, speed, self.clock() - started)
+        _raise_for_divergence(f"member {self.seed}", number, losses, valid_loss)
+        self.progress.add(epoch)
+        self.save()
+
+    def epoch(self, number: int) -> list[float]:
+        """Train for one epoch; return the loss of each of its batches."""
+        # Each epoch has random numbers of its own, so a resumed training draws the same.
+        sequence = np.random.SeedSequence([self.seed, number])
+        seed = int(sequence.generate_state(1, np.uint64)[0])
+        torch.manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
+        order = self.training.draw(self.steps * self.recipe.batch_size, generator)
+        drawn = (order, *self.augmentation.draw(len(order), *self.size, generator))
+        parts = (each.to(self.compute.device).split(self.recipe.batch_size) for each in drawn)
+        with (
+            fewer_at_once("training.micro_batch", self.micro_batch),
+            _compiling() if self.recipe.compile else nullcontext(),
+        ):
+            return train_epoch(
+                self.progress,
+                self.training,
+                list(zip(*parts, strict=True)),
+                self.loss(number),
+                self.augmentation,
+                self.micro_batch,
+                self.compute,
+                self.bar,
             )
-            loss = LOSSES[recipe.loss_of(number)]
-            rate = progress.start_epoch()
-            with (
-                fewer_at_once("training.micro_batch", micro_batch),
-                _compiling() if recipe.compile else nullcontext(),
-            ):
-                losses = train_epoch(
-                    progress, training, list(batches), loss, augmentation, micro_batch, compute, bar
-                )
-            train_loss = sum(losses) / steps
-            speed = steps * recipe.batch_size / (time.monotonic() - started)
-            valid_loss, score = evaluate(network, validation, loss, micro_batch, compute)
-            epoch = Epoch(number, train_loss, valid_loss, score, rate, honest)
-            record(epoch)
-            left = (recipe.epochs - number) * (time.monotonic() - started)
+
+    def evaluate(self, number: int) -> tuple[float, float]:
+        """Return the validation tiles' mean loss, as of this epoch, and their mean score."""
+        return evaluate(
+            self.network, self.validation, self.loss(number), self.micro_batch, self.compute
+        )
+
+    def loss(self, number: int) -> Callable[[Tensor, Tensor], Tensor]:
+        return LOSSES[self.recipe.loss_of(number)]
+
+    def report(self, epoch: Epoch, speed: float, seconds: float) -> None:
+        """Record and log an epoch that took some seconds, at a speed in tiles per second."""
+        self.record(epoch)
+        left = timedelta(seconds=round((self.recipe.epochs - epoch.epoch) * seconds))
+        logger.info(
+            f"member {self.seed}, epoch {epoch.epoch} of {self.recipe.epochs}: "
+            f"loss {epoch.train_loss:.4f}, validation loss {epoch.valid_loss:.4f}, "
+            f"score {epoch.valid_score:.4f}"
+            f"{'' if self.honest else ' (NOT honest, on training tiles)'}; "
+            f"{speed:.0f} tiles/s, at most {left} left"
+        )
+
+    def save(self) -> None:
+        """Save the state at the end, or if saving takes a small share of the time."""
+        if self.saved and (self.progress.finished or self.clock() >= self.next_save):
+            started = self.clock()
+            self.saved.save(self.progress.content())
+            now = self.clock()
+            self.next_save = now + (now - started) / self.saving_share
+
+    def finish(self) -> tuple[Checkpoint, list[Epoch]]:
+        """Return the best epoch's checkpoint, on the CPU, and the history."""
+        progress = self.progress
+        if progress.stopped:
             logger.info(
-                f"member {seed}, epoch {number} of {recipe.epochs}: loss {train_loss:.4f}, "
-                f"validation loss {valid_loss:.4f}, "
-                f"score {score:.4f}{'' if honest else ' (NOT honest, on training tiles)'}; "
-                f"{speed:.0f} tiles/s, at most {timedelta(seconds=round(left))} left"
+                f"member {self.seed}: no gain in {self.recipe.stopping_patience} epochs, stopped"
             )
-            _raise_for_divergence(f"member {seed}", number, losses, valid_loss)
-            progress.add(epoch)
-            if saved and (progress.finished or time.monotonic() >= next_save):
-                saving = time.monotonic()
-                saved.save(progress.content())
-                next_save = time.monotonic() + (time.monotonic() - saving) / SAVING_SHARE
-    if progress.stopped:
-        logger.info(f"member {seed}: no gain in {recipe.stopping_patience} epochs, stopped")
-    best = progress.history[progress.best_epoch - 1]
-    about = {
-        "model": model_settings,
-        "seed": seed,
-        "epoch": best.epoch,
-        "valid_loss": best.valid_loss,
-        "valid_score": best.valid_score,
-        "honest": honest,
-    }
-    if survey:
-        about["survey"] = survey
-    state = {name: tensor.cpu() for name, tensor in progress.best_state.items()}
-    return Checkpoint(about, state), progress.history
+        best = progress.history[progress.best_epoch - 1]
+        about = {
+            "model": self.model_settings,
+            "seed": self.seed,
+            "epoch": best.epoch,
+            "valid_loss": best.valid_loss,
+            "valid_score": best.valid_score,
+            "honest": self.honest,
+        }
+        if self.survey:
+            about["survey"] = self.survey
+        state = {name: tensor.cpu() for name, tensor in progress.best_state.items()}
+        return Checkpoint(about, state), progress.history
 
 
 def train_epoch(

@@ -1,8 +1,9 @@
-"""Say what of a run is done, what is at work, and what would run, and why.
+"""Show finished, running and pending jobs, and why the pending ones would run.
 
-    python workflow/status.py [arguments of snakemake, such as --configfile or --directory]
+    python workflow/engine/status.py [arguments of snakemake, such as --configfile or --directory]
 
-All is Snakemake's own knowledge, of a dry run and a summary, in fewer words.
+All of it comes from Snakemake's --summary and --dry-run, whose text has no fixed form: this reads
+that of 9.27. tests/unit/engine/test_status.py fails once it changes.
 """
 
 import fcntl
@@ -12,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 REASONS = {
     "Missing output files": "not made yet",
     "Code has changed": "its command has changed",
