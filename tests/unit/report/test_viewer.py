@@ -5,12 +5,12 @@ import shutil
 
 import numpy as np
 import pytest
-from browser import CHROMIUM, Browser
 from PIL import Image
 
 from salt.report import palette, viewer
 from salt.report.page import NO_TEST, write_page
 from salt.report.viewer import Survey, chosen, fill, shrunk, spacing_of, step_for, write_viewer
+from support.browser import CHROMIUM, Browser
 
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium found; on Debian: apt install chromium"
