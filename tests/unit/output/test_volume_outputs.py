@@ -1,12 +1,18 @@
 """The volume of probabilities, surfaces and lines to interpret next, against slow references."""
 
 import csv
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import segyio
 
 from salt.core.errors import InputError
+from salt.evaluation.decision import write_report
 from salt.output import next_lines
 from salt.output.next_lines import Doubt
 from salt.output.shards import LINES, MISSING, SCALE, Layout, Shards
@@ -14,6 +20,9 @@ from salt.output.surfaces import surfaces, writing
 from salt.output.volume import Axes, Block, Probability, merged, salt_of, store
 from salt.survey.windows import Windows
 
+SCRIPTS = Path(__file__).parents[1] / "workflow/scripts"
+KEYS = ("inline_byte", "crossline_byte", "endian", "format")
+SURVEY = json.dumps({"survey": {**dict.fromkeys(KEYS), "percentile": 99.9}})
 WINDOWS = Windows(96, 16)
 SHAPE = (70, 90, 33)
 
@@ -250,3 +259,66 @@ def test_doubt_is_the_mean_over_a_trace_and_none_where_it_is_missing():
         doubt.add(block)
         assert doubt.per_trace[2, 0] == pytest.approx(expected, abs=1e-4)
         assert doubt.per_trace[2, 1] == 0
+
+
+# The stage
+
+
+def segy_of(path: Path, shape: tuple[int, int, int], missing=()) -> np.ndarray:
+    """Write a SEG-Y file of IEEE floats, crossline by crossline; return its trace headers."""
+    spec = segyio.spec()
+    spec.format, spec.samples = 5, np.arange(shape[2]) * 4.0
+    places = [(i, j) for j in range(shape[1]) for i in range(shape[0]) if (i, j) not in missing]
+    spec.tracecount = len(places)
+    random = np.random.default_rng(4)
+    with segyio.create(path, spec) as file:
+        file.bin.update(hdt=4000)
+        for number, (i, j) in enumerate(places):
+            file.header[number] = {
+                **{189: 100 + 2 * i, 193: 7 + j, 181: 5000 + 25 * i, 185: 7000 + 10 * j},
+                **{71: 1, 115: shape[2], 117: 4000},
+            }
+            file.trace[number] = random.normal(size=shape[2]).astype(np.float32)
+    return places
+
+
+def test_the_stage_writes_all_from_shards_and_a_source(tmp_path):
+    shape, gap = (6, 5, 33), (2, 3)
+    places = segy_of(tmp_path / "source.sgy", shape, {gap})
+    run_stage("scan_volume", "--settings", SURVEY, "--source", tmp_path / "source.sgy",
+              "--output", tmp_path / "geometry.json")  # fmt: skip
+    layout, random = Layout.of(shape, WINDOWS, "inline", 2, 1), np.random.default_rng(2)
+    values = random.integers(0, SCALE, shape, dtype=np.uint16, endpoint=True)
+    values[gap] = MISSING
+    paths = [tmp_path / f"{shard}.zarr" for shard in range(2)]
+    for shard, path in enumerate(paths):
+        for arrays in layout.create(path, shard).values():
+            arrays["probability"][...] = values
+            arrays["disagreement"][...] = 0
+    write_report(tmp_path / "threshold.json", {"threshold": 0.4, "flip": True, "seeds": [0]})
+    (tmp_path / "lines.csv").write_text("id,plane,line\na,inline,104\nb,inline,106\n")
+    run_stage("volume", "--geometry", tmp_path / "geometry.json", "--source",
+              tmp_path / "source.sgy", "--shards", *paths, "--threshold",
+              tmp_path / "threshold.json", "--lines", tmp_path / "lines.csv", "--output",
+              tmp_path / "out")  # fmt: skip
+    for name, expected in (("probability", values / SCALE), ("mask", values / SCALE > 0.4)):
+        with segyio.open(tmp_path / f"out/{name}.sgy", ignore_geometry=True) as file:
+            found = file.trace.raw[:]
+            np.testing.assert_allclose(found, [expected[place] for place in places], atol=1e-6)
+            assert file.header[7][189] == 100 + 2 * places[7][0]
+    top = pd.read_csv(tmp_path / "out/top_salt.csv")
+    assert len(top) == 29
+    assert (top["x"] == 5000 + 25 * (top["inline"] - 100) / 2).all()
+    lines = pd.read_csv(tmp_path / "out/next_lines.csv")
+    assert not (lines["direction"].eq("inline") & lines["line"].isin([104, 106])).any()
+    names = {path.name for path in (tmp_path / "out").iterdir() if path.name[0] != "."}
+    assert names == {
+        *("probability.zarr", "probability.sgy", "mask.sgy"),
+        *("top_salt.csv", "base_salt.csv", "next_lines.csv"),
+    }
+
+
+def run_stage(name: str, *arguments) -> None:
+    command = [sys.executable, SCRIPTS / f"{name}.py", *map(str, arguments)]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr

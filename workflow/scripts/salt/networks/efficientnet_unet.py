@@ -47,7 +47,7 @@ class EfficientNetUNet(Network):
     """
 
     STRIDE = 32
-    REACH = (544, 620, 620)  # by variant, of the picture as the encoder sees it
+    REACH = (520, 652, 652)  # by variant, of the picture as the encoder sees it
 
     def __init__(
         self,

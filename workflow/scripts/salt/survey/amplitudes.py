@@ -99,9 +99,12 @@ class LocalBounds:
     def to_8bit(self, windows: np.ndarray, top: int, left: int) -> np.ndarray:
         """Turn windows of the sections, floats (..., samples, traces) from a corner, to uint8."""
         height, width = windows.shape[-2:]
-        down = _weights(self.centres[0], np.arange(top, top + height))
-        across = _weights(self.centres[1], np.arange(left, left + width))
-        low, high = (down @ bound @ across.T for bound in (self.low, self.high))
+        down, across = np.arange(top, top + height), np.arange(left, left + width)
+        low, high = (
+            # Across first, while there are few rows.
+            _between(self.centres[0], _between(self.centres[1], bound, across, -1), down, -2)
+            for bound in (self.low, self.high)
+        )
         return stretched(filled(windows), low, high)
 
 
@@ -126,17 +129,14 @@ def _centres(edges: np.ndarray) -> np.ndarray:
     return middles.astype(np.float32) - np.float32(0.5)
 
 
-def _weights(centres: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Linear weights of centres at places, float32 (places, centres); the ends are kept beyond."""
-    identity = np.eye(len(centres), dtype=np.float32)
-    return np.stack([np.interp(places, centres, row) for row in identity], 1).astype(np.float32)
-
-
-def section_to_8bit(section: np.ndarray, normalisation: str, tile: int) -> np.ndarray:
-    """Turn a whole section, floats (samples, traces) in units of the clip, to uint8.
-
-    By window, bounds change smoothly from tile to tile (``LocalBounds``), so that no seam shows.
-    """
-    if normalisation == "window":
-        return LocalBounds.measure(section, tile).to_8bit(section, 0, 0)
-    return to_8bit(section, normalisation)
+def _between(centres: np.ndarray, values: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
+    """Interpolate float32 values at centres linearly along an axis; the ends are kept beyond."""
+    # Not as a product of matrices, whose library would take threads of its own.
+    at = np.interp(places, centres, np.arange(len(centres)))
+    former = np.minimum(at.astype(np.intp), max(len(centres) - 2, 0))
+    share = np.expand_dims((at - former).astype(np.float32), axis=tuple(range(1, -axis)))
+    start = values.take(former, axis)
+    step = np.diff(values, axis=axis, append=values.take([-1], axis)).take(former, axis)
+    step *= share
+    step += start
+    return step
