@@ -185,6 +185,42 @@ def test_a_pixel_that_differs_is_found(tmp_path, spoilt):
     assert bool(found.finds) == (spoilt is not None)
 
 
+class Scripted(Check):
+    """A check whose runs print what they are told to, and mend what they are asked for."""
+
+    def snakemake(self, *args, **kwargs):
+        self.ran.append(args)
+        for name in set(args) & {"results/review.csv", "results/threshold.json"}:
+            if self.answers[0][0] == 0:
+                (self.place / name).write_bytes(b"whole")
+        code, said = self.answers.pop(0)
+        return subprocess.CompletedProcess(args, code, said)
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_remedy_may_stop_at_another_damaged_file_that_it_names(tmp_path, named):
+    """And stages stay forced until a run succeeds: no stage ran where one stopped before."""
+    row = {name: values[0] for name, values in FACTORS.items()}
+    found = Scripted(row, [Damage("review", "cut", True)], tmp_path)
+    names = ("results/review.csv", "results/threshold.json")
+    paths = {found.place / name: (Damage(name, "cut", True), "") for name in names}
+    originals = dict.fromkeys(paths, b"whole")
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    message = "Error: {0}: damaged; delete it, run 'snakemake {0}' to make it again"
+    one, two = (message.format(name) for name in names)
+    found.ran, found.expected = [], check.visible(found.results)
+    found.answers = [(1, one), (1, two if named else "Error: broken"), (1, two), (0, ""), (0, "")]
+    found.answers += [(0, "")]
+    found.follow(paths, originals, ["--forcerun", "gallery"])
+    assert [args for args in found.ran if args[:1] == ("--forcerun",)] == [
+        ("--forcerun", "gallery")
+    ] * 3
+    told = [finding for finding in found.finds if finding.startswith("the remedy fails")]
+    assert told == ([] if named else ["the remedy fails: snakemake results/review.csv"])
+
+
 # A whole one
 
 
