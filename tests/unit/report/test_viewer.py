@@ -109,6 +109,7 @@ def test_lines_are_spread_evenly_and_labelled_ones_preferred():
     lines = chosen(1000, 50, [5, 105, 205, 305])
     assert len(lines) == 50 and {5, 105, 205, 305} <= set(lines.tolist())
     assert lines[0] <= 5 and lines[-1] == 999 and np.diff(lines).max() < 2 * 1000 / 49
+    assert {500, 501, 502, 503} <= set(chosen(1000, 10, [500, 501, 502, 503]).tolist())
     # Labels on every line leave room for others, and are thinned evenly.
     many = chosen(1000, 10, list(range(0, 500, 2)))
     assert len(many) <= 10 and (many > 600).sum() >= 3 and 0 in many and 498 in many
@@ -139,11 +140,12 @@ def test_blocks_make_the_pictures_of_the_whole(made, monkeypatch, block):
     assert counts.tolist() == [3, 24 * 30 - 3 - 2 - 3 * 30, 2, 3 * 30]
 
 
-def test_large_volumes_are_shrunk_and_thinned(monkeypatch):
+@pytest.mark.parametrize("block", [(4, 8), (1, 1)])
+def test_large_volumes_are_shrunk_and_thinned(monkeypatch, block):
     made = Made((20, 37, 50), disagreement=None)
     monkeypatch.setattr(viewer, "LONGEST_SIDE", 16)
     monkeypatch.setattr(viewer, "MOST_PIXELS", 13 * 10 * 4)
-    monkeypatch.setattr(viewer, "BLOCK", (4, 8))
+    monkeypatch.setattr(viewer, "BLOCK", block)
     inline, crossline, cut = fill(made.survey)[0]
     assert inline.layers.shape == (2, 4, 10, 13) and cut.layers.shape[2:] == (10, 10)
     assert crossline.layers.shape[2:] == (10, 13)
