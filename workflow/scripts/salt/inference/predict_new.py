@@ -11,8 +11,8 @@ from salt.device.compute import Compute
 from salt.ensemble.predictions import SCALE, quantised
 from salt.inference.predict import predict
 from salt.networks.network import Network
+from salt.survey.decoding import decode_all, decode_image, depths_of, id_faults
 from salt.survey.new_tiles import NewTiles
-from salt.survey.tiles import decode_all, decode_image, depths_of, id_faults
 
 logger = logging.getLogger(__name__)
 
