@@ -19,7 +19,7 @@ DAMAGED_NPY = (
 
 
 class NpyRows:
-    """An array of an NPY file, checked and read from disk as used, and held no longer.
+    """An array in an NPY file, checked and read from disk as used, and not kept in memory.
 
     What was read of a map counts as memory of the process for as long as that map is there, so each
     piece has a map of its own. ``array[rows]``, for a number, a slice or an array of numbers or
@@ -49,29 +49,29 @@ class NpyRows:
         return self[:].astype(dtype or self.dtype, copy=False)
 
 
-def open_npy(path: Path, dtype: type, tiles: int, of: str, mend: str) -> NpyRows:
-    """Open an NPY file of shape (tiles, height, width), to be read from disk as used.
+def open_npy(path: Path, dtype: type, tiles: int, of: str, remedy: str) -> NpyRows:
+    """Open an NPY file of shape (tiles, height, width), which is read from disk as used.
 
-    Raises InputError, with ``mend``, where it is damaged or another array; never unpickles.
+    Raises InputError, with ``remedy``, if it is damaged or another array; never unpickles.
     """
     try:
         array = NpyRows(path)
     except DamagedError:
         raise
     except DAMAGED_NPY as error:
-        raise InputError(f"{path}: not a readable array ({error}); {mend}") from None
+        raise InputError(f"{path}: not a readable array ({error}); {remedy}") from None
     if array.dtype != dtype or array.ndim != 3 or len(array) != tiles:
         raise InputError(
             f"{path}: expected {np.dtype(dtype)} values of shape ({tiles}, height, width) for the "
-            f"{tiles} tiles {of}, found {array.dtype} {array.shape}; {mend}"
+            f"{tiles} tiles {of}, found {array.dtype} {array.shape}; {remedy}"
         )
     return array
 
 
-def ids_beside(path: Path, mend: str) -> list[str]:
-    """Ids of ``NAME.csv`` beside an array's ``NAME.npy``.
+def ids_beside(path: Path, remedy: str) -> list[str]:
+    """Return the ids in ``NAME.csv`` beside an array's ``NAME.npy``.
 
-    Raises InputError, with ``mend``, where they are not readable or not each there once.
+    Raises InputError, with ``remedy``, if they are not readable or not unique.
     """
     try:
         data = io.BytesIO(checksums.read(path.with_suffix(".csv")))
@@ -81,8 +81,8 @@ def ids_beside(path: Path, mend: str) -> list[str]:
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
             f"{path}: the ids beside it, {path.stem}.csv, are not readable "
-            f"({str(error).strip()}); {mend}"
+            f"({str(error).strip()}); {remedy}"
         ) from None
     if len(set(ids)) < len(ids):
-        raise InputError(f"{path}: the ids beside it are not each there once; {mend}")
+        raise InputError(f"{path}: the ids beside it are not each there once; {remedy}")
     return ids
