@@ -163,7 +163,7 @@ def test_a_full_disk_is_told_and_the_same_command_goes_on(
     done = snakemake(copied, *command)
     said = done.stdout + done.stderr
     assert done.returncode == 1
-    message = rf"Error: results/{where}: cannot be written \(No space left on device\); make room"
+    message = rf"Error: results/{where}: cannot be written \(No space left on device\); free disk"
     assert re.search(message, said), said
     assert "Traceback" not in said
     assert not list(results.rglob("*.part"))
@@ -184,7 +184,7 @@ def test_a_folder_that_cannot_be_written_to_is_told_and_the_same_command_goes_on
     script = stage("summary", *arguments, "--submission", results / "submission.csv")
     _, text = script.communicate()
     assert script.returncode == 1 and "Traceback" not in text
-    assert "summary.txt: cannot be written (Read-only file system); make room or mend" in text
+    assert "summary.txt: cannot be written (Read-only file system); free disk space or fix" in text
     disk("rw")
     complete(copied, "--forcerun", "summary")
     assert outputs(copied) == outputs(finished)
