@@ -74,7 +74,7 @@ def test_a_run_on_a_cluster_survives_the_kill_of_a_job_and_asks_for_gpus(jobs, c
     os.killpg(int((job / "process").read_text()), signal.SIGKILL)
     run.join()
     assert done[0].returncode == 0, done[0].stdout + done[0].stderr
-    assert "goes on after epoch" in (copied / "results/logs/train/0.log").read_text()
+    assert "resumes after epoch" in (copied / "results/logs/train/0.log").read_text()
     first, second = arguments_of(jobs, "train")
     expected = "-l walltime=240:00 -l select=1:ncpus=1:mem=8000mb:ngpus=1 "
     assert expected in first and expected in second

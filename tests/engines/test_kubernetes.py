@@ -148,7 +148,7 @@ def test_pods_make_the_demo_and_a_member_goes_on_in_another_pod(server, project,
         run.wait()
     assert run.returncode == 0, (tmp_path / "said.txt").read_text()
     results = tmp_path / "bucket/results"
-    assert "goes on after epoch" in (results / "logs/train/0.log").read_text()
+    assert "resumes after epoch" in (results / "logs/train/0.log").read_text()
     containers = [body["spec"]["template"]["spec"]["containers"][0] for body in server.bodies]
     for container in containers:
         assert container["image"] == "registry.example.org/salt-segmentation:latest"

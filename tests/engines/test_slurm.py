@@ -184,7 +184,7 @@ def test_the_demo_ends_with_a_local_runs_bytes_though_members_are_preempted(
         log = (folder / f"results/logs/train/{seed}.log").read_text()
         page.append(f"results/logs/train/{seed}.log, the job that ended:")
         page.extend(f"    {line}" for line in log.splitlines() if ": loss " not in line)
-        assert "goes on after epoch" in log
+        assert "resumes after epoch" in log
         assert re.search("the scheduler chose the GPU: CUDA_VISIBLE_DEVICES is [01]", log)
     complete(tmp_path / "local", *targets, config=config)
     for name in ("submission.csv", "threshold.json", "models/0/checkpoint.safetensors",
@@ -210,5 +210,5 @@ def test_a_member_that_needs_longer_than_the_limit_ends_in_several_jobs(cluster,
     assert any(f"job {jobs[0]}  rule_train 0  TIMEOUT" in line for line in page)
     assert "TIMEOUT" in text
     log = (folder / "results/logs/train/0.log").read_text()
-    assert "goes on after epoch" in log
+    assert "resumes after epoch" in log
     assert (folder / target).exists()

@@ -1339,12 +1339,12 @@ RUN_FAULTS = [
             (
                 "of fewer tiles",
                 [table, lambda t: t.iloc[1:]],
-                "expected the 6 labelled tiles, found 5 rows of others; delete it to make it anew",
+                "expected the 6 labelled tiles, found 5 rows of others; delete it to rebuild it",
             ),
             (
                 "of words",
                 [table, lambda t: t.assign(score="good")],
-                "expected numbers, found text in their place; delete it to make it anew",
+                "expected numbers, found text in their place; delete it to rebuild it",
             ),
         ]
     ),
@@ -1401,7 +1401,7 @@ RUN_FAULTS = [
     Case("figure empty", "page", at("data.svg", emptied), "data.svg: expected a drawing with"),
     Case(
         *("figure without a title", "page", at("data.svg", edit, b"dc:title", b"dc:x")),
-        "data.svg: expected a drawing with a title and a description; delete it to draw it anew",
+        "data.svg: expected a drawing with a title and a description; delete it to draw it again",
     ),
     *(
         Case(

@@ -65,8 +65,8 @@ def test_the_same_command_recovers_from_a_killed_run_and_leaves_a_live_one_alone
     # The killed run's jobs are still alive and must not run twice in parallel.
     assert run.jobs("train")
     text = complete(run.folder, *training, config=longer)
-    assert text.count("an earlier run's process is still at this") == 2
-    assert text.count("goes on after epoch") == 2
+    assert text.count("a process of an earlier run is still at work") == 2
+    assert text.count("resumes after epoch") == 2
     assert not run.jobs() and not list(locks.glob("*"))
 
 
@@ -96,7 +96,7 @@ def test_a_run_that_is_asked_to_stop_can_be_gone_on_with(longer, copied, how):
     os.killpg(run.main.pid, how)
     assert run.main.wait(60) != 0
     wait_for(lambda: not run.jobs())
-    assert "goes on after epoch" in complete(run.folder, *training, config=longer)
+    assert "resumes after epoch" in complete(run.folder, *training, config=longer)
 
 
 def stage(name: str, *args) -> subprocess.Popen:
@@ -113,7 +113,7 @@ def test_a_job_waits_for_the_one_that_outlived_its_workflow(tmp_path):
     with open(tmp_path / ".demo.log.lock", "w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         process = stage("demo", *arguments, "--sections", tmp_path / "sections.csv")
-        assert f"{log}: an earlier run's process is still at this" in process.stderr.readline()
+        assert f"{log}: a process of an earlier run is still at work" in process.stderr.readline()
         time.sleep(0.5)
         assert process.poll() is None and not archive.exists()
     _, text = process.communicate(timeout=60)
@@ -163,7 +163,7 @@ def test_a_full_disk_is_told_and_the_same_command_goes_on(
     done = snakemake(copied, *command)
     said = done.stdout + done.stderr
     assert done.returncode == 1
-    message = rf"Error: results/{where}: cannot be written \(No space left on device\); make room"
+    message = rf"Error: results/{where}: cannot be written \(No space left on device\); free disk"
     assert re.search(message, said), said
     assert "Traceback" not in said
     assert not list(results.rglob("*.part"))
@@ -184,7 +184,7 @@ def test_a_folder_that_cannot_be_written_to_is_told_and_the_same_command_goes_on
     script = stage("summary", *arguments, "--submission", results / "submission.csv")
     _, text = script.communicate()
     assert script.returncode == 1 and "Traceback" not in text
-    assert "summary.txt: cannot be written (Read-only file system); make room or mend" in text
+    assert "summary.txt: cannot be written (Read-only file system); free disk space or fix" in text
     disk("rw")
     complete(copied, "--forcerun", "summary")
     assert outputs(copied) == outputs(finished)

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from salt.core.checksums import checksums_of
 from salt.core.errors import InputError
+from salt.ensemble.labelling import confidence, label
 from salt.ensemble.predictions import SCALE, Predictions
 from salt.ensemble.predictions import save as save_predictions
-from salt.ensemble.pseudo_labels import PseudoLabels, confidence, label, save
+from salt.ensemble.pseudo_labels import PseudoLabels, save
 from salt.networks.checkpoint import Checkpoint
 from salt.survey.tiles import Tiles
 from salt.training.trainer import Labelled

@@ -3,8 +3,9 @@
 import logging
 from pathlib import Path
 
+from salt.ensemble.labelling import label
 from salt.ensemble.predictions import load_shards
-from salt.ensemble.pseudo_labels import label, save
+from salt.ensemble.pseudo_labels import save
 from salt.stage.cli import run, stage_parser
 from salt.survey.tiles import Tiles
 

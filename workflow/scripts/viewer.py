@@ -7,9 +7,9 @@ from pathlib import Path
 from salt.core.files import replacing, replacing_folder
 from salt.evaluation.decision import Decision
 from salt.output.volume import Probability
-from salt.report.viewer import Survey, write_viewer
+from salt.report.viewer import Survey, spacing_of, write_viewer
 from salt.stage.cli import run, stage_parser
-from salt.survey.geometry import Geometry, load_positions, spacing
+from salt.survey.geometry import Geometry, load_positions
 from salt.survey.lines import Lines, truth_of
 from salt.survey.volume import Volume
 
@@ -29,7 +29,7 @@ def main(args):
         probability.disagreement if args.members > 1 else None,
         Decision.load(args.threshold).threshold,
         truth_of(Lines(args.lines), geometry),
-        spacing(positions),
+        spacing_of(positions),
     )
     with replacing_folder(args.pictures) as folder:
         facts = write_viewer(folder, survey)

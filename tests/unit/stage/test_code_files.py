@@ -151,3 +151,19 @@ def test_pins_count_without_comments_and_other_files_byte_by_byte(tmp_path):
     assert digest(tmp_path, pins, ".yaml") == digest(tmp_path, f"# Pins.\n{pins}", ".yaml")
     assert digest(tmp_path, pins, ".yaml") != digest(tmp_path, f"{pins}  - numpy\n", ".yaml")
     assert digest(tmp_path, "a {}", ".css") != digest(tmp_path, "a  {}", ".css")
+
+
+def users(module):
+    """Return the stages whose behaviour a module is part of."""
+    return {script.stem for script in STAGES if SCRIPTS / module in local_files(script)}
+
+
+def test_only_stages_that_open_a_survey_depend_on_its_reader():
+    importing = {"import_train", "import_test", "predict"}
+    assert users("salt/survey/decoding.py") == importing
+    assert users("salt/survey/source.py") == {*importing, "download", "submit"}
+
+
+def test_how_predictions_are_stored_retrains_no_member():
+    assert "train" not in users("salt/ensemble/predictions.py")
+    assert "train" in users("salt/ensemble/pseudo_labels.py")

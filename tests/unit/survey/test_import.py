@@ -15,7 +15,7 @@ from hostile.test_hostile import (
 )
 from salt.core.errors import InputError
 from salt.core.files import filling_npy
-from salt.survey import tiles
+from salt.survey import decoding, tiles
 from salt.survey.import_test import import_test
 from salt.survey.import_train import import_train
 from salt.survey.source import Source
@@ -363,17 +363,17 @@ def test_a_mask_is_salt_where_it_is_not_zero(kind, value):
         data = png(truth)
     else:
         data = png(truth.astype(np.uint8 if kind == "L" else np.uint16) * value)
-    decoded = tiles.decode_mask(data)
+    decoded = decoding.decode_mask(data)
     assert decoded.dtype == bool
     np.testing.assert_array_equal(decoded, truth)
 
 
 def test_a_grey_image_is_taken_as_well():
     pixels = np.arange(20, dtype=np.uint8).reshape(4, 5)
-    np.testing.assert_array_equal(tiles.decode_image(png(pixels)), pixels)
+    np.testing.assert_array_equal(decoding.decode_image(png(pixels)), pixels)
 
 
-@pytest.mark.parametrize("decode", [tiles.decode_image, tiles.decode_mask])
+@pytest.mark.parametrize("decode", [decoding.decode_image, decoding.decode_mask])
 @pytest.mark.parametrize("kind", ["image", "mask"])
 def test_no_damage_to_a_png_file_escapes_as_another_error(decode, kind):
     random = np.random.default_rng(0)

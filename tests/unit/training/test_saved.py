@@ -222,7 +222,7 @@ def test_a_process_killed_again_and_again_ends_with_the_same_bytes(survey, tmp_p
     process = trainer(survey, pieces)
     _, text = process.communicate()
     assert process.returncode == 0, text
-    assert "goes on after epoch" in text
+    assert "resumes after epoch" in text
     assert outputs(pieces) == outputs(whole)
     assert sorted(file.name for file in pieces.iterdir()) == [
         ".checkpoint.safetensors.crc32",

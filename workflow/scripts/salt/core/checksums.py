@@ -29,7 +29,7 @@ NO_SUCH_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 
 @dataclass(frozen=True)
 class Checksums:
-    """What a file is known by.
+    """The size and checksums of a file.
 
     size: in bytes
     crc32: of each block
@@ -40,14 +40,14 @@ class Checksums:
 
     @classmethod
     def measure(cls, path: Path) -> "Checksums":
-        """Checksums of a file as it is."""
+        """Compute the checksums of a file."""
         with open(path, "rb") as file:
             blocks = list(map(zlib.crc32, iter(partial(file.read, BLOCK), b"")))
             return cls(file.tell(), blocks)
 
     @classmethod
     def load(cls, path: Path) -> "Checksums | None":
-        """Checksums that were written with a file; None without any, InputError if damaged."""
+        """Return the checksums written with a file, None if none were; InputError if damaged."""
         beside = checksums_of(path)
         try:
             data = beside.read_bytes()
@@ -67,7 +67,7 @@ class Checksums:
 
     def save(self, path: Path) -> None:
         """Write the checksums of a file beside it; complete, or not at all."""
-        # By a name that the next to write the file clears away if this is killed.
+        # If this is killed, the next process to write the file removes a part of this name.
         part = path.with_name(f".{path.name}.{os.getpid()}{SUFFIX}.part")
         try:
             with open(part, "w") as file:
@@ -81,7 +81,7 @@ class Checksums:
 
 
 def checksums_of(path: Path) -> Path:
-    """Where the checksums of a file lie."""
+    """Return the path of a file's checksums."""
     return path.with_name(f".{path.name}{SUFFIX}")
 
 
@@ -146,7 +146,7 @@ class DamagedError(InputError):
 
 
 def made_again(path: Path) -> str:
-    """How to replace a damaged file and nothing else, for a message."""
+    """Return, for a message, how to replace a damaged file and nothing else."""
     if path.is_absolute() or RESULTS not in path.parts:
         return "copy it again from where it was made, or make it again there"
     return (

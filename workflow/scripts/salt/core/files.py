@@ -1,4 +1,4 @@
-"""Files and folders that are either complete or not there."""
+"""Write files and folders completely or not at all."""
 
 import errno
 import glob
@@ -20,25 +20,25 @@ UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM
 
 @contextmanager
 def writable(path: Path | str) -> Iterator[None]:
-    """Raise InputError where there is no room, or no permission, to write to ``path``."""
+    """Raise InputError if ``path`` cannot be written for lack of disk space or permission."""
     try:
         yield
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise
         raise InputError(
-            f"{path}: cannot be written ({error.strerror}); make room or mend its permissions, "
-            "and run the same command again: what is finished is kept"
+            f"{path}: cannot be written ({error.strerror}); free disk space or fix its "
+            "permissions, and run the same command again: what is finished is kept"
         ) from None
 
 
 @contextmanager
 def replacing(path: Path | str, *, checksums: bool = True) -> Iterator[Path]:
-    """Give a temporary path to write to, and put it in the place of ``path`` once complete.
+    """Yield a temporary path to write to, which replaces ``path`` once complete.
 
-    Its checksums go beside it, but for files that no stage reads.
+    Its checksums are written beside it, except for files that no stage reads.
 
-    Raises InputError where there is no room or no permission.
+    Raises InputError for lack of disk space or permission.
     """
     path = Path(path)
     with writable(path):
@@ -47,7 +47,7 @@ def replacing(path: Path | str, *, checksums: bool = True) -> Iterator[Path]:
             yield part
             with open(part, "rb+") as file:
                 os.fsync(file.fileno())
-            # Not of the old file beside the new one, nor the other way round, whenever this ends.
+            # So that a kill at any point leaves no checksums of another version.
             checksums_of(path).unlink(missing_ok=True)
             written = Checksums.measure(part) if checksums else None
             part.replace(path)
@@ -59,9 +59,9 @@ def replacing(path: Path | str, *, checksums: bool = True) -> Iterator[Path]:
 
 @contextmanager
 def replacing_folder(path: Path | str) -> Iterator[Path]:
-    """Give a temporary folder to fill, and put it in the place of ``path`` once complete.
+    """Yield a temporary folder to fill, which replaces ``path`` once complete.
 
-    Raises InputError where there is no room or no permission.
+    Raises InputError for lack of disk space or permission.
     """
     path = Path(path)
     with writable(path):
@@ -70,7 +70,7 @@ def replacing_folder(path: Path | str) -> Iterator[Path]:
         part.mkdir()
         try:
             yield part
-            # A folder cannot be put over one that holds anything.
+            # A folder cannot replace one that is not empty.
             if path.exists():
                 path.replace(old)
             part.replace(path)
@@ -80,7 +80,7 @@ def replacing_folder(path: Path | str) -> Iterator[Path]:
 
 
 def _part(path: Path) -> Path:
-    """A temporary path beside ``path``, whose folder is made, and freed of what a kill left."""
+    """Return a temporary path beside ``path``; make the folder, and remove what a kill left."""
     path.parent.mkdir(parents=True, exist_ok=True)
     for left in path.parent.glob(f".{glob.escape(path.name)}.[0-9]*.part"):
         shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
@@ -88,7 +88,7 @@ def _part(path: Path) -> Path:
 
 
 class NpyFile:
-    """An NPY file of ``shape`` and ``dtype``, to be filled row by row, in any order."""
+    """An NPY file of ``shape`` and ``dtype`` that is filled row by row, in any order."""
 
     def __init__(self, file: BinaryIO, shape: tuple, dtype: np.dtype):
         self.shape, self.dtype = shape, np.dtype(dtype)
@@ -104,16 +104,16 @@ class NpyFile:
 
 @contextmanager
 def filling_npy(path: Path | str) -> Iterator[Callable[[tuple, np.dtype], NpyFile]]:
-    """Give a function that makes an NpyFile, to fill and then be put in the place of ``path``.
+    """Yield a function that makes an NpyFile, which replaces ``path`` once filled.
 
-    Raises InputError where there is no room or no permission.
+    Raises InputError for lack of disk space or permission.
     """
     with replacing(path) as part, open(part, "wb") as file:
         yield partial(NpyFile, file)
 
 
 def write_npy_header(file: BinaryIO, shape: tuple, dtype: np.dtype) -> None:
-    """The beginning of an NPY file; its values follow."""
+    """Write the header of an NPY file."""
     descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
     header = {"descr": descr, "fortran_order": False, "shape": shape}
     np.lib.format.write_array_header_1_0(file, header)
@@ -122,8 +122,8 @@ def write_npy_header(file: BinaryIO, shape: tuple, dtype: np.dtype) -> None:
 def write_npy(path: Path | str, dtype: type, shape: tuple, chunks: Iterable[np.ndarray]) -> None:
     """Write an NPY file of ``dtype`` and ``shape`` from chunks of its rows, as they come.
 
-    On a full disk a memory map would end the process by a signal, and numpy.save without a reason.
-    Raises InputError where there is no room or no permission.
+    On a full disk, a memory map would kill the process, and numpy.save would give no reason.
+    Raises InputError for lack of disk space or permission.
     """
     with replacing(path) as part:
         with open(part, "wb") as file:

@@ -1,6 +1,6 @@
-"""Masks as the contest's tables have them, read again from their runs.
+"""Decode masks from run lengths, as in the contest's tables.
 
-Apart from ``rle``, which writes them, so that a change of that leaves all labels as they were read.
+Apart from ``rle``, which encodes them, so that a change there makes no import of labels stale.
 """
 
 import numpy as np
@@ -11,7 +11,7 @@ LONGEST_NUMBER = 30  # digits; Python reads no numbers of thousands of them
 def decode(text: str, shape: tuple[int, int]) -> np.ndarray:
     """Decode to a boolean mask of ``shape`` (height, width).
 
-    Raises ValueError where the text is no list of rising, disjoint runs inside the tile.
+    Raises ValueError if the text is not a list of rising, disjoint runs inside the tile.
     """
     words = text.split()
     # isdecimal alone would let other scripts' digits pass, and int() underscores and signs.

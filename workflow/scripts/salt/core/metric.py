@@ -6,7 +6,7 @@ empty it scores 1, where exactly one is, 0. The score of a survey is the mean ov
 
 
 def tenths(intersection, union):
-    """Tile scores times ten, from areas in pixels: integer arrays or tensors of one shape."""
+    """Return tile scores times ten from areas in pixels: integer arrays or tensors of one shape."""
     # IoU > 0.50, 0.55, ..., 0.95 is 20 IoU > 10, 11, ..., 19: as many of these hold as 20 IoU,
     # rounded up, is above 10.
     above = -(-20 * intersection // union.clip(1)) - 10
@@ -14,9 +14,9 @@ def tenths(intersection, union):
 
 
 def tile_tenths(predicted, truth):
-    """Score of each tile times ten, from boolean masks (tiles, height, width).
+    """Return the score of each tile times ten, from boolean masks (tiles, height, width).
 
-    Takes and gives NumPy arrays or PyTorch tensors alike.
+    Accepts NumPy arrays or PyTorch tensors, and returns the same kind.
     """
     intersection = (predicted & truth).sum((-2, -1))
     union = (predicted | truth).sum((-2, -1))
@@ -24,5 +24,5 @@ def tile_tenths(predicted, truth):
 
 
 def tile_scores(predicted, truth):
-    """Score in [0, 1] of each tile, as ``tile_tenths``."""
+    """Return the score of each tile in [0, 1], otherwise like ``tile_tenths``."""
     return tile_tenths(predicted, truth) / 10

@@ -12,7 +12,7 @@ from salt.core.errors import InputError
 def read_csv(path: Path | str, remedy: str, what: str = "table", **options) -> pd.DataFrame:
     """Return a checked table, read by ``pandas.read_csv`` with ``options``.
 
-    Raises InputError, with the remedy, where it is not readable.
+    Raises InputError, with the remedy, if it is damaged or not readable.
     """
     try:
         return pd.read_csv(io.BytesIO(checksums.read(path)), **options)

@@ -5,7 +5,6 @@
 each probability to within 0.000008.
 """
 
-import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from salt.core import checksums
+from salt.core.arrays import NpyRows, ids_beside, open_npy
 from salt.core.errors import InputError, shown
 from salt.core.files import replacing, write_npy
-from salt.survey.tiles import NpyRows, open_npy
 
 SCALE = 65535
 PREDICT_AGAIN = "delete it to predict again"
@@ -41,26 +39,6 @@ class Predictions:
     def read(self, rows: np.ndarray) -> np.ndarray:
         """Values of some rows, a copy."""
         return self.values[rows]
-
-
-def ids_beside(path: Path, mend: str) -> list[str]:
-    """Ids of ``NAME.csv`` beside an array's ``NAME.npy``.
-
-    Raises InputError, with ``mend``, where they are not readable or not each there once.
-    """
-    try:
-        data = io.BytesIO(checksums.read(path.with_suffix(".csv")))
-        ids = pd.read_csv(data, dtype=str, keep_default_na=False)["id"].tolist()
-    except checksums.DamagedError:
-        raise
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            f"{path}: the ids beside it, {path.stem}.csv, are not readable "
-            f"({str(error).strip()}); {mend}"
-        ) from None
-    if len(set(ids)) < len(ids):
-        raise InputError(f"{path}: the ids beside it are not each there once; {mend}")
-    return ids
 
 
 def load_all(

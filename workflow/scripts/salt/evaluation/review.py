@@ -32,7 +32,7 @@ COLUMNS = [
     *("disagreement", "depth", "fold", "members", "honest"),
 ]
 TEXTS = ("id", "reason")
-MEND = "delete it to make it anew"
+MEND = "delete it to rebuild it"
 
 
 def review(

@@ -34,7 +34,7 @@ Report      {results}/index.html; tiles to look at, worst first, in {results}/re
 
 
 def _read_masks(submission: Path) -> pd.Series:
-    remedy = "delete it to make it anew"
+    remedy = "delete it to rebuild it"
     table = read_csv(submission, remedy, "submission", dtype=str, keep_default_na=False)
     if "rle_mask" not in table:
         raise InputError(f"{submission}: not a readable submission (no column rle_mask); {remedy}")

@@ -1,4 +1,4 @@
-"""Probabilities of tiles from one member."""
+"""Predict tiles with one member."""
 
 from collections.abc import Iterator
 
@@ -22,10 +22,12 @@ def predict(
     flip: bool,
     bar: bool = True,
 ) -> Iterator[np.ndarray]:
-    """Probabilities of uint8 images (tiles, height, width), batch by batch as float32.
+    """Yield probabilities of uint8 images (tiles, height, width), batch by batch as float32.
 
-    With ``flip``, the mean over the tile and its mirror image, left to right, turned back. Depths,
-    float32 (tiles), are needed by a network that was trained with them. ``bar`` shows the progress.
+    With ``flip``, average over the tile and its horizontal mirror image, mirrored back. Networks
+    trained with depths need ``depths``, float32 (tiles). ``bar`` shows the progress.
+
+    Raises InputError if a batch does not fit into memory.
     """
     network.eval()
     starts = range(0, len(images), batch_size)

@@ -1,4 +1,4 @@
-"""Masks of new tiles from finished members, decided as the workflow decides on its test tiles."""
+"""Mark salt in new tiles with finished members, as the workflow does in its test tiles."""
 
 import logging
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ from salt.device.compute import Compute
 from salt.ensemble.predictions import SCALE, quantised
 from salt.inference.predict import predict
 from salt.networks.network import Network
+from salt.survey.decoding import decode_all, decode_image, depths_of, id_faults
 from salt.survey.new_tiles import NewTiles
-from salt.survey.tiles import decode_all, decode_image, depths_of, id_faults
 
 logger = logging.getLogger(__name__)
 
@@ -20,11 +20,11 @@ logger = logging.getLogger(__name__)
 def read_tiles(
     path: Path | str, with_depth: bool
 ) -> tuple[list[str], np.ndarray, np.ndarray | None]:
-    """Ids of new tiles, sorted, their images, uint8 (tiles, height, width), and their depths.
+    """Read new tiles: sorted ids, images as uint8 (tiles, height, width), and depths.
 
-    The depths, float32 (tiles), are read only ``with_depth``, else None.
+    Depths, float32 (tiles), are read only ``with_depth``; otherwise None.
 
-    Raises InputError with all faults of the files and tables.
+    Raises InputError that lists all errors in the files and tables.
     """
     with NewTiles(path) as source:
         ids, depths = source.ids(source.folder), None
@@ -52,13 +52,13 @@ def decide(
     flip: bool,
     batch_size: int,
 ) -> Iterator[np.ndarray]:
-    """Masks of uint8 images (tiles, height, width), one by one as bool (height, width).
+    """Yield the masks of uint8 images (tiles, height, width), one by one as bool (height, width).
 
-    Salt is where the members' mean probability is above the threshold; the rest as in ``predict``.
-    All members go side by side, so that probabilities are held of one batch only.
+    Salt is where the members' mean probability exceeds ``threshold``. Other arguments are those of
+    ``predict``. All members predict a batch before the next, so only one batch is in memory.
     """
     members = [
-        # One bar tells the progress of all.
+        # One progress bar is enough for all.
         predict(network, images, depths, compute, batch_size=batch_size, flip=flip, bar=i == 0)
         for i, network in enumerate(networks)
     ]

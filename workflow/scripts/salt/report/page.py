@@ -101,12 +101,12 @@ def figure(path: Path | str) -> str:
     except checksums.DamagedError:
         raise
     except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not readable ({error}); delete it to draw it anew") from None
+        raise InputError(f"{path}: not readable ({error}); delete it to draw it again") from None
     found = [re.search(rf"<dc:{part}>(.*?)</dc:{part}>", text, re.DOTALL) for part in DESCRIBED]
     drawing = re.search(r"<svg.*</svg>", text, re.DOTALL)
     if not drawing or not all(found):
         raise InputError(
-            f"{path}: expected a drawing with a title and a description; delete it to draw it anew"
+            f"{path}: expected a drawing with a title and a description; delete it to draw it again"
         )
     title, description = (match.group(1) for match in found)
     name = html.escape(Path(path).stem)

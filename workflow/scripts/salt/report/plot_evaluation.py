@@ -37,7 +37,7 @@ SUBSETS = 3  # most subsets drawn per number of members
 
 def read_curve(path: Path | str) -> pd.DataFrame:
     """Read the ensemble's full threshold curve; raise InputError if the file is damaged."""
-    remedy = "delete it to make it anew"
+    remedy = "delete it to rebuild it"
     curve = read_csv(path, remedy, "curve")
     try:
         return curve[["threshold", "score"]].astype(float)

@@ -1,4 +1,4 @@
-"""What every stage's script shares: its settings, its log, and how it fails."""
+"""The settings, log and error handling shared by all stages."""
 
 import argparse
 import faulthandler
@@ -20,7 +20,7 @@ TIME = "%H:%M:%S"
 
 
 def stage_parser(description: str, settings: bool = True) -> argparse.ArgumentParser:
-    """Parser of a stage: --log, and --settings where the stage has any."""
+    """Return a stage's parser with --log and, if the stage has settings, --settings."""
     parser = argparse.ArgumentParser(description=description)
     if settings:
         parser.add_argument(
@@ -34,7 +34,7 @@ def stage_parser(description: str, settings: bool = True) -> argparse.ArgumentPa
 
 
 def read_settings(text: str) -> dict:
-    """Settings from JSON text, or from a YAML file where the text is no JSON object."""
+    """Read settings from JSON text, or from a YAML file if the text is not a JSON object."""
     try:
         if not text.startswith("{"):
             text = Path(text).read_text()
@@ -50,13 +50,13 @@ def read_settings(text: str) -> dict:
 
 
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
-    """Run a stage; leave with status 1 and a message where it fails."""
+    """Run a stage; exit with status 1 and a message if it fails."""
     args = parser.parse_args()
-    # A full disk takes no messages either; that is no reason for a traceback of its own.
+    # Logging fails, too, on a full disk, and must not add a traceback.
     logging.raiseExceptions = False
     logging.captureWarnings(True)
     with ExitStack() as stack:
-        # The progress bar of a job beside this one may stand on the line.
+        # Another job's progress bar may occupy the line.
         clear = "\r\x1b[K" if sys.stderr.isatty() else ""
         name = job_name(Path(sys.argv[0]), args.log)
         terminal = logging.Formatter(f"{clear}%(asctime)s {name} | %(message)s", TIME)
@@ -71,12 +71,11 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
         except Exception as error:
             if is_for_want_of_memory(error):
                 logging.error(
-                    "Error: not enough memory (%s); give the job more, and run the same command "
-                    "again",
+                    "Error: not enough memory (%s); request more, and run the same command again",
                     first_line(error),
                 )
             else:
-                logging.exception("Error: this stage failed in a way it does not know")
+                logging.exception("Error: unexpected error; please report it with this log")
             sys.exit(1)
 
 
@@ -96,7 +95,7 @@ def job_name(script: Path, log: Path | None) -> str:
 
 @contextmanager
 def _logging_to(path: Path) -> Iterator[None]:
-    """Write messages, and what the interpreter says of a crash, to a file as well."""
+    """Also write messages, and the interpreter's report of a crash, to a file."""
     with ExitStack() as stack:
         with writable(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -112,15 +111,14 @@ def _logging_to(path: Path) -> Iterator[None]:
 
 
 def _wait_for(lock: IO[str], log: Path) -> None:
-    """Hold a job's lock, not its log's, which Snakemake deletes and makes anew.
+    """Take a job's lock, which is not its log, since Snakemake deletes and recreates that.
 
-    A job that outlived its workflow must not overwrite what the next one makes, nor compute the
-    same beside it.
+    A job that outlived its workflow must not run beside the next run's, nor overwrite its results.
     """
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        logging.warning(f"{log}: an earlier run's process is still at this; waiting for its end")
+        logging.warning(f"{log}: a process of an earlier run is still at work; waiting for its end")
         fcntl.flock(lock, fcntl.LOCK_EX)
     except OSError:
         # Some network file systems have no locks.
@@ -137,6 +135,6 @@ def _handling(handler: logging.Handler, formatter: logging.Formatter) -> Iterato
         yield
     finally:
         root.removeHandler(handler)
-        # Closing writes what is left, for which there may be no room.
+        # Closing writes what is buffered, which fails on a full disk.
         with suppress(OSError):
             handler.close()

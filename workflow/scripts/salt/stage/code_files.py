@@ -1,4 +1,4 @@
-"""Which files of this project a script really uses, and what of them counts as its code."""
+"""Find the files of this project that a script uses, and digest what they do."""
 
 import ast
 import hashlib
@@ -11,7 +11,7 @@ import yaml
 def local_files(script: Path) -> list[Path]:
     """Return the script, then every local module that it imports, directly or not, sorted.
 
-    Also by ``import_module`` of a name that is written out.
+    Imports by ``import_module`` are followed if the name is a literal.
     """
     found, waiting = set(), [script]
     while waiting:
@@ -26,8 +26,8 @@ def local_files(script: Path) -> list[Path]:
 def behaviour(file: Path) -> str:
     """Return a digest, 16 hexadecimal digits, of what a file does.
 
-    Of Python, comments, docstrings and layout do not count; of YAML, comments and layout. Any other
-    file counts byte by byte.
+    Comments, docstrings and layout of Python, and comments and layout of YAML, make no difference;
+    of any other file, each byte does.
     """
     if file.suffix == ".py":
         parts: list[str] = []

@@ -140,3 +140,13 @@ def _between(centres: np.ndarray, values: np.ndarray, places: np.ndarray, axis: 
     step *= share
     step += start
     return step
+
+
+def section_to_8bit(section: np.ndarray, normalisation: str, tile: int) -> np.ndarray:
+    """Turn a whole section, floats (samples, traces) in units of the clip, to uint8.
+
+    By window, bounds change smoothly from tile to tile (``LocalBounds``), so that no seam shows.
+    """
+    if normalisation == "window":
+        return LocalBounds.measure(section, tile).to_8bit(section, 0, 0)
+    return to_8bit(section, normalisation)

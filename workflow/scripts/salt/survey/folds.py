@@ -113,7 +113,7 @@ def read_groups(path: Path | str, column: str, ids: list[str]) -> np.ndarray:
 
 def read_folds(path: Path | str, ids: list[str]) -> pd.DataFrame:
     """Read folds written by ``split``; raise InputError if damaged or not of the tiles ``ids``."""
-    mend = "delete it to deal the tiles anew"
+    mend = "delete it to assign the folds again"
     folds = read_csv(path, mend, dtype={"id": str}, keep_default_na=False)
     if not {"id", "fold"} <= set(folds.columns):
         found = shown(",".join(map(str, folds.columns)))

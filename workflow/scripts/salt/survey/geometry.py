@@ -165,21 +165,6 @@ def load_positions(path: Path | str, geometry: Geometry) -> np.ndarray:
     return _load(path, np.float64, (2, *geometry.shape[:2]))
 
 
-def spacing(positions: np.ndarray) -> tuple[float, float] | None:
-    """Return the distance between neighbouring inlines and crosslines, or None where unknown.
-
-    The median over neighbours, of positions float64 (2, inlines, crosslines).
-    """
-    found = []
-    for axis in (1, 2):
-        apart = np.hypot(*np.diff(positions, axis=axis))
-        apart = apart[np.isfinite(apart) & (apart > 0)]
-        if not len(apart):
-            return None
-        found.append(float(np.median(apart)))
-    return found[0], found[1]
-
-
 def _load(path: Path | str, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
     try:
         checksums.check(path)

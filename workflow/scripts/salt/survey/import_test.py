@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 
 from salt.core.errors import raise_faults
+from salt.survey.decoding import decode_all, decode_image, depths_of, id_faults, read_table, strays
 from salt.survey.source import Source
-from salt.survey.tiles import decode_all, decode_image, depths_of, id_faults, read_table, strays
 
 
 def import_test(source: Source, room: Callable = np.zeros) -> tuple[pd.DataFrame, np.ndarray]:

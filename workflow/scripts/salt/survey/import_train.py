@@ -7,8 +7,7 @@ import pandas as pd
 
 from salt.core import labels
 from salt.core.errors import raise_faults, shown
-from salt.survey.source import Source
-from salt.survey.tiles import (
+from salt.survey.decoding import (
     decode_all,
     decode_image,
     decode_mask,
@@ -17,6 +16,7 @@ from salt.survey.tiles import (
     read_table,
     strays,
 )
+from salt.survey.source import Source
 
 
 def import_train(source: Source) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:

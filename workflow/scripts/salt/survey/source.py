@@ -21,7 +21,8 @@ from pathlib import Path
 from typing import IO, Self
 
 from salt.core import checksums
-from salt.core.errors import LISTED_FAULTS, InputError, shown
+from salt.core.errors import InputError, shown
+from salt.survey.tiles import no_depths
 
 LOGICAL_NAME = re.compile(
     r"train\.csv|depths\.csv|sample_submission\.csv"
@@ -247,14 +248,3 @@ def _top_folder(names: list[str]) -> str:
     tops = {parts[0] if len(parts) > 1 else "" for parts in files}
     top = tops.pop() if len(tops) == 1 else ""
     return f"{top}/" if top and top not in PARTS else ""
-
-
-def no_depths(missing: list[str], tiles: int) -> str:
-    """What to say where networks that take depths meet tiles without."""
-    names = ", ".join(map(shown, missing[:LISTED_FAULTS])) + ", ..." * (
-        len(missing) > LISTED_FAULTS
-    )
-    return (
-        f"depths.csv: no depth for {len(missing)} of {tiles} tiles ({names}), which model.depth "
-        "needs; add them, or set model.depth to none"
-    )

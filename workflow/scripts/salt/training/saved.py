@@ -48,7 +48,7 @@ class Saved:
         data = self.path.read_bytes()
         digest, payload = data[:32], data[32:]
         if DIGEST(payload).digest() != digest:
-            logger.warning(f"{self.path}: damaged, dropped; training starts anew")
+            logger.warning(f"{self.path}: damaged, dropped; training starts over")
             self.path.unlink()
             return None
         state = torch.load(io.BytesIO(payload), weights_only=True)

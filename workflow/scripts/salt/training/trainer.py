@@ -203,7 +203,7 @@ class Trainer:
             self.progress.restore(state)
             for epoch in self.progress.history:
                 self.record(epoch)
-            logger.info(f"member {self.seed} goes on after epoch {len(self.progress.history)}")
+            logger.info(f"member {self.seed} resumes after epoch {len(self.progress.history)}")
 
     def progress_bar(self) -> tqdm:
         return tqdm(

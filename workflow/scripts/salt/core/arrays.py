@@ -1,0 +1,88 @@
+"""Arrays of one row per tile in NPY files, read as used, and the ids in a CSV file beside them."""
+
+import io
+import tokenize
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from salt.core import checksums
+from salt.core.checksums import CheckedFile, DamagedError
+from salt.core.errors import InputError
+
+# What NumPy raises for headers that are cut or altered.
+DAMAGED_NPY = (
+    *(OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError),
+    *(TypeError, OverflowError, RecursionError),
+)
+
+
+class NpyRows:
+    """An array in an NPY file, checked and read from disk as used, and not kept in memory.
+
+    What was read of a map counts as memory of the process for as long as that map is there, so each
+    piece has a map of its own. ``array[rows]``, for a number, a slice or an array of numbers or
+    bools along the first axis, is a copy.
+    """
+
+    def __init__(self, path: Path | str):
+        """Open the array; OSError, or one of DAMAGED_NPY, where it is not readable."""
+        self._file = CheckedFile(path)
+        self._file.check((0, 1))
+        # Not numpy.load, which opens zip files as well.
+        array = np.lib.format.open_memmap(path, mode="r")
+        self.shape, self.dtype, self.ndim = array.shape, array.dtype, array.ndim
+        self._start = array.offset
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: int | slice | np.ndarray) -> np.ndarray:
+        size = int(np.prod(self.shape[1:])) * self.dtype.itemsize
+        starts = self._start + size * np.atleast_1d(np.arange(len(self))[rows])
+        self._file.check(*((start, start + size) for start in starts.tolist()))
+        array = np.memmap(self._file.path, self.dtype, "r", self._start, self.shape)
+        return np.array(array[rows])
+
+    def __array__(self, dtype: np.dtype | None = None, copy: bool | None = None) -> np.ndarray:
+        return self[:].astype(dtype or self.dtype, copy=False)
+
+
+def open_npy(path: Path, dtype: type, tiles: int, of: str, remedy: str) -> NpyRows:
+    """Open an NPY file of shape (tiles, height, width), which is read from disk as used.
+
+    Raises InputError, with ``remedy``, if it is damaged or another array; never unpickles.
+    """
+    try:
+        array = NpyRows(path)
+    except DamagedError:
+        raise
+    except DAMAGED_NPY as error:
+        raise InputError(f"{path}: not a readable array ({error}); {remedy}") from None
+    if array.dtype != dtype or array.ndim != 3 or len(array) != tiles:
+        raise InputError(
+            f"{path}: expected {np.dtype(dtype)} values of shape ({tiles}, height, width) for the "
+            f"{tiles} tiles {of}, found {array.dtype} {array.shape}; {remedy}"
+        )
+    return array
+
+
+def ids_beside(path: Path, remedy: str) -> list[str]:
+    """Return the ids in ``NAME.csv`` beside an array's ``NAME.npy``.
+
+    Raises InputError, with ``remedy``, if they are not readable or not unique.
+    """
+    try:
+        data = io.BytesIO(checksums.read(path.with_suffix(".csv")))
+        ids = pd.read_csv(data, dtype=str, keep_default_na=False)["id"].tolist()
+    except DamagedError:
+        raise
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{path}: the ids beside it, {path.stem}.csv, are not readable "
+            f"({str(error).strip()}); {remedy}"
+        ) from None
+    if len(set(ids)) < len(ids):
+        raise InputError(f"{path}: the ids beside it are not each there once; {remedy}")
+    return ids
