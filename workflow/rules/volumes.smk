@@ -145,7 +145,7 @@ rule scan_volume:
         ),
     shell:
         "python {params.script:q} --settings {params.settings:q} --source={input:q} "
-        "--output {output.geometry:q} --log {log:q}"
+        "--output {output.geometry:q} --threads {threads} --log {log:q}"
 
 
 rule import_volume:
@@ -172,7 +172,7 @@ rule import_volume:
         state=placed("results/{place}states/volume.zarr"),
     shell:
         "python {params.script:q} --source={input.source:q} --geometry {input.geometry:q} "
-        "--state {params.state:q} --output {output:q} --log {log:q}"
+        "--state {params.state:q} --output {output:q} --threads {threads} --log {log:q}"
 
 
 if VOLUME:

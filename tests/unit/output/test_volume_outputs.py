@@ -20,7 +20,7 @@ from salt.output.surfaces import surfaces, writing
 from salt.output.volume import Axes, Block, Probability, merged, salt_of, store
 from salt.survey.windows import Windows
 
-SCRIPTS = Path(__file__).parents[1] / "workflow/scripts"
+SCRIPTS = Path(__file__).parents[3] / "workflow/scripts"
 KEYS = ("inline_byte", "crossline_byte", "endian", "format")
 SURVEY = json.dumps({"survey": {**dict.fromkeys(KEYS), "percentile": 99.9}})
 WINDOWS = Windows(96, 16)

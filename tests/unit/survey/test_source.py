@@ -15,7 +15,7 @@ from salt.survey.import_train import import_train
 from salt.survey.source import Source
 from support.surveys import LAYOUTS, Survey, image_png, zipped
 
-SCRIPT = Path(__file__).parents[1] / "workflow/scripts/import_train.py"
+SCRIPT = Path(__file__).parents[3] / "workflow/scripts/import_train.py"
 
 
 def fingerprint(path: Path, part: str) -> str:

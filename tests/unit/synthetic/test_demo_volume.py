@@ -11,7 +11,7 @@ import pytest
 from salt.core.errors import InputError
 from salt.synthetic.volume import labelled_lines, write_volume
 
-SCRIPT = Path(__file__).parents[1] / "workflow/scripts/demo_volume.py"
+SCRIPT = Path(__file__).parents[3] / "workflow/scripts/demo_volume.py"
 SMALL = {"inlines": 24, "crosslines": 36, "samples": 72, "labelled_every": 5, "seed": 3}
 NAMES = ("survey", "labels", "truth")
 # Big-endian fields of the 240 bytes before each trace, at their byte numbers less 1.
