@@ -308,6 +308,8 @@ def survey():
     digests where the workflow makes the survey.
     """
     if VOLUME:
+        if config["model"]["depth"] != "none":
+            raise WorkflowError("model.depth: a volume's tiles have no depth; set it to none")
         return {"train": ""}
     if config["data"]["source"] in SURVEYS:
         return {"train": "", "test": ""}

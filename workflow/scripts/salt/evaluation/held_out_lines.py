@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from salt.core.arrays import NpyRows
 from salt.core.errors import InputError
 from salt.core.files import replacing, write_npy
 from salt.core.tables import read_csv
 from salt.ensemble.predictions import SCALE, quantised
 from salt.survey.lines import SALT, UNLABELLED, Lines
-from salt.survey.tiles import NpyRows
 
 COLUMNS = ["id", "start", "stop"]
 REMEDY = "delete it to predict again"

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from salt.core.errors import LISTED_FAULTS, InputError, raise_faults, shown
+from salt.survey.decoding import decode_mask
 from salt.survey.geometry import Axis, Geometry
 from salt.survey.lines import CROSSLINE, INLINE, OTHER, SALT, UNLABELLED, Line
-from salt.survey.tiles import decode_mask
 from salt.survey.volume import Volume
 
 MASK_NAME = re.compile(r"(inline|crossline)_(-?\d+)\.png", re.IGNORECASE)

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from salt.core.arrays import NpyRows
 from salt.core.errors import InputError, shown
 from salt.core.files import replacing, write_npy
 from salt.core.tables import read_csv
 from salt.survey.amplitudes import to_8bit
 from salt.survey.geometry import Geometry
-from salt.survey.tiles import NpyRows
 
 INLINE, CROSSLINE = "inline", "crossline"
 OTHER, SALT, UNLABELLED = 0, 1, 255

@@ -1,0 +1,152 @@
+"""A seismic volume through the whole workflow: from SEG-Y with some labelled lines to SEG-Y."""
+
+import json
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from salt.survey.geometry import Geometry, load_traces
+from salt.survey.lines import Lines
+from salt.survey.segy import Segy
+from support.running import complete, planned, snakemake, with_config
+from support.surveys import mask_png
+
+TINY = {
+    "data": {
+        "source": "demo-volume",
+        "demo_volume": {"inlines": 16, "crosslines": 40, "samples": 64, "labelled_every": 4},
+    },
+    "survey": {"tile": 32},
+    "model": {"name": "unet", "dropout": 0},
+}
+FILLED = ["mask.sgy", "probability.sgy", "top_salt.csv", "base_salt.csv", "next_lines.csv"]
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("a volume")
+    complete(folder, config=with_config(folder, TINY))
+    return folder
+
+
+def config_of(folder, **sections):
+    changes = {name: {**TINY.get(name, {}), **sections.get(name, {})} for name in TINY | sections}
+    return with_config(folder, changes)
+
+
+def read(path):
+    with Segy(path) as file:
+        return file.read(0, file.layout.traces)
+
+
+def test_a_finished_run_has_nothing_to_do(finished):
+    assert planned(finished, config=finished / "config.yaml") == {}
+
+
+def test_the_filled_volume_has_the_sources_headers_and_traces(finished):
+    source = read(finished / "results/demo/volume.sgy")
+    probability, mask = (read(finished / "results/volume" / name) for name in FILLED[1::-1])
+    for copy in (probability, mask):
+        np.testing.assert_array_equal(copy["header"], source["header"])
+    assert ((probability["samples"] >= 0) & (probability["samples"] <= 1)).all()
+    report = json.loads((finished / "results/threshold.json").read_text())
+    np.testing.assert_array_equal(mask["samples"], probability["samples"] > report["threshold"])
+
+
+def test_the_score_covers_all_labelled_lines_by_members_that_held_them_out(finished):
+    results = finished / "results"
+    scores = json.loads((results / "volume/scores.json").read_text())
+    lines = Lines(results / "data/train/lines.csv")
+    assert scores["lines"] == scores["of_lines"] == len(lines.table) == 4
+    assert scores["honest"] is True
+    folds = pd.read_csv(results / "data/folds.csv").merge(
+        pd.read_csv(results / "data/train/tiles.csv"), on="id"
+    )
+    # No line is trained on in part, and held out in part.
+    assert (folds.groupby("line")["fold"].nunique() == 1).all()
+
+
+def test_the_page_has_a_viewer_of_the_volume(finished):
+    page = (finished / "results/index.html").read_text()
+    assert 'href="#volume"' in page
+    assert list((finished / "results/sections").glob("inline-*-grey.webp"))
+
+
+def test_members_of_a_run_fill_the_same_volume_alike_in_shards(finished, tmp_path):
+    shutil.copy(finished / "results/demo/volume.sgy", tmp_path / "again.sgy")
+    config = config_of(
+        tmp_path,
+        predict={"source": str(tmp_path / "again.sgy"), "run": str(finished / "results")},
+        inference={"shards": 2},
+    )
+    complete(tmp_path, "predict", config=config)
+    for name in FILLED[:4]:
+        expected = (finished / "results/volume" / name).read_bytes()
+        assert (tmp_path / "results/predict" / name).read_bytes() == expected, name
+    assert planned(tmp_path, "predict", config=config) == {}
+
+
+def test_a_damaged_chunk_of_amplitudes_is_refused_by_name(finished, tmp_path):
+    shutil.copytree(finished, tmp_path / "run")
+    run = tmp_path / "run"
+    (chunk,) = (run / "results/data/volume.zarr/amplitude/c").rglob("0")
+    data = bytearray(chunk.read_bytes())
+    data[len(data) // 2] ^= 1
+    chunk.write_bytes(data)
+    done = snakemake(run, "--forcerun", "predict_volume", config=run / "config.yaml")
+    assert done.returncode != 0
+    assert "results/data/volume.zarr: not a readable volume" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_labels_can_be_masks_drawn_line_by_line(finished, tmp_path):
+    """The source of the demo as a user's own file, with some of its truth as PNG files."""
+    results, masks = finished / "results", tmp_path / "my masks"
+    masks.mkdir()
+    geometry = Geometry.load(results / "data/geometry.json")
+    traces = load_traces(results / "data/traces.npy", geometry)
+    with Segy(results / "demo/truth.sgy") as file:
+        for place in (2, 9):
+            salt = np.nan_to_num(file.read_traces(traces[place])) > 0
+            number = int(geometry.inlines.numbers()[place])
+            (masks / f"inline_{number}.png").write_bytes(mask_png(salt.T))
+    shutil.copy(results / "demo/volume.sgy", tmp_path / "a survey.sgy")
+    own = {"source": "a survey.sgy", "labels": "my masks"}
+    config = config_of(tmp_path, data=own)
+    complete(tmp_path, "results/data/folds.csv", config=config)
+    table = Lines(tmp_path / "results/data/train/lines.csv").table
+    assert table["line"].tolist() == [1203, 1210]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"source": "none.sgy"}, "data.source: none.sgy: no such file"),
+        ({"source": "empty.sgy"}, "data.labels: not set, so there is nothing to train on"),
+        ({"source": "empty.sgy", "labels": "none"}, "data.labels: none: no such file or folder"),
+    ],
+)
+def test_a_volume_that_cannot_be_trained_on_is_refused_at_once(tmp_path, data, message):
+    (tmp_path / "empty.sgy").touch()
+    config = with_config(tmp_path, {"data": data})
+    done = snakemake(tmp_path, "--dry-run", config=config)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_run_without_a_volume_has_no_scan(tmp_path):
+    done = snakemake(tmp_path, "scan", config=with_config(tmp_path, {}))
+    assert done.returncode != 0
+    assert "data.source: demo: no SEG-Y file; expected one named *.sgy or *.segy" in done.stderr
+
+
+def test_depth_of_tiles_is_refused_for_volumes(tmp_path):
+    config = config_of(tmp_path, model={"name": "residual_unet", "depth": "both"})
+    done = snakemake(tmp_path, "--dry-run", config=config)
+    assert done.returncode != 0
+    assert "model.depth: a volume's tiles have no depth; set it to none" in done.stderr
+    assert yaml.safe_load(config.read_text())["model"]["depth"] == "both"
