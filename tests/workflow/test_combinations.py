@@ -190,9 +190,9 @@ class Scripted(Check):
 
     def snakemake(self, *args, **kwargs):
         self.ran.append(args)
-        for name in set(args) & {"results/review.csv", "results/threshold.json"}:
+        for name in set(args) & self.mended.keys():
             if self.answers[0][0] == 0:
-                (self.place / name).write_bytes(b"whole")
+                (self.place / name).write_bytes(self.mended[name])
         code, said = self.answers.pop(0)
         return subprocess.CompletedProcess(args, code, said)
 
@@ -211,6 +211,7 @@ def test_a_remedy_may_stop_at_another_damaged_file_that_it_names(tmp_path, named
     message = "Error: {0}: damaged; delete it, run 'snakemake {0}' to make it again"
     one, two = (message.format(name) for name in names)
     found.ran, found.expected = [], check.visible(found.results)
+    found.mended = dict.fromkeys(names, b"whole")
     found.answers = [(1, one), (1, two if named else "Error: broken"), (1, two), (0, ""), (0, "")]
     found.answers += [(0, "")]
     found.follow(paths, originals, ["--forcerun", "gallery"])
@@ -219,6 +220,21 @@ def test_a_remedy_may_stop_at_another_damaged_file_that_it_names(tmp_path, named
     ] * 3
     told = [finding for finding in found.finds if finding.startswith("the remedy fails")]
     assert told == ([] if named else ["the remedy fails: snakemake results/review.csv"])
+
+
+def test_a_figure_of_times_may_be_another_once_it_is_made_again(tmp_path):
+    row = {name: values[0] for name, values in FACTORS.items()}
+    found = Scripted(row, [], tmp_path)
+    path = found.results / "figures/times.svg"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"")
+    damage = Damage("figure", "emptied", False)
+    message = "Error: {0}: damaged; delete it, run 'snakemake {0}' to make it again"
+    found.ran, found.expected = [], check.visible(found.results)
+    found.mended = {"results/figures/times.svg": b"later"}
+    found.answers = [(1, message.format("results/figures/times.svg")), *[(0, "")] * 3]
+    found.follow({path: (damage, "page")}, {path: b"whole"}, [])
+    assert found.finds == [] and path.read_bytes() == b"later"
 
 
 # A whole one

@@ -82,17 +82,17 @@ def test_members_of_a_run_fill_the_same_volume_alike_in_shards(finished, tmp_pat
         predict={"source": str(tmp_path / "again.sgy"), "run": str(finished / "results")},
         inference={"shards": 2},
     )
-    complete(tmp_path, "predict", config=config)
+    complete(tmp_path, "--", "predict", config=config)
     for name in FILLED[:4]:
         expected = (finished / "results/volume" / name).read_bytes()
         assert (tmp_path / "results/predict" / name).read_bytes() == expected, name
-    assert planned(tmp_path, "predict", config=config) == {}
+    assert planned(tmp_path, "--", "predict", config=config) == {}
 
 
 def test_a_damaged_chunk_of_amplitudes_is_refused_by_name(finished, tmp_path):
     shutil.copytree(finished, tmp_path / "run")
     run = tmp_path / "run"
-    (chunk,) = (run / "results/data/volume.zarr/amplitude/c").rglob("0")
+    chunk = run / "results/data/volume.zarr/amplitude/c/0/0/0"
     data = bytearray(chunk.read_bytes())
     data[len(data) // 2] ^= 1
     chunk.write_bytes(data)
@@ -116,7 +116,7 @@ def test_labels_can_be_masks_drawn_line_by_line(finished, tmp_path):
     shutil.copy(results / "demo/volume.sgy", tmp_path / "a survey.sgy")
     own = {"source": "a survey.sgy", "labels": "my masks"}
     config = config_of(tmp_path, data=own)
-    complete(tmp_path, "results/data/folds.csv", config=config)
+    complete(tmp_path, "--", "results/data/folds.csv", config=config)
     table = Lines(tmp_path / "results/data/train/lines.csv").table
     assert table["line"].tolist() == [1203, 1210]
 
@@ -134,19 +134,19 @@ def test_a_volume_that_cannot_be_trained_on_is_refused_at_once(tmp_path, data, m
     config = with_config(tmp_path, {"data": data})
     done = snakemake(tmp_path, "--dry-run", config=config)
     assert done.returncode != 0
-    assert message in done.stderr
+    assert message in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
 
 
 def test_a_run_without_a_volume_has_no_scan(tmp_path):
-    done = snakemake(tmp_path, "scan", config=with_config(tmp_path, {}))
+    done = snakemake(tmp_path, "--", "scan", config=with_config(tmp_path, {}))
     assert done.returncode != 0
-    assert "data.source: demo: no SEG-Y file; expected one named *.sgy or *.segy" in done.stderr
+    assert "data.source: demo: no SEG-Y file; expected one named *.sgy or *.segy" in done.stdout + done.stderr
 
 
 def test_depth_of_tiles_is_refused_for_volumes(tmp_path):
     config = config_of(tmp_path, model={"name": "residual_unet", "depth": "both"})
     done = snakemake(tmp_path, "--dry-run", config=config)
     assert done.returncode != 0
-    assert "model.depth: a volume's tiles have no depth; set it to none" in done.stderr
+    assert "model.depth: a volume's tiles have no depth; set it to none" in done.stdout + done.stderr
     assert yaml.safe_load(config.read_text())["model"]["depth"] == "both"
