@@ -141,12 +141,17 @@ def test_a_volume_that_cannot_be_trained_on_is_refused_at_once(tmp_path, data, m
 def test_a_run_without_a_volume_has_no_scan(tmp_path):
     done = snakemake(tmp_path, "--", "scan", config=with_config(tmp_path, {}))
     assert done.returncode != 0
-    assert "data.source: demo: no SEG-Y file; expected one named *.sgy or *.segy" in done.stdout + done.stderr
+    assert (
+        "data.source: demo: no SEG-Y file; expected one named *.sgy or *.segy"
+        in done.stdout + done.stderr
+    )
 
 
 def test_depth_of_tiles_is_refused_for_volumes(tmp_path):
     config = config_of(tmp_path, model={"name": "residual_unet", "depth": "both"})
     done = snakemake(tmp_path, "--dry-run", config=config)
     assert done.returncode != 0
-    assert "model.depth: a volume's tiles have no depth; set it to none" in done.stdout + done.stderr
+    assert (
+        "model.depth: a volume's tiles have no depth; set it to none" in done.stdout + done.stderr
+    )
     assert yaml.safe_load(config.read_text())["model"]["depth"] == "both"

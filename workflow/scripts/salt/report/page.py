@@ -173,6 +173,9 @@ def write_page(path: Path, head: str, figures: list[str], facts: dict) -> None:
         + added["css"],
         "LINKS": '<a href="#volume">Volume</a> ' if "volume" in facts else "",
         "VIEWER": added["html"],
+        "SUBMISSION": ""
+        if facts["test"] == NO_TEST
+        else '<a href="submission.csv">submission.csv</a> ',
         "HEADLINE": head,
         "FIGURES": "\n".join(figures),
         # Escape "<", so that no text can close the script element.
