@@ -33,7 +33,8 @@ class Traffic(TorchDispatchMode):
 
 def counted(survey: str, batch_size: int, width: int = 16) -> Callable[[], dict]:
     """Count FLOPs and bytes per tile of forward, loss, backward and step."""
-    compute, network, progress, labelled = ours.member(survey, width, batch_size)
+    made = ours.member(survey, width, batch_size, batch_size)
+    compute, network, progress, labelled = made.compute, made.network, made.progress, made.training
     images = labelled.images.float().contiguous(memory_format=torch.channels_last)
     masks = labelled.masks.float()
 

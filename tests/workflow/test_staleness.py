@@ -106,6 +106,7 @@ OTHER_VALUES = {
     "data.labels": "anywhere",
     **dict.fromkeys(("survey.inline_byte", "survey.crossline_byte"), 9),
     "survey.endian": "big",
+    "inference.margin": 32,
     **dict.fromkeys(("survey.format", "survey.unlabelled"), 5),
     "predict.run": "anything",
     "compute.device": "cpu",
