@@ -161,7 +161,7 @@ def users(module):
 def test_only_stages_that_open_a_survey_depend_on_its_reader():
     importing = {"import_train", "import_test", "predict"}
     assert users("salt/survey/decoding.py") == {*importing, "import_lines"}
-    assert users("salt/survey/source.py") == {*importing, "download", "submit"}
+    assert users("salt/survey/source.py") == {*importing, "import_lines", "download", "submit"}
 
 
 def test_how_predictions_are_stored_retrains_no_member():
