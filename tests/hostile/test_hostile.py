@@ -1269,7 +1269,7 @@ RUN_FAULTS = [
             (
                 "in words",
                 [table, lambda t: t.assign(fold="one")],
-                "expected folds 0, 1 and so on, found ['one']; delete it to deal",
+                "expected folds 0, 1 and so on, found ['one']; delete it to assign",
             ),
             (
                 "all one",
