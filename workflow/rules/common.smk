@@ -77,7 +77,7 @@ from salt.core.errors import InputError, raise_faults
 from salt.stage.code_files import behaviour, local_files
 from salt.output.masks import refuse_others
 from salt.survey.new_tiles import NewTiles
-from salt.survey.segy_files import is_segy, require_file, segy_files
+from salt.survey.segy_files import is_segy, refuse_mixture, require_file, segy_files
 from salt.survey.source import Source
 
 printing = workflow.output_settings
@@ -461,15 +461,18 @@ def get_new_fingerprint(wildcards):
 
 
 def predicted_volumes():
-    """The SEG-Y files to predict, each by the place of its results; none for tiles."""
+    """The SEG-Y files to predict, each by the place of its results; none for tiles.
+
+    What is wrong with them is said where they are asked for: no other target reads the section.
+    """
     source = config["predict"]["source"]
-    if source is None or not (is_segy(source) or Path(source).is_dir()):
+    if source is None:
         return {}
-    with telling("predict.source"):
-        if is_segy(source):
-            require_file(source)
-            return {"predict/": source}
-        return {f"predict/{name}/": str(path) for name, path in segy_files(source).items()}
+    if is_segy(source):
+        return {"predict/": source}
+    if not Path(source).is_dir():
+        return {}
+    return {f"predict/{name}/": str(path) for name, path in segy_files(source).items()}
 
 
 PREDICTED_VOLUMES = predicted_volumes()

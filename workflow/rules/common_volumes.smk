@@ -8,10 +8,21 @@ FILLED = [
 ]
 
 
+def predicted_volume(place):
+    """A SEG-Y file of predict.source; ends with a message where it cannot be used."""
+    source, path = config["predict"]["source"], PREDICTED_VOLUMES[place]
+    refuse_odd("predict.source", path)
+    with telling("predict.source"):
+        if Path(source).is_dir():
+            refuse_mixture(source)
+        require_file(path)
+    return foreign(path)
+
+
 def volume_of(place):
     """The SEG-Y file that belongs to a place."""
     if place:
-        return foreign(PREDICTED_VOLUMES[place])
+        return predicted_volume(place)
     if VOLUME is None:
         with telling("data.source"):
             raise InputError(

@@ -22,23 +22,29 @@ def require_file(path: Path | str) -> None:
 def segy_files(folder: Path | str) -> dict[str, Path]:
     """Return the SEG-Y files of a folder by their names without the suffix, sorted.
 
-    Hidden ones are skipped. Raises InputError where two have the same name, and where there are
-    tiles (PNG files) beside them, since a prediction is of one or the other.
+    Hidden ones are skipped; of two with the same name the first counts (``refuse_mixture``).
     """
     found: dict[str, Path] = {}
-    files = sorted(Path(folder).iterdir())
-    for path in files:
-        if is_hidden(path.name) or not is_segy(path) or not path.is_file():
-            continue
-        if path.stem in found:
+    for path in sorted(Path(folder).iterdir()):
+        if not is_hidden(path.name) and is_segy(path) and path.is_file():
+            found.setdefault(path.stem, path)
+    return found
+
+
+def refuse_mixture(folder: Path | str) -> None:
+    """Raise InputError where a folder's SEG-Y files share a name, or lie beside tiles.
+
+    A prediction is of one kind or the other, and each file has a folder of results by its name.
+    """
+    found = segy_files(folder)
+    for path in sorted(Path(folder).iterdir()):
+        if path.is_file() and is_segy(path) and found.get(path.stem, path) != path:
             raise InputError(
                 f"{path}: {shown(found[path.stem].name)} has the same name; rename one"
             )
-        found[path.stem] = path
-    pictures = [path.name for path in files if path.suffix.lower() == ".png"]
-    if found and pictures:
-        raise InputError(
-            f"{folder}: expected SEG-Y files or PNG files, found both ({shown(pictures[0])} beside "
-            f"{shown(min(path.name for path in found.values()))}); move one kind elsewhere"
-        )
-    return found
+        if found and path.suffix.lower() == ".png":
+            raise InputError(
+                f"{folder}: expected SEG-Y files or PNG files, found both ({shown(path.name)} "
+                f"beside {shown(min(each.name for each in found.values()))}); move one kind "
+                "elsewhere"
+            )

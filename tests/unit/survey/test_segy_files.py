@@ -1,0 +1,46 @@
+"""SEG-Y files by their names: which of a folder are predicted, and which folders are refused."""
+
+import pytest
+
+from salt.core.errors import InputError
+from salt.survey.segy_files import is_segy, refuse_mixture, segy_files
+
+
+def folder_of(folder, *names):
+    for name in names:
+        (folder / name).touch()
+    return folder
+
+
+def test_files_go_by_their_names_in_any_case(tmp_path):
+    folder_of(tmp_path, "b.SGY", "a.segy", ".hidden.sgy", "notes.txt")
+    (tmp_path / "c.sgy").mkdir()
+    assert {name: path.name for name, path in segy_files(tmp_path).items()} == {
+        "a": "a.segy",
+        "b": "b.SGY",
+    }
+    refuse_mixture(tmp_path)
+
+
+def test_a_missing_file_is_known_by_its_name_and_a_folder_is_none(tmp_path):
+    (tmp_path / "folder.sgy").mkdir()
+    assert is_segy("nowhere/volume.sgy")
+    assert not is_segy(tmp_path / "folder.sgy") and not is_segy("tiles.zip")
+
+
+def test_two_files_of_one_name_are_refused(tmp_path):
+    folder_of(tmp_path, "a.segy", "a.sgy")
+    with pytest.raises(InputError, match=r"a\.sgy: a\.segy has the same name; rename one"):
+        refuse_mixture(tmp_path)
+
+
+def test_tiles_beside_volumes_are_refused(tmp_path):
+    folder_of(tmp_path, "a.segy", "tile.png")
+    with pytest.raises(InputError, match=r"found both \(tile\.png beside a\.segy\)"):
+        refuse_mixture(tmp_path)
+
+
+def test_tiles_alone_are_no_volumes(tmp_path):
+    folder_of(tmp_path, "tile.png")
+    refuse_mixture(tmp_path)
+    assert segy_files(tmp_path) == {}
