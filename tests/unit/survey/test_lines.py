@@ -11,6 +11,7 @@ from salt.core.errors import InputError
 from salt.survey import lines
 from salt.survey.lines import INLINE, SALT, UNLABELLED, Line, Lines, blocks, free_starts, grid
 from salt.training.lines import LabelledLines
+from support.surveys import forget_checksums
 
 
 def line(labels, number=1, plane=INLINE, first=0):
@@ -90,6 +91,15 @@ def test_a_damaged_array_of_lines_is_refused(tmp_path):
     data[-1] ^= 1
     path.write_bytes(data)
     with pytest.raises(InputError, match=r"lines_labels\.npy: its content differs"):
+        Lines(tmp_path / "lines.csv")["inline_1"]
+
+
+def test_an_array_without_a_readable_header_is_refused(tmp_path):
+    lines.save(tmp_path / "lines.csv", [line(drawn_labels(0, (5, 6), 0))])
+    path = tmp_path / "lines_labels.npy"
+    forget_checksums(tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"'shape'", b"'shape("))
+    with pytest.raises(InputError, match=r"lines_labels\.npy: not a readable array"):
         Lines(tmp_path / "lines.csv")["inline_1"]
 
 

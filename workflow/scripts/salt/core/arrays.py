@@ -49,8 +49,19 @@ class NpyRows:
         return self[:].astype(dtype or self.dtype, copy=False)
 
 
-def open_npy(path: Path, dtype: type, tiles: int, of: str, remedy: str) -> NpyRows:
-    """Open an NPY file of shape (tiles, height, width), which is read from disk as used.
+def open_npy(
+    path: Path,
+    dtype: type,
+    rows: int,
+    of: str,
+    remedy: str,
+    *,
+    each: str = "tiles",
+    axes: tuple[str, ...] = ("height", "width"),
+) -> NpyRows:
+    """Open an NPY file of shape (rows, *axes), which is read from disk as used.
+
+    ``each`` names the rows, and ``of`` what they belong to, in messages.
 
     Raises InputError, with ``remedy``, if it is damaged or another array; never unpickles.
     """
@@ -60,10 +71,10 @@ def open_npy(path: Path, dtype: type, tiles: int, of: str, remedy: str) -> NpyRo
         raise
     except DAMAGED_NPY as error:
         raise InputError(f"{path}: not a readable array ({error}); {remedy}") from None
-    if array.dtype != dtype or array.ndim != 3 or len(array) != tiles:
+    if array.dtype != dtype or array.ndim != 1 + len(axes) or len(array) != rows:
         raise InputError(
-            f"{path}: expected {np.dtype(dtype)} values of shape ({tiles}, height, width) for the "
-            f"{tiles} tiles {of}, found {array.dtype} {array.shape}; {remedy}"
+            f"{path}: expected {np.dtype(dtype)} values of shape ({rows}, {', '.join(axes)}) for "
+            f"the {rows} {each} {of}, found {array.dtype} {array.shape}; {remedy}"
         )
     return array
 

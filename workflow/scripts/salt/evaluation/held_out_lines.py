@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from salt.core.arrays import NpyRows
+from salt.core.arrays import open_npy
 from salt.core.errors import InputError
 from salt.core.files import replacing, write_npy
 from salt.core.tables import read_csv
@@ -44,19 +44,12 @@ class LinePredictions:
         """Open the NPY file and the CSV file beside it; InputError where they are damaged."""
         self.path = Path(path)
         self.table = read_csv(self.path.with_suffix(".csv"), REMEDY, dtype={"id": str})
-        try:
-            self.values = NpyRows(self.path)
-        except InputError:
-            raise
-        except (OSError, ValueError, EOFError, SyntaxError) as error:
-            raise InputError(f"{self.path}: not a readable array ({error}); {REMEDY}") from None
-        if (
-            self.table.columns.tolist() != COLUMNS
-            or self.values.dtype != np.uint16
-            or self.values.ndim != 2
-            or len(self.values) != self.table["stop"].max()
-        ):
-            raise InputError(f"{self.path}: no predictions of the lines beside it; {REMEDY}")
+        if self.table.columns.tolist() != COLUMNS or self.table.empty:
+            raise InputError(f"{self.path}: no lines in the table beside it; {REMEDY}")
+        traces = int(self.table["stop"].max())
+        self.values = open_npy(
+            self.path, np.uint16, traces, "beside it", REMEDY, each="traces", axes=("samples",)
+        )
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Return a line's values, uint16 (traces, samples), by its id."""

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from salt.core.arrays import NpyRows
+from salt.core.arrays import NpyRows, open_npy
 from salt.core.errors import InputError, shown
 from salt.core.files import replacing, write_npy
 from salt.core.tables import read_csv
@@ -153,7 +153,8 @@ class Lines:
         """Open a ``lines.csv``; InputError where it is damaged."""
         self.path = Path(path)
         self.table = read_csv(self.path, REMEDY, dtype={"id": str, "plane": str})
-        if self.table.columns.tolist() != COLUMNS or self.table["id"].duplicated().any():
+        odd = self.table.columns.tolist() != COLUMNS or self.table.empty
+        if odd or self.table["id"].duplicated().any():
             found = shown(",".join(map(str, self.table.columns)))
             raise InputError(
                 f"{self.path}: expected lines, each once, by columns {','.join(COLUMNS)}; found "
@@ -175,20 +176,9 @@ class Lines:
         return self.amplitude[traces], self.labels[traces]
 
     def _open(self, name: str, dtype: type) -> NpyRows:
-        path = self.path.with_name(name)
-        try:
-            array = NpyRows(path)
-        except InputError:
-            raise
-        except (OSError, ValueError, EOFError, SyntaxError) as error:
-            raise InputError(f"{path}: not a readable array ({error}); {REMEDY}") from None
-        traces = int(self.table["stop"].max()) if len(self.table) else 0
-        if array.dtype != dtype or array.ndim != 2 or len(array) != traces:
-            raise InputError(
-                f"{path}: expected {np.dtype(dtype)} values of shape ({traces}, samples), found "
-                f"{array.dtype} {array.shape}; {REMEDY}"
-            )
-        return array
+        path, traces = self.path.with_name(name), int(self.table["stop"].max())
+        of = f"of {self.path.name}"
+        return open_npy(path, dtype, traces, of, REMEDY, each="traces", axes=("samples",))
 
 
 def blocks(table: pd.DataFrame, axes: dict[str, np.ndarray], folds: int) -> pd.Series:
