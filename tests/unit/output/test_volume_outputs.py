@@ -122,6 +122,20 @@ def test_blocks_are_the_whole_volume_once(stored):
     assert (seen == 1).all()
 
 
+@pytest.mark.parametrize("name", ["probability", "disagreement"])
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_missing_or_empty_file_is_no_missing_trace(tmp_path, name, gone):
+    shards, _ = filled(tmp_path, "inline", 1)
+    path = tmp_path / "probability.zarr"
+    for _ in store(path, axes_of(), merged(shards, bar=False)):
+        pass
+    chunk = next(each for each in (path / name / "c").rglob("*") if each.is_file())
+    chunk.unlink() if gone else chunk.write_bytes(b"")
+    opened = Probability(path)
+    with pytest.raises(InputError, match=r"missing or empty, expected predictions; delete|copy it"):
+        (opened.read if name == "probability" else opened.disagreement)()
+
+
 def test_a_damaged_store_is_refused_by_name(tmp_path):
     shards, _ = filled(tmp_path, "inline", 1)
     path = tmp_path / "probability.zarr"

@@ -7,10 +7,7 @@ and ``disagreement`` as uint8, the members' standard deviation times 510. Chunks
 all else follows from the layout, which each store holds.
 """
 
-import logging
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import product
 from pathlib import Path
@@ -20,8 +17,7 @@ import zarr
 from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
 from zarr.storage import MemoryStore
 
-from salt.core.checksums import made_again
-from salt.core.errors import InputError, first_line
+from salt.core.stores import readable
 from salt.ensemble.predictions import shard_of
 from salt.survey.windows import Windows
 
@@ -33,8 +29,6 @@ LINES = 32  # that are predicted together; shards end at multiples of it
 PLANES = ("inline", "crossline")
 DIMENSIONS = (*PLANES, "sample")
 ARRAYS = {"probability": "uint16", "disagreement": "uint8"}
-# What Zarr and its codecs raise for files that are damaged, cut or not theirs.
-DAMAGED = (OSError, ValueError, RuntimeError, LookupError, TypeError, EOFError)
 
 
 def quantised(probabilities: np.ndarray) -> np.ndarray:
@@ -154,7 +148,7 @@ class Shards:
                 continue
             part = list(wanted)
             part[axis] = slice(start - lines.start, stop - lines.start)
-            with readable(path):
+            with readable(path, "prediction"):
                 parts.append([np.asarray(arrays[plane][name][tuple(part)]) for name in ARRAYS])
         probability, disagreement = (
             np.concatenate(each, axis) for each in zip(*parts, strict=True)
@@ -162,23 +156,8 @@ class Shards:
         return probability, disagreement
 
 
-@contextmanager
-def readable(path: Path) -> Iterator[None]:
-    """Turn what Zarr raises for a damaged store to InputError with its name and the remedy."""
-    try:
-        yield
-    except InputError:
-        raise
-    except DAMAGED as error:
-        # Zarr leaves its other reads behind, of which asyncio would complain page after page.
-        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-        raise InputError(
-            f"{path}: not a readable prediction ({first_line(error)}); {made_again(path)}"
-        ) from None
-
-
 def _layout_of(path: Path, shape: tuple[int, int, int], shards: int) -> Layout:
-    with readable(path):
+    with readable(path, "prediction"):
         found = dict(zarr.open_group(path, mode="r").attrs["layout"])
         cores = {plane: (int(core[0]), int(core[1])) for plane, core in found["cores"].items()}
         layout = Layout(tuple(found["shape"]), cores, found["shards"], found["members"])
@@ -195,7 +174,7 @@ def _layout_of(path: Path, shape: tuple[int, int, int], shards: int) -> Layout:
 def _open(path: Path, layout: Layout, shard: int) -> dict[str, dict[str, zarr.Array]]:
     expected = {}
     arrays = layout.create(MemoryStore(expected), shard)
-    with readable(path):
+    with readable(path, "prediction"):
         for name, text in expected.items():
             if (path / name).read_bytes() != text.to_bytes():
                 raise ValueError(f"{name} is not as written, or not of the same prediction")

@@ -18,7 +18,8 @@ from tqdm import tqdm
 from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
 
 from salt.core.files import replacing_folder
-from salt.output.shards import DEVIATIONS, DIMENSIONS, MISSING, SCALE, Shards, readable
+from salt.core.stores import readable, require_shards
+from salt.output.shards import DEVIATIONS, DIMENSIONS, MISSING, SCALE, Shards
 from salt.survey.volume import CHUNK, shard_shape
 
 VERSION = 1
@@ -76,19 +77,20 @@ class Probability:
     def __init__(self, path: Path | str):
         """Open a store; InputError where it is missing, damaged or something else."""
         self.path = Path(path)
-        with readable(self.path):
+        with readable(self.path, "prediction"):
             group = zarr.open_group(self.path, mode="r")
-            self._array, self._disagreement = group["probability"], group["disagreement"]
-            self.shape = self._array.shape
-            if self._array.dtype != np.uint16 or len(self.shape) != 3:
-                raise ValueError(f"found {self._array.dtype} {self.shape}")
+            self._arrays = {name: group[name] for name in ("probability", "disagreement")}
+            array = self._arrays["probability"]
+            self.shape = array.shape
+            if array.dtype != np.uint16 or len(self.shape) != 3:
+                raise ValueError(f"found {array.dtype} {self.shape}")
 
     def read(self, *part: slice) -> np.ndarray:
         """Return a part by places, float32 (inlines, crosslines, samples), NaN where missing.
 
         Raises InputError where the store is damaged.
         """
-        values = self._values(*part)
+        values = self._values("probability", *part)
         found = values / np.float32(SCALE)
         found[values == MISSING] = np.nan
         return found
@@ -98,19 +100,20 @@ class Probability:
 
         Raises InputError where the store is damaged.
         """
-        with readable(self.path):
-            return np.asarray(self._disagreement[part]) / np.float32(DEVIATIONS)
+        return self._values("disagreement", *part) / np.float32(DEVIATIONS)
 
     def mask(self, threshold: float, *part: slice) -> np.ndarray:
         """Return where a part is above a threshold, bool; missing traces are not.
 
         Raises InputError where the store is damaged.
         """
-        return salt_of(self._values(*part), threshold)
+        return salt_of(self._values("probability", *part), threshold)
 
-    def _values(self, *part: slice) -> np.ndarray:
-        with readable(self.path):
-            return np.asarray(self._array[part])
+    def _values(self, name: str, *part: slice) -> np.ndarray:
+        array = self._arrays[name]
+        require_shards(self.path, name, array.shape, array.shards, part, "predictions")
+        with readable(self.path, "prediction"):
+            return np.asarray(array[part])
 
 
 def salt_of(values: np.ndarray, threshold: float) -> np.ndarray:

@@ -22,9 +22,9 @@ import numpy as np
 import zarr
 from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
 
-from salt.core.checksums import made_again
-from salt.core.errors import InputError, first_line
+from salt.core.errors import InputError
 from salt.core.files import replacing, replacing_folder, writable
+from salt.core.stores import readable, require_shards
 from salt.survey.geometry import Geometry
 from salt.survey.segy import Segy
 
@@ -35,8 +35,6 @@ SHARD_BYTES = 2**25  # fewer crosslines where traces are long
 LARGEST = 60_000.0  # of float16, near enough
 PROGRESS = 30  # seconds between messages
 DIMENSIONS = ("inline", "crossline", "sample")
-# What Zarr and its codecs raise for files that are damaged, cut or not theirs.
-DAMAGED_ZARR = (OSError, ValueError, RuntimeError, KeyError, TypeError, EOFError, IndexError)
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +51,7 @@ class Volume:
     def __init__(self, path: Path | str):
         """Open a store; InputError where it is missing, damaged or something else."""
         self.path = Path(path)
-        with self._readable():
+        with readable(self.path, "volume"):
             group = zarr.open_group(self.path, mode="r")
             if group.attrs.get("version") != VERSION:
                 raise ValueError(
@@ -79,52 +77,10 @@ class Volume:
 
         Raises InputError where the store is damaged.
         """
-        self._require_shards(inlines, crosslines, samples)
-        with self._readable():
-            return np.asarray(self._amplitude[inlines, crosslines, samples])
-
-    def _require_shards(self, *part: slice) -> None:
-        """Raise InputError where a file is gone or empty, which Zarr takes for missing traces."""
-        blocks = [
-            range(start // size, -(-stop // size)) if start < stop else range(0)
-            for size, (start, stop) in zip(
-                self._amplitude.shards,
-                (each.indices(n)[:2] for each, n in zip(part, self.shape, strict=True)),
-                strict=True,
-            )
-        ]
-        for block in product(*blocks):
-            file = self.path.joinpath("amplitude", "c", *map(str, block))
-            try:
-                size = file.stat().st_size
-            except OSError:
-                size = 0
-            if not size:
-                raise InputError(
-                    f"{file}: missing or empty, expected amplitudes; {made_again(self.path)}"
-                )
-
-    def _readable(self) -> "_Readable":
-        return _Readable(self.path)
-
-
-class _Readable:
-    """Turn what Zarr raises into InputError."""
-
-    def __init__(self, path: Path):
-        self.path = path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: type, error: BaseException, _: object) -> None:
-        if isinstance(error, InputError) or not isinstance(error, DAMAGED_ZARR):
-            return
-        # Zarr leaves its other reads behind, of which asyncio would complain page after page.
-        logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-        raise InputError(
-            f"{self.path}: not a readable volume ({first_line(error)}); {made_again(self.path)}"
-        ) from None
+        part, array = (inlines, crosslines, samples), self._amplitude
+        require_shards(self.path, "amplitude", self.shape, array.shards, part, "amplitudes")
+        with readable(self.path, "volume"):
+            return np.asarray(array[part])
 
 
 def create(
