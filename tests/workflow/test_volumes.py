@@ -138,6 +138,14 @@ def test_a_volume_that_cannot_be_trained_on_is_refused_at_once(tmp_path, data, m
     assert "Traceback" not in done.stderr
 
 
+def test_a_missing_file_to_predict_matters_to_predict_alone(tmp_path):
+    config = with_config(tmp_path, {"predict": {"source": "gone.sgy", "run": "elsewhere"}})
+    assert planned(tmp_path, config=config)
+    done = snakemake(tmp_path, "--", "predict", config=config)
+    assert done.returncode != 0
+    assert "predict.source: gone.sgy: no such file" in done.stdout + done.stderr
+
+
 def test_a_run_without_a_volume_has_no_scan(tmp_path):
     done = snakemake(tmp_path, "--", "scan", config=with_config(tmp_path, {}))
     assert done.returncode != 0
