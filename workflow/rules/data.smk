@@ -18,7 +18,7 @@ rule demo:
     params:
         *code("demo", "demo"),
         script=script("demo"),
-        settings=settings("data"),
+        settings=settings("data.demo"),
     shell:
         "python {params.script:q} --settings {params.settings:q} "
         "--archive {output.archive:q} --sections {output.sections:q} --log {log:q}"
