@@ -38,8 +38,10 @@ def main(args):
     with_depth = args.settings["model"]["depth"] != "none"
     if with_depth:
         tiles.require_depths()
+    survey = None
     if args.lines:
-        lines, survey = Lines(args.lines), args.settings["survey"]
+        keys = ("tile", "normalisation", "percentile")
+        lines, survey = Lines(args.lines), {key: args.settings["survey"][key] for key in keys}
         chosen = lines.table["id"].isin(tiles.table["line"][trains])
         contract = (survey["tile"], survey["normalisation"])
         labelled = LabelledLines(lines, chosen, *contract, compute.device)
@@ -74,7 +76,7 @@ def main(args):
             Recipe(**training),
             seed=args.seed,
             model_settings=args.settings["model"],
-            survey=args.settings.get("survey"),
+            survey=survey,
             augmentation=Augmentation(**args.settings["augmentation"]),
             honest=is_honest(scheme),
             record=record,
