@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from support.running import rule_texts
+
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(path.parent.name for path in (ROOT / "profiles").glob("*/config.yaml"))
 COMPUTING = {"train", "predict_validation", "predict_test", "predict"}
+COMPUTING |= {"predict_lines", "predict_volume"}
 
 
 def profile(name: str) -> dict:
@@ -18,11 +21,10 @@ def profile(name: str) -> dict:
 def rules() -> dict[str, dict[str, int]]:
     """Return memory and run time of each rule that is not a localrule."""
     found = {}
-    for file in (ROOT / "workflow/rules").glob("*.smk"):
-        for text in re.split(r"^rule ", file.read_text(), flags=re.MULTILINE)[1:]:
-            if "localrule: True" not in text:
-                numbers = re.findall(r"^        (mem_mb|runtime)=(\d+),", text, re.MULTILINE)
-                found[text.partition(":")[0]] = {key: int(value) for key, value in numbers}
+    for text in rule_texts():
+        if "localrule: True" not in text:
+            numbers = re.findall(r"^        (mem_mb|runtime)=(\d+),", text, re.MULTILINE)
+            found[text.partition(":")[0]] = {key: int(value) for key, value in numbers}
     return found
 
 

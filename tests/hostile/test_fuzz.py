@@ -306,7 +306,9 @@ def handed_on() -> dict[str, bytes]:
         pd.DataFrame({"id": IDS, "fold": [0, 1, 0, 1]}).to_csv(folder / "folds.csv", index=False)
         state = model.build(**settings).state_dict()
         Checkpoint({"model": settings, "seed": 0}, state).save(folder / "0.safetensors")
-        write_report(folder / "threshold.json", report | {"tuned_on": "other folds"})
+        write_report(
+            folder / "threshold.json", report | {"tuned_on": "other folds", "scheme": "kfold"}
+        )
         # Without checksums, so that damage is met by what reads a file.
         forget_checksums(folder)
         return {file.name: file.read_bytes() for file in folder.iterdir()}

@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from salt.stage.code_files import local_files
+from support.running import rule_texts
 
 ROOT = Path(__file__).parents[2]
 ENVIRONMENTS = sorted(file.stem for file in (ROOT / "envs").glob("*.yaml"))
@@ -46,14 +47,10 @@ def third_party(files: list[Path]) -> set[str]:
 def stages_by_environment() -> list[tuple[str, str]]:
     """Return each rule's stage and environment, from its command and conda directive."""
     found = []
-    for file in (ROOT / "workflow/rules").glob("*.smk"):
-        for rule in re.split(r"^ *rule ", file.read_text(), flags=re.MULTILINE)[1:]:
-            if "shell:" not in rule:
-                # Only a name for others' outputs.
-                continue
-            stage = re.search(r'script=script\("(\w+)"\)', rule).group(1)
-            environment = re.search(r'"\.\./\.\./envs/(\w+)\.yaml"', rule).group(1)
-            found.append((stage, environment))
+    for rule in rule_texts():
+        stage = re.search(r'script=script\("(\w+)"\)', rule).group(1)
+        environment = re.search(r'"\.\./\.\./envs/(\w+)\.yaml"', rule).group(1)
+        found.append((stage, environment))
     return found
 
 

@@ -56,6 +56,18 @@ READERS = {
 }
 
 
+def rule_texts() -> list[str]:
+    """Return the text of each rule that has a command, from its name on and without indentation."""
+    found = []
+    for file in sorted((ROOT / "workflow/rules").glob("*.smk")):
+        _, *parts = re.split(r"^( *)rule ", file.read_text(), flags=re.MULTILINE)
+        for indent, text in zip(parts[::2], parts[1::2], strict=True):
+            # Without one, it only names others' outputs.
+            if "shell:" in text:
+                found.append(re.sub(rf"^{indent}", "", text, flags=re.MULTILINE))
+    return found
+
+
 def below(*rules: str) -> dict[str, int]:
     """Jobs of some rules, and of all that depend on them."""
     found, waiting = set(), list(rules)

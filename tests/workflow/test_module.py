@@ -172,7 +172,7 @@ def test_a_users_own_files_are_found_beside_a_prefix(tmp_path):
     """Check paths of the configuration that are inputs of rules, which Snakemake would prefix."""
     (tmp_path / "groups.csv").write_text("id,section\n")
     shutil.copytree(ROOT / "docs", tmp_path / "tiles", ignore=shutil.ignore_patterns("*.md"))
-    config = {"validation": {"groups": "groups.csv"}, "predict": {"tiles": "tiles"}}
+    config = {"validation": {"groups": "groups.csv"}, "predict": {"source": "tiles"}}
     module(tmp_path, ROOT / "workflow/Snakefile", config, '    prefix: "salt"')
     text = complete(tmp_path, "--dry-run", "--printshellcmds", "predict")
     assert f" {tmp_path}/groups.csv" in text

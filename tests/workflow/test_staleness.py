@@ -23,7 +23,7 @@ import yaml
 
 from salt.core.checksums import checksums_of
 from support.imports import real_imports
-from support.running import JOBS, PROJECT, below, run_snakemake, unpack
+from support.running import JOBS, PROJECT, below, rule_texts, run_snakemake, unpack
 from support.surveys import mask_png
 
 ROOT = Path(__file__).parents[2]
@@ -775,12 +775,9 @@ def test_each_set_of_jobs_is_proven_by_a_real_run():
 def sections_read() -> dict[str, list[str]]:
     """Return the sections and single keys named by each rule's settings parameter."""
     found = {}
-    for file in sorted((ROOT / "workflow/rules").glob("*.smk")):
-        for rule in re.split(r"^rule ", file.read_text(), flags=re.MULTILINE)[1:]:
-            called = re.search(r"settings=settings\(([^)]*)\)", rule)
-            found[rule.partition(":")[0]] = (
-                re.findall(r'"([^"]+)"', called.group(1)) if called else []
-            )
+    for rule in rule_texts():
+        called = re.search(r"settings=settings\(([^)]*)\)", rule)
+        found[rule.partition(":")[0]] = re.findall(r'"([^"]+)"', called.group(1)) if called else []
     return found
 
 

@@ -24,6 +24,7 @@ from support.running import (
     below,
     complete,
     planned,
+    rule_texts,
     run_snakemake,
     run_stage,
     snakemake,
@@ -327,10 +328,9 @@ def test_lint_finds_nothing():
 
 
 def test_every_rule_has_what_an_engine_needs_to_know():
-    for file in (ROOT / "workflow/rules").glob("*.smk"):
-        for rule in re.split(r"^rule ", file.read_text(), flags=re.MULTILINE)[1:]:
-            for directive in ("log", "benchmark", "conda", "threads", "resources", "shell"):
-                assert re.search(rf"^    {directive}:", rule, re.MULTILINE), (rule, directive)
+    for rule in rule_texts():
+        for directive in ("log", "benchmark", "conda", "threads", "resources", "shell"):
+            assert re.search(rf"^    {directive}:", rule, re.MULTILINE), (rule, directive)
 
 
 @pytest.fixture(scope="session")
@@ -477,7 +477,7 @@ def test_what_new_tiles_lack_is_named_before_any_job_and_is_nothing_to_others(
     config = with_config(tmp_path, {"predict": {"source": tiles, "run": run}})
     done = snakemake(folder, "--", "predict", config=config)
     assert done.returncode == 1
-    assert f"\npredict.{'run' if run else 'tiles'}: " in done.stderr
+    assert f"\npredict.{'run' if run else 'source'}: " in done.stderr
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (folder / "results").exists()
@@ -520,7 +520,7 @@ def test_members_that_validate_on_training_tiles_are_marked_as_not_honest(copied
     for name in ("threshold", "tile_scores", "calibration", "learning"):
         assert "NOT honest" in (results / f"figures/{name}.svg").read_text()
     text = (results / "figures/members.svg").read_text()
-    assert "Not drawn: the members trained on the tiles" in text
+    assert "Not drawn: the members trained on these tiles" in text
     for log in ("threshold.log", "train/0.log"):
         assert "NOT honest" in (results / "logs" / log).read_text()
     for seed in (0, 1):
