@@ -212,13 +212,20 @@ def refuse_to_submit_from_odd_folders():
         odd = set("$`\\")
     else:
         return
-    for what, folder in [("--directory", Path.cwd()), ("the project's folder", ROOT.resolve())]:
-        found = sorted(odd & set(str(folder)))
+    paths = [
+        ("--directory", Path.cwd(), odd),
+        ("the project's folder", ROOT.resolve(), odd),
+        # Not even in quotes: job scripts have its path as it is.
+        ("the Python that runs Snakemake", sys.executable, odd | set(" '")),
+    ]
+    for what, path, special in paths:
+        found = sorted(special & set(str(path)))
         if found:
             with telling(what):
+                named = " ".join("a space" if each == " " else each for each in found)
                 raise InputError(
-                    f"{folder}: the plugin that submits jobs hands it to a shell, to which "
-                    f"{' '.join(found)} means something else; use a folder without"
+                    f"{path}: the plugin that submits jobs hands it to a shell, to which "
+                    f"{named} means something else; use a folder without"
                 )
 
 
