@@ -25,6 +25,7 @@ from salt.survey.lines import Lines  # noqa: E402
 from salt.survey.segy import Segy  # noqa: E402
 
 EVERY = (5, 10, 20, 100)
+PIECE = 48  # pixels, the tile that fits into half of a single line
 
 
 def main() -> None:
@@ -45,7 +46,10 @@ def run(folder: Path, every: int) -> Path:
     """Run the demo volume in a folder, unless it is finished; return its results."""
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "labels.yaml"
-    config.write_text(yaml.safe_dump({"data": {"demo_volume": {"labelled_every": every}}}))
+    settings = {"data": {"demo_volume": {"labelled_every": every}}}
+    if every == EVERY[-1]:
+        settings["survey"] = {"tile": PIECE}
+    config.write_text(yaml.safe_dump(settings))
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--cores", "2", "--directory", folder,
          "--configfile", ROOT / "config/demo-volume.yaml", config, "--",

@@ -25,7 +25,7 @@ AUGMENTATION = Augmentation(**CONFIG["augmentation"])
 SETTINGS = {key: each for key, each in CONFIG["training"].items() if key != "tensorboard"}
 # The optimiser of the implementations that it is compared with.
 ADAM = {"optimiser": "adam", "weight_decay": 0, "schedule": "plateau", "learning_rate": 1e-3}
-RECIPE = Recipe(**SETTINGS | ADAM | {"passes_per_epoch": 1})
+RECIPE = Recipe(**SETTINGS | ADAM | {"passes_per_epoch": 1, "windows_per_epoch": 1})
 MODEL = {"name": "residual_unet", "dropout": 0.5, "depth": "none"}
 CORES = os.cpu_count() or 1
 

@@ -89,6 +89,7 @@ KEYS = {
     "ensemble.seeds": [[0, 1], [3]],
     "training.epochs": [2, 1],
     "training.passes_per_epoch": [3, 0.3, 1],
+    "training.windows_per_epoch": [12],
     "training.batch_size": [4, 1, 3, 50],
     "training.micro_batch": [None, 1, 2],
     "training.loss": LOSSES,

@@ -49,6 +49,7 @@ def member(training=None, validation=None, compute=CPU, *, trainer=Trainer, **ch
         **{key: value for key, value in CONFIG["training"].items() if key != "tensorboard"},
         "epochs": 3,
         "passes_per_epoch": 1,
+        "windows_per_epoch": 1,
         "batch_size": 4,
         "optimiser": "adam",
         "weight_decay": 0,

@@ -55,6 +55,7 @@ KEYS = {
     "model.hypercolumn": ["train"],
     "training.epochs": ["train"],
     "training.passes_per_epoch": ["train"],
+    "training.windows_per_epoch": ["train"],
     "training.batch_size": ["train"],
     "training.micro_batch": ["train"],
     "training.loss": ["train"],

@@ -37,9 +37,11 @@ def main(args):
         labelled = import_lines(volume, geometry, labels, folds)
     table, images, masks = lines.cut_tiles(labelled, survey["tile"], survey["normalisation"])
     if not len(table):
+        cut = len({(line.plane, line.number) for line in labelled}) < len(labelled)
+        part = f"piece of the labelled lines, cut for {folds} folds," if cut else "labelled line"
         raise InputError(
-            f"survey.tile: no labelled line has room for a tile of {survey['tile']} traces by as "
-            "many samples that is labelled all over; set it lower, or label more"
+            f"survey.tile: no {part} has room for a tile of {survey['tile']} traces by as many "
+            "samples that is labelled all over; set it lower, or label more"
         )
     lines.save(args.lines, labelled)
     tiles.save(args.output, table, images, masks)

@@ -8,12 +8,12 @@ from torch import Tensor
 from salt.core.errors import InputError
 from salt.survey.amplitudes import to_8bit
 from salt.survey.lines import SALT, UNLABELLED, Lines, free_starts
+from salt.training.recipe import Recipe
 
 
 class LabelledLines:
     """Labelled lines to train on; offers what ``Labelled`` offers, with windows for tiles.
 
-    tiles: how many tiles the lines amount to, which is what a pass over them draws
     size: height and width of a window
     """
 
@@ -39,12 +39,11 @@ class LabelledLines:
             )
         # Place of the last window of each line among those of all, counted from 1.
         self._ends = np.cumsum([np.prod(self._starts(labels)) for _, labels in self._lines])
-        known = sum(np.count_nonzero(labels != UNLABELLED) for _, labels in self._lines)
-        self.tiles = max(round(known / tile**2), 1)
         self.size = (tile, tile)
 
-    def __len__(self) -> int:
-        return self.tiles
+    def visits(self, recipe: Recipe) -> float:
+        """Return how many windows an epoch sees."""
+        return recipe.windows_per_epoch
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """Draw windows that are labelled all over, each as likely as any other: int64 (count)."""

@@ -16,6 +16,7 @@ class Recipe:
 
     epochs: maximum number
     passes_per_epoch: how often an epoch visits each tile, on average
+    windows_per_epoch: how many windows an epoch cuts from labelled lines, however many there are
     batch_size: tiles per step
     micro_batch: maximum tiles per forward pass, or None for the whole batch; gradients of nearly
         equal parts are accumulated, and batch normalisation, Dice and Lovasz are computed per part
@@ -37,6 +38,7 @@ class Recipe:
 
     epochs: int
     passes_per_epoch: float
+    windows_per_epoch: int
     batch_size: int
     micro_batch: int | None
     loss: str

@@ -101,6 +101,10 @@ class Labelled:
         """Height and width of a tile."""
         return tuple(self.images.shape[-2:])
 
+    def visits(self, recipe: Recipe) -> float:
+        """Return how many tiles an epoch sees."""
+        return len(self) * recipe.passes_per_epoch
+
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """Draw tiles, int64 (count): random orders of all, one after another."""
         tiles = len(self)
@@ -149,7 +153,7 @@ class Trainer:
         self.record, self.saved, self.survey = record, saved, survey
         self.size = training.size
         self.micro_batch = min(recipe.micro_batch or recipe.batch_size, recipe.batch_size)
-        self.steps = math.ceil(len(training) * recipe.passes_per_epoch / recipe.batch_size)
+        self.steps = math.ceil(training.visits(recipe) / recipe.batch_size)
         self.next_save = 0.0
         self.bar = tqdm(disable=True)
 
