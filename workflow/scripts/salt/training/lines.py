@@ -1,5 +1,7 @@
 """Windows cut anywhere from labelled lines, new ones in every epoch."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 import torch
@@ -30,8 +32,8 @@ class LabelledLines:
         Raises InputError where none has room for a window.
         """
         self._tile, self._normalisation, self._device = tile, normalisation, device
-        every = (lines[name] for name in lines.table["id"][chosen.to_numpy()])
-        self._lines = [line for line in every if free_starts(line[1], tile).any()]
+        runs = joined(lines, lines.table[chosen.to_numpy()])
+        self._lines = [line for line in runs if free_starts(line[1], tile).any()]
         if not self._lines:
             raise InputError(
                 f"{lines.path}: no line to train on has room for a window of {tile} traces by "
@@ -81,3 +83,16 @@ class LabelledLines:
 
     def _is_labelled(self, window: int) -> bool:
         return not (self._cut(window)[1] == UNLABELLED).any()
+
+
+def joined(lines: Lines, chosen: pd.DataFrame) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield amplitudes and labels, each (traces, samples), of lines by some rows of their table.
+
+    Pieces of one line that touch become one again, so that windows may lie across them.
+    """
+    # Pieces that touch in their line lie one after the other in the arrays, too.
+    follows = (chosen[["plane", "line"]] == chosen[["plane", "line"]].shift()).all(axis=1)
+    follows &= chosen["start"] == chosen["stop"].shift()
+    for _, run in chosen.groupby((~follows).cumsum()):
+        parts = [lines[name] for name in run["id"]]
+        yield tuple(np.concatenate(each) for each in zip(*parts, strict=True))
