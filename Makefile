@@ -17,7 +17,7 @@ FINDINGS := residual unet bce depth full
 RECIPES := $(filter-out proxy,$(basename $(notdir $(wildcard benchmarks/recipes/*.yaml))))
 
 .PHONY: run demo-volume volume-labels score test test-compile test-slurm test-engines lint status report grouped files lock staleness soak combinations fuzz \
-	bench bench-surveys findings recipes clean clean-results help
+	bench bench-surveys bench-volumes findings recipes clean clean-results help
 
 run: $(VENV)/run ## run the demo, from nothing to results/submission.csv; some minutes
 	$(BIN)/python -m snakemake
@@ -86,6 +86,9 @@ bench: $(BENCH)/ready ## measure speed against common alternatives, for benchmar
 
 bench-surveys: $(VENV)/run ## measure very large surveys, for benchmarks/surveys.md; an hour
 	$(BIN)/python benchmarks/surveys.py $(TILES)
+
+bench-volumes: $(VENV)/run ## measure large volumes, for benchmarks/volumes.md; an hour, 32 GB of disk
+	$(BIN)/python benchmarks/volumes.py $(GIGABYTES)
 
 # Runs of configurations, by their folder and names, each laid over others, on the contest's zip.
 define contest_runs

@@ -1,0 +1,124 @@
+"""Predict tiles within the sections that they were cut from, and compare with tile by tile.
+
+    python benchmarks/mosaics.py RESULTS MOSAICS [--further ZIP]
+
+RESULTS is a finished run whose folds keep the tiles of a mosaic together (validation.groups), so
+that no member has seen a neighbour of what it predicts. MOSAICS is a CSV file with the columns id,
+mosaic, x and y, the tile's column and row. Both ways use the threshold of the run.
+"""
+
+import argparse
+import json
+import sys
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
+
+from salt.core.metric import tile_scores
+from salt.device.compute import Compute
+from salt.inference.predict import predict
+from salt.inference.sections import predict_section, windows_for
+from salt.networks.checkpoint import Checkpoint
+from salt.survey.decoding import decode_image
+from salt.survey.tiles import Tiles
+
+WINDOW = 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("results", type=Path)
+    parser.add_argument("mosaics", type=Path)
+    parser.add_argument("--further", type=Path, help="zip with images/ID.png of unlabelled tiles")
+    args = parser.parse_args()
+    compute = Compute.select(device="cpu", precision="auto", threads=2, deterministic=True)
+    train = Tiles(args.results / "data/train/tiles.csv")
+    known = images_of(train, Tiles(args.results / "data/test/tiles.csv"))
+    further = zipfile.ZipFile(args.further) if args.further else None
+    folds = pd.read_csv(args.results / "data/folds.csv", dtype={"id": str}).set_index("id")["fold"]
+    threshold = json.loads((args.results / "threshold.json").read_text())["threshold"]
+    members = {}
+    for path in sorted(args.results.glob("models/*/checkpoint.safetensors")):
+        checkpoint = Checkpoint.load(path)
+        members.setdefault(checkpoint.seed % folds.nunique(), []).append(checkpoint.rebuild())
+    row_of = {name: row for row, name in enumerate(train.ids)}
+    scores = []
+    for mosaic, tiles in pd.read_csv(args.mosaics, dtype={"id": str}).groupby("mosaic"):
+        labelled = tiles[tiles["id"].isin(row_of)]
+        held_out = set(folds[labelled["id"]])
+        if len(held_out) > 1:
+            sys.exit(
+                f"mosaic {mosaic}: its tiles lie in folds {held_out}, expected one; group them"
+            )
+        if len(tiles) < 2 or not held_out & set(members):
+            continue
+        networks = members[held_out.pop()]
+        section, side = put_together(tiles, known, further)
+        whole, _ = predict_section(
+            networks,
+            section,
+            compute,
+            windows=windows_for(networks, WINDOW),
+            flip=True,
+            batch_size=1,
+        )
+        rows = [row_of[name] for name in labelled["id"]]
+        images = np.stack([train.images[row : row + 1][0] for row in rows])
+        truth = np.stack([train.masks[row : row + 1][0] for row in rows])
+        alone = np.mean(
+            [
+                np.concatenate([*predict(each, images, None, compute, batch_size=32, flip=True)])
+                for each in networks
+            ],
+            axis=0,
+        )
+        within = np.stack([
+            whole[y * side : (y + 1) * side, x * side : (x + 1) * side]
+            for x, y in zip(labelled["x"], labelled["y"], strict=True)
+        ])  # fmt: skip
+        for way in zip(
+            *(tile_scores(each > threshold, truth) for each in (alone, within)), strict=True
+        ):
+            scores.append((mosaic, len(tiles), *way))
+    table = pd.DataFrame(scores, columns=["mosaic", "tiles", "alone", "within"])
+    gain = table["within"] - table["alone"]
+    print(
+        f"{len(table)} tiles of {table['mosaic'].nunique()} mosaics: alone "
+        f"{table['alone'].mean():.4f}, within their section {table['within'].mean():.4f}, gain "
+        f"{gain.mean():+.4f} (standard error {gain.sem():.4f})"
+    )
+
+
+def images_of(*parts: Tiles) -> dict[str, np.ndarray]:
+    return {
+        name: part.images[row : row + 1][0] for part in parts for row, name in enumerate(part.ids)
+    }
+
+
+def put_together(
+    tiles: pd.DataFrame, known: dict[str, np.ndarray], further: zipfile.ZipFile | None
+) -> tuple[np.ndarray, int]:
+    """Return a section, uint8 (samples, traces), and the side of its tiles in pixels.
+
+    Places without a tile have the median grey value of the others.
+    """
+    found = {}
+    for row in tiles.itertuples():
+        if row.id in known:
+            found[row.y, row.x] = known[row.id]
+        elif further is not None:
+            found[row.y, row.x] = decode_image(further.read(f"images/{row.id}.png"))
+    side = len(next(iter(found.values())))
+    shape = (tiles["y"].max() + 1, tiles["x"].max() + 1)
+    section = np.full(np.multiply(shape, side), np.median(list(found.values())), dtype=np.uint8)
+    for (y, x), image in found.items():
+        section[y * side : (y + 1) * side, x * side : (x + 1) * side] = image
+    return section, side
+
+
+if __name__ == "__main__":
+    main()

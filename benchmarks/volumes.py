@@ -1,0 +1,134 @@
+"""Measure time and memory for large volumes and write benchmarks/volumes.md.
+
+    make bench-volumes                  # 0.5, 2 and 8 GB
+    make bench-volumes GIGABYTES="0.5 2"
+
+The demo volume, repeated along all axes to a SEG-Y file of that size, is filled by
+`snakemake predict` with one small member: inlines only, without flip, in slabs of at most 2 GB. The
+costs of 100 GB are extrapolated from the smallest and the largest size. Files of the largest size
+take four times its room.
+"""
+
+import argparse
+import csv
+import os
+import shutil
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "experiments/volumes"
+GIGABYTES = (0.5, 2, 8)
+WHOLE = 100  # GB
+CROSSLINES, SAMPLES = 1_000, 1_000
+SHARD = 2  # GB
+HEADS, TRACE_HEADER, INLINE, CROSSLINE = 3_600, 240, slice(188, 192), slice(192, 196)
+STAGES = ("scan_volume", "import_volume", "predict_volume", "predict")
+SMALL = {
+    "data": {"source": "demo-volume"},
+    "ensemble": {"seeds": [0]},
+    "model": {"width": 2},
+    "training": {"epochs": 1, "windows_per_epoch": 64},
+}
+
+
+def snakemake(folder: Path, settings: dict, *targets: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    config = folder / "settings.yaml"
+    config.write_text(yaml.safe_dump(settings))
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--directory", folder]
+    demo = ROOT / "config/demo-volume.yaml"
+    subprocess.run([*command, "--configfile", demo, config, "--", *targets], cwd=ROOT, check=True)
+
+
+def repeat(source: Path, output: Path, gigabytes: float) -> tuple[int, int, int]:
+    """Write a volume of about so many GB; return its inlines, crosslines and samples."""
+    whole = np.fromfile(source, dtype=np.uint8)
+    head = whole[:HEADS].copy()
+    samples = int(head[3220:3222].view(">i2")[0])
+    traces = whole[HEADS:].reshape(-1, TRACE_HEADER + 4 * samples)
+    wave = traces[:, TRACE_HEADER:].copy().view(np.uint32).reshape(len(traces), samples)
+    line = np.zeros((CROSSLINES, TRACE_HEADER + 4 * SAMPLES), dtype=np.uint8)
+    line[:, :TRACE_HEADER] = traces[0, :TRACE_HEADER]
+    line[:, CROSSLINE] = as_bytes(np.arange(1, CROSSLINES + 1))
+    head[3220:3222] = line[:, 114:116] = np.array([SAMPLES], ">i2").view(np.uint8)
+    inlines = round(gigabytes * 1e9 / line.size)
+    with open(output, "wb") as file:
+        file.write(head)
+        for inline in range(1, inlines + 1):
+            line[:, INLINE] = as_bytes(np.full(CROSSLINES, inline))
+            chosen = (np.arange(CROSSLINES) + inline * 120) % len(traces)
+            picture = np.tile(wave[chosen], (1, -(-SAMPLES // samples)))[:, :SAMPLES]
+            line[:, TRACE_HEADER:] = np.ascontiguousarray(picture).view(np.uint8)
+            file.write(line)
+    return inlines, CROSSLINES, SAMPLES
+
+
+def as_bytes(numbers: np.ndarray) -> np.ndarray:
+    """Return 32-bit big-endian numbers as uint8 (numbers, 4)."""
+    return numbers.astype(">i4").view(np.uint8).reshape(-1, 4)
+
+
+def measure(gigabytes: float) -> dict[str, tuple[float, float]]:
+    """Return CPU seconds, and peak memory in MB of the largest job, by stage."""
+    folder = FOLDER / f"{gigabytes:g}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    shape = repeat(FOLDER / "members/results/demo/volume.sgy", folder / "volume.sgy", gigabytes)
+    print(f"{gigabytes:g} GB: {shape[0]} x {shape[1]} x {shape[2]}", flush=True)
+    run = FOLDER / "members/results"
+    inference = {"flip": False, "planes": "inline", "shards": -(-int(gigabytes) // SHARD) or 1}
+    predict = {"source": str(folder / "volume.sgy"), "run": str(run)}
+    snakemake(folder, SMALL | {"inference": inference, "predict": predict}, "predict")
+    found = {}
+    for name in STAGES:
+        rows = [
+            row
+            for path in folder.glob(f"results/**/benchmarks/**/{name}*")
+            for each in ([path] if path.is_file() else path.glob("*.tsv"))
+            for row in csv.DictReader(each.open(), delimiter="\t")
+        ]
+        found[name] = (sum(float(row["cpu_time"]) for row in rows),
+                       max(float(row["max_rss"]) for row in rows))  # fmt: skip
+    shutil.rmtree(folder)
+    return found
+
+
+def page(measured: dict[float, dict[str, tuple[float, float]]]) -> str:
+    least, greatest = min(measured), max(measured)
+    head = f"| stage | {' | '.join(f'{size:g} GB' for size in measured)} | {WHOLE} GB |"
+    lines = [
+        "# Large volumes",
+        "",
+        f"Made by `make bench-volumes` on {date.today()}, {os.cpu_count()} cores. One member of "
+        "width 2 fills a",
+        f"SEG-Y file of {CROSSLINES} crosslines by {SAMPLES} samples, inlines only, without flip. "
+        f"The column of {WHOLE} GB is",
+        f"extrapolated linearly from {least:g} and {greatest:g} GB.",
+    ]
+    for column, title in enumerate(("CPU seconds, total over jobs", "Peak memory of a job, MB")):
+        lines += ["", f"## {title}", "", head, "|---|" + "---|" * (len(measured) + 1)]
+        for name in STAGES:
+            found = {size: stages[name][column] for size, stages in measured.items()}
+            slope = (found[greatest] - found[least]) / (greatest - least)
+            values = [*found.values(), found[greatest] + slope * (WHOLE - greatest)]
+            lines.append(f"| {name} | {' | '.join(f'{value:,.0f}' for value in values)} |")
+    return "\n".join(lines) + "\n"
+
+
+def main(sizes: list[float]) -> None:
+    snakemake(FOLDER / "members", SMALL, "results/threshold.json")
+    text = page({size: measure(size) for size in sorted(sizes)})
+    (ROOT / "benchmarks/volumes.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("gigabytes", type=float, nargs="*", default=GIGABYTES)
+    main(parser.parse_args().gigabytes)
