@@ -87,12 +87,11 @@ def measure(gigabytes: float) -> dict[str, tuple[float, float]]:
     snakemake(folder, SMALL | {"inference": inference, "predict": predict}, "predict")
     found = {}
     for name in STAGES:
-        rows = [
-            row
-            for path in folder.glob(f"results/**/benchmarks/**/{name}*")
-            for each in ([path] if path.is_file() else path.glob("*.tsv"))
-            for row in csv.DictReader(each.open(), delimiter="\t")
+        paths = [
+            *folder.glob(f"results/**/benchmarks/{name}.tsv"),
+            *folder.glob(f"results/**/benchmarks/{name}/*.tsv"),
         ]
+        rows = [row for path in paths for row in csv.DictReader(path.open(), delimiter="\t")]
         found[name] = (sum(float(row["cpu_time"]) for row in rows),
                        max(float(row["max_rss"]) for row in rows))  # fmt: skip
     shutil.rmtree(folder)
