@@ -4,7 +4,8 @@
 
 Runs the demo volume with labels on every 5th, 10th and 20th inline, and on a single one, and
 compares the mask of all other inlines with the truth, which only this script reads. The standard to
-beat copies the nearest labelled inline.
+beat copies the nearest labelled inline. Members see all of the single line, which thus has no honest
+score.
 """
 
 import argparse
@@ -25,7 +26,7 @@ from salt.survey.lines import Lines  # noqa: E402
 from salt.survey.segy import Segy  # noqa: E402
 
 EVERY = (5, 10, 20, 100)
-PIECE = 40  # pixels, the tile that fits into a third of a single line
+PIECE = 56  # pixels, the tile that fits into half of a single line
 
 
 def main() -> None:
@@ -38,7 +39,7 @@ def main() -> None:
     print("|---|---|---|---|---|---|---|---|---|---|")
     for every in args.every:
         results = run(args.folder / str(every), every)
-        rows = [*scores(results), *held_out(results)]
+        rows = [*scores(results), *(["", ""] if every == EVERY[-1] else held_out(results))]
         print(f"| every {every}th | {labelled(results)} | " + " | ".join(rows) + " |", flush=True)
 
 
@@ -48,7 +49,7 @@ def run(folder: Path, every: int) -> Path:
     config = folder / "labels.yaml"
     settings = {"data": {"demo_volume": {"labelled_every": every}}}
     if every == EVERY[-1]:
-        settings |= {"survey": {"tile": PIECE}, "validation": {"folds": 3}}
+        settings |= {"survey": {"tile": PIECE}, "validation": {"scheme": "full", "folds": 2}}
     config.write_text(yaml.safe_dump(settings))
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--cores", "2", "--directory", folder,
