@@ -3,9 +3,9 @@
     make volume-labels
 
 Runs the demo volume with labels on every 5th, 10th and 20th inline, and on a single one, and
-compares the mask of all other inlines with the truth, which only this script reads. The standard to
-beat copies the nearest labelled inline. Members see all of the single line, which thus has no honest
-score.
+compares the mask of all other inlines with the truth, which only this script reads. The standard
+to beat copies the nearest labelled inline. Members see all of the single line, which thus has no
+honest score.
 """
 
 import argparse
