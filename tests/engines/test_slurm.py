@@ -17,7 +17,8 @@ import pytest
 import yaml
 
 from support.cluster import Cluster, missing, said, wait_for
-from support.running import ROOT, TINY, complete, of_tiny, snakemake_command
+from support.running import ROOT, TINY, complete, of_tiny, snakemake_command, with_config
+from support.surveys import TINY_VOLUME
 
 REASON = missing()
 if find_spec("snakemake_executor_plugin_slurm") is None:
@@ -212,3 +213,17 @@ def test_a_member_that_needs_longer_than_the_limit_ends_in_several_jobs(cluster,
     log = (folder / "results/logs/train/0.log").read_text()
     assert "resumes after epoch" in log
     assert (folder / target).exists()
+
+
+def test_a_volume_is_filled_with_a_local_runs_bytes(cluster, page, tmp_path):
+    config = with_config(tmp_path, {**TINY_VOLUME, "inference": {"shards": 2}})
+    targets = ("--", "results/volume/mask.sgy", "results/volume/next_lines.csv")
+    with Watch(page, "A volume, filled in two slabs") as watch:
+        complete(tmp_path / "run", *PROFILE, *targets, config=config)
+        watch.note("the workflow has ended")
+    assert all(watch.jobs_of(f"predict_volume {shard}") for shard in (0, 1))
+    complete(tmp_path / "local", *targets, config=config)
+    for name in ("mask.sgy", "probability.sgy", "next_lines.csv"):
+        ours, theirs = (tmp_path / where / "results/volume" / name for where in ("run", "local"))
+        assert ours.read_bytes() == theirs.read_bytes(), name
+    page.append("All bytes are those of a run on this machine alone.")

@@ -11,6 +11,16 @@ from PIL import Image
 LAYOUTS = ("nested zip", "flat zip", "folder of zips", "unpacked folder")
 LAYOUTS += ("zip of a folder", "folder in a folder", "MLE-bench zip")
 
+# A volume through the whole workflow, on top of the tiny configuration.
+TINY_VOLUME = {
+    "data": {
+        "source": "demo-volume",
+        "demo_volume": {"inlines": 16, "crosslines": 40, "samples": 64, "labelled_every": 4},
+    },
+    "survey": {"tile": 32},
+    "model": {"name": "unet", "dropout": 0},
+}
+
 
 def slow_encode(mask) -> str:
     """Run-length encoding pixel by pixel: down each column, columns from left to right."""

@@ -12,16 +12,9 @@ from salt.survey.geometry import Geometry, load_traces
 from salt.survey.lines import Lines
 from salt.survey.segy import Segy
 from support.running import complete, planned, snakemake, with_config
+from support.surveys import TINY_VOLUME as TINY
 from support.surveys import mask_png
 
-TINY = {
-    "data": {
-        "source": "demo-volume",
-        "demo_volume": {"inlines": 16, "crosslines": 40, "samples": 64, "labelled_every": 4},
-    },
-    "survey": {"tile": 32},
-    "model": {"name": "unet", "dropout": 0},
-}
 FILLED = ["mask.sgy", "probability.sgy", "top_salt.csv", "base_salt.csv", "next_lines.csv"]
 
 
