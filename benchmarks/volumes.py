@@ -6,11 +6,12 @@
 The demo volume, repeated along all axes to a SEG-Y file of that size, is filled by
 `snakemake predict` with one small member: inlines only, without flip, in slabs of at most 2 GB. The
 costs of 100 GB are extrapolated from the smallest and the largest size. Files of the largest size
-take four times its room.
+take four times its room. Sizes in experiments/volumes/measured.json are not measured again.
 """
 
 import argparse
 import csv
+import json
 import os
 import shutil
 import subprocess
@@ -122,7 +123,13 @@ def page(measured: dict[float, dict[str, tuple[float, float]]]) -> str:
 
 def main(sizes: list[float]) -> None:
     snakemake(FOLDER / "members", SMALL, "results/threshold.json")
-    text = page({size: measure(size) for size in sorted(sizes)})
+    # Each size is kept as it is measured: the largest takes long.
+    kept = FOLDER / "measured.json"
+    measured = json.loads(kept.read_text()) if kept.exists() else {}
+    for size in sorted(sizes):
+        measured |= {f"{size:g}": measured.get(f"{size:g}") or measure(size)}
+        kept.write_text(json.dumps(measured))
+    text = page({size: measured[f"{size:g}"] for size in sorted(sizes)})
     (ROOT / "benchmarks/volumes.md").write_text(text)
     print(text)
 

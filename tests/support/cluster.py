@@ -81,11 +81,12 @@ class Cluster:
         FOLDER.mkdir(exist_ok=True)
         (FOLDER / "slurm.conf").write_text(SLURM.format(**names))
         (FOLDER / "gres.conf").write_text(GRES.format(**names))
-        if not Path("/run/munge/munge.socket.2").exists():
+        # Its socket may outlive it.
+        if not said("munge", "--no-input"):
             Path("/run/munge").mkdir(exist_ok=True)
             shutil.chown("/run/munge", "munge", "munge")
             self._run(["runuser", "-u", "munge", "--", "munged", "--foreground"])
-            wait_for(lambda: Path("/run/munge/munge.socket.2").exists())
+            wait_for(lambda: said("munge", "--no-input"))
         self._run(["slurmctld", "-D", "-i"])
         self._run(["slurmd", "-D", "-N", NODE])
         wait_for(lambda: "idle" in said("sinfo", "--noheader", "--format=%T"))
