@@ -38,8 +38,7 @@ class Compute:
             # What cuBLAS asks for, before its first use: https://docs.nvidia.com/cuda/cublas
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         # Where PyTorch knows no deterministic way, a warning in the log names the operation.
-        # use_deterministic_algorithms would import the compiler as well, which takes as long again as
-        # PyTorch itself.
+        # use_deterministic_algorithms would import the compiler, too, as slow as PyTorch itself.
         torch.set_deterministic_debug_mode("warn" if deterministic else "default")
         # No result depends on memory that was never written to.
         torch.utils.deterministic.fill_uninitialized_memory = False

@@ -127,7 +127,5 @@ def _compiled(network: nn.Module) -> nn.Module:
 
     ``Compute.select`` does not import the compiler, and so cannot set that.
     """
-    torch.use_deterministic_algorithms(
-        torch.are_deterministic_algorithms_enabled(), warn_only=True
-    )
+    torch.use_deterministic_algorithms(torch.are_deterministic_algorithms_enabled(), warn_only=True)
     return torch.compile(network)
