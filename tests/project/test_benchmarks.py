@@ -18,8 +18,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks/speed"))
 
 import compare
-import engine
 import findings
+import overhead
 import recipes
 import results_page as speed
 import roofline
@@ -255,8 +255,8 @@ def test_the_engines_figures_name_each_job_and_the_whole(monkeypatch):
             (folder / f"{seed}.tsv").write_text(text)
         return 20.0, 10.0
 
-    monkeypatch.setattr(engine, "timed", timed)
-    lines = engine.table(engine.measure(engine.ROOT)).splitlines()[2:]
+    monkeypatch.setattr(overhead, "timed", timed)
+    lines = overhead.table(overhead.measure(overhead.ROOT)).splitlines()[2:]
     assert lines == [
         "| train | 2.00 | 0.25 |  | 0.50 |",
         "| nothing to be done | 10.00 |  | 20.00 |  |",

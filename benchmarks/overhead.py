@@ -1,6 +1,6 @@
 """Measure what jobs cost beyond their work: imports of each stage, and the whole tiny workflow.
 
-.venv/bin/python benchmarks/engine.py [--runs 5] [CHECKOUT ...]
+.venv/bin/python benchmarks/overhead.py [--runs 5] [CHECKOUT ...]
 
 Without a checkout it measures this one. Several are measured in turn, so that a machine that grows
 slower does so for all; each runs with the Python that runs this. Figures are the smallest of all
