@@ -1312,7 +1312,7 @@ RUN_FAULTS = [
     ),
     Case(
         *("predictions without ids", THRESHOLD, at(HELD_OUT_IDS, removed)),
-        "0.npy: the ids beside it, 0.csv, are not readable",
+        "0.csv: not a readable table of the ids in 0.npy",
     ),
     Case(
         *("predictions of one tile twice", THRESHOLD),
@@ -1528,7 +1528,7 @@ SETTING_FAULTS = [
     Case("no group for any tile", SPLIT, groups_by("section"), "^Groups: 6 faults found"),
     Case(
         *("no file of groups", SPLIT, lambda run: validation(groups="gone.csv")),
-        "validation.groups: gone.csv: No such file or directory",
+        "No such file or directory: 'gone.csv'); set validation.groups to a CSV file",
     ),
     Case(
         *("groups by a column that is not there", SPLIT, groups_by("well")),

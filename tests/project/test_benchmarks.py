@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks/speed"))
 
 import compare
 import findings
+import overhead
 import recipes
 import results_page as speed
 import roofline
@@ -240,3 +241,24 @@ def test_a_convolution_s_products_and_bytes_are_counted():
 def test_what_ends_early_is_told(data):
     with pytest.raises(SystemExit, match="ended before its work was done"):
         run.alternate({"broken": run.Contestant("ours", "training", survey="nowhere")})
+
+
+def test_the_engines_figures_name_each_job_and_the_whole(monkeypatch):
+    def timed(command):
+        """Stand in for a run, with two trainings, of 3 and 2 seconds."""
+        if "--directory" not in command:
+            return 0.5, 0.25
+        folder = Path(command[command.index("--directory") + 1]) / "results/benchmarks/train"
+        folder.mkdir(parents=True, exist_ok=True)
+        for seed, seconds in enumerate((3.0, 2.0)):
+            text = f"s\tmax_rss\tcpu_time\n{seconds}\t100\t1\n"
+            (folder / f"{seed}.tsv").write_text(text)
+        return 20.0, 10.0
+
+    monkeypatch.setattr(overhead, "timed", timed)
+    lines = overhead.table(overhead.measure(overhead.ROOT)).splitlines()[2:]
+    assert lines == [
+        "| train | 2.00 | 0.25 |  | 0.50 |",
+        "| nothing to be done | 10.00 |  | 20.00 |  |",
+        "| the whole workflow | 10.00 |  | 20.00 |  |",
+    ]

@@ -334,7 +334,7 @@ def test_a_client_that_only_seems_to_submit_is_not_believed(key, tmp_path, submi
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda text: "", "cannot be read as a submission"),
+        (lambda text: "", "not a readable submission .*; write it again"),
         (lambda text: text.replace("rle_mask", "mask"), "columns id,rle_mask, found id,mask"),
         (lambda text: text[:12], "expected the contest's 18000 test tiles, found 0 rows"),
         (lambda text: text[:100], "found 6 rows; only predictions of the contest's own tiles"),

@@ -93,7 +93,7 @@ def test_damaged_labels_are_named(tmp_path):
     with pytest.raises(InputError, match=r"0\.npy: expected bool .* delete it to label again"):
         PseudoLabels.load(path)
     path.with_suffix(".csv").write_text("name\na\nb\n")
-    with pytest.raises(InputError, match=r"0\.csv, are not readable"):
+    with pytest.raises(InputError, match=r"0\.csv: expected the column id, found name; delete it"):
         PseudoLabels.load(path)
 
 

@@ -172,3 +172,18 @@ def test_a_rate_is_a_number_all_the_way():
         factor = recipe.rate_factor(number / 1000)
         assert math.isfinite(factor)
         assert 0 <= factor <= 1
+
+
+@pytest.mark.parametrize("deterministic", [True, False])
+def test_the_compiler_is_as_deterministic_as_the_rest(deterministic):
+    """Tell it, since the device's choice leaves it out."""
+    from torch._inductor import config
+
+    torch.set_deterministic_debug_mode("warn" if deterministic else "default")
+    config.deterministic = not deterministic
+    try:
+        Progress(network(), replace(PLAIN, compile=True))
+        assert config.deterministic is deterministic
+        assert torch.are_deterministic_algorithms_enabled() is deterministic
+    finally:
+        torch.use_deterministic_algorithms(False)

@@ -1,15 +1,13 @@
 """Arrays of one row per tile in NPY files, read as used, and the ids in a CSV file beside them."""
 
-import io
 import tokenize
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
-from salt.core import checksums
 from salt.core.checksums import CheckedFile, DamagedError
-from salt.core.errors import InputError
+from salt.core.errors import InputError, shown
+from salt.core.tables import TEXTS, read_csv
 
 # What NumPy raises for headers that are cut or altered.
 DAMAGED_NPY = (
@@ -84,16 +82,12 @@ def ids_beside(path: Path, remedy: str) -> list[str]:
 
     Raises InputError, with ``remedy``, if they are not readable or not unique.
     """
-    try:
-        data = io.BytesIO(checksums.read(path.with_suffix(".csv")))
-        ids = pd.read_csv(data, dtype=str, keep_default_na=False)["id"].tolist()
-    except DamagedError:
-        raise
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            f"{path}: the ids beside it, {path.stem}.csv, are not readable "
-            f"({str(error).strip()}); {remedy}"
-        ) from None
+    beside = path.with_suffix(".csv")
+    table = read_csv(beside, remedy, f"table of the ids in {path.name}", **TEXTS)
+    if "id" not in table:
+        found = shown(",".join(map(str, table.columns)))
+        raise InputError(f"{beside}: expected the column id, found {found}; {remedy}")
+    ids = table["id"].tolist()
     if len(set(ids)) < len(ids):
         raise InputError(f"{path}: the ids beside it are not each there once; {remedy}")
     return ids

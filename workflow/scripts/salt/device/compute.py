@@ -38,7 +38,8 @@ class Compute:
             # What cuBLAS asks for, before its first use: https://docs.nvidia.com/cuda/cublas
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         # Where PyTorch knows no deterministic way, a warning in the log names the operation.
-        torch.use_deterministic_algorithms(deterministic, warn_only=True)
+        # use_deterministic_algorithms would import the compiler, too, as slow as PyTorch itself.
+        torch.set_deterministic_debug_mode("warn" if deterministic else "default")
         # No result depends on memory that was never written to.
         torch.utils.deterministic.fill_uninitialized_memory = False
         # The fastest convolution by trial may be another one each time.

@@ -2,6 +2,7 @@
 
 import ast
 import hashlib
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -79,8 +80,19 @@ def _has_docstring(node: ast.AST) -> bool:
 @cache
 def _imported_files(folder: Path, file: Path) -> set[Path]:
     """Return the local files that a file imports itself."""
-    names = {name for node in ast.walk(_tree(file)) for name in _names_of(node)}
+    tree = _tree(file)
+    # Calls are everywhere and slow to look for.
+    nodes = ast.walk(tree) if "import_module" in file.read_text() else _statements(tree)
+    names = {name for node in nodes for name in _names_of(node)}
     return {found for name in names for found in _files_of(folder, name)}
+
+
+def _statements(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield the statements below a node, at any depth; their expressions only as part of them."""
+    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+        for each in getattr(node, name, ()):
+            yield each
+            yield from _statements(each)
 
 
 def _names_of(node: ast.AST) -> list[str]:

@@ -12,6 +12,7 @@ import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
 from salt.core.errors import InputError, shown
+from salt.core.tables import TEXTS, parse_csv
 from salt.survey.source import Files
 
 # Ids become file names of predictions and rows of a CSV file.
@@ -72,12 +73,7 @@ def read_table(source: Files, name: str, columns: list[str]) -> pd.DataFrame:
     data, expected = source.read(name), f"{name}: expected the columns {','.join(columns)}, "
     if len(b"".join(data[: LARGEST_HEADER + 1].splitlines()[:1])) > LARGEST_HEADER:
         raise InputError(f"{expected}found a first line of more than {LARGEST_HEADER} characters")
-    try:
-        table = pd.read_csv(
-            io.BytesIO(data), dtype=str, keep_default_na=False, nrows=LARGEST_ROWS + 1
-        )
-    except ValueError as error:
-        raise InputError(f"{name}: not a readable table ({str(error).strip()})") from None
+    table = parse_csv(data, name, nrows=LARGEST_ROWS + 1, **TEXTS)
     if list(table.columns) != columns:
         raise InputError(f"{expected}found {shown(','.join(map(str, table.columns)))}")
     # Where rows are longer than the header, pandas takes their first fields for names of rows.

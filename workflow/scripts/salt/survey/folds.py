@@ -1,14 +1,12 @@
 """Folds of the labelled tiles, and the training and validation tiles of each member."""
 
-import io
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from salt.core import checksums
 from salt.core.errors import InputError, raise_faults, shown
-from salt.core.tables import read_csv
+from salt.core.tables import TEXTS, read_csv
 
 COVERAGE_CLASSES = 10
 
@@ -88,15 +86,8 @@ def read_groups(path: Path | str, column: str, ids: list[str]) -> np.ndarray:
 
     Raises InputError if the file, a column or a tile is missing, or a tile is repeated.
     """
-    try:
-        data = io.BytesIO(checksums.read(path))
-        table = pd.read_csv(data, dtype=str, keep_default_na=False)
-    except checksums.DamagedError:
-        raise
-    except OSError as error:
-        raise InputError(f"validation.groups: {path}: {error.strerror}") from None
-    except ValueError as error:
-        raise InputError(f"{path}: not a readable table ({str(error).strip()})") from None
+    remedy = f"set validation.groups to a CSV file with the columns id and {column}"
+    table = read_csv(path, remedy, **TEXTS)
     if not {"id", column} <= set(table.columns):
         raise InputError(
             f"{path}: expected the columns id and {column}, found {','.join(table.columns)}; "

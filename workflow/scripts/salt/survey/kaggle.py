@@ -5,7 +5,6 @@ The client runs as a subprocess. Its output is filtered, so that no credentials 
 
 import base64
 import hashlib
-import io
 import os
 import re
 import shutil
@@ -15,11 +14,10 @@ import zipfile
 from pathlib import Path
 from urllib.parse import quote
 
-import pandas as pd
-
 from salt.core import checksums
 from salt.core.errors import InputError
 from salt.core.files import replacing
+from salt.core.tables import TEXTS, read_csv
 from salt.survey.source import UNREADABLE
 
 CONTEST = "tgs-salt-identification-challenge"
@@ -93,13 +91,7 @@ def submit(path: Path | str, message: str) -> list[str]:
 def check_submission(path: Path | str) -> str:
     """Return the SHA-256 of a submission; raise InputError if the site could not score it."""
     path = Path(path)
-    try:
-        data = checksums.read(path)
-        table = pd.read_csv(io.BytesIO(data), dtype=str, keep_default_na=False)
-    except checksums.DamagedError:
-        raise
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read as a submission ({error})") from None
+    table = read_csv(path, "write it again", "submission", **TEXTS)
     if table.columns.tolist() != ["id", "rle_mask"]:
         found = ",".join(table.columns)
         raise InputError(f"{path}: expected the columns id,rle_mask, found {found}; not submitted")
@@ -110,7 +102,7 @@ def check_submission(path: Path | str) -> str:
         )
     if table["id"].duplicated().any() or (table["id"] == "").any():
         raise InputError(f"{path}: an id is empty or there twice; not submitted")
-    return hashlib.sha256(data).hexdigest()
+    return hashlib.sha256(checksums.read(path)).hexdigest()
 
 
 def _client(*arguments: str) -> list[str]:

@@ -47,7 +47,7 @@ class Progress:
     def __init__(self, network: nn.Module, recipe: Recipe):
         self.recipe = recipe
         self.network = network
-        self.stepping = torch.compile(network) if recipe.compile else network
+        self.stepping = _compiled(network) if recipe.compile else network
         self.optimiser = recipe.make_optimiser(network)
         self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimiser,
@@ -120,3 +120,12 @@ class Progress:
         self.history = [Epoch(**row) for row in content["history"]]
         self.least, self.best_epoch = content["least"], content["best_epoch"]
         self.best_state = content["best_state"]
+
+
+def _compiled(network: nn.Module) -> nn.Module:
+    """Return the network compiled, with the compiler as deterministic as PyTorch's own operations.
+
+    ``Compute.select`` does not import the compiler, and so cannot set that.
+    """
+    torch.use_deterministic_algorithms(torch.are_deterministic_algorithms_enabled(), warn_only=True)
+    return torch.compile(network)

@@ -1,0 +1,77 @@
+"""Start Snakemake as forks of a process that has already imported it, which halves a dry run.
+
+Each fork is a process like any other start of Snakemake, with its own folder, arguments, output and
+copy of the project.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+
+# A server has one request at a time, so each thread has its own.
+servers = threading.local()
+
+
+def run_forked(
+    args: list[str], cwd: Path, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess:
+    """Run `python -m snakemake` with its arguments; return its exit status and what it printed."""
+    if getattr(servers, "process", None) is None or servers.process.poll() is not None:
+        # It ends with this process, which closes its input.
+        servers.process = subprocess.Popen(
+            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+    server = servers.process
+    with tempfile.TemporaryDirectory() as folder:
+        request = {
+            **{"args": args, "cwd": str(cwd), "env": dict(os.environ if env is None else env)},
+            "files": [f"{folder}/stdout", f"{folder}/stderr"],
+        }
+        server.stdin.write(json.dumps(request) + "\n")
+        server.stdin.flush()
+        code = int(server.stdout.readline())
+        printed = [Path(file).read_text() for file in request["files"]]
+    return subprocess.CompletedProcess(["snakemake", *args], code, *printed)
+
+
+def serve() -> None:
+    """Answer each request, a line of JSON, with the exit status of its Snakemake."""
+    import jsonschema  # noqa: F401
+    import pandas  # noqa: F401
+    import smart_open  # noqa: F401
+    import snakemake.report.html_reporter  # noqa: F401
+    from snakemake import cli
+
+    # Not `for line in sys.stdin`: forks would share what that has read ahead.
+    while line := sys.stdin.readline():
+        child = os.fork()
+        if not child:
+            start(cli.main, **json.loads(line))
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def start(main, args: list[str], cwd: str, env: dict[str, str], files: list[str]) -> None:
+    """Become the Snakemake of a request; does not return."""
+    for number, file in enumerate([os.devnull, *files]):
+        opened = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
+        os.dup2(opened, number)
+        os.close(opened)
+    os.chdir(cwd)
+    os.environ.clear()
+    os.environ.update(env)
+    # As of `python -m snakemake`.
+    sys.argv = [sys.argv[0], *args]
+    sys.path.insert(0, cwd)
+    main(args)
+    sys.exit()
+
+
+if __name__ == "__main__":
+    # The folder of this file, whose modules are not meant for Snakemake.
+    del sys.path[0]
+    serve()
