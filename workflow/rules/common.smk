@@ -139,7 +139,8 @@ except InputError as error:
 
 # data.source is no input of a rule, and may have any name.
 for section, key in [
-    *(("validation", "groups"), ("data", "labels"), ("predict", "source"), ("predict", "run"))
+    *(("validation", "groups"), ("data", "labels"), ("predict", "source"), ("predict", "run")),
+    ("training", "encoder_weights"),
 ]:
     refuse_odd(f"{section}.{key}", config[section][key])
 
@@ -434,6 +435,20 @@ def get_groups(wildcards):
                 f"columns id and {config['validation']['group_column']}, or null"
             )
     return foreign(groups)
+
+
+def get_encoder_weights(wildcards):
+    """The file of an encoder's weights, if any; ends with a message where it is not there."""
+    weights = config["training"]["encoder_weights"]
+    if weights is None:
+        return []
+    if not Path(weights).is_file():
+        with telling("training.encoder_weights"):
+            raise InputError(
+                f"{weights}: no such file in {Path.cwd()}; give the path of a file of weights, "
+                "safetensors or of torch.save, or null"
+            )
+    return foreign(weights)
 
 
 def get_source(wildcards, input):
