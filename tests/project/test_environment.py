@@ -56,8 +56,7 @@ def stages_by_environment() -> list[tuple[str, str]]:
 
 def test_requirements_are_pinned_exactly():
     for file in ROOT.glob("requirements*.txt"):
-        name = file.name
-        lines = (ROOT / name).read_text().splitlines()
+        lines = file.read_text().splitlines()
         stated = [line for line in lines if line and not line.startswith(("#", "-r "))]
         assert sorted(pins("\n".join(stated))) == sorted(re.split("[=<>~]", x)[0] for x in stated)
 

@@ -40,7 +40,8 @@ def timm() -> ModuleType:
         ) from None
 
 
-def _declare_operators() -> None:
+@cache  # What the library defines is gone with it.
+def _declare_operators() -> torch.library.Library | None:
     """Let torchvision be imported beside a PyTorch that its compiled operators were not made for.
 
     timm imports torchvision for one class written in Python. torchvision registers further code for
@@ -53,16 +54,13 @@ def _declare_operators() -> None:
     for file in Path(found.origin).parent.glob("_C*"):
         try:
             torch.ops.load_library(file)
-            return
+            return None
         except OSError:
             pass
+    library = torch.library.Library("torchvision", "FRAGMENT")
     for name in ("nms", "qnms"):
-        _fragment().define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-
-
-@cache  # What it defines is gone with it.
-def _fragment() -> torch.library.Library:
-    return torch.library.Library("torchvision", "FRAGMENT")
+        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
+    return library
 
 
 class TimmEncoder(nn.Module):
