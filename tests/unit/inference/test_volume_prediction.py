@@ -119,6 +119,8 @@ def reach_of(network: Network, width: int) -> int:
     for part in network.modules():
         if isinstance(part, nn.ReLU | nn.ReLU6):
             part.forward = lambda x: x
+        if isinstance(part, nn.BatchNorm2d):
+            nn.init.ones_(part.weight)
         if isinstance(part, nn.MaxPool2d):
             part.forward = partial(
                 functional.avg_pool2d,

@@ -61,7 +61,8 @@ def test_features_are_those_of_timms_model_for_a_grey_picture(tmp_path, name):
     # Of a size that two of the model's features have, the encoder gives the last.
     expected = list({each.shape[2:]: each for each in expected}.values())[-len(found) :]
     for mine, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-5)
+        assert other.std() > 0.01
+        torch.testing.assert_close(mine, other, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("form", ["state dict", "checkpoint", "parallel", "grey", "no classifier"])

@@ -18,8 +18,8 @@ class Network(nn.Module):
         SMALLEST_SIDE: pixels a side of the smallest tile that it takes.
         uses_depth: whether it needs the tiles' depths.
         encoder: the part that can begin with weights from ImageNet, by its ``load_pretrained()``,
-            and be frozen; None in a network without one. One that takes ``training.encoder_weights``
-            also has ``load_weights(path)``.
+            and be frozen; None in a network without one. Where ``training.encoder_weights`` may
+            name a file, it has ``load_weights(path)``, too.
     """
 
     SMALLEST_SIDE = 16
