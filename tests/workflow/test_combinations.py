@@ -36,7 +36,7 @@ def keys_of(section: dict, before: str = ""):
 
 
 def test_each_key_of_the_configuration_has_its_place():
-    places = [*check.KEYS, *check.COMPILE, *check.SET_HERE, *check.CANNOT_MATTER]
+    places = [*check.KEYS, *check.RARE, *check.SET_HERE, *check.CANNOT_MATTER]
     assert sorted(places) == sorted(keys_of(check.DEFAULTS))
 
 

@@ -77,7 +77,7 @@ def not_taken(config: dict) -> Iterator[str]:
                 f"{json.dumps(none)}, or model.name to one of {', '.join(others)}"
             )
         if (section, key) in NETWORKS[name].needs and value == none:
-            yield f"{section}.{key}: {name} needs it, found {json.dumps(value)}; set it"
+            yield f"{section}.{key}: {name} needs it, found {json.dumps(value)}; set it to a name"
     if config.get("training", {}).get("pretrained") and config["training"].get("encoder_weights"):
         yield (
             "training.pretrained, training.encoder_weights: both say where the encoder's weights "
