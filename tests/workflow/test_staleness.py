@@ -112,6 +112,7 @@ OTHER_VALUES = {
     **dict.fromkeys(("survey.format", "survey.unlabelled"), 5),
     "predict.run": "anything",
     "compute.device": "cpu",
+    "model.encoder": "resnet34",
     "training.encoder_weights": "mine.yaml",
 }
 # Settings required by other keys.
