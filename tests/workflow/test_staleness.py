@@ -537,7 +537,7 @@ def file_cases() -> list[Case]:
         )
         for file in sorted(str(path.relative_to(scripts)) for path in scripts.rglob("*.py"))
     ]
-    parts = sorted(scripts.glob("salt/report/page.*"))
+    parts = sorted([*scripts.glob("salt/report/page.*"), *scripts.glob("salt/report/viewer.*")])
     return cases + [
         Case(
             f"`salt/report/{path.name}`",

@@ -261,10 +261,12 @@ def code(stage, environment):
 
     As parameters, one a file, such as "salt/training/losses.py 1f0c...", so that `make status` can
     name the one that changed. The digest is of what a file does: comments and docstrings do not
-    count. Where the stage's own module has parts that are no Python, beside it, these are included.
+    count. The parts of a module that are no Python, and lie beside it by its name, are included.
     """
     files = local_files(SCRIPTS / f"{stage}.py")
-    files += sorted(set(SCRIPTS.glob(f"salt/*/{stage}.*")) - set(files))
+    files += sorted(
+        {part for file in files for part in file.parent.glob(f"{file.stem}.*")} - {*files}
+    )
     used = [f"{file.relative_to(SCRIPTS)} {behaviour(file)}" for file in files]
     pins = ROOT / f"envs/{environment}.yaml"
     return [*used, f"envs/{pins.name} {behaviour(pins)}"]
