@@ -132,8 +132,8 @@ $(VENV)/run: requirements.txt requirements.lock | $(BIN)/python
 	$(BIN)/python $(INSTALL) -r requirements.txt
 	@touch $@
 
-$(VENV)/test: requirements-dev.txt requirements-pretrained.txt requirements.txt requirements.lock \
-		| $(BIN)/python
+$(VENV)/test: requirements-dev.txt requirements-pretrained.txt requirements-timm.txt \
+		requirements.txt requirements.lock | $(BIN)/python
 	$(BIN)/python $(INSTALL) -r requirements-dev.txt
 	@touch $@ $(VENV)/run
 

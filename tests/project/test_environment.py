@@ -55,8 +55,8 @@ def stages_by_environment() -> list[tuple[str, str]]:
 
 
 def test_requirements_are_pinned_exactly():
-    for name in ("requirements.txt", "requirements-dev.txt", "requirements-pretrained.txt"):
-        lines = (ROOT / name).read_text().splitlines()
+    for file in ROOT.glob("requirements*.txt"):
+        lines = file.read_text().splitlines()
         stated = [line for line in lines if line and not line.startswith(("#", "-r "))]
         assert sorted(pins("\n".join(stated))) == sorted(re.split("[=<>~]", x)[0] for x in stated)
 

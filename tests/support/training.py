@@ -1,8 +1,10 @@
 """Train a member on a handful of tiny tiles."""
 
 from dataclasses import replace
+from importlib.util import find_spec
 
 import numpy as np
+import pytest
 import torch
 import yaml
 
@@ -21,6 +23,10 @@ STILL = replace(
     MOVING, horizontal_flip=False, vertical_flip=False, rotation=0.0, shift=0.0, zoom=(1.0, 1.0)
 )
 NEVER = 10**9
+NEEDS_TIMM = pytest.mark.skipif(
+    not all(find_spec(name) for name in ("timm", "torchvision")),
+    reason="needs timm: pip install -r requirements-timm.txt",
+)
 
 
 def labelled(count, seed=0, side=16):

@@ -51,7 +51,9 @@ def test_any_name_works_for_folder_survey_and_groups(tmp_path, survey, name):
 
 
 @pytest.mark.parametrize("name", REFUSED)
-@pytest.mark.parametrize("key", ["validation.groups", "predict.source", "predict.run"])
+@pytest.mark.parametrize(
+    "key", ["validation.groups", "training.encoder_weights", "predict.source", "predict.run"]
+)
 def test_a_name_that_snakemake_cannot_use_is_refused_by_its_key(tmp_path, name, key):
     section, entry = key.split(".")
     config = yaml.safe_load(TINY.read_text())

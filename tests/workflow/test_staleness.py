@@ -48,6 +48,7 @@ KEYS = {
     "validation.group_column": ["split"],
     "ensemble.seeds": None,
     "model.name": ["train"],
+    "model.encoder": ["train"],
     "model.width": ["train"],
     "model.dropout": ["train"],
     "model.depth": ["train"],
@@ -71,6 +72,7 @@ KEYS = {
     "training.minimum_gain": ["train"],
     "training.monitor": ["train"],
     "training.pretrained": ["train"],
+    "training.encoder_weights": ["train"],
     "training.frozen_epochs": ["train"],
     "training.encoder_rate": ["train"],
     "training.tensorboard": ["train"],
@@ -111,10 +113,15 @@ OTHER_VALUES = {
     **dict.fromkeys(("survey.format", "survey.unlabelled"), 5),
     "predict.run": "anything",
     "compute.device": "cpu",
+    "model.encoder": "resnet34",
+    "training.encoder_weights": "mine.yaml",
 }
 # Settings required by other keys.
-ENCODER = ("model.name", "efficientnet_lite0_unet")
+ENCODER = [("model.name", "efficientnet_lite0_unet")]
+OF_TIMM = [("model.name", "timm_unet"), ("model.encoder", "resnet18")]
 NEEDED = {
+    "model.encoder": OF_TIMM,
+    "training.encoder_weights": OF_TIMM,
     **dict.fromkeys(("model.scale", "model.hypercolumn"), ENCODER),
     **dict.fromkeys(("training.pretrained", "training.frozen_epochs"), ENCODER),
 }
@@ -475,7 +482,7 @@ def key_cases() -> list[Case]:
             value = value[part]
         edit = setting(key, other_value(key, SCHEMA[key], value))
         if key in NEEDED:
-            edit = chained(setting(*NEEDED[key]), edit)
+            edit = chained(*(setting(*needed) for needed in NEEDED[key]), edit)
         cases.append(Case(f"`{key}`", below(*rules), edit, real=key in REAL))
     return cases
 
@@ -531,7 +538,7 @@ def file_cases() -> list[Case]:
         )
         for file in sorted(str(path.relative_to(scripts)) for path in scripts.rglob("*.py"))
     ]
-    parts = sorted(scripts.glob("salt/report/page.*"))
+    parts = sorted([*scripts.glob("salt/report/page.*"), *scripts.glob("salt/report/viewer.*")])
     return cases + [
         Case(
             f"`salt/report/{path.name}`",

@@ -139,7 +139,8 @@ except InputError as error:
 
 # data.source is no input of a rule, and may have any name.
 for section, key in [
-    *(("validation", "groups"), ("data", "labels"), ("predict", "source"), ("predict", "run"))
+    *(("validation", "groups"), ("data", "labels"), ("predict", "source"), ("predict", "run")),
+    ("training", "encoder_weights"),
 ]:
     refuse_odd(f"{section}.{key}", config[section][key])
 
@@ -263,10 +264,12 @@ def code(stage, environment):
 
     As parameters, one a file, such as "salt/training/losses.py 1f0c...", so that `make status` can
     name the one that changed. The digest is of what a file does: comments and docstrings do not
-    count. Where the stage's own module has parts that are no Python, beside it, these are included.
+    count. The parts of a module that are no Python, and lie beside it by its name, are included.
     """
     files = local_files(SCRIPTS / f"{stage}.py")
-    files += sorted(set(SCRIPTS.glob(f"salt/*/{stage}.*")) - set(files))
+    files += sorted(
+        {part for file in files for part in file.parent.glob(f"{file.stem}.*")} - {*files}
+    )
     used = [f"{file.relative_to(SCRIPTS)} {behaviour(file)}" for file in files]
     pins = ROOT / f"envs/{environment}.yaml"
     return [*used, f"envs/{pins.name} {behaviour(pins)}"]
@@ -437,6 +440,20 @@ def get_groups(wildcards):
                 f"columns id and {config['validation']['group_column']}, or null"
             )
     return foreign(groups)
+
+
+def get_encoder_weights(wildcards):
+    """The file of an encoder's weights, if any; ends with a message where it is not there."""
+    weights = config["training"]["encoder_weights"]
+    if weights is None:
+        return []
+    if not Path(weights).is_file():
+        with telling("training.encoder_weights"):
+            raise InputError(
+                f"{weights}: no such file in {Path.cwd()}; give the path of a file of weights, "
+                "safetensors or of torch.save, or null"
+            )
+    return foreign(weights)
 
 
 def get_source(wildcards, input):

@@ -10,6 +10,7 @@ rule train:
         folds="results/data/folds.csv",
         pseudo_labels=get_pseudo_labels,
         unlabelled=get_unlabelled,
+        encoder_weights=get_encoder_weights,
         lines=of_volume("results/data/train/lines.csv"),
         line_arrays=of_volume(
             "results/data/train/lines_amplitude.npy", "results/data/train/lines_labels.npy"

@@ -12,9 +12,9 @@ from salt.evaluation.review import REASONS, read_review
 from salt.report import sprites
 from salt.report.page import (
     NO_TEST,
-    figure,
     headline,
     labelled_facts,
+    read_figure,
     test_facts,
     write_page,
     write_tiles,
@@ -35,7 +35,7 @@ def main(args):
     review = read_review(args.review, train.ids)
     threshold = report["threshold"]
     # All is read before anything is written.
-    figures = [figure(path) for path in args.figures]
+    figures = [read_figure(path) for path in args.figures]
     facts = {
         "labelled": labelled_facts(review) | {"size": sprites.shown_size(size)},
         "test": NO_TEST,

@@ -56,6 +56,8 @@ def main(args):
         args.folds,
         *map(behaviour, local_files(Path(__file__))),
     ]
+    if training["encoder_weights"]:
+        own += [Path(training["encoder_weights"])]
     if args.lines:
         own += [args.lines]
         own += [args.lines.with_name(f"lines_{name}.npy") for name in ("amplitude", "labels")]

@@ -1,6 +1,7 @@
 """Volumes predicted window by window, in shards, and read back."""
 
 import shutil
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from salt.output.shards import MISSING, SCALE, Layout, Shards, planes_of
 from salt.survey import volume as stores
 from salt.survey.volume import Volume
 from salt.survey.windows import Windows
+from support.training import NEEDS_TIMM
 
 CPU = Compute(torch.device("cpu"), bf16=False)
 WHOLE = Windows(10**6, 0)
@@ -30,12 +32,18 @@ REACHES = [
     ("residual_unet", {"width": 1}, 768),
     *((f"efficientnet_lite{i}_unet", {"width": 1, "scale": 2}, 1024) for i in range(3)),
     *((f"efficientnet_lite{i}_unet", {"width": 1}, 1536) for i in range(3)),
+    pytest.param("timm_unet", {"width": 1, "encoder": "resnet18"}, 768, marks=NEEDS_TIMM),
+    pytest.param(
+        "timm_unet", {"width": 1, "encoder": "resnet18", "scale": 2}, 512, marks=NEEDS_TIMM
+    ),
+    pytest.param("timm_unet", {"width": 1, "encoder": "vgg11_bn"}, 512, marks=NEEDS_TIMM),
 ]
 SETTINGS = [
     ("unet", {"width": 2}),
     ("residual_unet", {"width": 2}),
     ("efficientnet_lite0_unet", {"width": 2}),
     ("efficientnet_lite0_unet", {"width": 2, "scale": 2}),
+    pytest.param("timm_unet", {"width": 2, "encoder": "resnet18"}, marks=NEEDS_TIMM),
 ]
 
 
@@ -111,8 +119,15 @@ def reach_of(network: Network, width: int) -> int:
     for part in network.modules():
         if isinstance(part, nn.ReLU | nn.ReLU6):
             part.forward = lambda x: x
+        if isinstance(part, nn.BatchNorm2d):
+            nn.init.ones_(part.weight)
         if isinstance(part, nn.MaxPool2d):
-            part.forward = lambda x: functional.avg_pool2d(x, 2)
+            part.forward = partial(
+                functional.avg_pool2d,
+                kernel_size=part.kernel_size,
+                stride=part.stride,
+                padding=part.padding,
+            )
     step = network.step
     images = torch.rand(step, 1, step, width, requires_grad=True)
     at = width // 2 - width // 2 % step + torch.arange(step)
@@ -146,6 +161,14 @@ def test_a_margin_may_be_asked_for_and_is_a_third_of_the_window_at_most():
     assert windows_for(networks, 1024) == Windows(1024, networks[1].reach)
     assert windows_for(networks, 1024, 64) == Windows(1024, 64)
     assert windows_for(networks, 100, 64) == Windows(192, 64)
+
+
+@NEEDS_TIMM
+def test_members_that_see_whole_sections_need_a_margin_of_ones_own():
+    networks = [network_of("unet"), network_of("timm_unet", encoder="mobilenetv3_small_050")]
+    with pytest.raises(InputError, match=r"inference\.margin: null .* see each whole section.*128"):
+        windows_for(networks, 1024)
+    assert windows_for(networks, 1024, 128) == Windows(1024, 128)
 
 
 @pytest.mark.parametrize("side", [64, 75])

@@ -26,9 +26,12 @@ from salt.survey import tiles as packed
 from salt.training import trainer as train
 from support.new_tiles import SETTINGS, pack, threshold_json
 from support.new_tiles import files_of as png_files
-from support.training import labelled, member
+from support.training import NEEDS_TIMM, labelled, member
 
-EVERY = pytest.mark.parametrize("name", NETWORKS)
+NAMES = [pytest.param(name, marks=NEEDS_TIMM if name == "timm_unet" else []) for name in NETWORKS]
+EVERY = pytest.mark.parametrize("name", NAMES)
+# The least that a network cannot be built without.
+NEEDED = {("model", "encoder"): "resnet18"}
 SIZES = [(16, 16), (17, 17), (31, 31), (32, 32), (33, 33), (16, 64), (64, 31)]
 
 
@@ -54,13 +57,16 @@ def minimal(monkeypatch):
 def options_of(name):
     """Each choice of the model's settings that a network takes beside width and dropout."""
     choices = {"depth": ["none", "both"], "scale": [1, 2], "hypercolumn": [False, True]}
+    choices["encoder"] = [NEEDED["model", "encoder"]]
     taken = [key for section, key in NETWORKS[name].takes if section == "model"]
     rows = product(*(choices[key] for key in taken))
     return [dict(zip(taken, row, strict=True)) for row in rows]
 
 
 def settings_of(name, **more):
-    return {"name": name, "width": 1, "dropout": 0.3, **more}
+    needs = NETWORKS[name].needs if name in NETWORKS else ()
+    needed = {key: NEEDED[section, key] for section, key in needs}
+    return {"name": name, "width": 1, "dropout": 0.3, **needed, **more}
 
 
 @EVERY
@@ -75,6 +81,8 @@ def test_the_registry_says_what_a_network_takes(name):
     assert (network.encoder is not None) is (("training", "pretrained") in entry.takes)
     assert network.uses_depth is False
     for (section, key), value in OPTIONAL.items():
+        if (section, key) in entry.needs:
+            continue
         assert model.build(**settings_of(name, **({key: value} if section == "model" else {})))
 
 
@@ -84,6 +92,9 @@ def test_the_registry_says_what_a_network_takes(name):
         ({"name": "lite"}, "model.name: expected one of unet, .*, found lite"),
         ({"name": "unet", "scale": 2}, "model.scale: unet does not take it, found 2; set it to 1"),
         ({"name": "efficientnet_lite0_unet", "depth": "both"}, 'model.depth: .*found "both"; set'),
+        ({"name": "unet", "encoder": "resnet18"}, "model.encoder: unet does not take it, found"),
+        ({"name": "timm_unet", "encoder": None}, "model.encoder: timm_unet needs it, found null"),
+        ({"name": "timm_unet"}, "model.encoder: timm_unet needs it, found null"),
     ],
 )
 def test_a_network_is_not_built_with_what_it_does_not_take(settings, message):
@@ -97,7 +108,7 @@ def test_a_network_without_an_encoder_is_not_trained_as_if_it_had_one(key):
         member(**{key: OPTIONAL["training", key] + 1})
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, "minimal"])
+@pytest.mark.parametrize("name", [*NAMES, "minimal"])
 def test_new_tiles_get_the_masks_that_test_tiles_get(tmp_path, name):
     """One member for each choice, trained, saved, and predicting in both ways."""
     random = np.random.default_rng(3)

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from salt.report import palette, sprites
-from salt.report.page import figure, whole
+from salt.report.page import NO_TEST, read_figure, whole, write_page
 from support.browser import CHROMIUM, Browser
 
 needs_chromium = pytest.mark.skipif(
@@ -227,4 +227,10 @@ def test_a_figure_s_text_stays_text(tmp_path):
         '<?xml version="1.0"?><svg viewBox="0 0 1 1"><metadata><dc:title>a &lt;b</dc:title>'
         "<dc:description>Not drawn: c &amp; d</dc:description></metadata></svg>"
     )
-    assert "<h3>a &lt;b</h3>" in figure(path) and "c &amp; d" in figure(path)
+    facts = {"test": NO_TEST, "reasons": {"odd": "</script>"}}
+    head = {"score": "0.5", "honest": True, "said": "a < b & c", "facts": {"<i>": '"<b>"'}}
+    write_page(tmp_path / "page.html", head, [read_figure(path)], facts)
+    text = (tmp_path / "page.html").read_text()
+    assert "<h3>a &lt;b</h3>" in text and "c &amp; d" in text and "<svg" not in text
+    assert "a &lt; b &amp; c" in text and "&lt;i&gt;" in text and "&lt;b&gt;" in text
+    assert text.count("</script>") == 2

@@ -246,21 +246,39 @@ def test_contradictions_are_told_together():
     assert len(faults(config, SCHEMA)) == 2
 
 
+def named(config, name):
+    """Return a configuration with another network and whatever this one needs."""
+    needed = {key: "resnet18" for _, key in NETWORKS[name].needs}
+    return {**config, "model": {**config["model"], "name": name, **needed}}
+
+
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize(("path", "none"), OPTIONAL.items(), ids=case_id)
 def test_what_a_network_does_not_take_is_refused(name, path, none):
-    value = "both" if none == "none" else True if none is False else 2
-    config = changed(path, value)
-    config["model"]["name"] = name
+    value = {"none": "both", "None": "resnet18", "False": True}.get(str(none), 2)
+    config = named(changed(path, value), name)
     found = faults(config, SCHEMA)
     if path in NETWORKS[name].takes:
         assert found == []
         return
     (fault,) = found
     assert fault.startswith(f"{dotted(path)}: {name} does not take it, found {json.dumps(value)};")
+    config = changed(path, value)
     for other in fault.partition("model.name to one of ")[2].split(", "):
-        config["model"]["name"] = other
+        assert faults(named(config, other), SCHEMA) == []
+
+
+def test_an_encoder_of_timm_is_named_and_has_weights_of_one_source():
+    config = changed(("model", "name"), "timm_unet")
+    assert faults(config, SCHEMA) == [
+        "model.encoder: timm_unet needs it, found null; set it to a name"
+    ]
+    config["model"]["encoder"] = "resnet34"
+    for key, value in (("pretrained", True), ("encoder_weights", "weights.pth")):
         assert faults(config, SCHEMA) == []
+        config["training"][key] = value
+    (fault,) = faults(config, SCHEMA)
+    assert fault.startswith("training.pretrained, training.encoder_weights: both say where")
 
 
 @pytest.mark.parametrize(
@@ -301,7 +319,8 @@ def test_every_choice_can_be_made_and_there_are_no_others(path, choices):
     section, key = path
     assert set(SCHEMA["properties"][section]["properties"][key]["enum"]) == choices
     for choice in choices:
-        assert faults(changed(path, choice), SCHEMA) == []
+        config = changed(path, choice)
+        assert faults(named(config, config["model"]["name"]), SCHEMA) == []
 
 
 @pytest.mark.parametrize("groups", [None, "sections.csv"])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy import ndimage
 
 from salt.core import metric
 from salt.core.errors import InputError, shown
@@ -106,14 +107,9 @@ def reasons(images: np.ndarray, masks: np.ndarray, predicted: np.ndarray) -> np.
 
 def grown(masks: np.ndarray, pixels: int) -> np.ndarray:
     """Dilate masks, bool (tiles, height, width), by a square of ``pixels`` in each direction."""
-    for axis in (1, 2):
-        masks = np.moveaxis(masks, axis, 1)
-        wide = masks.copy()
-        for step in range(1, min(pixels, masks.shape[1] - 1) + 1):
-            wide[:, step:] |= masks[:, :-step]
-            wide[:, :-step] |= masks[:, step:]
-        masks = np.moveaxis(wide, 1, axis)
-    return masks
+    # Faster than binary_dilation, since it takes one axis after the other.
+    side = 2 * pixels + 1
+    return ndimage.maximum_filter(masks, (1, side, side), mode="constant")
 
 
 def counts(members: list[Predictions], ids: list[str]) -> np.ndarray:

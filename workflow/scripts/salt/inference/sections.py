@@ -102,10 +102,11 @@ def windows_for(networks: list[Network], window: int, margin: int | None = None)
     """Return how to cut sections for some members: ``inference.window`` and ``inference.margin``.
 
     A margin of None is the greatest of the networks' reach, so that each pixel is what it is in the
-    whole section.
+    whole section. Raises InputError where there is no such margin.
     """
-    reach = max(network.reach for network in networks)
-    return Windows(window, reach if margin is None else margin)
+    if margin is None:
+        margin = max(network.reach for network in networks)
+    return Windows(window, margin)
 
 
 def around(windows: Windows, core: slice, side: int, network: Network) -> slice:

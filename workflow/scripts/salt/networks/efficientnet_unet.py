@@ -30,8 +30,8 @@ class Hypercolumn(nn.Module):
         return torch.cat([last, *grown], dim=1)
 
 
-class EfficientNetUNet(Network):
-    """U-Net whose encoder is an EfficientNet-Lite.
+class EncoderUNet(Network):
+    """U-Net whose encoder gives features at strides 2, 4, 8, 16 and 32.
 
     A tile is padded by reflection to a whole number of the encoder's strides, and enlarged where
     ``scale`` is 2. The decoder ends at half the size of what the encoder sees: with ``scale`` 2
@@ -39,7 +39,8 @@ class EfficientNetUNet(Network):
     2016, arXiv:1609.05158). Logits are of the tile's own pixels.
 
     Args:
-        variant: of the encoder, 0, 1 or 2.
+        encoder: gives a list of features, finest first, of grey images in [0, 1]; its attribute
+            ``channels`` has their numbers of channels.
         width: channels of the decoder's finest level, doubled at the next and at the second one.
         dropout: rate before the head, in [0, 1).
         scale: how many times tiles are enlarged, 1 or 2.
@@ -47,19 +48,18 @@ class EfficientNetUNet(Network):
     """
 
     STRIDE = 32
-    REACH = (520, 652, 652)  # by variant, of the picture as the encoder sees it
 
     def __init__(
         self,
-        variant: int,
+        encoder: nn.Module,
         width: int,
         dropout: float,
         scale: int = 1,
         hypercolumn: bool = False,
     ):
         super().__init__()
-        self.variant, self.scale = variant, scale
-        self.encoder = Encoder(variant)
+        self.scale = scale
+        self.encoder = encoder
         skips = self.encoder.channels[-2::-1]
         channels = [4 * width, 4 * width, 2 * width, width]
         self.levels = nn.ModuleList(
@@ -91,10 +91,6 @@ class EfficientNetUNet(Network):
     def step(self) -> int:
         return self.STRIDE // self.scale
 
-    @property
-    def reach(self) -> int:
-        return self.REACH[self.variant] // self.scale
-
     def coarsest(self, height: int, width: int) -> tuple[int, int]:
         return -(-height * self.scale // self.STRIDE), -(-width * self.scale // self.STRIDE)
 
@@ -104,3 +100,28 @@ class EfficientNetUNet(Network):
         if self.scale > 1:
             x = F.interpolate(x, scale_factor=float(self.scale), mode="bilinear")
         return top, left, x
+
+
+class EfficientNetUNet(EncoderUNet):
+    """U-Net whose encoder is an EfficientNet-Lite.
+
+    Args:
+        variant: of the encoder, 0, 1 or 2; the others as for ``EncoderUNet``.
+    """
+
+    REACH = (520, 652, 652)  # by variant, of the picture as the encoder sees it
+
+    def __init__(
+        self,
+        variant: int,
+        width: int,
+        dropout: float,
+        scale: int = 1,
+        hypercolumn: bool = False,
+    ):
+        super().__init__(Encoder(variant), width, dropout, scale, hypercolumn)
+        self.variant = variant
+
+    @property
+    def reach(self) -> int:
+        return self.REACH[self.variant] // self.scale

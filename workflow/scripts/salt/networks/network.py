@@ -1,5 +1,6 @@
 """What all networks have in common."""
 
+import copy
 import math
 
 import torch
@@ -17,7 +18,8 @@ class Network(nn.Module):
         SMALLEST_SIDE: pixels a side of the smallest tile that it takes.
         uses_depth: whether it needs the tiles' depths.
         encoder: the part that can begin with weights from ImageNet, by its ``load_pretrained()``,
-            and be frozen; None in a network without one.
+            and be frozen; None in a network without one. Where ``training.encoder_weights`` may
+            name a file, it has ``load_weights(path)``, too.
     """
 
     SMALLEST_SIDE = 16
@@ -59,8 +61,11 @@ class Network(nn.Module):
 
     @property
     def reach(self) -> int:
-        """Pixels that a logit depends on at most, to any side of its own, or a few more."""
-        raise NotImplementedError
+        """Pixels that a logit depends on at most, to any side of its own, or a few more.
+
+        Raises InputError for a network in which each logit depends on the whole picture.
+        """
+        return measured_reach(self)
 
     def padding(self, side: int) -> tuple[int, int]:
         """Return the pixels before and after a side that make it a whole number of steps."""
@@ -78,6 +83,37 @@ class Network(nn.Module):
         Batch normalisation takes the variance of each channel, which one value alone has not.
         """
         return 2 if math.prod(self.coarsest(height, width)) == 1 else 1
+
+
+# Pixels a side of the widest strip in which ``measured_reach`` looks for the end of what is seen.
+WIDEST = 8192
+
+
+@torch.no_grad()
+def measured_reach(network: Network) -> int:
+    """Measure how far from a pixel the logits are that depend on it, and round up by one step.
+
+    Whatever is computed from NaN is NaN, even if it is multiplied by zero.
+
+    Raises InputError where all logits of a strip of ``WIDEST`` pixels depend on one of its pixels.
+    """
+    # On a GPU a convolution may be computed by a Fourier transform, in which all pixels take part.
+    network = copy.deepcopy(network).cpu().eval()
+    # The furthest logits of the pixels of one step lie less than a step apart.
+    step, width = network.step, 1024
+    height = max(step, network.SMALLEST_SIDE)
+    while width <= WIDEST:
+        images = torch.zeros(1, 1, height, width)
+        images[..., width // 2] = math.nan
+        seen = network.logits(images, None).isnan().any(2).flatten().nonzero()
+        first, last = seen.min().item(), seen.max().item()
+        if first >= step and last < width - step:
+            return max(width // 2 - first, last - width // 2) + step - 1
+        width *= 2
+    raise InputError(
+        "inference.margin: null stands for as far as the members see, and these see each whole "
+        "section, by their attention or their averages of it; set it to a number, such as 128"
+    )
 
 
 class Dropout(nn.Dropout):

@@ -16,11 +16,14 @@ OPTIONAL = {
     ("model", "depth"): "none",
     ("model", "scale"): 1,
     ("model", "hypercolumn"): False,
+    ("model", "encoder"): None,
     ("training", "pretrained"): False,
     ("training", "frozen_epochs"): 0,
+    ("training", "encoder_weights"): None,
 }
 DEPTH = frozenset({("model", "depth")})
-ENCODER = frozenset(OPTIONAL) - DEPTH
+CHOICE = frozenset({("model", "encoder"), ("training", "encoder_weights")})
+ENCODER = frozenset(OPTIONAL) - DEPTH - CHOICE
 
 
 @dataclass(frozen=True)
@@ -31,11 +34,13 @@ class Entry:
         that a stage depends on are found by reading its imports
     takes: those of ``OPTIONAL`` that it takes
     fixed: arguments of the class that are not in the configuration
+    needs: those of ``takes`` that it cannot be built without
     """
 
     load: Callable[[], type]
     takes: frozenset[tuple[str, str]]
     fixed: dict = field(default_factory=dict)
+    needs: frozenset[tuple[str, str]] = frozenset()
 
 
 NETWORKS = {
@@ -49,11 +54,16 @@ NETWORKS = {
         )
         for variant in range(3)
     },
+    "timm_unet": Entry(
+        lambda: import_module("salt.networks.timm_unet").TimmUNet,
+        ENCODER | CHOICE,
+        needs=frozenset({("model", "encoder")}),
+    ),
 }
 
 
 def not_taken(config: dict) -> Iterator[str]:
-    """Yield a fault for an unknown network, and for each setting that a known one does not take."""
+    """Yield a fault for an unknown network, and for each setting that a known one cannot have."""
     name = config["model"]["name"]
     if name not in NETWORKS:
         yield f"model.name: expected one of {', '.join(NETWORKS)}, found {shown(str(name))}"
@@ -66,3 +76,10 @@ def not_taken(config: dict) -> Iterator[str]:
                 f"{section}.{key}: {name} does not take it, found {json.dumps(value)}; set it to "
                 f"{json.dumps(none)}, or model.name to one of {', '.join(others)}"
             )
+        if (section, key) in NETWORKS[name].needs and value == none:
+            yield f"{section}.{key}: {name} needs it, found {json.dumps(value)}; set it to a name"
+    if config.get("training", {}).get("pretrained") and config["training"].get("encoder_weights"):
+        yield (
+            "training.pretrained, training.encoder_weights: both say where the encoder's weights "
+            "come from; set one of them to false or null"
+        )

@@ -1,25 +1,24 @@
 """The report as one page that needs no server, and the images for its tile browser."""
 
-import html
 import json
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from salt.core import checksums
 from salt.core.errors import InputError
 from salt.ensemble.predictions import Predictions, averaged
 from salt.evaluation.review import REASONS, disagreement
 from salt.evaluation.summary import honesty
-from salt.report import palette, sprites, viewer
+from salt.report import palette, sprites
 from salt.report.times import duration, read_times
 from salt.survey.folds import coverage_class
 from salt.survey.tiles import Tiles
 
-# The page's templates are beside this file and share its name.
-PARTS = Path(__file__)
 DESCRIBED = ("title", "description")
 # What the browser knows of test tiles where there are none.
 NO_TEST = {"ids": "", "predicted": [], "class": [], "disagreement": [], "depth": []}
@@ -94,8 +93,25 @@ def known(values: pd.Series) -> list[float | None]:
     return [None if np.isnan(value) else value for value in values.tolist()]
 
 
-def figure(path: Path | str) -> str:
-    """Return the HTML of one of this project's SVG figures; raise InputError for other files."""
+@dataclass(frozen=True)
+class Figure:
+    """A drawing of the page.
+
+    name: id of its element
+    title, description: HTML
+    size: the drawing's viewBox
+    drawing: HTML of the elements in it; empty for a figure that says why it was not drawn
+    """
+
+    name: str
+    title: str
+    description: str
+    size: str = ""
+    drawing: str = ""
+
+
+def read_figure(path: Path | str) -> Figure:
+    """Read one of this project's SVG figures; raise InputError for other files."""
     try:
         text = checksums.read(path).decode()
     except checksums.DamagedError:
@@ -103,36 +119,26 @@ def figure(path: Path | str) -> str:
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not readable ({error}); delete it to draw it again") from None
     found = [re.search(rf"<dc:{part}>(.*?)</dc:{part}>", text, re.DOTALL) for part in DESCRIBED]
-    drawing = re.search(r"<svg.*</svg>", text, re.DOTALL)
+    drawing = re.search(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>(.*)</svg>', text, re.DOTALL)
     if not drawing or not all(found):
         raise InputError(
             f"{path}: expected a drawing with a title and a description; delete it to draw it again"
         )
     title, description = (match.group(1) for match in found)
-    name = html.escape(Path(path).stem)
-    caption = f'<h3>{title}</h3><p id="about-{name}">{description}</p>'
     if description.startswith("Not drawn"):
-        return f'<figure id="{name}"><figcaption>{caption}</figcaption></figure>'
-    svg = re.sub(r"<metadata>.*?</metadata>|<\?.*?\?>", "", drawing.group(), flags=re.DOTALL)
+        return Figure(Path(path).stem, title, description)
+    svg = re.sub(r"<metadata>.*?</metadata>|<\?.*?\?>", "", drawing.group(2), flags=re.DOTALL)
     # Group ids would repeat across figures.
     svg = re.sub(r'<g id="[^"]*"', "<g", svg)
-    svg = re.sub(
-        r"<svg [^>]*?(viewBox=\"[^\"]*\")[^>]*>",
-        rf'<svg \1 xmlns:xlink="http://www.w3.org/1999/xlink" role="img" '
-        rf'aria-label="{title}" aria-describedby="about-{name}">',
-        svg,
-        count=1,
-    )
-    return f'<figure id="{name}"><figcaption>{caption}</figcaption>{svg}</figure>'
+    return Figure(Path(path).stem, title, description, drawing.group(1), svg)
 
 
-def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Path) -> str:
-    """Return the HTML of the score, whether it is honest, and the key facts of the run."""
+def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Path) -> dict:
+    """Return what the page says first: the score, whether it is honest, and the run's key facts."""
     times = read_times(benchmarks)
     spent = duration(times["seconds"].sum()) if len(times) else "not recorded"
     seeds = ", ".join(map(str, report["seeds"]))
     said = honesty(report["honest"], report["tuned_on"])
-    said = f"mean score of {report['tiles_scored']} labelled tiles; {said}"
     facts = {
         "Threshold": f"{report['threshold']:.4f}, tuned for each fold on {report['tuned_on']}",
         "Members": f"{len(report['seeds'])} (seeds {seeds})",
@@ -143,44 +149,40 @@ def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Path) ->
         "All-empty score": f"{report['score_all_empty']:.4f} for a submission without any salt",
         "Computing time": f"{spent}, summed over all jobs, each since its last start or resume",
     }
-    rows = "".join(
-        f"<div><dt>{html.escape(name)}</dt><dd>{html.escape(text)}</dd></div>"
-        for name, text in facts.items()
-    )
-    kind = "honest" if report["honest"] else "dishonest"
-    return (
-        f'<p class="score"><strong>{report["score"]:.4f}</strong> '
-        f'<span class="{kind}">{html.escape(said)}</span></p><dl>{rows}</dl>'
-    )
+    return {
+        "score": f"{report['score']:.4f}",
+        "honest": report["honest"],
+        "said": f"mean score of {report['tiles_scored']} labelled tiles; {said}",
+        "facts": facts,
+    }
 
 
-def write_page(path: Path, head: str, figures: list[str], facts: dict) -> None:
-    """Write the page from its headline, figures and tile browser data.
+def write_page(path: Path, head: dict | None, figures: list[Figure], facts: dict) -> None:
+    """Write the page from its headline, if any, figures and tile browser data.
 
     With the facts of a volume, ``facts["volume"]``, it has a viewer.
     """
-    parts = {kind: PARTS.with_suffix(f".{kind}").read_text() for kind in ("html", "css", "js")}
-    if "volume" in facts:
-        added = {kind: viewer.template(kind) for kind in parts}
-    else:
-        added = dict.fromkeys(parts, "")
-    colours = {"truth": palette.TRUTH, "prediction": palette.PREDICTION, "error": palette.ERROR}
-    filled = {
-        "STYLE": ":root{"
-        + "".join(f"--{name}:{value};" for name, value in colours.items())
-        + "}\n"
-        + parts["css"]
-        + added["css"],
-        "LINKS": '<a href="#volume">Volume</a> ' if "volume" in facts else "",
-        "VIEWER": added["html"],
-        "SUBMISSION": ""
-        if facts["test"] == NO_TEST
-        else '<a href="submission.csv">submission.csv</a> ',
-        "HEADLINE": head,
-        "FIGURES": "\n".join(figures),
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    parts = ["page", "viewer"] if "volume" in facts else ["page"]
+    style, code = (
+        "".join(Path(__file__).with_name(f"{part}.{kind}").read_text() for part in parts)
+        for kind in ("css", "js")
+    )
+    text = environment.get_template("page.html").render(
+        colours={"truth": palette.TRUTH, "prediction": palette.PREDICTION, "error": palette.ERROR},
+        style=style,
+        volume="volume" in facts,
+        submission=facts["test"] != NO_TEST,
+        head=head,
+        figures=figures,
         # Escape "<", so that no text can close the script element.
-        "FACTS": json.dumps(facts, separators=(",", ":")).replace("<", "\\u003c"),
-        "SCRIPT": parts["js"] + added["js"],
-    }
-    text = re.sub(r"<!-- ([A-Z]+) -->", lambda match: filled[match.group(1)], parts["html"])
+        facts=json.dumps(facts, separators=(",", ":")).replace("<", "\\u003c"),
+        code=code,
+    )
     path.write_text(text)

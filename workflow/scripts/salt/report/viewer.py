@@ -20,9 +20,6 @@ from salt.evaluation.review import grown
 from salt.report.palette import PREDICTION, RAMP, TRUTH, rgb
 from salt.report.sprites import QUALITY
 
-# The templates of this part of the page are beside this file and share its name.
-PARTS = Path(__file__)
-
 PLANES = ("inline", "crossline", "slice")  # in the order of a volume's axes
 LONGEST_SIDE = 512  # pixels of a picture; longer ones are shrunk by a power of two
 MOST_LINES = 160  # pictures in a direction
@@ -424,8 +421,3 @@ def summary(survey: Survey, maps: dict[str, np.ndarray]) -> str:
         f"salt is predicted under {share:.0f} % of the live traces, its top at {top.min():g} to "
         f"{top.max():g} {survey.unit}, its median thickness {np.median(thick):g} {survey.unit}."
     )
-
-
-def template(suffix: str) -> str:
-    """Return one of this part's templates: html, css or js."""
-    return PARTS.with_suffix(f".{suffix}").read_text()

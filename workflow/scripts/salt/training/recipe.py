@@ -48,6 +48,7 @@ class Recipe:
     minimum_gain: smallest improvement that is a gain
     monitor: ``loss`` or ``map`` (keep the best epoch), or ``last`` (keep the last)
     pretrained: whether the encoder starts from ImageNet weights
+    encoder_weights: path of a file that the encoder starts from, or None
     frozen_epochs: number of initial epochs with a frozen encoder
     encoder_rate: the encoder's learning rate, as a fraction of the decoder's
     compile: whether to use torch.compile
@@ -71,6 +72,7 @@ class Recipe:
     minimum_gain: float
     monitor: str
     pretrained: bool
+    encoder_weights: str | None
     frozen_epochs: int
     encoder_rate: float
     compile: bool

@@ -180,6 +180,8 @@ class Trainer:
         network = self.make_network()
         if recipe.pretrained:
             network.encoder.load_pretrained()
+        if recipe.encoder_weights:
+            network.encoder.load_weights(recipe.encoder_weights)
         smallest = recipe.batch_size // math.ceil(recipe.batch_size / self.micro_batch)
         if smallest < network.smallest_batch(*self.size):
             height, width = self.size
