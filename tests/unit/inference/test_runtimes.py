@@ -36,13 +36,14 @@ def settings_of(name):
 def built(**settings):
     """A network in evaluation mode whose normalisations have seen data."""
     torch.manual_seed(0)
-    network = model.build(**settings).eval()
+    network = model.build(**settings).train()
+    network.set_depth_range(torch.tensor([50.0, 950.0]))
     for module in network.modules():
         if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.1)
-            module.running_var.uniform_(0.5, 1.5)
-    network.set_depth_range(torch.tensor([50.0, 950.0]))
-    return network
+            module.momentum = 1.0
+    with torch.no_grad():
+        network(torch.rand(8, 1, 64, 64), torch.linspace(50, 950, 8))
+    return network.eval()
 
 
 def tiles_of(shape):
@@ -71,7 +72,7 @@ def test_openvino_predicts_what_pytorch_does(name):
     for shape in SHAPES:
         found, expected = (probabilities(each, shape, compute) for each in (translated, network))
         assert found.dtype == np.float32
-        assert expected.std() > 1e-4
+        assert expected.std() > 0.01
         assert np.abs(found - expected).max() < 1e-5, shape
 
 
@@ -87,7 +88,6 @@ def test_openvino_in_bf16_is_as_near_as_pytorch_in_bf16(name):
         near = np.abs(probabilities(network, shape, compute) - exact)
         found = np.abs(probabilities(translated, shape, compute) - exact)
         assert found.mean() <= 2 * near.mean() + 1e-5, shape
-        assert found.max() < 0.02, shape
 
 
 @OPENVINO
@@ -95,12 +95,14 @@ def test_openvino_in_bf16_is_as_near_as_pytorch_in_bf16(name):
 def test_openvino_s_bytes_are_the_same_in_any_batch_and_each_time(bf16):
     compute = computing("openvino", bf16)
     network = built(name="residual_unet", width=4, dropout=0)
+    images = torch.from_numpy(tiles_of((12, 1, 101, 101))) / 255
     first, second = prepared(network, compute), prepared(network, compute)
-    expected = probabilities(first, (12, 101, 101), compute, batch_size=12)
+    expected = first(images)
     for batch_size in (1, 5, 12):
         for each in (first, second):
-            found = probabilities(each, (12, 101, 101), compute, batch_size=batch_size)
-            assert found.tobytes() == expected.tobytes(), batch_size
+            assert torch.equal(torch.cat([each(x) for x in images.split(batch_size)]), expected)
+    found = [probabilities(each, (7, 101, 101), compute) for each in (first, second)]
+    assert found[0].tobytes() == found[1].tobytes()
 
 
 @OPENVINO
@@ -141,7 +143,8 @@ from salt.networks import model
 
 compute = Compute(torch.device("cpu"), bf16=False, runtime="openvino")
 network = prepared(model.build(name="unet", width=32, dropout=0), compute)
-few = list(predict(network, np.zeros((2, 64, 64), np.uint8), None, compute, batch_size=2, flip=False))
+few = np.zeros((2, 64, 64), np.uint8)
+list(predict(network, few, None, compute, batch_size=2, flip=False))
 free = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (free + 200 * 2**20,) * 2)
 many = np.zeros((4000, 64, 64), np.uint8)
@@ -173,15 +176,15 @@ from salt.networks import model
 
 compute = Compute(torch.device("cpu"), bf16=False, runtime="openvino")
 prepared(model.build(name="unet", width=1, dropout=0), compute)(torch.zeros(1, 1, 32, 32))
-print(sorted(set(seen)))
+print(sorted(set(seen)), sys.modules.get("openvino_telemetry"))
 """
 
 
 @OPENVINO
 def test_openvino_reports_to_nobody(tmp_path):
     done = in_process(ALONE, HOME=str(tmp_path))
-    assert done.stdout.strip() == "[]", done.stdout + done.stderr
-    assert not list(tmp_path.rglob("*openvino*"))
+    assert done.stdout.strip() == "[] None", done.stdout + done.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def in_process(code, **environment):
@@ -235,7 +238,7 @@ def test_without_openvino_auto_is_pytorch_and_openvino_is_an_error(monkeypatch):
     )
     large = built(**LARGE)
     assert prepared(large, computing("auto")) is large
-    with pytest.raises(InputError, match="compute.runtime is openvino, but no_such_package is not"):
+    with pytest.raises(InputError, match="openvino, but no_such_package is not installed"):
         prepared(large, computing("openvino"))
 
 

@@ -1,14 +1,21 @@
 """Prediction on CPUs by OpenVINO, which fuses layers that PyTorch computes one after the other."""
 
+import sys
+
 import numpy as np
-import openvino
 import torch
-from openvino.properties import hint, inference_num_threads, num_streams
 from torch import Tensor
 
 from salt.device.compute import Compute
 from salt.networks.network import Network
 from salt.networks.onnx_model import TRACED, to_onnx
+
+# With this package, which comes along, the import alone would report to OpenVINO's makers, and
+# leave a file in the user's home.
+sys.modules.setdefault("openvino_telemetry", None)
+
+import openvino  # noqa: E402
+from openvino.properties import hint, inference_num_threads, num_streams  # noqa: E402
 
 
 def translated(network: Network, compute: Compute) -> Network:
@@ -19,8 +26,7 @@ def translated(network: Network, compute: Compute) -> Network:
     inputs = {"images": torch.zeros(2, 1, *TRACED)}
     if network.uses_depth:
         inputs["depths"] = torch.zeros(2)
-    # By way of ONNX: OpenVINO's own conversion from PyTorch takes ten times as long, and is the
-    # part that reports its use to its makers.
+    # By way of ONNX: OpenVINO's own conversion from PyTorch takes several times as long.
     core = openvino.Core()
     compiled = core.compile_model(
         core.read_model(to_onnx(network, inputs, "logits")),
