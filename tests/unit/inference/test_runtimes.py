@@ -15,8 +15,8 @@ from salt.device.compute import Compute
 from salt.inference import runtimes
 from salt.inference.predict import predict
 from salt.inference.runtimes import LEAST_WEIGHTS, RUNTIMES, prepared
-from salt.networks import model
 from salt.networks.registry import NETWORKS
+from support.networks import options_of, seen_data
 from support.running import ROOT
 
 CPU = torch.device("cpu")
@@ -28,22 +28,7 @@ SHAPES = [(1, 16, 16), (7, 101, 101), (3, 50, 73), (2, 256, 128), (4, 33, 17)]
 
 def settings_of(name):
     """Settings of a network that has all that it takes."""
-    full = {"depth": "both", "scale": 2, "hypercolumn": True}
-    taken = {key for section, key in NETWORKS[name].takes if section == "model"}
-    return {"name": name, "width": 2, "dropout": 0.3} | {key: full[key] for key in taken}
-
-
-def built(**settings):
-    """A network in evaluation mode whose normalisations have seen data."""
-    torch.manual_seed(0)
-    network = model.build(**settings).train()
-    network.set_depth_range(torch.tensor([50.0, 950.0]))
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = 1.0
-    with torch.no_grad():
-        network(torch.rand(8, 1, 64, 64), torch.linspace(50, 950, 8))
-    return network.eval()
+    return {"name": name, "width": 2, "dropout": 0.3, **options_of(name)[-1]}
 
 
 def tiles_of(shape):
@@ -66,7 +51,7 @@ def computing(runtime, bf16=False):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_openvino_predicts_what_pytorch_does(name):
     compute = computing("openvino")
-    network = built(**settings_of(name))
+    network = seen_data(**settings_of(name))
     translated = prepared(network, compute)
     assert type(translated) is not type(network)
     for shape in SHAPES:
@@ -81,7 +66,7 @@ def test_openvino_predicts_what_pytorch_does(name):
 def test_openvino_in_bf16_is_as_near_as_pytorch_in_bf16(name):
     # On a processor without bf16, OpenVINO computes in fp32.
     compute = computing("openvino", bf16=True)
-    network = built(name=name, width=8, dropout=0)
+    network = seen_data(name=name, width=8, dropout=0)
     translated = prepared(network, compute)
     for shape in SHAPES:
         # Without the flip, which makes two tiles of one.
@@ -101,7 +86,7 @@ def test_openvino_in_bf16_is_as_near_as_pytorch_in_bf16(name):
 @pytest.mark.parametrize("bf16", [False, True])
 def test_openvino_s_bytes_are_the_same_in_any_batch_and_each_time(bf16):
     compute = computing("openvino", bf16)
-    network = built(name="residual_unet", width=4, dropout=0)
+    network = seen_data(name="residual_unet", width=4, dropout=0)
     images = torch.from_numpy(tiles_of((12, 1, 101, 101))) / 255
     first, second = prepared(network, compute), prepared(network, compute)
     expected = first(images)
@@ -114,7 +99,7 @@ def test_openvino_s_bytes_are_the_same_in_any_batch_and_each_time(bf16):
 
 @OPENVINO
 def test_a_translated_network_is_asked_for_all_that_a_network_is():
-    network = built(name="efficientnet_lite1_unet", width=2, dropout=0, scale=2)
+    network = seen_data(name="efficientnet_lite1_unet", width=2, dropout=0, scale=2)
     translated = prepared(network, computing("openvino"))
     assert (translated.step, translated.reach) == (network.step, network.reach)
     assert translated.padding(101) == network.padding(101)
@@ -122,14 +107,14 @@ def test_a_translated_network_is_asked_for_all_that_a_network_is():
     assert translated.uses_depth is network.uses_depth is False
     with pytest.raises(InputError, match="at least 16 pixels a side, found 15x20"):
         translated(torch.zeros(1, 1, 20, 15))
-    with_depth = prepared(built(**settings_of("unet")), computing("openvino"))
+    with_depth = prepared(seen_data(**settings_of("unet")), computing("openvino"))
     with pytest.raises(InputError, match="trained with the tiles' depths"):
         with_depth(torch.zeros(1, 1, 20, 20))
 
 
 @OPENVINO
 def test_weights_that_change_later_do_not_change_a_translated_network():
-    network = built(name="unet", width=2, dropout=0)
+    network = seen_data(name="unet", width=2, dropout=0)
     translated = prepared(network, computing("openvino"))
     images = torch.rand(2, 1, 20, 20)
     before = translated(images)
@@ -146,7 +131,6 @@ from salt.core.errors import InputError
 from salt.device.compute import Compute
 from salt.inference.predict import predict
 from salt.inference.runtimes import prepared
-from salt.networks import model
 
 compute = Compute(torch.device("cpu"), bf16=False, runtime="openvino")
 network = prepared(model.build(name="unet", width=32, dropout=0), compute)
@@ -179,7 +163,6 @@ import torch
 import yaml
 from salt.device.compute import Compute
 from salt.inference.runtimes import prepared
-from salt.networks import model
 
 compute = Compute(torch.device("cpu"), bf16=False, runtime="openvino")
 prepared(model.build(name="unet", width=1, dropout=0), compute)(torch.zeros(1, 1, 32, 32))
@@ -222,7 +205,7 @@ SMALL, LARGE = ({"name": "unet", "width": width, "dropout": 0} for width in (2, 
 
 
 def test_auto_translates_networks_that_are_worth_it(calls):
-    small, large = built(**SMALL), built(**LARGE)
+    small, large = seen_data(**SMALL), seen_data(**LARGE)
     weights = [sum(each.numel() for each in one.parameters()) for one in (small, large)]
     assert weights[0] < LEAST_WEIGHTS <= weights[1]
     prepared(small, computing("auto"))
@@ -232,7 +215,7 @@ def test_auto_translates_networks_that_are_worth_it(calls):
 
 
 def test_a_runtime_that_is_named_is_used(calls):
-    small, large = built(**SMALL), built(**LARGE)
+    small, large = seen_data(**SMALL), seen_data(**LARGE)
     assert prepared(large, computing("torch")) is large
     assert calls == []
     prepared(small, computing("openvino"))
@@ -243,7 +226,7 @@ def test_without_openvino_auto_is_pytorch_and_openvino_is_an_error(monkeypatch):
     monkeypatch.setitem(
         RUNTIMES, "openvino", runtimes.Runtime(lambda: 1 / 0, ("no_such_package", "json"))
     )
-    large = built(**LARGE)
+    large = seen_data(**LARGE)
     assert prepared(large, computing("auto")) is large
     with pytest.raises(InputError, match="openvino, but no_such_package is not installed"):
         prepared(large, computing("openvino"))
@@ -254,7 +237,7 @@ def test_a_gpu_is_pytorch_s(calls, caplog, runtime):
     # A device without memory stands for one that is no CPU.
     gpu = Compute(torch.device("meta"), bf16=False, runtime=runtime)
     with caplog.at_level(logging.WARNING):
-        found = prepared(built(**LARGE), gpu)
+        found = prepared(seen_data(**LARGE), gpu)
     assert next(found.parameters()).device.type == "meta"
     assert calls == []
     notices = [record.message for record in caplog.records]
