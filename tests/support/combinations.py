@@ -123,6 +123,7 @@ KEYS = {
     "inference.shards": [1, 3],
     "compute.device": ["auto", "cpu"],
     "compute.precision": ["auto", "bf16", "fp32"],
+    "compute.runtime": ["auto", "torch", "openvino"],
     "compute.threads": [1, 2],
     "compute.deterministic": [True, False],
 }

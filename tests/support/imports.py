@@ -28,6 +28,10 @@ for script in sys.argv[2:]:
         del sys.modules[name]
     spec = importlib.util.spec_from_file_location("stage", folder / script)
     spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    # What is imported only where it is chosen.
+    if runtimes := sys.modules.get("salt.inference.runtimes"):
+        for runtime in runtimes.RUNTIMES.values():
+            runtime.load()
     found[script] = sorted(loaded().values())
 print(json.dumps(found))
 """

@@ -94,6 +94,7 @@ KEYS = {
     "predict.run": [],
     "compute.device": ["train", "predict_validation", "predict_test"],
     "compute.precision": ["train", "predict_validation", "predict_test"],
+    "compute.runtime": ["predict_validation", "predict_test"],
     "compute.threads": ["train", "predict_validation", "predict_test"],
     "compute.deterministic": ["train", "predict_validation", "predict_test"],
 }

@@ -33,7 +33,7 @@ rule train:
         *code("train", "torch"),
         script=script("train"),
         settings=settings(
-            *("validation.scheme", "model", "training", "augmentation", "compute"),
+            *("validation.scheme", "model", "training", "augmentation", *COMPUTE_OF_TRAINING),
             *of_volume("survey.tile", "survey.normalisation", "survey.percentile"),
         ),
         events=placed("results/{round}logs/tensorboard/{seed}"),

@@ -7,6 +7,7 @@ from salt.device.compute import Compute
 from salt.device.gpu_lease import hold_gpu
 from salt.evaluation.decision import Decision
 from salt.inference.predict_new import decide, read_tiles
+from salt.inference.runtimes import prepared
 from salt.networks.checkpoint import Checkpoint
 from salt.output.masks import write_masks
 from salt.stage.cli import run, stage_parser
@@ -16,7 +17,7 @@ def main(args):
     hold_gpu(args.settings["compute"]["device"])
     compute = Compute.select(**args.settings["compute"])
     decision = Decision.load(args.threshold)
-    members = [Checkpoint.load(path).rebuild().to(compute.device) for path in args.checkpoints]
+    members = [prepared(Checkpoint.load(path).rebuild(), compute) for path in args.checkpoints]
     with_depth = any(member.uses_depth for member in members)
     ids, images, depths = read_tiles(args.source, with_depth)
     masks = decide(

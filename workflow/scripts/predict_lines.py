@@ -8,6 +8,7 @@ import numpy as np
 from salt.device.compute import Compute
 from salt.device.gpu_lease import hold_gpu
 from salt.evaluation.held_out_lines import save_predictions
+from salt.inference.runtimes import prepared
 from salt.inference.sections import predict_section, windows_for
 from salt.networks.checkpoint import Checkpoint
 from salt.stage.cli import run, stage_parser
@@ -21,7 +22,7 @@ def main(args):
     hold_gpu(args.settings["compute"]["device"])
     compute = Compute.select(**args.settings["compute"])
     checkpoint = Checkpoint.load(args.checkpoint)
-    network = checkpoint.rebuild().to(compute.device)
+    network = prepared(checkpoint.rebuild(), compute)
     tiles, lines = Tiles(args.tiles), Lines(args.lines)
     folds = read_folds(args.folds, tiles.ids)
     _, validates = roles(folds, args.settings["validation"]["scheme"], checkpoint.seed)

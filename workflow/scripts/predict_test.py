@@ -7,6 +7,7 @@ from salt.device.compute import Compute
 from salt.device.gpu_lease import hold_gpu
 from salt.ensemble.predictions import save, shard_of
 from salt.inference.predict import predict
+from salt.inference.runtimes import prepared
 from salt.networks.checkpoint import Checkpoint
 from salt.stage.cli import run, stage_parser
 from salt.survey.tiles import Rows, Tiles
@@ -15,7 +16,7 @@ from salt.survey.tiles import Rows, Tiles
 def main(args):
     hold_gpu(args.settings["compute"]["device"])
     compute = Compute.select(**args.settings["compute"])
-    network = Checkpoint.load(args.checkpoint).rebuild().to(compute.device)
+    network = prepared(Checkpoint.load(args.checkpoint).rebuild(), compute)
     tiles = Tiles(args.tiles)
     if network.uses_depth:
         tiles.require_depths()

@@ -6,6 +6,7 @@ from pathlib import Path
 from salt.device.compute import Compute
 from salt.device.gpu_lease import hold_gpu
 from salt.evaluation.decision import Decision
+from salt.inference.runtimes import prepared
 from salt.inference.sections import windows_for
 from salt.inference.volume import Grey, predict_shard
 from salt.networks.checkpoint import Checkpoint
@@ -19,7 +20,7 @@ def main(args):
     compute = Compute.select(**args.settings["compute"])
     inference, volume = args.settings["inference"], Volume(args.volume)
     checkpoints = [Checkpoint.load(path) for path in args.checkpoints]
-    members = [checkpoint.rebuild().to(compute.device) for checkpoint in checkpoints]
+    members = [prepared(checkpoint.rebuild(), compute) for checkpoint in checkpoints]
     windows = windows_for(members, inference["window"], inference["margin"])
     lines = predict_shard(
         volume,

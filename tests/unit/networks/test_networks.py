@@ -6,7 +6,6 @@ import os
 import shlex
 import shutil
 import sys
-from itertools import product
 
 import numpy as np
 import pandas as pd
@@ -24,14 +23,12 @@ from salt.networks.registry import NETWORKS, OPTIONAL, Entry
 from salt.output.submission import write_submission
 from salt.survey import tiles as packed
 from salt.training import trainer as train
+from support.networks import NAMES, NEEDED, options_of
 from support.new_tiles import SETTINGS, pack, threshold_json
 from support.new_tiles import files_of as png_files
-from support.training import NEEDS_TIMM, labelled, member
+from support.training import labelled, member
 
-NAMES = [pytest.param(name, marks=NEEDS_TIMM if name == "timm_unet" else []) for name in NETWORKS]
 EVERY = pytest.mark.parametrize("name", NAMES)
-# The least that a network cannot be built without.
-NEEDED = {("model", "encoder"): "resnet18"}
 SIZES = [(16, 16), (17, 17), (31, 31), (32, 32), (33, 33), (16, 64), (64, 31)]
 
 
@@ -52,15 +49,6 @@ class Minimal(Network):
 def minimal(monkeypatch):
     monkeypatch.setitem(NETWORKS, "minimal", Entry(lambda: Minimal, frozenset()))
     monkeypatch.setitem(model.CLASSES, "minimal", Minimal)
-
-
-def options_of(name):
-    """Each choice of the model's settings that a network takes beside width and dropout."""
-    choices = {"depth": ["none", "both"], "scale": [1, 2], "hypercolumn": [False, True]}
-    choices["encoder"] = [NEEDED["model", "encoder"]]
-    taken = [key for section, key in NETWORKS[name].takes if section == "model"]
-    rows = product(*(choices[key] for key in taken))
-    return [dict(zip(taken, row, strict=True)) for row in rows]
 
 
 def settings_of(name, **more):

@@ -19,13 +19,25 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
 @dataclass(frozen=True)
 class Compute:
-    """A device, and whether to compute in bfloat16 where that loses nothing."""
+    """A device, and whether to compute in bfloat16 where that loses nothing.
+
+    ``runtime`` is the configuration's, which ``inference.runtimes`` chooses by.
+    """
 
     device: torch.device
     bf16: bool
+    runtime: str = "torch"
 
     @classmethod
-    def select(cls, *, device: str, precision: str, threads: int, deterministic: bool) -> "Compute":
+    def select(
+        cls,
+        *,
+        device: str,
+        precision: str,
+        threads: int,
+        deterministic: bool,
+        runtime: str = "torch",
+    ) -> "Compute":
         """Choose by the configuration's section ``compute``, and set PyTorch accordingly.
 
         With ``deterministic`` the same computation gives the same bytes on a GPU, too, as it always
@@ -57,7 +69,7 @@ class Compute:
         for notice in _notices(device, precision, threads, deterministic, fast_bf16):
             logger.warning(notice)
         bf16 = precision == "bf16" or (precision == "auto" and fast_bf16)
-        return cls(torch.device(device), bf16)
+        return cls(torch.device(device), bf16, runtime)
 
     def autocast(self) -> AbstractContextManager:
         """Context in which convolutions run in the chosen precision."""

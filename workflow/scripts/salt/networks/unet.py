@@ -19,7 +19,8 @@ class Grow(nn.ConvTranspose2d):
         super().__init__(inputs, outputs, 3, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.device.type != "cpu":
+        # A traced network is exported, and other runtimes know the operation by its own name.
+        if x.device.type != "cpu" or torch.jit.is_tracing():
             return super().forward(x)
         # The gradient of a convolution, which it is by definition, has a fast kernel in bf16.
         size = (len(x), self.out_channels, *(2 * side + 1 for side in x.shape[-2:]))

@@ -1,0 +1,39 @@
+"""Networks of the registry, built with all that they can have."""
+
+from itertools import product
+
+import pytest
+import torch
+from torch import nn
+
+from salt.networks import model
+from salt.networks.network import Network
+from salt.networks.registry import NETWORKS
+from support.training import NEEDS_TIMM
+
+# To be parametrized with: all names, those whose packages may be missing marked so.
+NAMES = [pytest.param(name, marks=NEEDS_TIMM if name == "timm_unet" else []) for name in NETWORKS]
+# What a network cannot be built without, in a small form.
+NEEDED = {("model", "encoder"): "resnet18"}
+
+
+def options_of(name: str) -> list[dict]:
+    """Each choice of the model's settings that a network takes beside width and dropout."""
+    choices = {"depth": ["none", "both"], "scale": [1, 2], "hypercolumn": [False, True]}
+    choices["encoder"] = [NEEDED["model", "encoder"]]
+    taken = [key for section, key in NETWORKS[name].takes if section == "model"]
+    rows = product(*(choices[key] for key in taken))
+    return [dict(zip(taken, row, strict=True)) for row in rows]
+
+
+def seen_data(seed: int = 0, **settings) -> Network:
+    """A network in evaluation mode whose normalisations have seen data, so that tiles matter."""
+    torch.manual_seed(seed)
+    network = model.build(**settings).train()
+    network.set_depth_range(torch.tensor([50.0, 950.0]))
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.momentum = 1.0
+    with torch.no_grad():
+        network(torch.rand(8, 1, 64, 64), torch.linspace(50, 950, 8))
+    return network.eval()

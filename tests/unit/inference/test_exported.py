@@ -1,0 +1,139 @@
+"""Exported members, run by ONNX Runtime, give what PyTorch does."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from salt.device.compute import Compute
+from salt.evaluation.decision import Decision
+from salt.inference.exported import FORMAT, write_export
+from salt.inference.predict import predict
+from salt.networks.checkpoint import Checkpoint
+from support.networks import NAMES, options_of, seen_data
+from support.new_tiles import threshold_json
+from support.running import ROOT, run_stage
+
+onnx = pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
+
+CPU = Compute(torch.device("cpu"), bf16=False)
+SHAPES = [(3, 101, 101), (1, 50, 73), (2, 256, 128), (5, 16, 16), (1, 17, 40)]
+EVERY = [
+    pytest.param(*name.values, options, marks=name.marks)
+    for name in NAMES
+    for options in options_of(*name.values)
+]
+
+
+def decision(**changes) -> Decision:
+    return Decision(**{"threshold": 0.25, "flip": True, "seeds": [3]} | changes)
+
+
+def member(name="unet", seed=0, **options):
+    return seen_data(seed=seed, name=name, width=2, dropout=0.3, **options)
+
+
+def run(path, tiles, depths=None):
+    """Probabilities by ONNX Runtime."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    given = {"tiles": tiles} if depths is None else {"tiles": tiles, "depths": depths}
+    (found,) = session.run(["probabilities"], given)
+    return found
+
+
+def tiles_of(shape):
+    tiles = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+    return tiles, np.linspace(40, 960, shape[0], dtype=np.float32)
+
+
+def by_pytorch(network, tiles, depths, flip=True):
+    batches = predict(network, tiles, depths, CPU, batch_size=8, flip=flip, bar=False)
+    return np.concatenate(list(batches))
+
+
+@pytest.mark.parametrize(("name", "options"), EVERY, ids=str)
+def test_each_network_is_exported_for_any_number_and_size_of_tiles(tmp_path, name, options):
+    network = member(name, **options)
+    write_export(tmp_path / "x.onnx", [network], [0], decision())
+    for shape in SHAPES:
+        tiles, depths = tiles_of(shape)
+        expected = by_pytorch(network, tiles, depths)
+        found = run(tmp_path / "x.onnx", tiles, depths if network.uses_depth else None)
+        assert found.dtype == np.float32 and found.shape == shape
+        assert expected.std() > 0.01
+        assert np.abs(found - expected).max() < 1e-4, shape
+
+
+def test_a_flip_is_exported_as_the_threshold_was_tuned(tmp_path):
+    network = member()
+    tiles, depths = tiles_of((2, 33, 48))
+    for flip in (True, False):
+        write_export(tmp_path / "x.onnx", [network], [0], decision(flip=flip))
+        found = run(tmp_path / "x.onnx", tiles)
+        assert np.abs(found - by_pytorch(network, tiles, depths, flip)).max() < 1e-4
+        assert np.abs(found - by_pytorch(network, tiles, depths, not flip)).max() > 1e-3
+
+
+def test_an_ensemble_is_the_mean_of_its_members_also_where_only_some_need_depths(tmp_path):
+    members = [member("unet"), member("residual_unet", depth="both"), member("unet", seed=2)]
+    write_export(tmp_path / "x.onnx", members, [0, 1, 2], decision())
+    tiles, depths = tiles_of((3, 50, 73))
+    expected = np.mean([by_pytorch(each, tiles, depths) for each in members], axis=0)
+    assert np.abs(run(tmp_path / "x.onnx", tiles, depths) - expected).max() < 1e-4
+
+
+def test_a_file_says_how_to_use_it_and_nothing_of_this_machine(tmp_path):
+    write_export(tmp_path / "x.onnx", [member()], [7], decision())
+    write_export(tmp_path / "y.onnx", [member()], [7], decision())
+    data = (tmp_path / "x.onnx").read_bytes()
+    assert (tmp_path / "y.onnx").read_bytes() == data
+    assert str(ROOT).encode() not in data
+    session = onnxruntime.InferenceSession(tmp_path / "x.onnx")
+    about = session.get_modelmeta().custom_metadata_map
+    assert about.pop("format") == FORMAT
+    assert {key: json.loads(value) for key, value in about.items()} == {
+        "threshold": 0.25,
+        "flip": True,
+        "seeds": [7],
+        "smallest_side": 16,
+    }
+    (given,), (found,) = session.get_inputs(), session.get_outputs()
+    assert (given.name, given.type) == ("tiles", "tensor(uint8)")
+    assert (found.name, found.type) == ("probabilities", "tensor(float)")
+    assert given.shape == found.shape == ["tiles", "height", "width"]
+
+
+@pytest.fixture
+def checkpoints(tmp_path):
+    """Checkpoints of two members, with seeds 4 and 7."""
+    settings = {"name": "unet", "width": 2, "dropout": 0.3, "depth": "none"}
+    paths = []
+    for seed in (4, 7):
+        state = seen_data(seed=seed, **settings).state_dict()
+        paths.append(tmp_path / f"{seed}.safetensors")
+        Checkpoint({"model": settings, "seed": seed}, state).save(paths[-1])
+    return paths
+
+
+def test_the_stage_exports_each_member_and_their_mean(tmp_path, checkpoints):
+    threshold = threshold_json(tmp_path / "threshold.json", seeds=[4, 7], threshold=0.375)
+    out = tmp_path / "export"
+    out.mkdir()
+    done = run_stage(
+        "export",
+        *("--checkpoints", *checkpoints, "--threshold", threshold),
+        *("--output", out / "ensemble.onnx"),
+    )
+    assert done.returncode == 0, done.stderr
+    files = {"ensemble.onnx", "member_4.onnx", "member_7.onnx"}
+    assert {path.name for path in out.iterdir()} == files
+    tiles, _ = tiles_of((2, 40, 30))
+    four, seven, both = (
+        run(out / name, tiles) for name in ("member_4.onnx", "member_7.onnx", "ensemble.onnx")
+    )
+    assert np.abs(four - seven).max() > 0.01
+    np.testing.assert_allclose((four + seven) / 2, both, atol=1e-6)

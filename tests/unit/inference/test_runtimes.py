@@ -1,0 +1,251 @@
+"""What computes finished members: which runtime, and that it predicts what PyTorch does."""
+
+import logging
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from salt.core.errors import InputError
+from salt.device.compute import Compute
+from salt.inference import runtimes
+from salt.inference.predict import predict
+from salt.inference.runtimes import LEAST_WEIGHTS, RUNTIMES, prepared
+from support.networks import NAMES, options_of, seen_data
+from support.running import ROOT
+
+CPU = torch.device("cpu")
+MISSING = RUNTIMES["openvino"].missing()
+OPENVINO = pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISSING)}")
+# One tile of a single pixel at the coarsest level, odd sides, an even one, and one past a step.
+SHAPES = [(1, 16, 16), (7, 101, 101), (3, 50, 73), (2, 256, 128), (4, 33, 17)]
+
+
+def settings_of(name):
+    """Settings of a network that has all that it takes."""
+    return {"name": name, "width": 2, "dropout": 0.3, **options_of(name)[-1]}
+
+
+def tiles_of(shape):
+    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+
+
+def probabilities(network, shape, compute, batch_size=3, flip=True):
+    depths = np.linspace(0, 1000, shape[0], dtype=np.float32)
+    batches = predict(
+        network, tiles_of(shape), depths, compute, batch_size=batch_size, flip=flip, bar=False
+    )
+    return np.concatenate(list(batches))
+
+
+def computing(runtime, bf16=False):
+    return Compute(CPU, bf16=bf16, runtime=runtime)
+
+
+@OPENVINO
+@pytest.mark.parametrize("name", NAMES)
+def test_openvino_predicts_what_pytorch_does(name):
+    compute = computing("openvino")
+    network = seen_data(**settings_of(name))
+    translated = prepared(network, compute)
+    assert type(translated) is not type(network)
+    for shape in SHAPES:
+        found, expected = (probabilities(each, shape, compute) for each in (translated, network))
+        assert found.dtype == np.float32
+        assert expected.std() > 0.01
+        assert np.abs(found - expected).max() < 1e-4, shape
+
+
+@OPENVINO
+@pytest.mark.parametrize("name", ["residual_unet", "efficientnet_lite0_unet"])
+def test_openvino_in_bf16_is_as_near_as_pytorch_in_bf16(name):
+    # On a processor without bf16, OpenVINO computes in fp32.
+    compute = computing("openvino", bf16=True)
+    network = seen_data(name=name, width=8, dropout=0)
+    translated = prepared(network, compute)
+    for shape in SHAPES:
+        # Without the flip, which makes two tiles of one.
+        exact, near, found = (
+            probabilities(each, shape, way, flip=False)
+            for each, way in (
+                (network, computing("torch")),
+                (network, compute),
+                (translated, compute),
+            )
+        )
+        near, found = np.abs(near - exact), np.abs(found - exact)
+        assert found.mean() <= 2 * near.mean() + 1e-5, shape
+
+
+@OPENVINO
+@pytest.mark.parametrize("bf16", [False, True])
+def test_openvino_s_bytes_are_the_same_in_any_batch_and_each_time(bf16):
+    compute = computing("openvino", bf16)
+    network = seen_data(name="residual_unet", width=4, dropout=0)
+    images = torch.from_numpy(tiles_of((12, 1, 101, 101))) / 255
+    first, second = prepared(network, compute), prepared(network, compute)
+    expected = first(images)
+    for batch_size in (1, 5, 12):
+        for each in (first, second):
+            assert torch.equal(torch.cat([each(x) for x in images.split(batch_size)]), expected)
+    found = [probabilities(each, (7, 101, 101), compute) for each in (first, second)]
+    assert found[0].tobytes() == found[1].tobytes()
+
+
+@OPENVINO
+def test_a_translated_network_is_asked_for_all_that_a_network_is():
+    network = seen_data(name="efficientnet_lite1_unet", width=2, dropout=0, scale=2)
+    translated = prepared(network, computing("openvino"))
+    assert (translated.step, translated.reach) == (network.step, network.reach)
+    assert translated.padding(101) == network.padding(101)
+    assert translated.coarsest(50, 70) == network.coarsest(50, 70)
+    assert translated.uses_depth is network.uses_depth is False
+    with pytest.raises(InputError, match="at least 16 pixels a side, found 15x20"):
+        translated(torch.zeros(1, 1, 20, 15))
+    with_depth = prepared(seen_data(**settings_of("unet")), computing("openvino"))
+    with pytest.raises(InputError, match="trained with the tiles' depths"):
+        with_depth(torch.zeros(1, 1, 20, 20))
+
+
+@OPENVINO
+def test_weights_that_change_later_do_not_change_a_translated_network():
+    network = seen_data(name="unet", width=2, dropout=0)
+    translated = prepared(network, computing("openvino"))
+    images = torch.rand(2, 1, 20, 20)
+    before = translated(images)
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.zero_()
+    assert torch.equal(translated(images), before)
+
+
+SHORT_OF_MEMORY = """
+import resource, sys
+import numpy as np, torch
+from salt.core.errors import InputError
+from salt.device.compute import Compute
+from salt.inference.predict import predict
+from salt.inference.runtimes import prepared
+
+compute = Compute(torch.device("cpu"), bf16=False, runtime="openvino")
+network = prepared(model.build(name="unet", width=32, dropout=0), compute)
+few = np.zeros((2, 64, 64), np.uint8)
+list(predict(network, few, None, compute, batch_size=2, flip=False))
+free = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (free + 700 * 2**20,) * 2)
+many = np.zeros((4000, 64, 64), np.uint8)
+try:
+    list(predict(network, many, None, compute, batch_size=4000, flip=False))
+except InputError as error:
+    print(error)
+"""
+
+
+@OPENVINO
+@pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
+def test_a_batch_that_does_not_fit_into_memory_is_an_error_with_the_value_to_try():
+    done = in_process(SHORT_OF_MEMORY)
+    assert "not enough memory for 4000 tiles at once" in done.stdout, done.stdout + done.stderr
+    assert "set inference.batch_size to 2000" in done.stdout
+
+
+ALONE = """
+import sys
+seen = []
+sys.addaudithook(lambda event, args: seen.append(event) if event.startswith(
+    ("socket.", "subprocess.", "os.system", "os.posix_spawn", "urllib.")) else None)
+import torch
+import yaml
+from salt.device.compute import Compute
+from salt.inference.runtimes import prepared
+
+compute = Compute(torch.device("cpu"), bf16=False, runtime="openvino")
+prepared(model.build(name="unet", width=1, dropout=0), compute)(torch.zeros(1, 1, 32, 32))
+print(sorted(set(seen)), sys.modules.get("openvino_telemetry"))
+"""
+
+
+@OPENVINO
+def test_openvino_reports_to_nobody(tmp_path):
+    done = in_process(ALONE, HOME=str(tmp_path))
+    assert done.stdout.strip() == "[] None", done.stdout + done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def in_process(code, **environment):
+    path = {"PYTHONPATH": str(ROOT / "workflow/scripts")}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        **{"capture_output": True, "text": True, "env": os.environ | path | environment},
+    )
+
+
+# Which runtime
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """Networks that a stand-in for OpenVINO, installed, was asked to translate."""
+    found = []
+
+    def translated(network, compute):
+        found.append(network)
+        return network
+
+    monkeypatch.setitem(RUNTIMES, "openvino", runtimes.Runtime(lambda: translated, ("json",)))
+    return found
+
+
+SMALL, LARGE = ({"name": "unet", "width": width, "dropout": 0} for width in (2, 12))
+
+
+def test_auto_translates_networks_that_are_worth_it(calls):
+    small, large = seen_data(**SMALL), seen_data(**LARGE)
+    weights = [sum(each.numel() for each in one.parameters()) for one in (small, large)]
+    assert weights[0] < LEAST_WEIGHTS <= weights[1]
+    prepared(small, computing("auto"))
+    assert calls == []
+    prepared(large, computing("auto"))
+    assert calls == [large]
+
+
+def test_a_runtime_that_is_named_is_used(calls):
+    small, large = seen_data(**SMALL), seen_data(**LARGE)
+    assert prepared(large, computing("torch")) is large
+    assert calls == []
+    prepared(small, computing("openvino"))
+    assert calls == [small]
+
+
+def test_without_openvino_auto_is_pytorch_and_openvino_is_an_error(monkeypatch):
+    monkeypatch.setitem(
+        RUNTIMES, "openvino", runtimes.Runtime(lambda: 1 / 0, ("no_such_package", "json"))
+    )
+    large = seen_data(**LARGE)
+    assert prepared(large, computing("auto")) is large
+    with pytest.raises(InputError, match="openvino, but no_such_package is not installed"):
+        prepared(large, computing("openvino"))
+
+
+@pytest.mark.parametrize("runtime", ["auto", "openvino", "torch"])
+def test_a_gpu_is_pytorch_s(calls, caplog, runtime):
+    # A device without memory stands for one that is no CPU.
+    gpu = Compute(torch.device("meta"), bf16=False, runtime=runtime)
+    with caplog.at_level(logging.WARNING):
+        found = prepared(seen_data(**LARGE), gpu)
+    assert next(found.parameters()).device.type == "meta"
+    assert calls == []
+    notices = [record.message for record in caplog.records]
+    assert [("compute.runtime: openvino is for CPUs" in each) for each in notices] == (
+        [True] if runtime == "openvino" else []
+    )
+
+
+def test_the_schema_names_the_runtimes():
+    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+    names = schema["properties"]["compute"]["properties"]["runtime"]["enum"]
+    assert names == ["auto", "torch", *RUNTIMES]

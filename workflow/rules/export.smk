@@ -1,0 +1,26 @@
+# Finished members for programs that are not Python, only where asked for: `snakemake export`.
+
+
+rule export:
+    input:
+        checkpoints=expand("results/models/{seed}/checkpoint.safetensors", seed=SEEDS),
+        threshold="results/threshold.json",
+    output:
+        ensemble="results/export/ensemble.onnx",
+        members=expand("results/export/member_{seed}.onnx", seed=SEEDS),
+    log:
+        "results/logs/export.log",
+    benchmark:
+        "results/benchmarks/export.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        *code("export", "torch"),
+        script=script("export"),
+    shell:
+        "python {params.script:q} --checkpoints {input.checkpoints:q} "
+        "--threshold {input.threshold:q} --output {output.ensemble:q} --log {log:q}"
