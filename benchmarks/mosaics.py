@@ -80,17 +80,18 @@ def main() -> None:
             whole[y * side : (y + 1) * side, x * side : (x + 1) * side]
             for x, y in zip(labelled["x"], labelled["y"], strict=True)
         ])  # fmt: skip
-        for way in zip(
-            *(tile_scores(each > threshold, truth) for each in (alone, within)), strict=True
-        ):
-            scores.append((mosaic, len(tiles), *way))
-    table = pd.DataFrame(scores, columns=["mosaic", "tiles", "alone", "within"])
-    gain = table["within"] - table["alone"]
-    print(
-        f"{len(table)} tiles of {table['mosaic'].nunique()} mosaics: alone "
-        f"{table['alone'].mean():.4f}, within their section {table['within'].mean():.4f}, gain "
-        f"{gain.mean():+.4f} (standard error {gain.sem():.4f})"
-    )
+        ways = (tile_scores(each > threshold, truth) for each in (alone, within))
+        scores += zip([mosaic] * len(truth), truth.any((1, 2)), *ways, strict=True)
+    table = pd.DataFrame(scores, columns=["mosaic", "salt", "alone", "within"])
+    for name, part in (
+        ("all", table), ("with salt", table[table["salt"]]), ("without", table[~table["salt"]])
+    ):  # fmt: skip
+        gain = part["within"] - part["alone"]
+        print(
+            f"{name}: {len(part)} tiles of {part['mosaic'].nunique()} mosaics, alone "
+            f"{part['alone'].mean():.4f}, within their section {part['within'].mean():.4f}, gain "
+            f"{gain.mean():+.4f} (standard error {gain.sem():.4f})"
+        )
 
 
 def images_of(*parts: Tiles) -> dict[str, np.ndarray]:
