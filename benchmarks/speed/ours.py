@@ -15,6 +15,7 @@ from survey import tiles_and_masks
 from salt.device.compute import Compute
 from salt.ensemble.predictions import save
 from salt.inference.predict import predict
+from salt.inference.runtimes import prepared
 from salt.training.augmentation import Augmentation
 from salt.training.recipe import Recipe
 from salt.training.trainer import Labelled, Trainer
@@ -31,7 +32,8 @@ CORES = os.cpu_count() or 1
 
 
 def select() -> Compute:
-    return Compute.select(device="auto", precision="auto", threads=CORES, deterministic=True)
+    auto = dict.fromkeys(("device", "precision", "runtime"), "auto")
+    return Compute.select(**auto, threads=CORES, deterministic=True)
 
 
 def member(
@@ -111,12 +113,13 @@ def prediction(
 ) -> Callable[[], int]:
     """Predict tiles with the flip and write the predictions to disk."""
     trainer = member(survey, width, 1, batch_size)
+    network = prepared(trainer.network.eval(), trainer.compute)
     images, _ = tiles_and_masks(survey, tiles)
     ids = [str(number) for number in range(tiles)]
 
     def repeat() -> int:
         batches = predict(
-            *(trainer.network, images, None, trainer.compute),
+            *(network, images, None, trainer.compute),
             **{"batch_size": batch_size, "flip": True, "bar": False},
         )
         save(output, ids, TILE, batches)

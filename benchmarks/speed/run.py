@@ -4,7 +4,8 @@
 
 Each contestant runs in its own process. Compared contestants take turns, one repeat each, so that
 other load on the machine affects all alike; ratios compare neighbouring repeats. Measurements are
-kept in experiments/bench, so single parts can be measured again by name:
+kept in benchmarks/speed/measured, a file for each kind of processor, and those of other kinds stay
+as they are. Single parts can be measured again by name:
 
     .venv/bench/bin/python benchmarks/speed/run.py training roofline
 """
@@ -29,12 +30,16 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "workflow/scripts"))
 
 import pandas as pd
 import results_page
+import runtimes as compared_runtimes
 import survey
 import torch
+
+from salt.device.compute import Compute
 
 ROOT = Path(__file__).parents[2]
 WORKER = Path(__file__).with_name("worker.py")
 FOLDER = ROOT / "experiments/bench"
+MEASURED = Path(__file__).with_name("measured")
 TILES = str(FOLDER / "tiles.npz")
 SCRATCH = str(FOLDER / "scratch")
 REPEATS = 5
@@ -112,6 +117,20 @@ def training() -> dict:
 
 def prediction() -> dict:
     return compared("prediction", output=f"{SCRATCH}.npy")
+
+
+def runtimes() -> dict:
+    """Measure a member's prediction by this project and by runtimes, for two networks."""
+    arguments = {"survey": TILES, "output": f"{SCRATCH}.npy"}
+    return {
+        network: alternate(
+            {
+                name: Contestant("runtimes", name, network=network, **arguments)
+                for name in ("project", "eager", "openvino", "onnx_runtime")
+            }
+        )
+        for network in compared_runtimes.NETWORKS
+    }
 
 
 def shares() -> dict:
@@ -234,7 +253,17 @@ def engine() -> dict:
 
 PARTS: dict[str, Callable[[], dict]] = {
     part.__name__: part
-    for part in (training, shares, prediction, plain, submission, scaling, roofline, engine)
+    for part in (
+        training,
+        shares,
+        prediction,
+        runtimes,
+        plain,
+        submission,
+        scaling,
+        roofline,
+        engine,
+    )
 }
 
 
@@ -244,30 +273,45 @@ def machine() -> dict:
     if info.exists():
         cpu = re.search(r"model name\s*: (.*)", info.read_text()).group(1)
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    packages = ("torch", "tensorflow-cpu", "keras", "albumentations", "numpy", "snakemake")
+    packages = ("torch", "openvino", "onnxruntime", "tensorflow-cpu", "keras")
+    packages += ("albumentations", "numpy", "snakemake")
     return {
         "date": date.today().isoformat(),
         "hardware": f"{os.cpu_count()} cores of {cpu}, {pages / 2**30:.0f} GiB",
         "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         "versions": {"python": platform.python_version()}
-        | {name: metadata.version(name) for name in packages},
+        | {name: version_of(name) for name in packages},
     }
+
+
+def version_of(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "missing"
+
+
+def kind() -> str:
+    """Return which of ``results_page.KINDS`` this machine is."""
+    compute = Compute.select(device="auto", precision="auto", threads=1, deterministic=True)
+    return "gpu" if compute.device.type == "cuda" else "bf16" if compute.bf16 else "avx2"
 
 
 def main(parts: list[str]) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
     survey.unique(FOLDER)
-    path = FOLDER / "measured.json"
+    MEASURED.mkdir(exist_ok=True)
+    path = MEASURED / f"{kind()}.json"
     measured = json.loads(path.read_text()) if path.exists() and parts else {}
     for part in parts or PARTS:
         print(f"{time.strftime('%H:%M:%S')} {part}", flush=True)
         measured[part] = PARTS[part]()
         measured["machine"] = machine()
-        path.write_text(json.dumps(measured))
-    missing = sorted(set(PARTS) - set(measured))
-    if missing:
-        raise SystemExit(f"not measured yet: {', '.join(missing)}")
-    text = results_page.page(measured)
+        path.write_text(json.dumps(measured) + "\n")
+    files = {name: MEASURED / f"{name}.json" for name in results_page.KINDS}
+    text = results_page.page(
+        {name: json.loads(file.read_text()) for name, file in files.items() if file.exists()}
+    )
     (ROOT / "benchmarks/RESULTS.md").write_text(text)
     print(text)
 

@@ -394,6 +394,38 @@ def test_new_tiles_get_a_finished_runs_masks_and_nothing_is_trained(other_run, n
     assert masks_in(folder / "results/predict") == masks
 
 
+def test_finished_members_are_exported_with_their_threshold(copied):
+    onnx = pytest.importorskip("onnx")
+    assert planned(copied, "--", "export") == {"export": 1}
+    complete(copied, "--", "export")
+    assert planned(copied, "--", "export") == {}
+    threshold = json.loads((copied / "results/threshold.json").read_text())["threshold"]
+    names = {"ensemble": [0, 1], "member_0": [0], "member_1": [1]}
+    found = {path.stem: onnx.load(path) for path in (copied / "results/export").glob("*.onnx")}
+    assert found.keys() == names.keys()
+    for name, file in found.items():
+        about = {each.key: each.value for each in file.metadata_props}
+        assert json.loads(about["threshold"]) == threshold
+        assert json.loads(about["seeds"]) == names[name]
+
+
+def test_another_runtime_predicts_again_and_trains_nothing(copied, tmp_path):
+    pytest.importorskip("openvino")
+    before = pd.read_csv(copied / "results/submission.csv", dtype=str, keep_default_na=False)
+    config = with_config(tmp_path, {"compute": {"runtime": "openvino"}})
+    jobs = planned(copied, config=config)
+    assert jobs["predict_validation"] == jobs["predict_test"] == 2
+    assert "train" not in jobs
+    complete(copied, config=config)
+    assert "openvino predicts" in (copied / "results/logs/predict_test/0/0.log").read_text()
+    one = (copied / "results/submission.csv").read_bytes()
+    config = with_config(tmp_path, {"compute": {"runtime": "openvino"}, "inference": {"shards": 3}})
+    complete(copied, config=config)
+    assert (copied / "results/submission.csv").read_bytes() == one
+    after = pd.read_csv(copied / "results/submission.csv", dtype=str, keep_default_na=False)
+    assert after["id"].tolist() == before["id"].tolist()
+
+
 def test_new_tiles_in_a_zip_get_this_runs_own_masks(
     finished, new_tiles, tmp_path, tmp_path_factory
 ):

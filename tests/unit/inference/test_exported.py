@@ -68,6 +68,20 @@ def test_each_network_is_exported_for_any_number_and_size_of_tiles(tmp_path, nam
         assert np.abs(found - expected).max() < 1e-4, shape
 
 
+def test_a_member_is_exported_for_openvino_too(tmp_path):
+    pytest.importorskip("openvino")
+    from salt.inference.openvino_runtime import hint, openvino
+
+    network = member("efficientnet_lite0_unet")
+    write_export(tmp_path / "x.onnx", [network], [0], decision())
+    fp32 = {hint.inference_precision: openvino.Type.f32}
+    compiled = openvino.Core().compile_model(tmp_path / "x.onnx", "CPU", fp32)
+    for shape in SHAPES:
+        tiles, depths = tiles_of(shape)
+        found = compiled([tiles])[0]
+        assert np.abs(found - by_pytorch(network, tiles, depths)).max() < 1e-4, shape
+
+
 def test_a_flip_is_exported_as_the_threshold_was_tuned(tmp_path):
     network = member()
     tiles, depths = tiles_of((2, 33, 48))

@@ -28,11 +28,14 @@ class Members(nn.Module):
 
     def forward(self, tiles: Tensor, depths: Tensor | None = None) -> Tensor:
         images = model.images_to_input(tiles.unsqueeze(1))
+        # By index: of a slice that runs backwards, OpenVINO 2026.4 leaves out the last pixel.
+        backwards = tiles.shape[-1] - 1 - torch.arange(tiles.shape[-1])
         found = []
         for network in self.networks:
             found.append(torch.sigmoid(network(images, depths)))
             if self.flip:
-                found.append(torch.sigmoid(network(images.flip(-1), depths)).flip(-1))
+                mirrored = torch.sigmoid(network(images[..., backwards], depths))
+                found.append(mirrored[..., backwards])
         return torch.stack(found).mean(dim=0).squeeze(1)
 
 
