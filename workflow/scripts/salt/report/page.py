@@ -14,7 +14,7 @@ from salt.core.errors import InputError
 from salt.ensemble.predictions import Predictions, averaged
 from salt.evaluation.review import REASONS, disagreement
 from salt.evaluation.summary import honesty
-from salt.report import palette, sprites
+from salt.report import palette, sprites, viewer
 from salt.report.times import duration, read_times
 from salt.survey.folds import coverage_class
 from salt.survey.tiles import Tiles
@@ -169,9 +169,10 @@ def write_page(path: Path, head: dict | None, figures: list[Figure], facts: dict
         trim_blocks=True,
         keep_trailing_newline=True,
     )
-    parts = ["page", "viewer"] if "volume" in facts else ["page"]
+    # A module's parts are beside it, and share its name.
+    modules = [__file__, viewer.__file__] if "volume" in facts else [__file__]
     style, code = (
-        "".join(Path(__file__).with_name(f"{part}.{kind}").read_text() for part in parts)
+        "".join(Path(module).with_suffix(f".{kind}").read_text() for module in modules)
         for kind in ("css", "js")
     )
     text = environment.get_template("page.html").render(
