@@ -21,7 +21,7 @@ def options_of(name: str) -> list[dict]:
     """Each choice of the model's settings that a network takes beside width and dropout."""
     choices = {"depth": ["none", "both"], "scale": [1, 2], "hypercolumn": [False, True]}
     choices["encoder"] = [NEEDED["model", "encoder"]]
-    taken = [key for section, key in NETWORKS[name].takes if section == "model"]
+    taken = sorted(key for section, key in NETWORKS[name].takes if section == "model")
     rows = product(*(choices[key] for key in taken))
     return [dict(zip(taken, row, strict=True)) for row in rows]
 

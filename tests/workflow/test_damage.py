@@ -23,7 +23,7 @@ from salt.evaluation.review import read_review
 from salt.evaluation.summary import summary
 from salt.networks import model
 from salt.networks.checkpoint import Checkpoint
-from salt.report.page import figure
+from salt.report.page import read_figure
 from salt.report.plot_evaluation import read_curve
 from salt.report.plot_training import kept_epoch, read_history
 from salt.survey.folds import read_folds, read_groups
@@ -78,7 +78,7 @@ READERS = {
     r"threshold_curve\.csv": [read_curve],
     r"review\.csv": [beside(read_review)],
     r"submission\.csv": [lambda path: summary({**REPORT, "seeds": [0]}, path, path.parent)],
-    r"figures/\w+\.svg": [figure],
+    r"figures/\w+\.svg": [read_figure],
 }
 # What no stage reads: for people, or of Snakemake.
 LAST = re.compile(

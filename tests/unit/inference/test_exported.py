@@ -1,10 +1,12 @@
 """Exported members, run by ONNX Runtime, give what PyTorch does."""
 
 import json
+import re
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from salt.device.compute import Compute
 from salt.evaluation.decision import Decision
@@ -151,3 +153,19 @@ def test_the_stage_exports_each_member_and_their_mean(tmp_path, checkpoints):
     )
     assert np.abs(four - seven).max() > 0.01
     np.testing.assert_allclose((four + seven) / 2, both, atol=1e-6)
+
+
+def test_the_example_in_the_docs_gives_the_mask(tmp_path, monkeypatch):
+    text = (ROOT / "docs/export.md").read_text()
+    (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    network, (tiles, depths) = member(), tiles_of((1, 50, 73))
+    (tmp_path / "results/export").mkdir(parents=True)
+    write_export(tmp_path / "results/export/ensemble.onnx", [network], [0], decision())
+    Image.fromarray(tiles[0]).save(tmp_path / "tile.png")
+    monkeypatch.chdir(tmp_path)
+    found = {}
+    exec(example, found)
+    expected = by_pytorch(network, tiles, depths)[0]
+    clear = np.abs(expected - 0.25) > 1e-4
+    assert clear.sum() > 0 and found["mask"].any() and not found["mask"].all()
+    np.testing.assert_array_equal(found["mask"][clear], (expected > 0.25)[clear])
