@@ -100,6 +100,7 @@ KEYS = {
 }
 # Other values for keys whose type does not suggest one.
 OTHER_VALUES = {
+    "validation.folds": 3,
     "training.micro_batch": 4,
     "training.weight_decay": 0.1,
     **dict.fromkeys(("augmentation.brightness", "augmentation.contrast"), 0.1),
