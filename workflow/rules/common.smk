@@ -76,6 +76,7 @@ from salt.evaluation.decision import Decision
 from salt.core.errors import InputError, raise_faults
 from salt.stage.code_files import behaviour, local_files
 from salt.output.masks import refuse_others
+from salt.survey.folds import folds_of
 from salt.survey.new_tiles import NewTiles
 from salt.survey.segy_files import is_segy, refuse_mixture, require_file, segy_files
 from salt.survey.source import Source
@@ -174,9 +175,7 @@ def volume_source():
 VOLUME = volume_source()
 DEMO_SECTIONS = "results/demo/sections.csv"
 
-if config["validation"]["folds"] is None:
-    # A member learns from most of a volume's few labelled lines.
-    config["validation"]["folds"] = 2 if VOLUME is None else 5
+config["validation"]["folds"] = folds_of(config["validation"], volume=VOLUME is not None)
 
 uncovered = uncovered_folds(config)
 if uncovered and workflow.is_main_process:

@@ -9,6 +9,7 @@ import numpy as np
 from salt.core.errors import InputError
 from salt.stage.cli import run, stage_parser
 from salt.survey import lines, tiles
+from salt.survey.folds import folds_of
 from salt.survey.geometry import Geometry
 from salt.survey.import_lines import (
     import_lines,
@@ -22,7 +23,7 @@ from salt.survey.volume import Volume
 
 
 def main(args):
-    survey, folds = args.settings["survey"], args.settings["validation"]["folds"]
+    survey, folds = args.settings["survey"], folds_of(args.settings["validation"], volume=True)
     geometry, volume = Geometry.load(args.geometry), Volume(args.volume)
     with ExitStack() as stack:
         if args.labels.is_dir():

@@ -6,7 +6,7 @@ from pathlib import Path
 from salt.core.errors import InputError
 from salt.core.files import replacing
 from salt.stage.cli import run, stage_parser
-from salt.survey.folds import read_groups, split
+from salt.survey.folds import folds_of, read_groups, split
 from salt.survey.geometry import Geometry
 from salt.survey.lines import CROSSLINE, INLINE, Lines, blocks, lines_notices
 from salt.survey.tiles import Tiles
@@ -17,19 +17,19 @@ def main(args):
     tiles = Tiles(args.tiles)
     if "coverage" not in tiles.table:
         raise InputError(f"{args.tiles}: no column coverage; expected tiles.csv of labelled tiles")
-    groups = None
+    number, groups = folds_of(settings, volume=args.lines is not None), None
     if settings["groups"] is not None:
         groups = read_groups(settings["groups"], settings["group_column"], tiles.ids)
     if args.lines:
         lines, geometry = Lines(args.lines).table, Geometry.load(args.geometry)
         axes = {INLINE: geometry.inlines.numbers(), CROSSLINE: geometry.crosslines.numbers()}
-        held_out = blocks(lines, axes, settings["folds"])
+        held_out = blocks(lines, axes, number)
         groups = tiles.table["line"].map(dict(zip(lines["id"], held_out, strict=True))).to_numpy()
         for notice in lines_notices(lines):
             logging.warning(notice)
     folds = split(
         tiles.table,
-        folds=settings["folds"],
+        folds=number,
         seed=settings["seed"],
         stratified=settings["stratified"],
         groups=groups,
