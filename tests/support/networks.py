@@ -2,12 +2,18 @@
 
 from itertools import product
 
+import pytest
 import torch
 from torch import nn
 
+from salt.inference.runtimes import RUNTIMES
 from salt.networks import model
 from salt.networks.network import Network
 from salt.networks.registry import NETWORKS
+
+MISSING = RUNTIMES["openvino"].missing()
+# Not by importing it, which would leave a file in the home of whoever runs the tests.
+OPENVINO = pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISSING)}")
 
 
 def options_of(name: str) -> list[dict]:

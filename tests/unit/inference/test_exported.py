@@ -14,7 +14,7 @@ from salt.inference.exported import FORMAT, write_export
 from salt.inference.predict import predict
 from salt.networks.checkpoint import Checkpoint
 from salt.networks.registry import NETWORKS
-from support.networks import options_of, seen_data
+from support.networks import OPENVINO, options_of, seen_data
 from support.new_tiles import threshold_json
 from support.running import ROOT, run_stage
 
@@ -67,8 +67,8 @@ def test_each_network_is_exported_for_any_number_and_size_of_tiles(tmp_path, nam
         assert np.abs(found - expected).max() < 1e-4, shape
 
 
+@OPENVINO
 def test_a_member_is_exported_for_openvino_too(tmp_path):
-    pytest.importorskip("openvino")
     from salt.inference.openvino_runtime import hint, openvino
 
     network = member("efficientnet_lite0_unet")
