@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from salt.ensemble.predictions import SCALE, Predictions, save
 from salt.survey import tiles as packed
 from salt.synthetic.demo import write_survey
+from support.networks import OPENVINO
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks/speed"))
@@ -263,8 +264,8 @@ def test_each_contestant_of_ours_does_its_work(data):
     assert len(pd.read_csv(data / "x.csv")) == 30
 
 
+@OPENVINO
 def test_runtimes_predict_the_same_of_the_same_member(data):
-    pytest.importorskip("openvino")
     pytest.importorskip("onnxruntime")
     names = ("project", "eager", "openvino", "onnx_runtime")
     tiles = {"survey": str(data / "tiles.npz"), "tiles": 2, "network": "EfficientNet-Lite2 U-Net"}

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from salt.inference.runtimes import RUNTIMES
 from salt.networks import model
 from salt.networks.network import Network
 from salt.networks.registry import NETWORKS
@@ -15,6 +16,10 @@ from support.training import NEEDS_TIMM
 NAMES = [pytest.param(name, marks=NEEDS_TIMM if name == "timm_unet" else []) for name in NETWORKS]
 # What a network cannot be built without, in a small form.
 NEEDED = {("model", "encoder"): "resnet18"}
+
+MISSING = RUNTIMES["openvino"].missing()
+# Not by importing it, which would leave a file in the home of whoever runs the tests.
+OPENVINO = pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISSING)}")
 
 
 def options_of(name: str) -> list[dict]:

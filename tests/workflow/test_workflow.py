@@ -18,6 +18,7 @@ from salt.evaluation.decision import write_report
 from salt.networks.checkpoint import Checkpoint
 from salt.output.submission import write_submission
 from salt.survey.tiles import Tiles
+from support.networks import OPENVINO
 from support.running import (
     ROOT,
     TINY,
@@ -409,8 +410,8 @@ def test_finished_members_are_exported_with_their_threshold(copied):
         assert json.loads(about["seeds"]) == names[name]
 
 
+@OPENVINO
 def test_another_runtime_predicts_again_and_trains_nothing(copied, tmp_path):
-    pytest.importorskip("openvino")
     before = pd.read_csv(copied / "results/submission.csv", dtype=str, keep_default_na=False)
     config = with_config(tmp_path, {"compute": {"runtime": "openvino"}})
     jobs = planned(copied, config=config)

@@ -13,7 +13,12 @@ from salt.evaluation.decision import Decision
 from salt.inference.exported import FORMAT, write_export
 from salt.inference.predict import predict
 from salt.networks.checkpoint import Checkpoint
+<<<<<<< HEAD
 from support.networks import NAMES, options_of, seen_data
+=======
+from salt.networks.registry import NETWORKS
+from support.networks import OPENVINO, options_of, seen_data
+>>>>>>> w-a
 from support.new_tiles import threshold_json
 from support.running import ROOT, run_stage
 
@@ -70,8 +75,8 @@ def test_each_network_is_exported_for_any_number_and_size_of_tiles(tmp_path, nam
         assert np.abs(found - expected).max() < 1e-4, shape
 
 
+@OPENVINO
 def test_a_member_is_exported_for_openvino_too(tmp_path):
-    pytest.importorskip("openvino")
     from salt.inference.openvino_runtime import hint, openvino
 
     network = member("efficientnet_lite0_unet")

@@ -15,12 +15,15 @@ from salt.device.compute import Compute
 from salt.inference import runtimes
 from salt.inference.predict import predict
 from salt.inference.runtimes import LEAST_WEIGHTS, RUNTIMES, prepared
+<<<<<<< HEAD
 from support.networks import NAMES, options_of, seen_data
+=======
+from salt.networks.registry import NETWORKS
+from support.networks import OPENVINO, options_of, seen_data
+>>>>>>> w-a
 from support.running import ROOT
 
 CPU = torch.device("cpu")
-MISSING = RUNTIMES["openvino"].missing()
-OPENVINO = pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISSING)}")
 # One tile of a single pixel at the coarsest level, odd sides, an even one, and one past a step.
 SHAPES = [(1, 16, 16), (7, 101, 101), (3, 50, 73), (2, 256, 128), (4, 33, 17)]
 
