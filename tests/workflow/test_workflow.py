@@ -81,6 +81,7 @@ def test_checkpoint_header_alone_rebuilds_the_model(finished):
         "name": "residual_unet",
         "width": 2,
         "dropout": 0.1,
+        "encoder": None,
         "depth": "none",
         "scale": 1,
         "hypercolumn": False,

@@ -13,12 +13,7 @@ from salt.evaluation.decision import Decision
 from salt.inference.exported import FORMAT, write_export
 from salt.inference.predict import predict
 from salt.networks.checkpoint import Checkpoint
-<<<<<<< HEAD
-from support.networks import NAMES, options_of, seen_data
-=======
-from salt.networks.registry import NETWORKS
-from support.networks import OPENVINO, options_of, seen_data
->>>>>>> w-a
+from support.networks import NAMES, OPENVINO, options_of, seen_data
 from support.new_tiles import threshold_json
 from support.running import ROOT, run_stage
 

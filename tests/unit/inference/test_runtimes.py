@@ -15,12 +15,7 @@ from salt.device.compute import Compute
 from salt.inference import runtimes
 from salt.inference.predict import predict
 from salt.inference.runtimes import LEAST_WEIGHTS, RUNTIMES, prepared
-<<<<<<< HEAD
-from support.networks import NAMES, options_of, seen_data
-=======
-from salt.networks.registry import NETWORKS
-from support.networks import OPENVINO, options_of, seen_data
->>>>>>> w-a
+from support.networks import NAMES, OPENVINO, options_of, seen_data
 from support.running import ROOT
 
 CPU = torch.device("cpu")
