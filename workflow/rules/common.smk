@@ -149,8 +149,6 @@ for section, key in [
 SEEDS = sorted(config["ensemble"]["seeds"])
 ROUNDS = config["self_training"]["rounds"]
 THREADS = config["compute"]["threads"]
-# All but the runtime, which is that of predictions.
-COMPUTE_OF_TRAINING = [f"compute.{key}" for key in config["compute"] if key != "runtime"]
 SHARDS = config["inference"]["shards"]
 
 # Surveys that the workflow itself makes or fetches, by their data.source.

@@ -33,7 +33,9 @@ rule train:
         *code("train", "torch"),
         script=script("train"),
         settings=settings(
-            *("validation.scheme", "model", "training", "augmentation", *COMPUTE_OF_TRAINING),
+            *("validation.scheme", "model", "training", "augmentation"),
+            # The runtime is that of predictions.
+            *("compute.device", "compute.precision", "compute.threads", "compute.deterministic"),
             *of_volume("survey.tile", "survey.normalisation", "survey.percentile"),
         ),
         events=placed("results/{round}logs/tensorboard/{seed}"),
