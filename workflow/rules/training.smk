@@ -33,15 +33,17 @@ rule train:
         *code("train", "torch"),
         script=script("train"),
         settings=settings(
-            "validation.scheme",
-            "model",
-            "training",
-            "augmentation",
-            # All of compute but the runtime, which is that of predictions.
-            "compute.device",
-            "compute.precision",
-            "compute.threads",
-            "compute.deterministic",
+            *(
+                "validation.scheme",
+                "model",
+                "training",
+                "augmentation",
+                # All of compute but the runtime, which is that of predictions.
+                "compute.device",
+                "compute.precision",
+                "compute.threads",
+                "compute.deterministic",
+            ),
             *of_volume("survey.tile", "survey.normalisation", "survey.percentile"),
         ),
         events=placed("results/{round}logs/tensorboard/{seed}"),
