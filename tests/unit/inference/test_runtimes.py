@@ -128,6 +128,7 @@ from salt.core.errors import InputError
 from salt.device.compute import Compute
 from salt.inference.predict import predict
 from salt.inference.runtimes import prepared
+from salt.networks import model
 
 compute = Compute(torch.device("cpu"), bf16=False, runtime="openvino")
 network = prepared(model.build(name="unet", width=32, dropout=0), compute)
@@ -160,6 +161,7 @@ import torch
 import yaml
 from salt.device.compute import Compute
 from salt.inference.runtimes import prepared
+from salt.networks import model
 
 compute = Compute(torch.device("cpu"), bf16=False, runtime="openvino")
 prepared(model.build(name="unet", width=1, dropout=0), compute)(torch.zeros(1, 1, 32, 32))

@@ -16,6 +16,7 @@ from salt.networks import model
 from salt.networks.network import Dropout
 from salt.networks.registry import NETWORKS
 from salt.networks.unet import Grow, PlainLevel, ResidualBlock, ResidualLevel
+from support.networks import NAMES, NEEDED
 
 SCHEMA = Path(__file__).parents[3] / "workflow/schemas/config.schema.yaml"
 BOTH = pytest.mark.parametrize("name", ["unet", "residual_unet"])
@@ -139,12 +140,17 @@ def test_depth_in_the_contest_s_residual_network_costs_288_and_2304_weights():
 
 def test_networks_go_by_the_names_of_the_configuration():
     schema = yaml.safe_load(SCHEMA.read_text())["properties"]["model"]["properties"]
-    for name in schema["name"]["enum"]:
-        takes_depth = ("model", "depth") in NETWORKS[name].takes
-        for depth in schema["depth"]["enum"] if takes_depth else ["none"]:
-            network = build(name, depth=depth).eval()
-            assert network(torch.rand(2, 1, 16, 16), torch.rand(2)).shape == (2, 1, 16, 16)
     assert schema["name"]["enum"] == list(NETWORKS)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_network_takes_the_depths_of_the_configuration(name):
+    schema = yaml.safe_load(SCHEMA.read_text())["properties"]["model"]["properties"]
+    takes = NETWORKS[name].takes
+    more = {key: value for (section, key), value in NEEDED.items() if (section, key) in takes}
+    for depth in schema["depth"]["enum"] if ("model", "depth") in takes else ["none"]:
+        network = build(name, depth=depth, **more).eval()
+        assert network(torch.rand(2, 1, 16, 16), torch.rand(2)).shape == (2, 1, 16, 16)
 
 
 def test_nine_levels_of_two_residual_blocks():
