@@ -58,6 +58,9 @@ def test_a_name_that_snakemake_cannot_use_is_refused_by_its_key(tmp_path, name, 
     section, entry = key.split(".")
     config = yaml.safe_load(TINY.read_text())
     config.setdefault(section, {})[entry] = name
+    if key == "training.encoder_weights":
+        # No other network takes any.
+        config["model"] = {"name": "timm_unet", "encoder": "resnet18"}
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config))
     done = snakemake(tmp_path, "--dry-run", config=tmp_path / "mine.yaml")
     assert done.returncode == 1
