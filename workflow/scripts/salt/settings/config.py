@@ -17,8 +17,21 @@ TYPES = Draft202012Validator.TYPE_CHECKER.redefine_many(
 Validator = validators.extend(Draft202012Validator, type_checker=TYPES)
 
 
+def completed(config: object, schema: dict) -> object:
+    """Return a configuration with the schema's default for each missing key.
+
+    A section of another type than an object stays as it is, for ``faults`` to name.
+    """
+    if "properties" not in schema or not isinstance(config, dict):
+        return config
+    return config | {
+        key: completed(config.get(key, part.get("default", {})), part)
+        for key, part in schema["properties"].items()
+    }
+
+
 def faults(config: dict, schema: dict) -> list[str]:
-    """All faults of a configuration, each naming its key."""
+    """Return all faults of a completed configuration, each naming its key."""
     found = list(_schema_faults(config, schema))
     return found or list(_contradictions(config))
 
