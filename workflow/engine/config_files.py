@@ -33,13 +33,13 @@ def generated() -> dict[Path, str]:
     defaults, readme = ROOT / "config/config.yaml", ROOT / "config/README.md"
     text = readme.read_text()
     for name, section in schema["properties"].items():
-        begin, end = f"<!-- keys of {name} -->\n", "<!-- end of keys -->"
+        begin, end = f"<!-- keys of {name} -->", "<!-- end of keys -->"
         before, begun, rest = text.partition(begin)
         _, ended, after = rest.partition(end)
         if not (begun and ended):
-            raise ValueError(f"{readme}: expected {begin.strip()}, and {end} after it")
+            raise ValueError(f"{readme}: expected {begin}, and {end} after it")
         rows = "".join(row(*each) for each in keys(section, name))
-        text = before + begin + COLUMNS + rows + end + after
+        text = f"{before}{begin}\n\n{COLUMNS}{rows}\n{end}{after}"
     return {defaults: HEAD + "".join(lines(schema)), readme: text}
 
 

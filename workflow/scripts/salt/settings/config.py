@@ -1,4 +1,4 @@
-"""What may be wrong with a configuration beyond one value's type and range."""
+"""Complete a configuration with defaults, and find all that is wrong with it."""
 
 import math
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 
 from salt.networks.registry import not_taken
 
-# JSON Schema takes 5.0 for a whole number, which range() does not, and has no word for infinities.
+# JSON Schema accepts 5.0 as an integer, which range() does not, and cannot exclude infinities.
 TYPES = Draft202012Validator.TYPE_CHECKER.redefine_many(
     {
         "integer": lambda _, value: type(value) is int,
