@@ -54,11 +54,13 @@ def lines(schema: dict, indent: str = "") -> Iterator[str]:
 
 
 def comment(schema: dict) -> str:
-    """Return the other choices and the remark on a key, if any."""
+    """Return the other choices, if any, and the beginning of the description."""
     others = [as_yaml(each) for each in schema.get("enum", []) if each != schema["default"]]
-    listed = textwrap.shorten(f"or {', '.join(others)}", 55, placeholder=" ...") if others else ""
-    found = "; ".join(filter(None, (listed, schema.get("x-comment"))))
-    return f" # {found}" if found else ""
+    parts = [textwrap.shorten(f"or {', '.join(others)}", 50, placeholder=" ...")] if others else []
+    if "description" in schema:
+        plain = re.sub(r"\[(.*?)\]\(.*?\)|[`*]", r"\1", schema["description"])
+        parts.append(re.split(r"[;:.] ", plain)[0])
+    return f" # {'; '.join(parts)}" if parts else ""
 
 
 def keys(schema: dict, path: str = "", reruns: str = "") -> Iterator[tuple[str, dict]]:
