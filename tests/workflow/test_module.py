@@ -134,7 +134,7 @@ def test_a_local_module_completes_a_few_keys_from_the_defaults(tmp_path, more, r
     complete(tmp_path, "--", f"{results}/data/folds.csv")
     with open(tmp_path / results / "data/folds.csv") as file:
         folds = [row["fold"] for row in csv.DictReader(file)]
-    # Two by config/config.yaml.
+    # Two by default.
     assert len(folds) == 50 and set(folds) == {"0", "1"}
 
 
