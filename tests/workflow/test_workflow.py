@@ -324,11 +324,6 @@ def test_broken_tiles_are_all_named_and_leave_nothing_half_written(finished, tmp
     assert not list((folder / "results/data").glob("train/*"))
 
 
-def test_lint_finds_nothing():
-    done = run_snakemake("--lint")
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def test_every_rule_has_what_an_engine_needs_to_know():
     for rule in rule_texts():
         for directive in ("log", "benchmark", "conda", "threads", "resources", "shell"):
