@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from salt.evaluation.review import grown
 from salt.report.palette import PREDICTION, RAMP, TRUTH, rgb
-from salt.report.sprites import QUALITY
+from salt.report.sprites import QUALITY, outline
 
 PLANES = ("inline", "crossline", "slice")  # in the order of a volume's axes
 LONGEST_SIDE = 512  # pixels of a picture; longer ones are shrunk by a power of two
@@ -283,7 +282,7 @@ def outlined(picture: np.ndarray, threshold: float, colour: str) -> np.ndarray:
     )
     drawn = np.zeros((fine * height, fine * width, 4), dtype=np.uint8)
     mask = np.asarray(large)[None] > threshold
-    drawn[(mask & grown(~mask, min(fine, OUTLINE)))[0]] = (*rgb(colour), 255)
+    drawn[outline(mask, min(fine, OUTLINE))[0]] = (*rgb(colour), 255)
     return drawn
 
 
