@@ -1,7 +1,7 @@
 """Random damage: for any bytes, a reader returns valid arrays or raises InputError.
 
---hypothesis-profile=fuzz searches for rare failures; those found are examples here and cases in
-test_hostile.py.
+--hypothesis-profile=fuzz searches for rare failures; those found become examples here and cases of
+the catalogues beside this file.
 """
 
 import resource

@@ -5,20 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hostile.test_hostile import (
-    FILE_FAULTS,
-    extra_image,
-    filled,
-    missing_image,
-    text_depth,
-    truncated_mask,
-)
+from hostile.test_survey import PICTURES
+from hostile.test_survey import TABLES as SPOILT_TABLES
 from salt.core.errors import InputError
 from salt.core.files import filling_npy
 from salt.survey import decoding, tiles
 from salt.survey.import_test import import_test
 from salt.survey.import_train import import_train
 from salt.survey.source import Source
+from support.spoiling import IMAGE, filled, remove
 from support.surveys import Survey, image_png, mask_png, png, zipped
 
 
@@ -124,11 +119,11 @@ def faults_of(path, part=labelled):
     return str(caught.value)
 
 
-@pytest.mark.parametrize("spoil", [missing_image, truncated_mask, extra_image, text_depth])
-def test_a_fault_is_named_alike_in_every_layout(tmp_path, survey, layout, spoil):
-    spoil(survey)
+@pytest.mark.parametrize("name", ["no image", "truncated mask", "extra image", "depth in words"])
+def test_a_problem_is_named_alike_in_every_layout(tmp_path, survey, layout, name):
+    (case,) = (case for case in PICTURES + SPOILT_TABLES if case.name == name)
+    case.spoil(survey)
     found = faults_of(survey.write(tmp_path / "survey", layout))
-    (case,) = (case for case in FILE_FAULTS if case.spoil is spoil)
     assert filled(case.message, survey) in found
 
 
@@ -344,13 +339,13 @@ def test_ids_of_test_tiles_are_checked(tmp_path, survey):
 
 
 def test_a_fault_names_the_survey(tmp_path, survey):
-    missing_image(survey)
+    remove(IMAGE)(survey)
     path = survey.write(tmp_path / "survey", "nested zip")
     assert faults_of(path).startswith(f"{path} (labelled tiles): ")
 
 
 def test_faults_of_one_part_do_not_stop_the_other(tmp_path, survey):
-    missing_image(survey)
+    remove(IMAGE)(survey)
     survey.set_depth(survey.ids[1], "deep")
     assert len(unlabelled(survey.write(tmp_path / "survey", "nested zip"))[1]) == 3
 
