@@ -49,10 +49,8 @@ def scan(
             require_stated_format(file)
         where = _where(file, inline_byte, crossline_byte)
         headers, found = _read_all(file, where, threads)
-        notes = [*file.notes, *where.notes]
         grid = _grid(file, where, headers)
-        notes += grid.notes
-        samples, interval, more = _samples(file, headers)
+        samples, interval, notes = _samples(file, headers)
         layout = file.layout
         geometry = Geometry(
             path=str(path),
@@ -75,7 +73,7 @@ def scan(
             dead=found.dead,
             nan=found.nan,
             amplitude=found.amplitude(percentile),
-            notes=notes + more,
+            notes=[*file.notes, *where.notes, *grid.notes, *notes],
         )
     # By now they only take room, of which positions need much.
     headers.inlines = headers.crosslines = headers.offset = headers.delay = None
@@ -318,15 +316,7 @@ def _grid(file: Segy, where: _Where, headers: _Headers) -> _Grid:
         traces = np.arange(count, dtype=np.int32)[None]
         return _Grid(Axis(1, 1, 1), Axis(1, 1, count), traces, 0, "inline", [])
     lines = headers.inlines, headers.crosslines
-    placed, notes = np.ones(count, bool), []
-    axes = [_axis(numbers) for numbers in lines]
-    none = (lines[0] == 0) & (lines[1] == 0)
-    if 1 <= none.sum() < count:
-        # Fillers without numbers would stretch the grid to 0.
-        without = [_axis(numbers[~none]) for numbers in lines]
-        if 2 * without[0].count * without[1].count < axes[0].count * axes[1].count:
-            placed, axes = ~none, without
-            notes = [f"{none.sum()} traces without inline and crossline numbers are left out"]
+    axes, placed, notes = _axes(lines)
     numbers = (
         f"inlines {axes[0]} (byte {where.inline}) and crosslines {axes[1]} (byte {where.crossline})"
     )
@@ -342,10 +332,42 @@ def _grid(file: Segy, where: _Where, headers: _Headers) -> _Grid:
             f"{cells} places; set {KEYS} to where the numbers are, or survey.format where the "
             "header's is wrong"
         )
-    # Block by block, and in 4 bytes if they will do: there may be tens of millions.
+    traces, places = _place(lines, axes, placed)
+    bins = int((traces >= 0).sum())
+    doubled = int(placed.sum()) - bins
+    if doubled:
+        _refuse_gathers(file, headers, placed, traces[places[placed]], bins, numbers)
+        notes.append(f"of {doubled} doubled traces only the first each is used")
+    sorting = _sorting(*(numbers if placed.all() else numbers[placed] for numbers in lines))
+    shape = axes[0].count, axes[1].count
+    return _Grid(*axes, traces.reshape(shape), doubled, sorting, notes)
+
+
+def _axes(lines: tuple[np.ndarray, np.ndarray]) -> tuple[list[Axis], np.ndarray, list[str]]:
+    """Return the axes of inlines and crosslines, which traces lie on them, and what to note."""
+    axes, count = [_axis(numbers) for numbers in lines], len(lines[0])
+    none = (lines[0] == 0) & (lines[1] == 0)
+    if 1 <= none.sum() < count:
+        # Fillers without numbers would stretch the grid to 0.
+        without = [_axis(numbers[~none]) for numbers in lines]
+        if 2 * without[0].count * without[1].count < axes[0].count * axes[1].count:
+            note = f"{none.sum()} traces without inline and crossline numbers are left out"
+            return without, ~none, [note]
+    return axes, np.ones(count, bool), []
+
+
+def _place(
+    lines: tuple[np.ndarray, np.ndarray], axes: list[Axis], placed: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the trace at each place of the grid, -1 where there is none, and each trace's place.
+
+    Of several traces at a place the first is used.
+    """
+    count, cells = len(placed), axes[0].count * axes[1].count
+    # Block by block, and in 4 bytes if they suffice: there may be tens of millions.
     places = np.empty(count, np.int32 if cells < 2**31 else np.int64)
     traces = np.full(cells, -1, np.int32)
-    # From the last to the first, so that of doubled traces the first stays.
+    # From the last to the first, which overwrites the others.
     for first in reversed(range(0, count, BLOCK)):
         block = slice(first, first + BLOCK)
         row, column = (
@@ -355,23 +377,24 @@ def _grid(file: Segy, where: _Where, headers: _Headers) -> _Grid:
         places[block] = np.where(placed[block], row * axes[1].count + column, 0)
         order = np.flatnonzero(placed[block])[::-1]
         traces[places[block][order]] = first + order
-    bins = int((traces >= 0).sum())
-    doubled = int(placed.sum()) - bins
-    if doubled:
-        firsts = traces[places[placed]]
-        offsets = headers.offset[placed] != headers.offset[firsts]
-        if doubled > 0.5 * bins or (doubled > 0.1 * bins and offsets.any()):
-            several = len(np.unique(headers.offset))
-            raise InputError(
-                f"{file.path}: expected one trace at each place, found {bins + doubled} traces at "
-                f"{bins} places, of {several} offsets, by {numbers}; "
-                + ("it is pre-stack: stack it first, or " if offsets.any() else "")
-                + f"set {KEYS} to where the numbers are"
-            )
-        notes.append(f"of {doubled} doubled traces only the first each is used")
-    sorting = _sorting(*(numbers if placed.all() else numbers[placed] for numbers in lines))
-    shape = axes[0].count, axes[1].count
-    return _Grid(*axes, traces.reshape(shape), doubled, sorting, notes)
+    return traces, places
+
+
+def _refuse_gathers(
+    file: Segy, headers: _Headers, placed: np.ndarray, firsts: np.ndarray, bins: int, numbers: str
+) -> None:
+    """Raise InputError if many traces share one of ``bins`` places with the first trace there."""
+    total = len(firsts)
+    doubled = total - bins
+    offsets = headers.offset[placed] != headers.offset[firsts]
+    if doubled > 0.5 * bins or (doubled > 0.1 * bins and offsets.any()):
+        several = len(np.unique(headers.offset))
+        raise InputError(
+            f"{file.path}: expected one trace at each place, found {total} traces at "
+            f"{bins} places, of {several} offsets, by {numbers}; "
+            + ("it is pre-stack: stack it first, or " if offsets.any() else "")
+            + f"set {KEYS} to where the numbers are"
+        )
 
 
 def _axis(numbers: np.ndarray) -> Axis:

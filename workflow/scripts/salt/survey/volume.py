@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from hashlib import sha256
@@ -159,8 +159,8 @@ def import_volume(
     """Write the amplitudes of a SEG-Y file to a store, shard by shard, reading each trace once.
 
     traces: numbers of traces, int32 (inlines, crosslines), -1 where missing
-    state: folder of the shards that are finished, to go on from where it was killed; it is gone in
-        the end; beside the output by default
+    state: folder of finished shards, to resume from if killed, deleted at the end; beside the
+        output by default
     code: what stands for the code that writes; shards of another are dropped
 
     Raises InputError where the source cannot be read or is not as scanned, or the disk is full.
@@ -187,23 +187,33 @@ def import_volume(
             with open(_shard(store, block), "rb+") as written:
                 os.fsync(written.fileno())
 
-        told = time.monotonic()
-        # Each holds a shard, and what is made of it.
+        # Each holds a shard and what it is made from.
         most = max(1, 4 * SHARD_BYTES // (2 * int(np.prod(array.shards))))
-        with ThreadPoolExecutor(min(threads, most)) as pool:
-            waiting = [pool.submit(write, block) for block in left]
-            try:
-                for done, each in enumerate(waiting, len(blocks) - len(left) + 1):
-                    each.result()
-                    if time.monotonic() - told > PROGRESS:
-                        told = time.monotonic()
-                        logger.info("%.0f %% imported", 100 * done / len(blocks))
-            finally:
-                pool.shutdown(cancel_futures=True)
+        _write_all(write, left, len(blocks), min(threads, most))
         with replacing_folder(output) as part:
             part.rmdir()
             shutil.move(store, part)
         shutil.rmtree(state)
+
+
+def _write_all(
+    write: Callable[[tuple[int, int]], None],
+    left: list[tuple[int, int]],
+    total: int,
+    threads: int,
+) -> None:
+    """Write what is left of ``total`` shards in threads, logging progress."""
+    told = time.monotonic()
+    with ThreadPoolExecutor(threads) as pool:
+        waiting = [pool.submit(write, block) for block in left]
+        try:
+            for done, each in enumerate(waiting, total - len(left) + 1):
+                each.result()
+                if time.monotonic() - told > PROGRESS:
+                    told = time.monotonic()
+                    logger.info("%.0f %% imported", 100 * done / total)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _identity(file: Segy, geometry: Geometry, traces: np.ndarray, code: Iterable[str]) -> str:
