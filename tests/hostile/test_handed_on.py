@@ -116,7 +116,7 @@ def of_checkpoint(stage: str, faults: list[tuple]) -> Iterator[Case]:
 
 
 VALIDATION, TEST = "predict_validation", "predict_test"
-FIT = "its weights do not fit the model that its header names"
+FIT = "its weights do not fit the network named in its header"
 NO_ARRAY, NO_CHECKPOINT, NO_TABLE = (
     f"not a readable {kind}" for kind in ("array", "checkpoint", "table")
 )
@@ -187,7 +187,7 @@ CHECKPOINTS = [
             ),
             (
                 "weight nan",
-                "weights that are not finite numbers, in head.bias; delete it to train",
+                "non-finite weights in head.bias; delete it to train",
                 weights(lambda state: state["head.bias"].fill_(math.nan)),
             ),
         ],
@@ -275,11 +275,11 @@ TILES = [
             ("missing", "not a readable", delete),
             ("empty", "not a readable", replace),
             (
-                *("with a tile twice", "expected tiles by columns id and depth"),
+                *("with a tile twice", "expected the columns id, depth and"),
                 *(edit_table, lambda t: t.iloc[[0, 0, 2]]),
             ),
             (
-                *("with depths in words", "expected tiles by columns id and depth"),
+                *("with depths in words", "expected the columns id, depth and"),
                 *(edit_table, lambda t: t.assign(depth="deep")),
             ),
         ],
@@ -310,37 +310,39 @@ TILES = [
 SIX = "expected the 6 labelled tiles, found"
 NUMBERED = "expected folds 0, 1 and so on, found"
 
-FOLDS = of_file(
-    "folds.csv",
-    ["train", VALIDATION, "threshold"],
-    [
-        ("missing", NO_TABLE, delete),
-        ("empty", NO_TABLE, replace),
-        ("binary", NO_TABLE, replace, b"\xff\xfe\0"),
-        ("without folds", "expected the columns id and fold, found id", edit, b",fold", b",x"),
-        (
-            *("of fewer tiles", f"{SIX} 5 rows, different in "),
-            *(edit_table, lambda t: t.iloc[1:]),
-        ),
-        (
-            *("of other tiles", f"{SIX} 6 rows, different in "),
-            *(edit_table, lambda t: t.assign(id=[f"other{i}" for i in range(6)])),
-        ),
-        (
-            *("in another order", f"{SIX} 6 rows, in another order or doubled"),
-            *(edit_table, lambda t: t.iloc[::-1]),
-        ),
-        (
-            *("in words", f"{NUMBERED} ['one']; delete it to assign"),
-            *(edit_table, lambda t: t.assign(fold="one")),
-        ),
-        ("all one", f"{NUMBERED} [0]", edit_table, lambda t: t.assign(fold=0)),
-        (
-            *("out of range", f"{NUMBERED} [0, 1, 1000000]"),
-            *(edit_table, lambda t: t.assign(fold=[0, 1, 0, 1, 0, 10**6])),
-        ),
-    ],
-)
+FOLDS = [
+    *of_file(
+        "folds.csv",
+        ["train", VALIDATION, "threshold"],
+        [
+            ("missing", NO_TABLE, delete),
+            ("empty", NO_TABLE, replace),
+            ("binary", NO_TABLE, replace, b"\xff\xfe\0"),
+            ("without folds", "expected the columns id and fold, found id", edit, b",fold", b",x"),
+            (
+                *("of fewer tiles", f"{SIX} 5 rows, different in "),
+                *(edit_table, lambda t: t.iloc[1:]),
+            ),
+            (
+                *("of other tiles", f"{SIX} 6 rows, different in "),
+                *(edit_table, lambda t: t.assign(id=[f"other{i}" for i in range(6)])),
+            ),
+            (
+                *("in another order", f"{SIX} 6 rows, in another order or duplicated"),
+                *(edit_table, lambda t: t.iloc[::-1]),
+            ),
+            (
+                *("in words", f"{NUMBERED} ['one']; delete it to assign"),
+                *(edit_table, lambda t: t.assign(fold="one")),
+            ),
+            ("all one", f"{NUMBERED} [0]", edit_table, lambda t: t.assign(fold=0)),
+            (
+                *("out of range", f"{NUMBERED} [0, 1, 1000000]"),
+                *(edit_table, lambda t: t.assign(fold=[0, 1, 0, 1, 0, 10**6])),
+            ),
+        ],
+    )
+]
 
 OTHER_IDS = (edit_table, lambda t: t.assign(id=["a", "b", "c"]))
 NARROW = (edit_array, lambda a: a[:, :9])
@@ -392,7 +394,7 @@ PREDICTIONS = [
             "0.csv with a tile twice",
             at("validation/0.csv", edit_table, lambda t: t.iloc[[0, 0, 1]]),
         ),
-        *("0.npy: the ids beside it are not each there once", "threshold"),
+        *("0.npy: the ids beside it are not unique", "threshold"),
     ),
     *(
         Case(
@@ -438,12 +440,13 @@ REPORT = [
             ),
             (
                 "of fewer tiles",
-                "expected the 6 labelled tiles, found 5 rows of others; delete it to rebuild it",
+                "expected the 6 labelled tiles, found 5 rows that do not match; delete it "
+                "to rebuild it",
                 *(edit_table, lambda t: t.iloc[1:]),
             ),
             (
                 "in words",
-                "expected numbers, found text in their place; delete it to rebuild it",
+                "expected numbers, found text; delete it to rebuild it",
                 *(edit_table, lambda t: t.assign(score="good")),
             ),
         ],
@@ -454,6 +457,7 @@ REPORT = [
         [
             ("missing", NO_TABLE, delete),
             ("empty", NO_TABLE, replace),
+            ("binary", NO_TABLE, replace, b"\xff\xfe\0"),
             ("of no epoch", f"{EPOCHS} epoch,", edit_table, lambda t: t.iloc[:0]),
             ("of other columns", EPOCHS, edit, b"valid_loss", b"x"),
         ],
@@ -464,6 +468,7 @@ REPORT = [
         [
             ("missing", NO_CURVE, delete),
             ("empty", NO_CURVE, replace),
+            ("binary", NO_CURVE, replace, b"\xff\xfe\0"),
             ("of other columns", NO_CURVE, edit, b"threshold,", b"x,"),
             ("in words", NO_CURVE, edit_table, lambda t: t.assign(score="good")),
         ],
@@ -488,6 +493,7 @@ REPORT = [
         [
             ("missing", NO_SUBMISSION, delete),
             ("empty", NO_SUBMISSION, replace),
+            ("binary", NO_SUBMISSION, replace, b"\xff\xfe\0"),
             ("without masks", NO_SUBMISSION, edit, b"rle_mask", b"x"),
         ],
     ),
@@ -518,7 +524,7 @@ THRESHOLDS = [
     Case("honest in words", report(honest="yes"), f"honest {OLDER}", "gallery"),
     Case(
         *("fewer seeds than predictions", report(seeds=[0])),
-        *("threshold.json: of 1 members, but predictions of 2 are given", "plot_evaluation"),
+        *("threshold.json: tuned with 1 members, but given predictions of 2;", "plot_evaluation"),
     ),
     Case(
         *("threshold.json truncated", with_submission(at("threshold.json", cut))),

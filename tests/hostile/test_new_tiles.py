@@ -56,7 +56,7 @@ FAULTS = [
     Case("undecodable id", rename(os.fsdecode(b"\xff.png")), f"id '\\udcff' {UNSAFE}"),
     Case(
         *("id twice", file_instead(TWICE)),
-        "b/t.png: another file is of the same name; rename or remove one",
+        "b/t.png: another file has the same name; rename or remove one",
     ),
     Case("no depths", without("depths.csv"), "members trained with depth need the depth of each"),
     Case(

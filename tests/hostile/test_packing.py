@@ -126,7 +126,7 @@ PACKINGS = [
     Case("wrong checksum", altered(IMAGE, CRC=1), UNREADABLE),
     Case("damaged LZMA", damaged_lzma, UNREADABLE),
     Case("undecodable name", undecodable_name, f"survey.zip: {NO_ZIP}"),
-    Case("file twice", file_twice, f"{IMAGE} is there twice; remove one"),
+    Case("file twice", file_twice, f"{IMAGE} appears twice; remove one"),
     Case(
         *("symlink in a zip", altered(IMAGE, {IMAGE: b"/etc/passwd"}, **SYMLINK)),
         f"{IMAGE}: not a PNG file",

@@ -37,23 +37,23 @@ KEYS = [
     Case("no seeds", {"ensemble.seeds": []}, "ensemble.seeds: [] should be non-e"),
     Case(
         *("seed twice", {"ensemble.seeds": [1, 1]}),
-        "ensemble.seeds: [1, 1] names one more than once; name each once",
+        "ensemble.seeds: [1, 1] lists a value twice; list each once",
     ),
     Case("text as seed", {"ensemble.seeds": ["1"]}, "ensemble.seeds.0: '1' is"),
     Case("seed below 0", {"ensemble.seeds": [-1]}, "ensemble.seeds.0: -1 is less"),
     Case(
         *("zoom reversed", {"augmentation.zoom": [1.2, 0.9]}),
-        "augmentation.zoom: least 1.2 is above greatest 0.9; swap them",
+        "augmentation.zoom: minimum 1.2 exceeds maximum 0.9; swap them",
     ),
     Case("one zoom", {"augmentation.zoom": [1.0]}, "augmentation.zoom: [1.0]"),
     Case("zoom to nothing", {"augmentation.zoom": [0, 1]}, "zoom.0: 0 is less than"),
     Case(
         *("floor above rate", {"training.minimum_learning_rate": 1}),
-        "training.minimum_learning_rate: above training.learning_rate; lower it",
+        "training.minimum_learning_rate: exceeds training.learning_rate; lower it",
     ),
     Case(
         *("all at once", {"model.width": 0, "model.a": 1, "ensemble": 3}),
-        "Configuration: 3 faults found",
+        "Configuration: 3 problems found",
     ),
 ]
 KEYS = [case._replace(stage="configuration") for case in KEYS]
@@ -120,7 +120,7 @@ SETTINGS = [
         *("one tile", one_tile),
         *("validation.folds is 2, but there are only 1 labelled tile", "split"),
     ),
-    Case("no group for any tile", grouped_by("section"), "^Groups: 6 faults found", "split"),
+    Case("no group for any tile", grouped_by("section"), "^Groups: 6 problems found", "split"),
     Case(
         *("no file of groups", validation(groups="gone.csv")),
         "No such file or directory: 'gone.csv'); set validation.groups to a CSV file",
@@ -160,8 +160,8 @@ def test_the_workflow_names_contradictions_before_any_job(tmp_path):
     config = {"augmentation": {"zoom": [1.2, 0.9]}, "training": {"minimum_learning_rate": 1}}
     done = snakemake(tmp_path, config)
     assert done.returncode == 1
-    assert "Configuration: 2 faults found" in done.stderr
-    assert "augmentation.zoom: least 1.2 is above greatest 0.9" in done.stderr
+    assert "Configuration: 2 problems found" in done.stderr
+    assert "augmentation.zoom: minimum 1.2 exceeds maximum 0.9" in done.stderr
     assert "Traceback" not in done.stderr
     assert not (tmp_path / "run/results").exists()
 

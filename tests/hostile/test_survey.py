@@ -104,7 +104,7 @@ PICTURES = [
     Case(
         "colour image",
         put(IMAGE, almost_grey()),
-        f"{IMAGE}: expected a grey picture, found different colour channels",
+        f"{IMAGE}: expected a grey image, found different colour channels",
     ),
     Case("palette image", put(IMAGE, encoded(GREY, "P")), f"{NOT_8_BIT} P"),
     Case("RGBA image", put(IMAGE, png(np.full((13, 17, 4), 9, np.uint8))), f"{NOT_8_BIT} RGBA"),
@@ -121,7 +121,7 @@ PICTURES = [
     Case(
         "mask of many values",
         put(MASK, png(GREY)),
-        f"{MASK}: expected two values, salt or not, found more",
+        f"{MASK}: expected two values, salt and no salt, found more",
     ),
     Case(
         "image of another size",
@@ -160,7 +160,7 @@ PICTURES = [
     Case(
         "bomb of 2^60 pixels",
         put(IMAGE, handmade_png(2**30, 2**30, 8, 0, b"")),
-        f"{IMAGE}: too large a picture (Image size",
+        f"{IMAGE}: image too large (Image size",
     ),
     Case(
         "bomb of one column",
@@ -178,12 +178,12 @@ TABLES = [
     # Beyond float32.
     Case("depth 1e300", depth("SECOND", "1e300"), "SECOND is not a number: '1e300'"),
     Case("depth of many digits", depth("SECOND", "9" * 5000), f"not a number: '{'9' * 199}...999"),
-    Case("depth twice", add_row("depths.csv", "SECOND", 7), "id 'SECOND' is there more than once"),
+    Case("depth twice", add_row("depths.csv", "SECOND", 7), "id 'SECOND' appears more than once"),
     Case("depth -inf", depth("TEST", "-inf"), "depth of TEST is not a number: '-inf'", TEST),
     Case(
         "id twice",
         add_row("sample_submission.csv", "TEST", "1 1"),
-        "id 'TEST' is there more than once",
+        "id 'TEST' appears more than once",
         TEST,
     ),
     Case(
@@ -208,7 +208,7 @@ TABLES = [
     Case(
         "id twice",
         add_row("train.csv", "FIRST", ""),
-        "train.csv: id 'FIRST' is there more than once",
+        "train.csv: id 'FIRST' appears more than once",
     ),
     Case("id of a path", rename_first("../evil"), f"train.csv: id '../evil' {UNSAFE}"),
     Case("id of a Windows path", rename_first("..\\evil"), f"id '..\\\\evil' {UNSAFE}"),
@@ -312,4 +312,4 @@ def test_the_import_names_a_label_that_differs_from_its_mask(tmp_path, survey, c
         case, lambda survey: survey.set_label(survey.ids[-1], case.spoil), survey, tmp_path, capsys
     )
     assert f"mask of {survey.ids[-1]}" in printed
-    assert "1 fault found" in printed
+    assert "1 problem found" in printed

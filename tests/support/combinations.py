@@ -228,7 +228,7 @@ def smallest_step(row: Row) -> int:
 
 
 def refusal(row: Row) -> str | None:
-    """Return why values are refused together, None where they are not."""
+    """Return why values are refused together, None if they are not."""
     contradictions = faults(configuration(row), {})
     if contradictions:
         return contradictions[0]

@@ -224,7 +224,7 @@ def test_a_remedy_may_stop_at_another_damaged_file_that_it_names(tmp_path, named
     assert told == ([] if named else ["the remedy fails: snakemake results/review.csv"])
 
 
-def test_a_figure_of_times_may_be_another_once_it_is_made_again(tmp_path):
+def test_a_redrawn_figure_of_times_may_differ(tmp_path):
     row = {name: values[0] for name, values in FACTORS.items()}
     found = Scripted(row, [], tmp_path)
     path = found.results / "figures/times.svg"

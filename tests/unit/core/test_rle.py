@@ -104,7 +104,7 @@ def test_decoding_refuses(text, message):
 
 
 @given(st.text(alphabet="0123456789 ", max_size=12))
-def test_text_that_decodes_tells_the_mask_pixel_by_pixel(text):
+def test_text_that_decodes_gives_the_mask_pixel_by_pixel(text):
     try:
         mask = labels.decode(text, (4, 3))
     except ValueError:

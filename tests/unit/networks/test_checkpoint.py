@@ -136,7 +136,7 @@ def test_another_format_is_refused(path, checkpoint, metadata, found):
 
 
 @pytest.mark.parametrize("header", ["no JSON", "[]", '"text"'])
-def test_a_header_that_is_no_object_is_refused(path, checkpoint, header):
+def test_a_header_other_than_an_object_is_refused(path, checkpoint, header):
     state = {name: tensor.contiguous() for name, tensor in checkpoint.state.items()}
     save_file(state, path, {"salt": header})
     with pytest.raises(InputError, match=r"checkpoint\.safetensors"):

@@ -30,13 +30,13 @@ from salt.survey.windows import Windows
 AS_PICTURES = {"inline": (0, 2, 1), "crossline": (1, 2, 0)}
 
 
-# What members of tiles expect: the contest's were stretched one by one.
+# For members trained on tiles: the contest's were stretched one by one.
 OF_TILES = {"normalisation": "window", "tile": 101}
 
 
 @dataclass(frozen=True)
 class Grey:
-    """How amplitudes become grey values.
+    """How amplitudes are converted to grey values.
 
     normalisation: one of ``amplitudes.NORMALISATIONS``
     tile: pixels a side of the tiles that the members were trained on
@@ -49,7 +49,7 @@ class Grey:
     def of(cls, checkpoints: list[Checkpoint], percentile: float) -> "Grey":
         """Return the way that members were trained with; the contest's for members of tiles.
 
-        Raises InputError where they differ, and where the volume's clip is another ``percentile``
+        Raises InputError if they differ, and where the volume's clip is another ``percentile``
         of its amplitudes than that of the members' own volume.
         """
         ways = [checkpoint.about.get("survey") or OF_TILES for checkpoint in checkpoints]
@@ -60,8 +60,8 @@ class Grey:
             )
         if ways[0].get("percentile", percentile) != percentile:
             raise InputError(
-                f"the volume is clipped at percentile {percentile:g} of its amplitudes, that of "
-                f"its members at {ways[0]['percentile']:g}; set survey.percentile to that"
+                f"the volume is clipped at percentile {percentile:g} of its amplitudes, but that "
+                f"of its members at {ways[0]['percentile']:g}; set survey.percentile to that"
             )
         return cls(ways[0]["normalisation"], ways[0]["tile"])
 

@@ -121,7 +121,7 @@ def draw_tiles(path: Path | str, review: pd.DataFrame, note: str) -> None:
     """Draw the mean score of tiles by their salt coverage and by their depth.
 
     Args:
-        note: why the scores are not honest; empty where they are.
+        note: why the scores are not honest; empty if they are.
     """
     scored = review[review["members"] > 0]
     figure, (coverage, depth) = panels(sharey=True)
@@ -212,8 +212,8 @@ def draw_members(
     least = int(least[least > 0].min())
     if note or least < 2:
         reason = note.removeprefix("NOT honest: ") or (
-            "some tiles were held out by one member only; with two seeds or more for each "
-            "fold, such as 0 to 2 * folds - 1, there would be something to compare"
+            "some tiles were held out by only one member; a comparison needs two or more seeds "
+            "per fold, such as 0 to 2 * folds - 1"
         )
         absent(path, title, f"{reason}.")
         return

@@ -63,7 +63,7 @@ class Survey:
 
     inlines, crosslines: numbers of the lines
     samples: times or depths, in ``unit``
-    amplitude: reads amplitudes in units of the clip, NaN where a trace is missing
+    amplitude: reads amplitudes in units of the clip, NaN if a trace is missing
     probability: reads mean probabilities, 0 to 1; NaN is 0
     disagreement: reads standard deviations over members, or None with a single member
     threshold: probabilities above it are salt
@@ -392,9 +392,9 @@ def aspect(survey: Survey, axis: int) -> float:
 
 
 def spacing_of(positions: np.ndarray) -> tuple[float, float] | None:
-    """Return the distance between inlines and between crosslines, or None where it is unknown.
+    """Return the distance between inlines and between crosslines, or None if it is unknown.
 
-    ``positions`` are x and y of the traces, float64 (2, inlines, crosslines), NaN where missing.
+    ``positions`` are x and y of the traces, float64 (2, inlines, crosslines), NaN if missing.
     """
     found = []
     for axis in (1, 2):

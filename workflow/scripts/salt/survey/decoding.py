@@ -1,4 +1,4 @@
-"""Tiles from PNG files, and the tables beside them, with everything that can be wrong with them."""
+"""Decode tiles from PNG files, and the tables beside them, and find what is wrong with them."""
 
 import io
 import os
@@ -34,7 +34,7 @@ def decode_image(data: bytes) -> np.ndarray:
         # The contest's tiles are grey pictures saved as three equal channels.
         grey = np.ascontiguousarray(pixels[..., 0])
         if (pixels[..., 1] != grey).any() or (pixels[..., 2] != grey).any():
-            raise ValueError("expected a grey picture, found different colour channels")
+            raise ValueError("expected a grey image, found different colour channels")
         return grey
     raise ValueError(f"expected 8-bit grey or RGB, found mode {mode}")
 
@@ -47,7 +47,7 @@ def decode_mask(data: bytes) -> np.ndarray:
     # The contest's masks are 8-bit where empty and {0, 65535} elsewhere: compare before converting.
     mask = pixels > 0
     if len(np.unique(pixels[mask])) > 1:
-        raise ValueError("expected two values, salt or not, found more")
+        raise ValueError("expected two values, salt and no salt, found more")
     return mask
 
 
@@ -56,13 +56,13 @@ def _decode(data: bytes) -> tuple[np.ndarray, str]:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
             width, height = picture.size
             if max(width, height) <= LARGEST_SIDE:
-                # Pillow cuts 16 bits a channel to 8 without a word.
+                # Pillow silently truncates 16 bits per channel to 8.
                 cut = picture.mode == "RGB" and data[24] == 16
                 return np.asarray(picture), picture.mode + ";16" * cut
     except UnidentifiedImageError:
         raise ValueError("not a PNG file" if data else "empty file") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ValueError(f"too large a picture ({error})") from None
+        raise ValueError(f"image too large ({error})") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"damaged PNG file ({error})") from None
     raise ValueError(f"{width}x{height} pixels, more than the {LARGEST_SIDE} a side allowed")
@@ -85,10 +85,10 @@ def read_table(source: Files, name: str, columns: list[str]) -> pd.DataFrame:
 
 
 def id_faults(ids: Iterable[str], where: str) -> Iterator[str]:
-    """Ids that are doubled or cannot name a file."""
+    """Yield problems of ids that are duplicated or cannot name a file."""
     ids = pd.Series(list(ids), dtype=str)
     for name in ids[ids.duplicated()].unique():
-        yield f"{where}: id {shown(repr(name))} is there more than once"
+        yield f"{where}: id {shown(repr(name))} appears more than once"
     for name in ids.unique():
         if not SAFE_ID.fullmatch(name):
             yield (
@@ -100,11 +100,11 @@ def id_faults(ids: Iterable[str], where: str) -> Iterator[str]:
 def depths_of(
     source: Files, ids: list[str], faults: list[str], required: bool = False
 ) -> np.ndarray:
-    """Depths of ``ids`` from depths.csv as float64, NaN where it has none, or is not there.
+    """Depths of ``ids`` from depths.csv as float64, NaN if it has none, or is not there.
 
-    Adds doubled and unreadable ones to ``faults``, and missing ones where all are ``required``.
+    Adds duplicate and unreadable ones to ``faults``, and missing ones if all are ``required``.
 
-    Raises InputError where the table has other columns, or is required and missing.
+    Raises InputError if the table has other columns, or is required and missing.
     """
     if not required and not source.has("depths.csv"):
         return np.full(len(ids), np.nan)
@@ -125,7 +125,7 @@ def depths_of(
 
 
 def strays(source: Files, folder: str, ids: list[str], table: str) -> Iterator[str]:
-    """Files of a folder whose ids the table does not have."""
+    """Yield problems of a folder's files whose ids the table lacks."""
     for name in sorted(set(source.ids(folder)) - set(ids)):
         yield f"{shown(f'{folder}/{name}.png')} has no row in {table}"
 

@@ -1,4 +1,4 @@
-"""What a SEG-Y file holds, found in one pass over it: see ``geometry``."""
+"""Scan a SEG-Y file in one pass; see ``geometry``."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ LONGEST_LINE = 100_000  # traces
 PREVIEW_BLOCKS, PREVIEW_TRACES = 64, 256
 MOST_THREADS = 8  # each holds some 40 MB
 SAMPLED = 2**23  # values for the percentile
-# A grid may be far from full (labels on a few lines), but not made of numbers that are none.
+# A grid may be sparse (labels on a few lines), but not made of meaningless numbers.
 BLOCK = 2**20  # traces
 LARGEST_EMPTY_GRID, LEAST_FILL = 1_000_000, 1 / 50
 
@@ -35,14 +35,14 @@ def scan(
     percentile: float = 99.9,
     threads: int = 1,
 ) -> tuple[Geometry, np.ndarray, np.ndarray]:
-    """Find the geometry of a post-stack SEG-Y file; what is None is found, too.
+    """Find the geometry of a post-stack SEG-Y file, and every argument that is None.
 
     percentile: of the absolute amplitudes, which becomes the clip
 
     Returns the geometry, the numbers of traces, int32 (inlines, crosslines), and the positions,
     float64 (2, inlines, crosslines).
 
-    Raises InputError, naming the key to set, where the file is none that can be used.
+    Raises InputError, naming the key to set, if the file cannot be used.
     """
     with Segy(path, endian, format) as file:
         if format is None:
@@ -75,14 +75,14 @@ def scan(
             amplitude=found.amplitude(percentile),
             notes=[*file.notes, *where.notes, *grid.notes, *notes],
         )
-    # By now they only take room, of which positions need much.
+    # No longer needed, and positions need much memory.
     headers.inlines = headers.crosslines = headers.offset = headers.delay = None
     return geometry, grid.traces, _positions(grid.traces, headers)
 
 
 @dataclass
 class _Where:
-    """Bytes of trace headers to use, from 1; None where there are none."""
+    """Bytes of trace headers to use, from 1; None if there are none."""
 
     inline: int | None
     crossline: int | None
@@ -117,7 +117,7 @@ def _where(file: Segy, inline: int | None, crossline: int | None) -> _Where:
         if all(map(_varies, lines)) and _is_grid(*lines):
             note = (
                 "inline and crossline numbers taken from bytes {} and {}, since those in {} and {} "
-                "make no grid".format(*pair, *STANDARD)
+                "form no grid".format(*pair, *STANDARD)
             )
             return _Where(*pair, coordinates, [note])
     if any(map(_varies, standard)):
@@ -126,8 +126,8 @@ def _where(file: Segy, inline: int | None, crossline: int | None) -> _Where:
         return _Where(*STANDARD, coordinates, [])
     _require_line(file, coordinates)
     note = (
-        "no inline and crossline numbers in bytes {} and {}: taken for a 2-D line by trace number; "
-        "for a volume, set {}".format(*STANDARD, KEYS)
+        "no inline and crossline numbers in bytes {} and {}: treated as a 2-D line by trace "
+        "number; for a volume, set {}".format(*STANDARD, KEYS)
     )
     return _Where(None, None, coordinates, [note])
 
@@ -157,9 +157,9 @@ def _require_line(file: Segy, coordinates: tuple[int, int] | None) -> None:
         f"{file.path}: expected inline and crossline numbers in bytes {STANDARD[0]} and "
         f"{STANDARD[1]} of the trace headers, found the same in all"
     )
-    mend = f"set {KEYS} to where they are"
+    remedy = f"set {KEYS} to where they are"
     if layout.traces > LONGEST_LINE:
-        raise InputError(f"{nothing} {layout.traces} traces; {mend}")
+        raise InputError(f"{nothing} {layout.traces} traces; {remedy}")
     headers = np.concatenate([file.read_headers(*block) for block in file.blocks()])
 
     def values(byte: int) -> np.ndarray:
@@ -170,18 +170,18 @@ def _require_line(file: Segy, coordinates: tuple[int, int] | None) -> None:
     if len(offsets) > 1 and not _is_monotonic(values(21)):
         raise InputError(
             f"{nothing}, and {len(offsets)} offsets ({offsets[0]} to {offsets[-1]}), as before "
-            f"stacking; stack it first or, if it is stacked, {mend}"
+            f"stacking; stack it first or, if it is stacked, {remedy}"
         )
     if not any(_is_monotonic(values(byte)) for byte in LINE_BYTES):
         raise InputError(
-            f"{nothing}, and no trace or CDP numbers that would make it a 2-D line; {mend}"
+            f"{nothing}, and no trace or CDP numbers that would make it a 2-D line; {remedy}"
         )
     if coordinates:
         x, y = (np.diff(values(byte)) for byte in coordinates)
         steps = np.hypot(x, y)
         if (steps > 20 * np.median(steps)).sum() > 1:
             raise InputError(
-                f"{nothing}, and coordinates that jump as from line to line of a volume; {mend}"
+                f"{nothing}, and coordinates that jump as from line to line of a volume; {remedy}"
             )
 
 
@@ -192,7 +192,7 @@ def _is_monotonic(numbers: np.ndarray) -> bool:
 
 @dataclass
 class _Headers:
-    """Fields of all trace headers, one value a trace; None where a file has none."""
+    """Fields of all trace headers, one value a trace; None if a file has none."""
 
     inlines: np.ndarray | None
     crosslines: np.ndarray | None
@@ -337,7 +337,7 @@ def _grid(file: Segy, where: _Where, headers: _Headers) -> _Grid:
     doubled = int(placed.sum()) - bins
     if doubled:
         _refuse_gathers(file, headers, placed, traces[places[placed]], bins, numbers)
-        notes.append(f"of {doubled} doubled traces only the first each is used")
+        notes.append(f"{doubled} traces share a place with an earlier one and are not used")
     sorting = _sorting(*(numbers if placed.all() else numbers[placed] for numbers in lines))
     shape = axes[0].count, axes[1].count
     return _Grid(*axes, traces.reshape(shape), doubled, sorting, notes)
@@ -422,7 +422,9 @@ def _samples(file: Segy, headers: _Headers) -> tuple[Axis, float, list[str]]:
     if not interval:
         interval = in_trace
         if interval:
-            notes.append(f"interval {interval} from the first trace's header, the file's has none")
+            notes.append(
+                f"interval {interval} from the first trace's header, since the file's has none"
+            )
         else:
             notes.append("no interval in the headers: samples are numbered from 0")
     elif in_trace and in_trace != interval:
