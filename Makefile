@@ -16,7 +16,7 @@ CLUSTER := $(VENV)/cluster
 FINDINGS := residual unet bce depth full
 RECIPES := $(filter-out proxy,$(basename $(notdir $(wildcard benchmarks/recipes/*.yaml))))
 
-.PHONY: run demo-volume volume-labels score test test-compile test-slurm test-engines lint status report grouped files lock staleness soak combinations fuzz \
+.PHONY: run demo-volume volume-labels score test test-compile test-slurm test-engines lint status report grouped config files lock staleness soak combinations fuzz \
 	bench bench-surveys bench-volumes findings recipes clean clean-results help
 
 run: $(VENV)/run ## run the demo, from nothing to results/submission.csv; some minutes
@@ -62,12 +62,15 @@ lock: | $(BIN)/python ## pin every package that the requirements bring (ARGS=--u
 		--python-version 3.11 --annotation-style line --output-file requirements.lock $(ARGS) \
 		requirements-cluster.txt benchmarks/requirements.txt
 
+config: $(VENV)/run ## write config/config.yaml and the tables of config/README.md from the schema
+	$(BIN)/python workflow/engine/config_files.py
+
 files: ## list the files that a remote module fetches, in workflow/files.txt
 	@find config/config.yaml envs workflow/engine workflow/schemas workflow/scripts -type f \
 		! -path '*/__pycache__/*' | LC_ALL=C sort > workflow/files.txt
 
 staleness: $(VENV)/test ## observe what reruns after which change, for docs/staleness.md; 10 minutes
-	PYTHONPATH=workflow/scripts:tests $(BIN)/python tests/workflow/test_staleness.py
+	PYTHONPATH=workflow/scripts:workflow:tests $(BIN)/python tests/workflow/test_staleness.py
 
 soak: $(VENV)/run ## kill the demo 25 times and compare its bytes; half an hour
 	$(BIN)/python tests/support/soak.py --kills 25 --folder experiments/soak

@@ -9,8 +9,7 @@ import yaml
 
 from salt.core.errors import InputError, raise_faults
 from salt.settings.config import faults
-from support.forked import run_forked
-from support.running import ROOT
+from support.running import ROOT, run_snakemake
 from support.spoiling import edit_array
 from support.stages import CONFIG, Case, arguments, assert_refused, cases, stage, zip_survey
 from support.surveys import Survey
@@ -153,7 +152,7 @@ def snakemake(folder, config, *targets):
     path = folder / "config.yaml"
     path.write_text(yaml.safe_dump(config))
     given = ("--snakefile", ROOT / "Snakefile", "--cores", "1", "--directory", folder / "run")
-    return run_forked([*map(str, given), "--configfile", str(path), "--", *targets], ROOT)
+    return run_snakemake(*given, "--configfile", path, "--", *targets)
 
 
 def test_the_workflow_names_contradictions_before_any_job(tmp_path):

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 import numpy as np
-import yaml
 
+from engine.config_files import generated
 from salt.survey.import_test import import_test
 from salt.survey.import_train import import_train
 from salt.survey.source import Source
@@ -33,20 +33,9 @@ def test_every_link_to_a_file_leads_somewhere():
             assert (document.parent / target).exists(), f"{document}: {target}"
 
 
-def test_every_key_is_described_with_its_default():
-    """Compare keys, defaults and their order with config/config.yaml."""
-
-    def leaves(values, path=""):
-        for name, value in values.items():
-            key = f"{path}.{name}" if path else name
-            yield from leaves(value, key) if isinstance(value, dict) else [(key, value)]
-
-    text = (ROOT / "config/README.md").read_text()
-    rows = re.findall(r"^\| `([a-z_.]+\.[a-z_]+)` \| .*? \| `(.*?)` \| ", text, re.MULTILINE)
-    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    # YAML reads 1e-05 as text.
-    read = [(key, float(d) if "e-" in d else yaml.safe_load(d)) for key, d in rows]
-    assert read == list(leaves(config))
+def test_defaults_and_tables_of_keys_are_as_the_schema_has_them():
+    for path, text in generated().items():
+        assert path.read_text() == text, f"{path}: run `make config`"
 
 
 def test_every_message_in_the_troubleshooting_exists():

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
+from engine.config_files import keys
 from salt.settings.config import faults
 from support import combinations as check
 from support.combinations import DAMAGES, FACTORS, FILES, Check, Damage, faults_of_message, refusal
@@ -27,31 +28,15 @@ def rows():
     return check.array()
 
 
-def keys_of(section: dict, before: str = ""):
-    for key, value in section.items():
-        if isinstance(value, dict):
-            yield from keys_of(value, f"{before}{key}.")
-        else:
-            yield before + key
-
-
 def test_each_key_of_the_configuration_has_its_place():
     places = [*check.KEYS, *check.RARE, *check.SET_HERE, *check.CANNOT_MATTER]
-    assert sorted(places) == sorted(keys_of(check.DEFAULTS))
-
-
-def leaves(schema: dict, path: tuple = ()):
-    for key, part in schema["properties"].items():
-        if "properties" in part:
-            yield from leaves(part, (*path, key))
-        else:
-            yield ".".join((*path, key)), part
+    assert sorted(places) == sorted(dict(keys(SCHEMA)))
 
 
 def test_each_value_that_the_schema_lists_is_run(rows):
     tried = {name: [repr(row[name]) for row in rows] for name in rows[0]}
     missing = set()
-    for name, part in leaves(SCHEMA):
+    for name, part in keys(SCHEMA):
         listed = [True, False] if part.get("type") == "boolean" else part.get("enum", [])
         # Any loss can be the late one.
         if name != "training.late_loss" and name not in check.CANNOT_MATTER:

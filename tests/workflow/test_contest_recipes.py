@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from salt.networks.checkpoint import Checkpoint
-from support.running import ROOT, complete, planned
+from support.running import ROOT, SUBMISSION, complete, planned
 
 # Keep the recipe's settings that determine which code runs.
 FEW = {
@@ -28,8 +28,7 @@ def test_the_recipe_for_a_gpu_runs_from_end_to_end(tmp_path: Path):
         recipe.setdefault(section, {}).update(keys)
     config = tmp_path / "few.yaml"
     config.write_text(yaml.safe_dump(recipe))
-    target = ("--", "results/submission.csv")
-    complete(tmp_path, *target, config=config)
+    complete(tmp_path, *SUBMISSION, config=config)
     submission = pd.read_csv(tmp_path / "results/submission.csv", keep_default_na=False)
     assert len(submission) == 12
     assert json.loads((tmp_path / "results/threshold.json").read_text())["honest"] is True
@@ -38,7 +37,7 @@ def test_the_recipe_for_a_gpu_runs_from_end_to_end(tmp_path: Path):
         assert about["model"]["name"] == recipe["model"]["name"]
         # No choice depends on the held-out fold.
         assert about["epoch"] == 2
-    assert planned(tmp_path, *target, config=config) == {}
+    assert planned(tmp_path, *SUBMISSION, config=config) == {}
 
 
 @pytest.mark.parametrize(("name", "folds"), [("contest", 5), ("contest-cpu", 2)])

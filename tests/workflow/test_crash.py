@@ -14,6 +14,7 @@ import yaml
 
 from support.running import (
     ROOT,
+    SUBMISSION,
     TINY,
     below,
     complete,
@@ -39,7 +40,7 @@ def longer(tmp_path_factory) -> Path:
 
 
 def test_a_run_that_is_killed_and_killed_again_ends_with_the_same_bytes(longer, tmp_path):
-    counts = soak(tmp_path / "soak", 4, ["--configfile", str(longer)])
+    counts = soak(tmp_path / "soak", 4, ["--configfile", str(longer), *SUBMISSION])
     assert {how for how, _ in counts} == set(HOWS)
     assert {when for _, when in counts} == set(WHENS)
 
@@ -89,14 +90,14 @@ def test_a_change_is_not_forgotten_by_a_kill(finished, copied, tmp_path, target,
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_stopped_run_can_be_resumed(longer, copied, how):
-    training = ["--until", "train"]
-    run = Run(copied, 2, ["--configfile", str(longer), *training])
+    member = ["--", "results/models/0/checkpoint.safetensors"]
+    run = Run(copied, 2, ["--configfile", str(longer), *member])
     run.start()
     wait_for(lambda: list((run.folder / "results/states").glob("*.pt")))
     os.killpg(run.main.pid, how)
     assert run.main.wait(60) != 0
     wait_for(lambda: not run.jobs())
-    assert "resumes after epoch" in complete(run.folder, *training, config=longer)
+    assert "resumes after epoch" in complete(run.folder, *member, config=longer)
 
 
 def stage(name: str, *args) -> subprocess.Popen:

@@ -112,7 +112,7 @@ def test_what_snakedeploy_writes_runs_the_demo_to_its_end(offline, tmp_path):
 def test_a_module_of_a_commit_runs_under_a_prefix_and_other_names(repository, tmp_path):
     commit = git(repository, "rev-parse", "HEAD")
     where = f'gitfile({str(repository)!r}, path="workflow/Snakefile", commit="{commit}")'
-    config = yaml.safe_load(TINY.read_text())
+    config = yaml.safe_load(TINY.read_text()) | {"ensemble": {"seeds": [0]}}
     module(tmp_path, where, config, '    prefix: "salt"', "as salt_*")
     before = files(tmp_path)
     text = complete(tmp_path)
@@ -134,7 +134,7 @@ def test_a_local_module_completes_a_few_keys_from_the_defaults(tmp_path, more, r
     complete(tmp_path, "--", f"{results}/data/folds.csv")
     with open(tmp_path / results / "data/folds.csv") as file:
         folds = [row["fold"] for row in csv.DictReader(file)]
-    # Two by config/config.yaml.
+    # Two by default.
     assert len(folds) == 50 and set(folds) == {"0", "1"}
 
 

@@ -19,7 +19,7 @@ from salt.ensemble.pseudo_labels import PseudoLabels, save
 from salt.networks.checkpoint import Checkpoint
 from salt.survey.tiles import Tiles
 from salt.training.trainer import Labelled
-from support.running import complete, planned, with_config
+from support.running import SUBMISSION, complete, planned, with_config
 from support.surveys import forget_checksums
 
 
@@ -130,7 +130,6 @@ def test_labels_of_other_tiles_are_refused(tmp_path, ids, side):
         Labelled.of(PseudoLabels.load(tmp_path / "0.npy"), tiles, torch.device("cpu"))
 
 
-TARGET = ("--", "results/submission.csv")
 SEEDS = (0, 1, 2)  # 0 and 2 hold out fold 0 of 2, and 1 holds out fold 1
 SELF_TRAINING = {
     "ensemble": {"seeds": [*SEEDS]},
@@ -143,7 +142,7 @@ SELF_TRAINING = {
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("self_training")
-    complete(folder, *TARGET, config=with_config(folder, SELF_TRAINING))
+    complete(folder, *SUBMISSION, config=with_config(folder, SELF_TRAINING))
     return folder
 
 
@@ -177,7 +176,7 @@ def test_the_last_round_trains_on_the_labels_of_its_fold(trained):
         assert "pseudo-labels" not in first
     assert not (trained / "results/states").exists()
     assert not (trained / "results/rounds/0/states").exists()
-    assert planned(trained, *TARGET, config=trained / "config.yaml") == {}
+    assert planned(trained, *SUBMISSION, config=trained / "config.yaml") == {}
 
 
 def test_what_is_true_of_a_held_out_fold_reaches_no_member_that_is_scored_on_it(trained):
@@ -194,7 +193,7 @@ def test_what_is_true_of_a_held_out_fold_reaches_no_member_that_is_scored_on_it(
     # On purpose, and no damage.
     checksums_of(path).unlink()
     try:
-        jobs = planned(trained, *TARGET, config=trained / "config.yaml")
+        jobs = planned(trained, *SUBMISSION, config=trained / "config.yaml")
         assert jobs["train"] == 6 and "split" not in jobs
         members = [f"results/models/{seed}/checkpoint.safetensors" for seed in SEEDS]
         complete(trained, "--", *members, config=trained / "config.yaml")

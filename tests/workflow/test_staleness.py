@@ -21,14 +21,17 @@ import pandas as pd
 import pytest
 import yaml
 
+from engine.config_files import keys
 from salt.core.checksums import checksums_of
+from salt.settings.config import completed
 from support.imports import real_imports
-from support.running import JOBS, PROJECT, below, rule_texts, run_snakemake, unpack
+from support.running import JOBS, PROJECT, TINY, below, rule_texts, run_snakemake, unpack
 from support.surveys import mask_png
 
 ROOT = Path(__file__).parents[2]
 TABLE = ROOT / "docs/staleness.md"
-DEFAULTS = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+SCHEMA_OF = dict(keys(SCHEMA))
 
 # Rules that read each key. Add new keys here.
 KEYS = {
@@ -38,8 +41,7 @@ KEYS = {
     "data.demo.tile_size": ["demo"],
     "data.demo.seed": ["demo"],
     "data.labels": [],
-    **{f"data.demo_volume.{key}": [] for key in DEFAULTS["data"]["demo_volume"]},
-    **{f"survey.{key}": [] for key in DEFAULTS["survey"]},
+    **{key: [] for key in SCHEMA_OF if key.startswith(("data.demo_volume.", "survey."))},
     "validation.scheme": ["train", "predict_validation", "threshold"],
     "validation.folds": ["split"],
     "validation.seed": ["split"],
@@ -195,14 +197,7 @@ def run_or_copy(folder: Path, finished: Path | None) -> None:
 
 def tiny_config() -> dict:
     """Return the tiny configuration, with all keys."""
-    tiny = yaml.safe_load((ROOT / ".test/config/config.yaml").read_text())
-    # Give all keys, since the configuration is merged over the defaults.
-    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    for section, keys in tiny.items():
-        for key, value in keys.items():
-            merged = {**config[section][key], **value} if isinstance(value, dict) else value
-            config[section][key] = merged
-    return config
+    return completed(yaml.safe_load(TINY.read_text()), SCHEMA)
 
 
 def with_survey(project: Path, folder: Path, finished: Path | None = None) -> Path:
@@ -436,17 +431,6 @@ def other_value(key: str, schema: dict, value):
     return value + 1 if schema["type"] == "integer" else value * 0.9
 
 
-def leaves(schema: dict, path: str = "") -> dict[str, dict]:
-    """Return each dotted key of the configuration with its part of the schema."""
-    if "properties" not in schema:
-        return {path: schema}
-    found = {}
-    for name, part in schema["properties"].items():
-        found |= leaves(part, f"{path}.{name}" if path else name)
-    return found
-
-
-SCHEMA = leaves(yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text()))
 # At least one key or file per set of jobs is run for real.
 REAL = {
     "data.demo.seed",
@@ -482,7 +466,7 @@ def key_cases() -> list[Case]:
         value = default
         for part in key.split("."):
             value = value[part]
-        edit = setting(key, other_value(key, SCHEMA[key], value))
+        edit = setting(key, other_value(key, SCHEMA_OF[key], value))
         if key in NEEDED:
             edit = chained(*(setting(*needed) for needed in NEEDED[key]), edit)
         cases.append(Case(f"`{key}`", below(*rules), edit, real=key in REAL))
@@ -773,7 +757,14 @@ def table(ran: dict[str, dict[str, int]]) -> str:
 
 
 def test_each_key_of_the_configuration_has_a_declared_effect():
-    assert set(KEYS) == set(SCHEMA)
+    assert set(KEYS) == set(SCHEMA_OF)
+
+
+def test_the_table_of_keys_says_what_a_change_reruns():
+    for key, rules in KEYS.items():
+        if rules:
+            expected = named(below(*rules)).replace("below", "later stages")
+            assert SCHEMA_OF[key]["x-reruns"] == expected, key
 
 
 def test_each_set_of_jobs_is_proven_by_a_real_run():

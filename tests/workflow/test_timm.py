@@ -5,10 +5,11 @@ import torch
 
 from salt.core.header import read_checkpoint
 from salt.networks.timm_unet import timm
-from support.running import complete, planned, snakemake, with_config
+from support.running import SUBMISSION, complete, planned, snakemake, with_config
 from support.training import NEEDS_TIMM
 
 ENCODER = {"name": "timm_unet", "encoder": "resnet18", "width": 1}
+ONE = {"ensemble": {"seeds": [0]}}
 
 
 @NEEDS_TIMM
@@ -17,15 +18,15 @@ def test_members_begin_with_a_files_weights_and_train_again_for_others(tmp_path)
     weights = tmp_path / "my weights/resnet18.pth"
     torch.save(timm().create_model("resnet18").state_dict(), weights)
     training = {"encoder_weights": "my weights/resnet18.pth", "frozen_epochs": 1, "epochs": 1}
-    config = with_config(tmp_path, {"model": ENCODER, "training": training})
-    complete(tmp_path, config=config)
+    config = with_config(tmp_path, {"model": ENCODER, "training": training, **ONE})
+    complete(tmp_path, *SUBMISSION, config=config)
     about, _ = read_checkpoint(tmp_path / "results/models/0/checkpoint.safetensors")
     assert about["model"]["encoder"] == "resnet18"
     probabilities = np.load(tmp_path / "results/predictions/test/0/0.npy")
     assert probabilities.std() > 0
-    assert planned(tmp_path, config=config) == {}
+    assert planned(tmp_path, *SUBMISSION, config=config) == {}
     torch.save(timm().create_model("resnet18").state_dict(), weights)
-    assert planned(tmp_path, config=config)["train"] == 2
+    assert planned(tmp_path, *SUBMISSION, config=config)["train"] == 1
 
 
 def test_weights_that_are_not_there_are_named_before_any_job(tmp_path):

@@ -13,13 +13,11 @@ import re
 import shutil
 import sys
 from contextlib import contextmanager
-from copy import deepcopy
 from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
-from snakemake.utils import update_config
 
 
 def project():
@@ -71,7 +69,7 @@ from engine.record import (
 )
 from engine.terminal import last_words, make_terse, print_at_exit
 from salt.core.checksums import check_folder, follow_date
-from salt.settings.config import faults, uncovered_folds
+from salt.settings.config import completed, faults, uncovered_folds
 from salt.evaluation.decision import Decision
 from salt.core.errors import InputError, raise_faults
 from salt.stage.code_files import behaviour, local_files
@@ -87,12 +85,6 @@ make_terse(logger, printing.dryrun or printing.verbose or printing.printshellcmd
 
 configfile: str(ROOT / "config/config.yaml")
 
-
-if workflow.modifier.skip_configfile:
-    # A module's own config replaces the file's, so that it would have to be complete.
-    given = config
-    config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    update_config(config, deepcopy(given))
 
 PREFIX = workflow.modifier.path_modifier
 
@@ -133,6 +125,8 @@ def refuse_odd(what, path):
 refuse_odd("the project's folder", ROOT.resolve())
 
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+# A module's config replaces that of config/config.yaml, and need not be complete.
+config = completed(config, SCHEMA)
 try:
     raise_faults("Configuration", faults(config, SCHEMA))
 except InputError as error:

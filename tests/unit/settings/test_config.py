@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from salt.networks.registry import NETWORKS, OPTIONAL
-from salt.settings.config import Validator, faults, uncovered_folds
+from salt.settings.config import Validator, completed, faults, uncovered_folds
 from salt.training.losses import LOSSES
 from salt.training.recipe import OPTIMISERS
 
@@ -117,25 +117,24 @@ def test_the_default_configuration_is_valid():
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.name)
 def test_each_configuration_over_the_default_is_valid(overlay):
-    def lay_over(base, over):
-        if not isinstance(base, dict) or not isinstance(over, dict):
-            return over
-        return base | {key: lay_over(base.get(key), value) for key, value in over.items()}
-
-    assert faults(lay_over(CONFIG, yaml.safe_load(overlay.read_text())), SCHEMA) == []
+    assert faults(completed(yaml.safe_load(overlay.read_text()), SCHEMA), SCHEMA) == []
 
 
 def test_there_are_partial_configurations():
     assert OVERLAYS
 
 
+def test_the_schema_alone_makes_the_default_configuration():
+    assert completed({}, SCHEMA) == CONFIG
+
+
 @pytest.mark.parametrize(("path", "schema"), LEVELS, ids=case_id)
-def test_the_schema_asks_for_every_key_and_the_default_has_it(path, schema):
-    section = CONFIG
-    for key in path:
-        section = section[key]
+def test_each_section_refuses_unknown_keys(path, schema):
     assert schema["additionalProperties"] is False
-    assert sorted(schema["required"]) == sorted(schema["properties"]) == sorted(section)
+
+
+def test_the_schema_says_of_each_section_what_a_change_reruns():
+    assert all(section["x-reruns"] for section in SCHEMA["properties"].values())
 
 
 @pytest.mark.parametrize(("path", "schema"), LEVELS, ids=case_id)
@@ -158,11 +157,19 @@ def test_several_unknown_keys_are_each_named():
     [path for path, _ in walk(SCHEMA) if path and path[-1] != 0],
     ids=case_id,
 )
-def test_a_missing_key_is_named_with_its_section(path):
-    (fault,) = faults(without(path), SCHEMA)
-    section = dotted(path[:-1]) or "configuration"
-    assert fault.startswith(f"{section}: ")
-    assert repr(path[-1]) in fault
+def test_a_missing_key_gets_its_default(path):
+    assert completed(without(path), SCHEMA) == CONFIG
+
+
+def test_only_missing_keys_are_completed():
+    given = {"model": {"encoder": None, "a": 1}, "survey": None, "extra": [1]}
+    before = copy.deepcopy(given)
+    config = completed(given, SCHEMA)
+    assert given == before
+    assert config["model"] == {**CONFIG["model"], "a": 1}
+    assert config["survey"] is None and config["extra"] == [1]
+    starts = sorted(fault.split(":")[0] for fault in faults(config, SCHEMA))
+    assert starts == ["extra", "model.a", "survey"]
 
 
 @pytest.mark.parametrize(

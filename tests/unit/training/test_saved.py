@@ -174,7 +174,7 @@ def survey(tmp_path_factory):
     folds.to_csv(folder / "folds.csv", index=False)
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     config["model"] |= {"name": "residual_unet", "width": 2, "dropout": 0.1}
-    config["training"] |= {"epochs": 30, "passes_per_epoch": 4, "batch_size": 2}
+    config["training"] |= {"epochs": 15, "passes_per_epoch": 4, "batch_size": 2}
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
     return folder
 
@@ -201,10 +201,17 @@ def outputs(folder):
     return [(folder / name).read_bytes() for name in ("checkpoint.safetensors", "history.csv")]
 
 
+@pytest.fixture(scope="module")
+def whole(survey, tmp_path_factory):
+    """What a training leaves that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert trainer(survey, folder).wait() == 0
+    return folder
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_a_process_killed_again_and_again_ends_with_the_same_bytes(survey, tmp_path, how):
-    whole, pieces = tmp_path / "whole", tmp_path / "pieces"
-    assert trainer(survey, whole).wait() == 0
+def test_a_process_killed_again_and_again_ends_with_the_same_bytes(survey, whole, tmp_path, how):
+    pieces = tmp_path / "pieces"
     state, kills = pieces / "state.pt", 0
     for _ in range(3):
         process = trainer(survey, pieces)

@@ -85,11 +85,7 @@ def predict_core(
         for start in range(0, shape[0], batch_size):
             batch = pixels[start : start + batch_size]
             with _smaller(windows, batch_size):
-                values = predict_batch(network, batch, None, compute, flip=False)
-                if flip:
-                    # One after the other: a window takes the memory of many tiles.
-                    mirrored = predict_batch(network, batch[..., ::-1].copy(), None, compute, False)
-                    values = (values + mirrored[..., ::-1]) / 2
+                values = predict_batch(network, batch, None, compute, flip)
             probabilities.append(values[:, *inner])
         found.append(np.concatenate(probabilities))
     if len(found) == 1:

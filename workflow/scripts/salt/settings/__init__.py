@@ -1,1 +1,1 @@
-"""The configuration, and what can be wrong with it."""
+"""The configuration: defaults, and what can be wrong with it."""

@@ -1,4 +1,4 @@
-"""What may be wrong with a configuration beyond one value's type and range."""
+"""Complete a configuration with defaults, and find all that is wrong with it."""
 
 import math
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from jsonschema import Draft202012Validator, ValidationError, validators
 
 from salt.networks.registry import not_taken
 
-# JSON Schema takes 5.0 for a whole number, which range() does not, and has no word for infinities.
+# JSON Schema accepts 5.0 as an integer, which range() does not, and cannot exclude infinities.
 TYPES = Draft202012Validator.TYPE_CHECKER.redefine_many(
     {
         "integer": lambda _, value: type(value) is int,
@@ -17,8 +17,21 @@ TYPES = Draft202012Validator.TYPE_CHECKER.redefine_many(
 Validator = validators.extend(Draft202012Validator, type_checker=TYPES)
 
 
+def completed(config: object, schema: dict) -> object:
+    """Return a configuration with the schema's default for each missing key.
+
+    A section of another type than an object stays as it is, for ``faults`` to name.
+    """
+    if "properties" not in schema or not isinstance(config, dict):
+        return config
+    return config | {
+        key: completed(config.get(key, part.get("default", {})), part)
+        for key, part in schema["properties"].items()
+    }
+
+
 def faults(config: dict, schema: dict) -> list[str]:
-    """All faults of a configuration, each naming its key."""
+    """Return all faults of a completed configuration, each naming its key."""
     found = list(_schema_faults(config, schema))
     return found or list(_contradictions(config))
 

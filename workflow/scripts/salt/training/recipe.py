@@ -29,30 +29,7 @@ WARM_UP = 0.2  # share of a one-cycle schedule in which the rate rises
 
 @dataclass(frozen=True)
 class Recipe:
-    """Settings of a training; config/README.md describes their effects.
-
-    epochs: maximum number
-    passes_per_epoch: how often an epoch visits each tile, on average
-    windows_per_epoch: how many windows an epoch cuts from labelled lines, however many there are
-    batch_size: tiles per step
-    micro_batch: maximum tiles per forward pass, or None for the whole batch; gradients of nearly
-        equal parts are accumulated, and batch normalisation, Dice and Lovasz are computed per part
-    loss: a name in ``losses.LOSSES``
-    late_loss, late_from: the loss used from epoch ``late_from`` on
-    optimiser: ``adam`` or ``adamw``
-    weight_decay: decoupled in ``adamw``; added to the gradient in ``adam``
-    schedule: ``plateau`` or ``one_cycle``
-    learning_rate, minimum_learning_rate: the greatest one, and that which a plateau may reach
-    plateau_patience, stopping_patience: epochs without a gain before the rate is halved, and
-        before training ends
-    minimum_gain: smallest improvement that is a gain
-    monitor: ``loss`` or ``map`` (keep the best epoch), or ``last`` (keep the last)
-    pretrained: whether the encoder starts from ImageNet weights
-    encoder_weights: path of a file that the encoder starts from, or None
-    frozen_epochs: number of initial epochs with a frozen encoder
-    encoder_rate: the encoder's learning rate, as a fraction of the decoder's
-    compile: whether to use torch.compile
-    """
+    """Keys of section ``training``, all but ``tensorboard``; the schema describes each."""
 
     epochs: int
     passes_per_epoch: float
