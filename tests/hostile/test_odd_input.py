@@ -65,7 +65,7 @@ def masks_of_one_bit(survey):
 
 
 def files_outside(survey):
-    # Not among the survey's files, wherever they point.
+    # Not files of the survey, wherever they point.
     for name in ("../evil.png", "../../images/evil.png", "/tmp/evil.png", "..\\evil.png"):
         survey.files[name] = b"evil"
 

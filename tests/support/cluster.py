@@ -1,4 +1,4 @@
-"""A real Slurm on this machine: one node with two GPUs that are only made up, no accounting.
+"""A real Slurm on this machine: one node with two simulated GPUs, no accounting.
 
 As root, without systemd. Slurm's programs look for their configuration in /etc/slurm, so nothing is
 started where there is one already.

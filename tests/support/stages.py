@@ -38,7 +38,7 @@ class Case(NamedTuple):
 
 
 def cases(catalogue: Iterable[Case]):
-    """Parametrize a test by the cases of a catalogue, each with a name of its own."""
+    """Parametrize a test by the cases of a catalogue, whose names have to differ."""
     names = [f"{case.stage}: {case.name}" for case in catalogue]
     assert names and len(set(names)) == len(names)
     return pytest.mark.parametrize("case", catalogue, ids=names)
@@ -49,7 +49,7 @@ def stage(name: str, *arguments) -> int:
     level = logging.getLogger().level
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
-        # The script sets both, for a process of its own.
+        # The script sets both, for its own process.
         patch.setattr(logging, "raiseExceptions", logging.raiseExceptions)
         try:
             runpy.run_path(str(ROOT / f"workflow/scripts/{name}.py"), run_name="__main__")

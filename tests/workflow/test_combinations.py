@@ -173,7 +173,7 @@ def test_a_pixel_that_differs_is_found(tmp_path, spoilt):
 
 
 class Scripted(Check):
-    """A check whose runs print what they are told to, and mend what they are asked for."""
+    """A check whose runs print given text, and rebuild requested files."""
 
     def snakemake(self, *args, **kwargs):
         self.ran.append(args)

@@ -156,7 +156,7 @@ def test_each_damaged_file_stops_the_run_before_it_begins(here, damage):
 
 
 def test_damaged_files_are_rebuilt_in_the_order_of_the_stages(here):
-    """By one command, members would be trained again for tiles that come out the same."""
+    """A single command would retrain members on identical tiles."""
     first, last = Path("results/data/train/tiles.csv"), Path("results/submission.csv")
     others = [Path("results/data/folds.csv"), Path("results/data/train/masks.npy")]
     for path in (last, first, *others):

@@ -442,7 +442,7 @@ def test_new_tiles_in_a_zip_get_this_runs_own_masks(
     submission = pd.read_csv(copied / "results/submission.csv", dtype=str, keep_default_na=False)
     masks = dict(zip(submission["id"], submission["rle_mask"], strict=True))
     assert masks_in(copied / "results/predict") == masks
-    # Named as a finished run it is not rebuilt, whatever the configuration would make of it.
+    # Named as a finished run, it is not rebuilt under any configuration.
     predict = {"source": str(tmp_path / "new.zip"), "run": "results"}
     config = with_config(tmp_path, {"predict": predict, "training": {"epochs": 2}})
     assert planned(copied, "--", "predict", config=config) == {"predict": 1}

@@ -1,4 +1,4 @@
-"""The networks: their sizes, their shapes, and each part against what it is said to be."""
+"""The networks: their sizes, their shapes, and each part against its definition."""
 
 from pathlib import Path
 
@@ -481,7 +481,7 @@ def test_in_evaluation_a_tile_s_logits_do_not_depend_on_its_batch(name, depth):
 @pytest.mark.parametrize("training", [True, False])
 def test_depth_is_one_even_channel_of_its_levels_that_dropout_spares(depth, at, training):
     network = build("unet", width=2, dropout=0.9, depth=depth).train(training)
-    # The range is that of the tiles it was set by, whatever others come later.
+    # The range is that of the tiles it was set by, not of later ones.
     network.set_depth_range(torch.tensor([400.0, 100.0, 500.0]))
     depths = torch.tensor([100.0, 300.0, 500.0, 50.0, 700.0])
     calls = record(network, PlainLevel, (37, 50), tiles=5, depths=depths)

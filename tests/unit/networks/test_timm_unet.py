@@ -221,7 +221,7 @@ def test_weights_have_one_source_only():
 
 
 def run_python(code, *args):
-    """Run code in a Python of its own, in which nothing of timm is imported yet."""
+    """Run code in a new Python process, in which timm is not imported yet."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow/scripts")}
     return subprocess.run(
         [sys.executable, "-c", code, *args],

@@ -284,7 +284,7 @@ def test_real_files_are_copied_by_segyio(tmp_path, name):
         np.testing.assert_array_equal(copy.trace.raw[:][traces[there]], values[there])
 
 
-# It needs an environment of its own: it asks for an older pandas.
+# It needs a separate environment, since it requires an older pandas.
 TGS = """
 import hashlib, json, sys
 import numpy as np

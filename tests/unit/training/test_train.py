@@ -410,7 +410,7 @@ def test_batches_see_each_tile_as_often_as_requested(monkeypatch, tiles, passes,
         if tiles * passes % batch_size == 0 and passes == int(passes):
             assert counts == [passes] * tiles
         orders.append(order)
-    # Each epoch has an order of its own.
+    # Each epoch has its own order.
     assert orders[0] != orders[1] or orders[1] != orders[2]
 
 
