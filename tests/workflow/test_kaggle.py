@@ -258,7 +258,7 @@ def test_credentials_are_found_and_hidden_wherever_the_client_looks(
         ("404", r"\(403\); accept the contest's rules(?s:.)*competitions.participate"),
         ("500", r"failed with status 1; check that this machine(?s:.)*500 Server Error"),
         ("broken", "expected a zip, found contest.zip of .* bytes, not readable"),
-        ("cut", "contest.zip holds no train.csv; download it again"),
+        ("cut", "contest.zip contains no train.csv; download it again"),
         ("altered", "contest.zip is damaged; download it again"),
         ("nothing", "expected to receive one zip, found nothing; download it from https"),
     ],

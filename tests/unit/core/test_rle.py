@@ -79,7 +79,7 @@ def test_decodes_any_rising_runs_as_a_loop_does(height, width, steps):
         ("12 2", "run 12 2 is outside"),
         ("1 13", "run 1 13 is outside"),
         ("1 99999999999999999999", "is outside"),
-        ("1 2 2 1", r"run 2 1 begins before the run before it ends \(2\)"),
+        ("1 2 2 1", r"run 2 1 begins before the previous one ends \(2\)"),
         ("3 2 3 2", "run 3 2 begins before"),
         ("5 2 1 2", "run 1 2 begins before"),
         ("-1 2", "whole numbers only"),

@@ -274,7 +274,9 @@ def made_a_link_of_a_lock(leases: Path) -> None:
 @pytest.mark.parametrize("spoil", [made_a_file, made_a_link, made_a_link_of_a_lock])
 def test_what_another_user_placed_there_is_reported_and_not_followed(machine, tmp_path, spoil):
     spoil(tmp_path / "leases")
-    with pytest.raises(InputError, match=r"leases: no locks can be made here .* SALT_GPU_LEASES"):
+    with pytest.raises(
+        InputError, match=r"leases: no locks can be created here .* SALT_GPU_LEASES"
+    ):
         hold_gpu("auto")
     assert "CUDA_VISIBLE_DEVICES" not in os.environ
     if (tmp_path / "precious").exists():

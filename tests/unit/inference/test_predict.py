@@ -189,7 +189,7 @@ def test_a_duplicate_id_is_a_problem(tmp_path):
     files = files_of(tiles_of(["a", "b"]))
     path = tmp_path / "new.zip"
     path.write_bytes(zipped({f"{part}/{n}": data for part in "xy" for n, data in files.items()}))
-    with pytest.raises(InputError, match="2 faults") as caught:
+    with pytest.raises(InputError, match="2 problems") as caught:
         read_tiles(path, with_depth=False)
     for name in ("y/a.png", "y/b.png"):
         assert f"{name}: another file has the same name; rename or remove one" in str(caught.value)

@@ -166,7 +166,7 @@ def test_a_margin_may_be_set_and_is_at_most_a_third_of_the_window():
 @NEEDS_TIMM
 def test_members_that_see_whole_sections_need_a_margin_of_ones_own():
     networks = [network_of("unet"), network_of("timm_unet", encoder="mobilenetv3_small_050")]
-    with pytest.raises(InputError, match=r"inference\.margin: null .* see each whole section.*128"):
+    with pytest.raises(InputError, match=r"inference\.margin: null .* is the whole section.*128"):
         windows_for(networks, 1024)
     assert windows_for(networks, 1024, 128) == Windows(1024, 128)
 

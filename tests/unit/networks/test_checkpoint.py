@@ -157,5 +157,5 @@ def test_weights_that_do_not_fit_the_header_are_refused(path, checkpoint, spoil)
     else:
         state["head.more"] = torch.zeros(1)
     Checkpoint(about, state).save(path)
-    with pytest.raises(InputError, match=r"do not fit the model .*unet.*delete it"):
+    with pytest.raises(InputError, match=r"do not fit the network .*unet.*delete it"):
         Checkpoint.load(path).rebuild()

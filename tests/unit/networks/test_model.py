@@ -533,7 +533,7 @@ def test_depths_may_come_in_any_unit():
 @pytest.mark.parametrize("training", [True, False])
 def test_depths_that_are_missing_are_refused(name, depth, at, training):
     network = build(name, depth=depth).train(training)
-    with pytest.raises(InputError, match="trained with the tiles' depths; give them"):
+    with pytest.raises(InputError, match="trained with the tiles' depths; pass them"):
         network(torch.rand(2, 1, 20, 30))
 
 

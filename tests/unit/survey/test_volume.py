@@ -152,9 +152,9 @@ def test_damaged_amplitudes_are_noticed(imported, damage):
                 changed[place] ^= 1
                 ends = {"a byte": changed, "cut": data[: len(data) // 2], "empty": b""}
                 file.write_bytes(ends[damage])
-                with pytest.raises(InputError, match=r"volume\.zarr.*make it again"):
+                with pytest.raises(InputError, match=r"volume\.zarr.*rebuild it there"):
                     Volume(imported).read()
-        with pytest.raises(InputError, match=r"volume\.zarr.*make it again"):
+        with pytest.raises(InputError, match=r"volume\.zarr.*rebuild it there"):
             Volume(imported).read()
         # What is not read does not matter.
         Volume(imported).read(slice(0, 32))

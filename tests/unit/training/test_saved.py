@@ -110,11 +110,11 @@ def test_what_was_saved_is_loaded_again(state):
     assert found == {"list": [1, 2.5, "x", None, True]}
 
 
-def test_a_state_of_something_else_is_dropped(state, caplog):
+def test_a_state_of_something_else_is_ignored(state, caplog):
     state.save(content())
     caplog.set_level("INFO")
     assert Saved(state.path, "another").load() is None
-    assert "another configuration, data or code, dropped" in caplog.text
+    assert "ignored, since configuration, data or code changed" in caplog.text
     assert not state.path.exists()
 
 
