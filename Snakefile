@@ -1,5 +1,5 @@
 # The workflow itself is workflow/Snakefile. This one is for runs from other folders: Snakemake looks
-# for profiles/ beside it. An included file's default target is ignored, so it is stated once more.
+# for profiles/ beside it. The default target of an included file is ignored, so it is repeated here.
 
 
 include: "workflow/Snakefile"

@@ -38,7 +38,7 @@ def main() -> None:
 def score(submission: Path, answers: Path, shape: tuple[int, int]) -> np.ndarray:
     """Return each tile's score, float64, in the answers' order.
 
-    Raises InputError where a file or a mask is not readable, or ids differ.
+    Raises InputError if a file or a mask is not readable, or ids differ.
     """
     truth, found = (read(path) for path in (answers, submission))
     differ = sorted(set(truth) ^ set(found))
@@ -62,7 +62,7 @@ def score(submission: Path, answers: Path, shape: tuple[int, int]) -> np.ndarray
 
 
 def read(path: Path) -> dict[str, str]:
-    """Return the runs of each id; InputError where it is not readable, or an id is doubled."""
+    """Return the runs of each id; InputError if it is not readable, or an id is doubled."""
     try:
         table = pd.read_csv(io.BytesIO(path.read_bytes()), dtype=str, keep_default_na=False)
     except (OSError, ValueError) as error:
@@ -72,7 +72,7 @@ def read(path: Path) -> dict[str, str]:
         raise InputError(f"{path}: expected the columns id and rle_mask, found {found}")
     twice = table["id"][table["id"].duplicated()]
     if len(twice):
-        raise InputError(f"{path}: id {shown(twice.iloc[0])} is there more than once")
+        raise InputError(f"{path}: id {shown(twice.iloc[0])} appears more than once")
     return dict(zip(table["id"], table["rle_mask"], strict=True))
 
 

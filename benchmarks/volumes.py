@@ -48,7 +48,7 @@ def snakemake(folder: Path, settings: dict, *targets: str) -> None:
 
 
 def repeat(source: Path, output: Path, gigabytes: float) -> tuple[int, int, int]:
-    """Write a volume of about so many GB; return its inlines, crosslines and samples."""
+    """Write a volume of about ``gigabytes`` GB; return its inlines, crosslines and samples."""
     whole = np.fromfile(source, dtype=np.uint8)
     head = whole[:HEADS].copy()
     samples = int(head[3220:3222].view(">i2")[0])
@@ -123,7 +123,7 @@ def page(measured: dict[float, dict[str, tuple[float, float]]]) -> str:
 
 def main(sizes: list[float]) -> None:
     snakemake(FOLDER / "members", SMALL, "results/threshold.json")
-    # Each size is kept as it is measured: the largest takes long.
+    # Keep each size once it is measured: the largest takes long.
     kept = FOLDER / "measured.json"
     measured = json.loads(kept.read_text()) if kept.exists() else {}
     for size in sorted(sizes):

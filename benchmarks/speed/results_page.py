@@ -67,7 +67,7 @@ def aims(kinds: dict[str, dict]) -> list[str]:
 
 
 def _reached(reached: Callable[[dict], float] | None, measured: dict) -> float | None:
-    """Return what was reached, or None where a part that it needs was not measured."""
+    """Return what was reached, or None if a part that it needs was not measured."""
     if reached is None:
         return None
     try:

@@ -84,7 +84,7 @@ def test_a_run_on_a_cluster_survives_the_kill_of_a_job_and_asks_for_gpus(jobs, c
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu", "cuda"])
-def test_gpus_are_asked_for_where_the_jobs_run(jobs, copied, tmp_path, monkeypatch, device):
+def test_gpus_are_requested_where_the_jobs_run(jobs, copied, tmp_path, monkeypatch, device):
     config = with_config(tmp_path, {"compute": {"device": device}, "training": {"loss": "bce"}})
     training = ["--until", "train", "--retries", "0", "--preemptible-retries", "0"]
     monkeypatch.setenv("PATH", f"{tmp_path / 'commands'}:/usr/bin:/bin")

@@ -132,7 +132,7 @@ def project(tmp_path) -> Path:
     return folder
 
 
-def test_pods_make_the_demo_and_a_member_goes_on_in_another_pod(server, project, tmp_path):
+def test_pods_run_the_demo_and_a_member_resumes_in_another_pod(server, project, tmp_path):
     command = [
         *(sys.executable, "-m", "snakemake", "--workflow-profile", "profiles/kubernetes"),
         *("--configfile", "mine.yaml", "--seconds-between-status-checks", "1"),

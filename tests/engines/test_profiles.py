@@ -50,14 +50,14 @@ def test_slurm_asks_for_what_the_rules_do_and_for_more_on_a_retry():
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "default"])
-def test_a_training_that_is_cut_off_is_taken_up_again_more_often_than_others_are(name):
+def test_an_interrupted_training_is_retried_more_often_than_other_jobs(name):
     found = profile(name)
     assert found["preemptible-rules"] == ["train"]
     assert found["preemptible-retries"] > found["retries"] > 0
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_each_profile_compares_and_goes_on_as_the_default_does(name):
+def test_each_profile_compares_and_resumes_like_the_default(name):
     default, found = profile("default"), profile(name)
     assert found["max-checksum-file-size"] == default["max-checksum-file-size"]
     assert found["keep-going"] is True

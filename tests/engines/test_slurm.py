@@ -1,4 +1,4 @@
-"""The workflow on a real Slurm with two GPUs that are only made up: `make test-slurm`.
+"""The workflow on a real Slurm with two simulated GPUs: `make test-slurm`.
 
 What the jobs did is written down as they do it, where SLURM_TEST_LOG names a file for it.
 """
@@ -25,7 +25,7 @@ if find_spec("snakemake_executor_plugin_slurm") is None:
     REASON = "no snakemake-executor-plugin-slurm here: make test-slurm"
 pytestmark = pytest.mark.skipif(REASON is not None, reason=REASON or "")
 
-# The profile as it is, but for what this Slurm has not got, and for waiting less.
+# The profile, without what this Slurm lacks, and with less waiting.
 PROFILE = ["--workflow-profile", str(ROOT / "profiles/slurm")]
 PROFILE += ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1"]
 SHOWN = re.compile(
@@ -60,7 +60,7 @@ def page():
 
 
 class Watch:
-    """Writes down each change of a job for as long as it is open."""
+    """Records each change of a job while it is open."""
 
     def __init__(self, lines: list[str], title: str):
         self.lines, self.started = lines, time.monotonic()

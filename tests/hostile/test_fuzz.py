@@ -1,7 +1,7 @@
 """Random damage: for any bytes, a reader returns valid arrays or raises InputError.
 
---hypothesis-profile=fuzz searches for rare failures; those found are examples here and cases in
-test_hostile.py.
+--hypothesis-profile=fuzz searches for rare failures; those found become examples here and cases of
+the catalogues beside this file.
 """
 
 import resource
@@ -93,7 +93,7 @@ LONG = st.tuples(st.integers(0, 5000), st.integers(1, 3), st.integers(1, 3)).map
 )
 @example(f"1 {'9' * 5000}", 3, 4)
 @example(f"{'0' * 5000}1 1", 3, 4)
-def test_a_text_is_no_run_lengths_or_gives_a_mask_that_encodes_to_them(text, height, width):
+def test_a_text_is_refused_or_gives_a_mask_that_encodes_to_it(text, height, width):
     try:
         mask = labels.decode(text, (height, width))
     except ValueError as error:
@@ -190,7 +190,7 @@ def test_an_undamaged_survey_is_read(tmp_path, layout):
 
 
 @given(layout=st.sampled_from(LAYOUTS), name=st.sampled_from(sorted(SMALL)), changes=CHANGES)
-def test_damage_to_a_survey_s_file_is_told_or_does_no_harm(layout, name, changes):
+def test_damage_to_a_survey_s_file_is_reported_or_harmless(layout, name, changes):
     files = SMALL | {name: damaged(SMALL[name], changes)}
     with tempfile.TemporaryDirectory() as folder:
         read_all(survey_of(files).write(Path(folder) / "survey", layout))
@@ -209,7 +209,7 @@ def near_the_end(changes: list, near: float) -> list:
     changes=CHANGES,
     near=st.sampled_from([1, 0.3, 0.02]),
 )
-def test_damage_to_a_zip_is_told_or_does_no_harm(compression, inner, changes, near):
+def test_damage_to_a_zip_is_reported_or_harmless(compression, inner, changes, near):
     # Non-ASCII names are encoded differently.
     data = zipped(SMALL | {"train/images/\u00e9": b""}, compression)
     if inner:
@@ -280,7 +280,7 @@ def mixed(rows: list[list[str]], mixes: list) -> bytes:
 @example("flat zip", "depths.csv", [("replace", 1, 0, 1, 0, "x" * 140_000)])
 @example("flat zip", "depths.csv", [("replace", 1, 0, 1, 0, "1e39")])
 @example("flat zip", "train.csv", [("add cell", n, 0, 0, 0, "a") for n in (1, 2)])
-def test_tables_mixed_up_are_told_or_do_no_harm(layout, name, mixes):
+def test_mixed_up_tables_are_reported_or_harmless(layout, name, mixes):
     files = SMALL | {name: mixed(TABLES[name], mixes)}
     with tempfile.TemporaryDirectory() as folder:
         read_all(survey_of(files).write(Path(folder) / "survey", layout))
@@ -361,13 +361,13 @@ def test_undamaged_files_are_read(name):
 
 @given(name=st.sampled_from(sorted(READERS)), changes=CHANGES, near=st.sampled_from([1, 0.1, 0.01]))
 @example("0.npy", [("cut", 0.125, 0.5)], 1)
-def test_damage_to_what_stages_hand_on_is_told_or_does_no_harm(name, changes, near):
+def test_damage_to_files_between_stages_is_reported_or_harmless(name, changes, near):
     # Mostly in the header, at the start of a file.
     changes = [(kind, where * near, what) for kind, where, what in changes]
     files = handed_on()
     reads(files | {name: damaged(files[name], changes)}, name)
 
 
-def test_what_takes_too_much_memory_fails():
+def test_using_too_much_memory_fails():
     with pytest.raises(MemoryError), in_bounds():
         np.ones(2 * BYTES, dtype=np.uint8)

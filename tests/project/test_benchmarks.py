@@ -79,7 +79,7 @@ def test_a_difference_is_paired_by_tile_and_only_over_the_tiles_of_both():
         (-0.011, False, "confirmed"),
     ],
 )
-def test_verdicts_go_by_twice_the_uncertainty(change, claims_gain, expected):
+def test_verdicts_use_twice_the_uncertainty(change, claims_gain, expected):
     assert findings.verdict(change, 0.01, claims_gain) == expected
 
 
@@ -290,12 +290,12 @@ def test_a_convolution_s_products_and_bytes_are_counted():
     assert traffic.bytes == 4 * (2 * 8 * 8 + 3 * 2 * 9 + 3 * 8 * 8)
 
 
-def test_what_ends_early_is_told(data):
+def test_truncation_is_reported(data):
     with pytest.raises(SystemExit, match="ended before its work was done"):
         run.alternate({"broken": run.Contestant("ours", "training", survey="nowhere")})
 
 
-def test_the_engines_figures_name_each_job_and_the_whole(monkeypatch):
+def test_the_engines_figures_name_each_job_and_the_total(monkeypatch):
     def timed(command):
         """Stand in for a run, with two trainings, of 3 and 2 seconds."""
         if "--directory" not in command:

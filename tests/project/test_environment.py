@@ -100,7 +100,7 @@ def test_a_stages_environment_holds_what_it_imports(stage, environment):
 def test_a_rules_code_is_that_of_its_stage_and_environment():
     rules = "".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
     counted = re.findall(r'\*code\("(\w+)", "(\w+)"\)', rules)
-    # What only carries something over stays the same, whatever becomes of its code.
+    # Results that are only passed on stay the same if their code changes.
     carrying = [("download", "data"), ("submit", "data")]
     assert sorted([*counted, *carrying]) == sorted(stages_by_environment())
 
@@ -165,7 +165,7 @@ def test_the_lock_pins_every_package_exactly_and_names_no_registry():
 
 
 def brought(names: set[str]) -> set[str]:
-    """Return packages and all that they bring here, as far as it is installed."""
+    """Return packages and their dependencies, as far as installed."""
     found, waiting = set(), [(name, frozenset()) for name in names]
     seen = set()
     while waiting:

@@ -1,4 +1,4 @@
-"""A release is described alike wherever it is, and its archive needs no Git."""
+"""All descriptions of a release agree, and its archive needs no Git."""
 
 import re
 import shutil

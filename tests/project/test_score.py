@@ -33,7 +33,7 @@ def test_the_score_is_the_mean_over_tiles_in_any_order(tmp_path):
     [
         ("id,rle_mask\na,\n", "expected the 2 tiles of answers.csv, found 1, different in b"),
         ("id,mask\na,\n", "expected the columns id and rle_mask, found id,mask"),
-        ("id,rle_mask\na,\na,\nb,\n", "id a is there more than once"),
+        ("id,rle_mask\na,\na,\nb,\n", "id a appears more than once"),
         ("id,rle_mask\na,1 9\nb,\n", "submission.csv: mask of a: run 1 9 is outside"),
     ],
 )

@@ -1,4 +1,4 @@
-"""A real Slurm on this machine: one node with two GPUs that are only made up, no accounting.
+"""A real Slurm on this machine: one node with two simulated GPUs, no accounting.
 
 As root, without systemd. Slurm's programs look for their configuration in /etc/slurm, so nothing is
 started where there is one already.
@@ -49,7 +49,7 @@ NodeName={node} Name=gpu Type=fake Flags=nvidia_gpu_env File={folder}/nvidia[0-{
 
 
 def missing() -> str | None:
-    """Why no Slurm can be started here; None where one can."""
+    """Why no Slurm can be started here; None if one can."""
     absent = [program for program in PROGRAMS if shutil.which(program) is None]
     if absent:
         return (
@@ -106,7 +106,7 @@ class Cluster:
 
 
 def said(*command: str) -> str:
-    """What a command prints; empty where it fails."""
+    """What a command prints; empty if it fails."""
     done = subprocess.run(command, capture_output=True, text=True)
     return done.stdout.strip() if done.returncode == 0 else ""
 

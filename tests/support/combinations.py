@@ -1,6 +1,6 @@
 """Run the whole workflow, and predict new tiles, with all pairs of the configuration's values.
 
-Each combination of a covering array runs on a tiny survey of its own, as a user would run it. Then:
+Each combination of a covering array runs on its own tiny survey, as a user would run it. Then:
 
 - A second run has nothing to do.
 - `snakemake predict` with the finished members marks the test tiles, from a folder and from a zip,
@@ -228,7 +228,7 @@ def smallest_step(row: Row) -> int:
 
 
 def refusal(row: Row) -> str | None:
-    """Return why values are refused together, None where they are not."""
+    """Return why values are refused together, None if they are not."""
     contradictions = faults(configuration(row), {})
     if contradictions:
         return contradictions[0]
@@ -383,7 +383,7 @@ def demand(holds: bool, finding: str) -> None:
 
 @dataclass
 class Check:
-    """One combination in a folder of its own."""
+    """One combination in its own folder."""
 
     row: Row
     damages: list[Damage]
@@ -806,7 +806,7 @@ def remedy(said: str, program: str) -> list[list[str]]:
 
 
 def code_version() -> str:
-    """Return a digest of all that a combination's outcome hangs on."""
+    """Return a digest of all that a combination's outcome depends on."""
     found = hashlib.sha256(str(sys.version_info).encode())
     files = [ROOT / name for name in ("Snakefile", "config/config.yaml", "requirements.txt")]
     files += [ROOT / f"tests/support/{name}.py" for name in ("combinations", "covering", "surveys")]

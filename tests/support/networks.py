@@ -18,7 +18,7 @@ NAMES = [pytest.param(name, marks=NEEDS_TIMM if name == "timm_unet" else []) for
 NEEDED = {("model", "encoder"): "resnet18"}
 
 MISSING = RUNTIMES["openvino"].missing()
-# Not by importing it, which would leave a file in the home of whoever runs the tests.
+# Without importing it, which would write a file to the user's home.
 OPENVINO = pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISSING)}")
 
 

@@ -89,7 +89,7 @@ def stage_command(name: str, *args) -> list[str]:
 
 
 def run_stage(name: str, *args, **options) -> subprocess.CompletedProcess:
-    """Run a stage's script in a process of its own, with options of subprocess.run."""
+    """Run a stage's script in its own process, with options of subprocess.run."""
     return _run(stage_command(name, *args), **options)
 
 

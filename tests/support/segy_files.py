@@ -1,4 +1,4 @@
-"""Small SEG-Y files made byte by byte, with whatever real ones have, and the real ones."""
+"""Small SEG-Y files made byte by byte, with the features of real ones, and real ones."""
 
 import os
 from pathlib import Path

@@ -124,7 +124,7 @@ class Survey:
         return tables | self.files
 
     def write(self, path: Path, layout: str, order=list) -> Path:
-        """Write to a new folder in one of the layouts; gives the path to import from."""
+        """Write to a new folder in one of the layouts; returns the path to import from."""
         path.mkdir(parents=True)
         files = {name: self.all_files()[name] for name in order(list(self.all_files()))}
         parts = {

@@ -173,7 +173,7 @@ def test_a_pixel_that_differs_is_found(tmp_path, spoilt):
 
 
 class Scripted(Check):
-    """A check whose runs print what they are told to, and mend what they are asked for."""
+    """A check whose runs print given text, and rebuild requested files."""
 
     def snakemake(self, *args, **kwargs):
         self.ran.append(args)
@@ -209,7 +209,7 @@ def test_a_remedy_may_stop_at_another_damaged_file_that_it_names(tmp_path, named
     assert told == ([] if named else ["the remedy fails: snakemake results/review.csv"])
 
 
-def test_a_figure_of_times_may_be_another_once_it_is_made_again(tmp_path):
+def test_a_redrawn_figure_of_times_may_differ(tmp_path):
     row = {name: values[0] for name, values in FACTORS.items()}
     found = Scripted(row, [], tmp_path)
     path = found.results / "figures/times.svg"

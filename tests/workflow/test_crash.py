@@ -66,7 +66,7 @@ def test_the_same_command_recovers_from_a_killed_run_and_leaves_a_live_one_alone
     # The killed run's jobs are still alive and must not run twice in parallel.
     assert run.jobs("train")
     text = complete(run.folder, *training, config=longer)
-    assert text.count("a process of an earlier run is still at work") == 2
+    assert text.count("a process of an earlier run is still running") == 2
     assert text.count("resumes after epoch") == 2
     assert not run.jobs() and not list(locks.glob("*"))
 
@@ -89,7 +89,7 @@ def test_a_change_is_not_forgotten_by_a_kill(finished, copied, tmp_path, target,
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_a_run_that_is_asked_to_stop_can_be_gone_on_with(longer, copied, how):
+def test_a_stopped_run_can_be_resumed(longer, copied, how):
     member = ["--", "results/models/0/checkpoint.safetensors"]
     run = Run(copied, 2, ["--configfile", str(longer), *member])
     run.start()
@@ -114,7 +114,7 @@ def test_a_job_waits_for_the_one_that_outlived_its_workflow(tmp_path):
     with open(tmp_path / ".demo.log.lock", "w") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         process = stage("demo", *arguments, "--sections", tmp_path / "sections.csv")
-        assert f"{log}: a process of an earlier run is still at work" in process.stderr.readline()
+        assert f"{log}: a process of an earlier run is still running" in process.stderr.readline()
         time.sleep(0.5)
         assert process.poll() is None and not archive.exists()
     _, text = process.communicate(timeout=60)
@@ -150,7 +150,7 @@ def disk(finished, copied):
         ("page", ["index.html", "tiles/*"], r"(index\.html|tiles)"),
     ],
 )
-def test_a_full_disk_is_told_and_the_same_command_goes_on(
+def test_a_full_disk_is_reported_and_the_same_command_resumes(
     finished, copied, disk, rule, outputs_of_it, where
 ):
     results = copied / "results"
@@ -173,9 +173,7 @@ def test_a_full_disk_is_told_and_the_same_command_goes_on(
     assert outputs(copied) == outputs(finished)
 
 
-def test_a_folder_that_cannot_be_written_to_is_told_and_the_same_command_goes_on(
-    finished, copied, disk
-):
+def test_a_read_only_folder_is_reported_and_the_same_command_resumes(finished, copied, disk):
     results = copied / "results"
     disk("ro")
     done = snakemake(copied, "--forcerun", "summary")
@@ -207,7 +205,7 @@ def little_memory():
     group.rmdir()
 
 
-def test_a_job_killed_for_want_of_memory_is_told_and_the_same_command_goes_on(
+def test_a_job_killed_for_lack_of_memory_is_reported_and_the_same_command_resumes(
     finished, copied, little_memory
 ):
     training = ["--until", "train", "--forcerun", "train"]
@@ -221,7 +219,7 @@ def test_a_job_killed_for_want_of_memory_is_told_and_the_same_command_goes_on(
     assert outputs(run.folder) == outputs(finished)
 
 
-def test_a_job_that_gets_no_memory_is_told(finished, tmp_path):
+def test_a_job_without_memory_is_reported(finished, tmp_path):
     """With an address space limit, allocation fails and nothing is killed."""
     results = finished / "results"
     limited = ["prlimit", f"--as={6 * 2**30}"]

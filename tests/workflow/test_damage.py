@@ -155,8 +155,8 @@ def test_each_damaged_file_stops_the_run_before_it_begins(here, damage):
     check_folder("results")
 
 
-def test_damaged_files_are_made_again_in_the_order_of_the_stages(here):
-    """By one command, members would be trained again for tiles that come out the same."""
+def test_damaged_files_are_rebuilt_in_the_order_of_the_stages(here):
+    """A single command would retrain members on identical tiles."""
     first, last = Path("results/data/train/tiles.csv"), Path("results/submission.csv")
     others = [Path("results/data/folds.csv"), Path("results/data/train/masks.npy")]
     for path in (last, first, *others):
@@ -183,7 +183,7 @@ def test_each_damaged_file_is_refused_when_it_is_read_whatever_its_date(here, da
                 read(path)
             told = str(error.value)
             assert told.startswith(f"results/{name}: its content differs from what was written (")
-            assert f"; delete it, run 'snakemake results/{name}' (then your other options)" in told
+            assert f"; delete it, run 'snakemake results/{name}' (plus your other options)" in told
         path.write_bytes(data)
 
 
@@ -210,7 +210,7 @@ def test_all_damaged_files_are_listed_at_once(here):
         check_folder("results")
     assert str(error.value).count("its content differs from what was written (expected") == 2
     for name in names:
-        assert f"\n  snakemake {name} (then your other options)\n" in str(error.value)
+        assert f"\n  snakemake {name} (plus your other options)\n" in str(error.value)
 
 
 def test_a_touched_file_is_read_once_to_see_that_it_is_the_same(here, monkeypatch):
@@ -298,7 +298,7 @@ def test_no_flipped_byte_of_a_threshold_that_travels_alone_changes_a_decision(tm
 
 
 @pytest.mark.parametrize("missing", ["digest", "threshold", "flip", "seeds"])
-def test_a_threshold_of_another_form_says_how_to_make_it_again(here, missing):
+def test_a_threshold_of_another_format_says_how_to_rebuild_it(here, missing):
     path = Path("results/threshold.json")
     report = json.loads(path.read_text())
     del report[missing]
@@ -417,9 +417,7 @@ def tree(folder):
         ("results/demo/survey.zip", "first byte"),
     ],
 )
-def test_the_run_names_a_damaged_file_and_its_remedy_makes_it_again_and_nothing_else(
-    here, name, damage
-):
+def test_the_run_names_a_damaged_file_and_its_remedy_rebuilds_only_that(here, name, damage):
     before = tree(here / "results")
     path = here / name
     path.write_bytes(DAMAGE[damage](path.read_bytes()))
@@ -437,7 +435,7 @@ def test_the_run_names_a_damaged_file_and_its_remedy_makes_it_again_and_nothing_
     assert done.returncode == 1 and name in done.stderr and "Traceback" not in done.stderr
     remove, again = (line.strip() for line in said[-3:-1])
     subprocess.run(remove, shell=True, cwd=here, check=True)
-    target = again.removeprefix("snakemake ").removesuffix(" (then your other options)")
+    target = again.removeprefix("snakemake ").removesuffix(" (plus your other options)")
     complete(here, "--", target)
     assert not planned(here)
     after = tree(here / "results")

@@ -169,7 +169,7 @@ def assert_no_secret(folder: Path, *texts: str) -> None:
             assert secret not in text, place
 
 
-def test_download_by_hand_is_the_zip_and_tells_no_secret(key, tmp_path):
+def test_download_by_hand_is_the_zip_without_secrets(key, tmp_path):
     done = by_hand("download", tmp_path / "run", "--output", "new/contest.zip")
     assert done.returncode == 0, done.stderr
     names = sorted(file.name for file in (tmp_path / "run/new").iterdir())
@@ -187,7 +187,7 @@ def test_download_by_hand_is_the_zip_and_tells_no_secret(key, tmp_path):
 
 
 @pytest.mark.parametrize("stage", ["download", "submit"])
-def test_a_failure_by_hand_is_a_message_and_tells_no_secret(stage, key, tmp_path, submission):
+def test_a_failure_by_hand_is_a_message_without_secrets(stage, key, tmp_path, submission):
     key.does("500")
     if stage == "submit":
         done = submit_by_hand(tmp_path / "run")
@@ -246,21 +246,24 @@ def test_credentials_are_found_and_hidden_wherever_the_client_looks(
 @pytest.mark.parametrize(
     ("mode", "message"),
     [
-        ("401", r"\(401\); make a new token on https://www.kaggle.com/settings/api(?s:.)*401 Clie"),
-        ("402", r"\(401\); make a new token(?s:.)*Authentication required"),
+        (
+            "401",
+            r"\(401\); create a new token on https://www.kaggle.com/settings/api(?s:.)*401 Clie",
+        ),
+        ("402", r"\(401\); create a new token(?s:.)*Authentication required"),
         (
             "403",
             rf"\(403\); accept the contest's rules on .*/{CONTEST}/rules(?s:.)*403 - Forbidden",
         ),
         ("404", r"\(403\); accept the contest's rules(?s:.)*competitions.participate"),
-        ("500", r"failed with status 1; see that this machine(?s:.)*500 Server Error"),
+        ("500", r"failed with status 1; check that this machine(?s:.)*500 Server Error"),
         ("broken", "expected a zip, found contest.zip of .* bytes, not readable"),
-        ("cut", "contest.zip holds no train.csv; download it again"),
+        ("cut", "contest.zip contains no train.csv; download it again"),
         ("altered", "contest.zip is damaged; download it again"),
-        ("nothing", "expected one zip to arrive, found nothing; download it on https"),
+        ("nothing", "expected to receive one zip, found nothing; download it from https"),
     ],
 )
-def test_a_failed_download_says_why_and_leaves_what_was_there(mode, message, key, tmp_path):
+def test_a_failed_download_says_why_and_changes_no_file(mode, message, key, tmp_path):
     path = tmp_path / "data/contest.zip"
     path.parent.mkdir()
     path.write_bytes(b"of yesterday")
@@ -283,7 +286,7 @@ def test_a_client_that_does_not_start_is_named(key, tmp_path):
         kaggle.download(tmp_path / "contest.zip")
 
 
-def test_missing_credentials_are_told_with_every_place(client, tmp_path, monkeypatch):
+def test_missing_credentials_are_reported_with_every_place(client, tmp_path, monkeypatch):
     monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path / "other"))
     with pytest.raises(InputError, match="found no credentials") as error:
         kaggle.download(tmp_path / "contest.zip")
@@ -295,7 +298,7 @@ def test_missing_credentials_are_told_with_every_place(client, tmp_path, monkeyp
     assert client.calls() == []
 
 
-def test_the_message_tells_where_a_score_is_not_honest():
+def test_the_message_says_if_a_score_is_not_honest():
     assert describe(THRESHOLD) == MESSAGE
     said = describe({**THRESHOLD, "honest": False})
     assert "score 0.7217 (NOT honest: the members trained on these tiles) over" in said
@@ -312,7 +315,7 @@ def test_submit_by_hand_sends_each_file_once_and_keeps_a_record(key, tmp_path, s
     assert f"message  {MESSAGE}\n" in first and "answer   Successfully submitted" in first
 
     again = submit_by_hand(tmp_path / "run")
-    assert again.returncode == 0 and "submitted before" in again.stderr
+    assert again.returncode == 0 and "already submitted" in again.stderr
     assert len(key.calls()) == 1 and record.read_text() == first
 
     submission.write_text(submission.read_text().replace(",1 5\n", ",1 6\n"))
@@ -338,8 +341,8 @@ def test_a_client_that_only_seems_to_submit_is_not_believed(key, tmp_path, submi
         (lambda text: text.replace("rle_mask", "mask"), "columns id,rle_mask, found id,mask"),
         (lambda text: text[:12], "expected the contest's 18000 test tiles, found 0 rows"),
         (lambda text: text[:100], "found 6 rows; only predictions of the contest's own tiles"),
-        (lambda text: text.replace("0000000005", "0000000006"), "an id is empty or there twice"),
-        (lambda text: text.replace("0000000005", ""), "an id is empty or there twice"),
+        (lambda text: text.replace("0000000005", "0000000006"), "an id is empty or duplicated"),
+        (lambda text: text.replace("0000000005", ""), "an id is empty or duplicated"),
     ],
 )
 def test_what_is_no_submission_is_not_sent(spoil, message, key, submission):
@@ -357,7 +360,7 @@ def test_only_data_source_kaggle_plans_a_download_and_nothing_plans_to_submit(tm
     assert "submit" not in made and "download" not in made
 
 
-def test_the_workflow_fetches_once_and_imports_what_it_fetched(key, alone, tmp_path):
+def test_the_workflow_downloads_once_and_imports_the_download(key, alone, tmp_path):
     folder, project = tmp_path / "run", tmp_path / "project"
     for name in ("workflow", "config", "envs", "profiles"):
         shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -150,7 +150,7 @@ def test_only_what_is_wrong_in_a_modules_configuration_is_named(tmp_path, config
     done = snakemake(tmp_path, "--dry-run")
     assert done.returncode == 1
     said = done.stdout + done.stderr
-    assert f"Configuration: 1 fault found\n  - {expected}" in said
+    assert f"Configuration: 1 problem found\n  - {expected}" in said
 
 
 def test_two_modules_keep_their_results_apart(tmp_path):
@@ -189,11 +189,11 @@ def test_a_modules_failure_ends_with_the_log_to_open(tmp_path):
     module(tmp_path, ROOT / "workflow/Snakefile", config, '    prefix: "salt"')
     done = snakemake(tmp_path, "--", "salt/results/data/folds.csv")
     assert done.returncode == 1
-    said = done.stderr.partition("What failed, by the log to open:\n")[2]
+    said = done.stderr.partition("Failed, by the log to open:\n")[2]
     assert said.startswith("salt/results/logs/split.log:\n")
 
 
-def test_a_damaged_file_below_a_prefix_is_made_again_by_name(tmp_path):
+def test_a_damaged_file_below_a_prefix_is_rebuilt_by_name(tmp_path):
     assert "run 'snakemake salt/results/a.npy'" in made_again(Path("salt/results/a.npy"))
     assert "snakemake" not in made_again(tmp_path / "results/a.npy")
     assert "snakemake" not in made_again(Path("other/a.npy"))

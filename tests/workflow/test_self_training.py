@@ -126,7 +126,7 @@ def test_labels_come_with_their_own_tiles_and_depths(tmp_path):
 def test_labels_of_other_tiles_are_refused(tmp_path, ids, side):
     tiles = part(tmp_path / "test", ["a", "b", "c"])
     save(tmp_path / "0.npy", ids, np.zeros((2, side, side), dtype=bool), np.ones(2))
-    with pytest.raises(InputError, match="labels of other tiles"):
+    with pytest.raises(InputError, match="labels tiles other than those of"):
         Labelled.of(PseudoLabels.load(tmp_path / "0.npy"), tiles, torch.device("cpu"))
 
 
@@ -216,7 +216,7 @@ def test_more_rounds_follow_each_other(tmp_path):
 
 
 @pytest.mark.parametrize("scheme", ["full", "holdout"])
-def test_where_all_hold_out_the_same_all_label_together(tmp_path, scheme):
+def test_members_that_all_hold_out_the_same_fold_label_together(tmp_path, scheme):
     config = with_config(
         tmp_path, {"validation": {"scheme": scheme}, "self_training": {"rounds": 1, "share": 0.5}}
     )

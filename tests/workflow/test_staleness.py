@@ -811,7 +811,7 @@ def would_run(finished, finished_own, tmp_path_factory):
 
 
 @pytest.mark.parametrize("case", OBSERVED, ids=lambda case: case.change)
-def test_what_a_change_makes_stale_runs_again_and_nothing_else(case, would_run):
+def test_only_stale_steps_rerun_after_a_change(case, would_run):
     assert would_run[case.change] == case.expected
 
 

@@ -118,7 +118,7 @@ def test_review_scores_every_labelled_tile_as_the_threshold_does(finished):
 def test_figures_for_several_members_say_why_they_are_not_there(finished):
     """In the tiny run each tile is held out by one member."""
     text = (finished / "results/figures/members.svg").read_text()
-    assert "Not drawn: some tiles were held out by one member only" in text
+    assert "Not drawn: some tiles were held out by only one member" in text
     with Image.open(finished / "results/figures/disagreement.png") as picture:
         assert picture.size[1] < 200
 
@@ -149,7 +149,7 @@ def test_a_failure_ends_with_the_log_to_open(copied):
     done = snakemake(copied, "--until", "predict_test", "--forcerun", "predict_test")
     assert done.returncode == 1
     # The last words on the terminal, below Snakemake's own.
-    said = done.stderr.partition("What failed, by the log to open:\n")[2]
+    said = done.stderr.partition("Failed, by the log to open:\n")[2]
     assert said.startswith("results/logs/predict_test/0/0.log:\n")
     assert "Error: results/models/0/checkpoint.safetensors: not a readable checkpoint" in said
     assert "WorkflowError" not in said
@@ -260,7 +260,7 @@ def test_another_loss_leaves_the_data_alone(finished, tmp_path):
     assert planned(finished, config=config) == below("train")
 
 
-def test_new_test_tiles_train_nothing_anew(finished, finished_own, tmp_path):
+def test_new_test_tiles_retrain_nothing(finished, finished_own, tmp_path):
     copied = shutil.copytree(finished_own, tmp_path / "own")
     survey, config = copied / "survey", copied / "config.yaml"
     submission = (copied / "results/submission.csv").read_text()
@@ -317,7 +317,7 @@ def test_broken_tiles_are_all_named_and_leave_nothing_half_written(finished, tmp
     config = with_config(tmp_path, {"data": {"source": str(survey)}})
     done = snakemake(folder, config=config)
     assert done.returncode == 1
-    assert "3 faults found" in done.stderr and "Traceback" not in done.stderr
+    assert "3 problems found" in done.stderr and "Traceback" not in done.stderr
     for file in (first, second, third):
         assert f"train/images/{file.name}" in done.stderr
         assert f"train/images/{file.name}" in (folder / "results/logs/import_train.log").read_text()
@@ -437,7 +437,7 @@ def test_new_tiles_in_a_zip_get_this_runs_own_masks(
     submission = pd.read_csv(copied / "results/submission.csv", dtype=str, keep_default_na=False)
     masks = dict(zip(submission["id"], submission["rle_mask"], strict=True))
     assert masks_in(copied / "results/predict") == masks
-    # Named as a finished run it is not made anew, whatever the configuration would make of it.
+    # Named as a finished run, it is not rebuilt under any configuration.
     predict = {"source": str(tmp_path / "new.zip"), "run": "results"}
     config = with_config(tmp_path, {"predict": predict, "training": {"epochs": 2}})
     assert planned(copied, "--", "predict", config=config) == {"predict": 1}
@@ -454,7 +454,7 @@ def test_a_users_own_files_among_new_masks_survive(other_run, new_tiles, tmp_pat
     masks = folder / "results/predict/masks"
     masks.mkdir(parents=True)
     (masks / "notes.txt").write_text("dear to me")
-    refused = "snakemake predict: results/predict/masks: to be replaced by masks, but notes.txt"
+    refused = "snakemake predict: results/predict/masks: masks would replace it, but notes.txt"
     for earlier in (False, True):
         if earlier:
             (masks / "notes.txt").rename(tmp_path / "notes.txt")
@@ -521,7 +521,7 @@ def test_broken_new_tiles_are_all_named_and_leave_no_masks(other_run, new_tiles,
     config = with_config(tmp_path, {"predict": predict})
     done = snakemake(tmp_path / "empty", "--", "predict", config=config)
     assert done.returncode == 1
-    assert "2 faults found" in done.stderr and "Traceback" not in done.stderr
+    assert "2 problems found" in done.stderr and "Traceback" not in done.stderr
     log = (tmp_path / "empty/results/logs/predict.log").read_text()
     for file in (first, second):
         assert str(file) in done.stderr and str(file) in log
@@ -598,7 +598,7 @@ def test_the_originals_recipe_plans_five_members_on_a_survey_of_the_contests_for
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu", "cuda"])
-def test_local_jobs_ask_for_a_gpu_where_there_is_one(copied, tmp_path, device):
+def test_local_jobs_request_a_gpu_if_there_is_one(copied, tmp_path, device):
     config = with_config(tmp_path, {"compute": {"device": device}, "training": {"loss": "bce"}})
     text = complete(copied, "--until", "train", "--dry-run", config=config)
     found = {"auto": shutil.which("nvidia-smi") is not None, "cpu": False, "cuda": True}[device]

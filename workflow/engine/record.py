@@ -22,7 +22,7 @@ def clear_locks(folder: Path = Path(".snakemake")) -> IO[str] | None:
     """Remove the locks of killed runs, unless another run is alive in this folder.
 
     Return a file to keep open for as long as this run lasts: it holds a lock that the system
-    releases when the process ends, in whatever way. None where no file can be locked.
+    releases when the process ends, however it ends. None if no file can be locked.
     """
     with suppress(OSError):
         folder.mkdir(exist_ok=True)
@@ -43,7 +43,7 @@ def record_only_finished(persistence, touched: Callable[[str], None]) -> None:
     made from it exist, so the change that the job was to apply would be forgotten.
 
     Args:
-        touched: called with each output of a job that ended, since Snakemake has just touched it.
+        touched: called with each output of an ended job, which Snakemake has just touched.
     """
     finished = persistence.finished
 
@@ -57,7 +57,7 @@ def record_only_finished(persistence, touched: Callable[[str], None]) -> None:
 
 
 def has_lost_record(folder: Path = Path(), results: str = "results") -> bool:
-    """Whether a folder has results, but no `.snakemake/metadata` that says how they were made.
+    """Return whether a folder has results, but no `.snakemake/metadata` on how they were made.
 
     As of Snakemake 9.27; the case "`.snakemake` deleted" of tests/workflow/test_staleness.py shows
     what follows.
@@ -78,7 +78,7 @@ def remove_states(results: Path) -> None:
 def fresh_summary(results: Path) -> str:
     """Return the summary of a run; empty if it is older than the threshold, or missing.
 
-    A run of some targets only leaves an older summary behind.
+    A run of other targets leaves an older summary in place.
     """
     summary, threshold = results / "summary.txt", results / "threshold.json"
     if not summary.exists() or not threshold.exists():

@@ -2,8 +2,8 @@
 
     python workflow/engine/status.py [arguments of snakemake, such as --configfile or --directory]
 
-All of it comes from Snakemake's --summary and --dry-run, whose text has no fixed form: this reads
-that of 9.27. tests/unit/engine/test_status.py fails once it changes.
+It parses the output of Snakemake's --summary and --dry-run as of 9.27, whose form may change;
+tests/unit/engine/test_status.py fails if it does.
 """
 
 import fcntl
@@ -19,16 +19,16 @@ REASONS = {
     "Code has changed": "its command has changed",
     "Input files updated by another job": "follows {of}",
     "Updated input files": "changed: {files}",
-    "Set of input files has changed": "reads other files than before",
+    "Set of input files has changed": "its set of input files has changed",
     "Software environment definition has changed": "its environment has changed",
     "Params have changed": "{params}",
     "Forced execution": "forced",
-    "Incomplete": "was cut off",
+    "Incomplete": "was interrupted",
 }
 
 
 def snakemake(*args: str) -> str:
-    """What it prints; ends with its message where it fails."""
+    """Return Snakemake's output; exit with its message if it fails."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
     done = subprocess.run([*command, *args], capture_output=True, text=True)
     if done.returncode:
@@ -38,7 +38,7 @@ def snakemake(*args: str) -> str:
 
 
 def flat(values: dict, path: str = "") -> dict[str, object]:
-    """Settings by their dotted names."""
+    """Return settings by dotted name."""
     found = {}
     for name, value in values.items():
         key = f"{path}.{name}" if path else name
@@ -47,7 +47,7 @@ def flat(values: dict, path: str = "") -> dict[str, object]:
 
 
 def settings_in(text: str) -> dict[str, object]:
-    """Settings among the parameters that a reason lists."""
+    """Return the settings among the parameters that a reason lists."""
     for found in re.findall(r"'(\{.*?\})'(?=,|\s|$)", text):
         try:
             return flat(json.loads(found))
@@ -71,17 +71,17 @@ def changed_params(reason: str) -> str:
         for key in sorted(before.keys() | now.keys())
         if before.get(key) != now.get(key)
     ]
-    return ", ".join(changed + code) or "what it is made from has changed"
+    return ", ".join(changed + code) or "its inputs have changed"
 
 
 def explained(reason: str, rule_of: dict[str, str]) -> str:
-    """A job's reason in fewer words.
+    """Return a job's reason in fewer words.
 
     Args:
         rule_of: the rule that makes each file.
     """
     if reason.startswith("Missing output files"):
-        # What is to be made in any case needs no further reason.
+        # A job that runs in any case needs no further reason.
         return REASONS["Missing output files"]
     told = []
     for beginning, words in REASONS.items():
@@ -101,7 +101,7 @@ def explained(reason: str, rule_of: dict[str, str]) -> str:
 
 
 def waiting_jobs(plan: str, rule_of: dict[str, str]) -> dict[str, dict[str, list[str]]]:
-    """Jobs of a dry run: by rule and reason, the wildcards of each, such as seed or seed/shard."""
+    """Return a dry run's jobs: by rule and reason, their wildcards, such as seed or seed/shard."""
     found: dict[str, dict[str, list[str]]] = {}
     for job in re.split(r"^\[\w{3} .*\]$", plan, flags=re.MULTILINE)[1:]:
         rule = re.search(r"^(?:local)?(?:rule|checkpoint) (\w+):", job, re.MULTILINE)
@@ -109,7 +109,7 @@ def waiting_jobs(plan: str, rule_of: dict[str, str]) -> dict[str, dict[str, list
         wildcards = re.search(r"^    wildcards: (.*)$", job, re.MULTILINE)
         if rule and rule.group(1) not in ("all", "default"):
             why = explained(reason.group(1) if reason else "", rule_of)
-            # As in the paths of what is made; those of the last round have none for it.
+            # As in the paths of outputs, which do not name the last round.
             values = re.findall(r"\w+=([^,\s]*)", wildcards.group(1)) if wildcards else []
             named = "/".join(value.strip("/") for value in values if value)
             found.setdefault(rule.group(1), {}).setdefault(why, []).append(named)
@@ -117,7 +117,7 @@ def waiting_jobs(plan: str, rule_of: dict[str, str]) -> dict[str, dict[str, list
 
 
 def at_work(logs: Path) -> list[str]:
-    """The last words of jobs that hold the lock of their log."""
+    """Return the last log line of each running job, which holds the lock of its log."""
     told = []
     for lock in sorted(logs.rglob(".*.log.lock")):
         log = lock.with_name(lock.name.removeprefix(".").removesuffix(".lock"))
@@ -126,7 +126,7 @@ def at_work(logs: Path) -> list[str]:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 lines = log.read_text().splitlines() if log.exists() else []
-                told.append(f"{log}: {lines[-1] if lines else 'has just begun'}")
+                told.append(f"{log}: {lines[-1] if lines else 'just started'}")
             except OSError:
                 # Some network file systems have no locks.
                 pass
@@ -145,13 +145,13 @@ def main() -> None:
     folder = Path(args[args.index("--directory") + 1]) if "--directory" in args else Path()
     print(f"Done     {', '.join(done) or 'nothing'}")
     for words in at_work(folder / "results/logs"):
-        print(f"At work  {words}")
+        print(f"Running  {words}")
     for rule, reasons in waiting.items():
         for why, jobs in reasons.items():
             named = f"{rule} {', '.join(sorted(jobs, key=lambda job: job.zfill(9)))}".strip()
-            print(f"To do    {named}: {why}")
+            print(f"Pending  {named}: {why}")
     if not waiting:
-        print("To do    nothing")
+        print("Pending  nothing")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""What a run shows on the terminal: its stages, its progress, and the cause of a failure, last.
+"""Terminal output of a run: stages, progress and, at the end, the cause of a failure.
 
-Each job's script prints lines of its own. Snakemake's blocks of inputs, outputs and commands go to
-its log file alone, unless it is asked for more (--printshellcmds, --verbose) or for less (--quiet).
-Of Snakemake's insides this uses the events of its log records, a public interface of its logger
-plugins, and the name of its handler (9.27); where that is another one, the terminal shows all.
+Each job's script prints its own lines. Snakemake's blocks of inputs, outputs and commands go to its
+log file only, unless options ask for more (--printshellcmds, --verbose) or less (--quiet). Of
+Snakemake's internals this uses the events of its log records, a public interface of its logger
+plugins, and the name of its handler (9.27); if that changes, the terminal shows everything.
 """
 
 import atexit
@@ -16,9 +16,9 @@ from contextlib import suppress
 from pathlib import Path
 
 SHOWN = 6  # lines of each cause
-PATIENCE = 60  # seconds in which a stage's modules are there
+PATIENCE = 60  # seconds for a stage to import its modules
 STREAM = "DefaultStreamHandler"
-# Blocks of a job's files, and what is said of it elsewhere.
+# Blocks about a job's files, and what is reported elsewhere.
 LEFT_OUT = {
     *("workflow_started", "shellcmd", "resources_info"),
     *("job_info", "job_started", "job_finished", "job_error"),
@@ -28,7 +28,7 @@ CHATTER = (
     *("Building DAG", "RuleException"),
 )
 TIMED = re.compile(r"^\d\d:\d\d:\d\d ")
-# Of a failed job, or one of a group: its logs, and its command.
+# The logs and the command of a failed job, or of one in a group.
 FAILED = re.compile(
     r"^ +log: (.+) \(check log file.*\n(?: +conda-env: .*\n)?(?: +shell:\n +(.+)\n)?", re.MULTILINE
 )
@@ -45,16 +45,16 @@ class Terse(logging.Filter):
 
 
 def make_terse(logger: logging.Logger, asked: bool) -> None:
-    """Have Snakemake's logger print few lines a job, unless others were asked for."""
+    """Reduce Snakemake's output to a few lines per job, unless options ask for more."""
     for handler in logger.handlers:
         if handler.name == STREAM and not asked:
             handler.addFilter(Terse())
 
 
 def cause(log: Path) -> list[str]:
-    """Return the lines of a job's log that tell why it failed.
+    """Return the lines of a job's log that explain why it failed.
 
-    These are the last error with the lines that belong to it, or the last line; none where nothing
+    These are the last error with the lines that belong to it, or the last line; none if nothing
     was written.
     """
     lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
@@ -72,7 +72,7 @@ def cause(log: Path) -> list[str]:
 
 
 def cause_outside(others: list[Path], command: list[str]) -> list[str]:
-    """Return why a job failed that wrote nothing to its log.
+    """Return why a job with an empty log failed.
 
     Args:
         others: where a scheduler put what the job printed; empty for a job of this machine.
@@ -81,20 +81,20 @@ def cause_outside(others: list[Path], command: list[str]) -> list[str]:
     for other in filter(Path.is_file, others):
         lines = other.read_text(errors="replace").splitlines()
         if said := [line for line in lines if line.strip()][-SHOWN:]:
-            return [f"nothing was written to it; {other} ends with:", *(f"  {x}" for x in said)]
-    where = f"see {', '.join(map(str, others))}" if others else "the job's own words are above"
-    above = [f"nothing was written to it; {where}"]
+            return [f"its log is empty; {other} ends with:", *(f"  {x}" for x in said)]
+    where = f"see {', '.join(map(str, others))}" if others else "the job's own output is above"
+    above = [f"its log is empty; {where}"]
     script = next((word for word in command if word.endswith(".py")), None)
     if script is None:
         return above
-    # A stage opens its log once its modules are there; asked for help, it does no more than that.
+    # A stage opens its log after its imports; with --help it does nothing else.
     with suppress(OSError, subprocess.TimeoutExpired):
         tried = subprocess.run(
             [sys.executable, script, "--help"], capture_output=True, text=True, timeout=PATIENCE
         )
         said = tried.stderr.strip().splitlines()
         if tried.returncode and said:
-            return ["nothing was written to it, since the stage does not start:", f"  {said[-1]}"]
+            return ["its log is empty, since the stage does not start:", f"  {said[-1]}"]
     return above
 
 
@@ -112,14 +112,14 @@ def failures(printed: str) -> dict[str, list[str]]:
 
 
 def last_words(printed: str) -> str:
-    """Return what a failed run is to end with, from what Snakemake printed."""
+    """Return the last lines of a failed run, from Snakemake's output."""
     if "Terminating processes on user request" in printed:
-        return "Interrupted. What is finished is kept; run the same command again to continue."
+        return "Interrupted. Finished results are kept; run the same command again to continue."
     told = []
     for name, lines in failures(printed).items():
         told += [f"{name}:", *(f"  {line}" for line in lines)]
     if told:
-        told.insert(0, "What failed, by the log to open:")
+        told.insert(0, "Failed, by the log to open:")
     if "Signals.SIGKILL" in printed or "exit status 137" in printed:
         told.append(
             "A job was killed, probably because the machine ran out of memory. Request more, or "

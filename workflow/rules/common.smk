@@ -3,7 +3,7 @@
 # Of Snakemake's internals, as of 9.27, this uses attributes of `workflow`: current_basedir,
 # output_settings, is_main_process, and local_exec, whose absence ends any run with an
 # AttributeError. tests/workflow/test_workflow.py covers their meaning
-# (`test_local_jobs_ask_for_a_gpu_where_there_is_one` that of local_exec), and workflow/engine says
+# (`test_local_jobs_request_a_gpu_if_there_is_one` that of local_exec), and workflow/engine says
 # what else is used.
 
 import hashlib
@@ -26,15 +26,15 @@ def project():
     if not isinstance(here, os.PathLike):
         return fetched()
     root = Path(here).parents[1]
-    # A project that is moved keeps the results inside it.
+    # Relative, so that moving a project with its results makes nothing stale.
     return Path(os.path.relpath(root)) if Path.cwd().is_relative_to(root) else root
 
 
 def fetched():
     """Fetch this workflow's own files from the repository that a module names; return their folder.
 
-    Snakemake's cache will not do as it is: it may add the commit to each name, and is deleted with
-    the process, which jobs on a cluster may outlive.
+    Snakemake's own cache does not suffice: it may add the commit to each name, and it is deleted
+    with the process, which jobs on a cluster may outlive.
     """
     names = Path(workflow.source_path("../files.txt")).read_text().splitlines()
     files = {name: Path(workflow.source_path(f"../../{name}")).read_bytes() for name in names}
@@ -57,7 +57,7 @@ ROOT = project()
 SCRIPTS = ROOT / "workflow/scripts"
 
 sys.path[:0] = [str(SCRIPTS.resolve()), str((ROOT / "workflow").resolve())]
-# Jobs find the Python that runs Snakemake, also where its environment is not activated.
+# Jobs find the Python that runs Snakemake even if its environment is not activated.
 os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])}
 
 from engine.record import (
@@ -104,7 +104,7 @@ def foreign(path):
 
 @contextmanager
 def telling(what):
-    """End with a message that begins with a key, where Snakemake would print a traceback."""
+    """Exit with a message that begins with a key, instead of Snakemake's traceback."""
     try:
         yield
     except InputError as error:
@@ -113,7 +113,7 @@ def telling(what):
 
 
 def refuse_odd(what, path):
-    """End with a message where Snakemake cannot use a path as it is."""
+    """Exit with a message if Snakemake cannot use a path as it is."""
     text = str(path or "")
     with telling(what):
         if set("{}") & set(text):
@@ -132,27 +132,27 @@ try:
 except InputError as error:
     raise WorkflowError(str(error)) from None
 
-# data.source is no input of a rule, and may have any name.
+# data.source is not an input of a rule, so it may have any name.
 for section, key in [
     *(("validation", "groups"), ("data", "labels"), ("predict", "source"), ("predict", "run")),
     ("training", "encoder_weights"),
 ]:
     refuse_odd(f"{section}.{key}", config[section][key])
 
-# In no particular order: a member is what its seed makes it.
+# Their order makes no difference.
 SEEDS = sorted(config["ensemble"]["seeds"])
 ROUNDS = config["self_training"]["rounds"]
 THREADS = config["compute"]["threads"]
 SHARDS = config["inference"]["shards"]
 
-# Surveys that the workflow itself makes or fetches, by their data.source.
+# Surveys that the workflow itself generates or downloads, by data.source.
 KAGGLE_ZIP = "results/kaggle/tgs-salt-identification-challenge.zip"
 SURVEYS = {"demo": "results/demo/survey.zip", "kaggle": KAGGLE_ZIP}
 DEMO_VOLUME = "results/demo/volume.sgy"
 
 
 def volume_source():
-    """The SEG-Y file that the run is about, or None where it is about tiles."""
+    """Return the SEG-Y file of a run on a volume, None for a run on tiles."""
     source = config["data"]["source"]
     if source == "demo-volume":
         return DEMO_VOLUME
@@ -179,12 +179,12 @@ if uncovered and workflow.is_main_process:
 
 groups = config["validation"]["groups"]
 if groups is not None and Path(groups) == Path(DEMO_SECTIONS):
-    # Unlike a user's own file, one of this workflow's, which a module's prefix moves.
+    # A file of this workflow, which a module's prefix moves, unlike a user's own.
     config["validation"]["groups"] = placed(groups)
 
 
 def add_handlers(**handlers):
-    """Run a module's handlers, too, where Snakemake runs those of the main Snakefile only."""
+    """Add a module's handlers; Snakemake only runs those of the main Snakefile."""
 
     def both(first, second):
         def handle(log):
@@ -198,7 +198,7 @@ def add_handlers(**handlers):
 
 
 def refuse_to_submit_from_odd_folders():
-    """End with a message where a folder's name would run commands when jobs are submitted.
+    """Exit with a message if a folder's name would run commands when jobs are submitted.
 
     The plugins (cluster-generic 1.0, slurm 2.8) put what they submit in double quotes.
     """
@@ -212,7 +212,7 @@ def refuse_to_submit_from_odd_folders():
     paths = [
         ("--directory", Path.cwd(), odd),
         ("the project's folder", ROOT.resolve(), odd),
-        # Not even in quotes: job scripts have its path as it is.
+        # No quotes either: job scripts contain its path unquoted.
         ("the Python that runs Snakemake", sys.executable, odd | set(" '")),
     ]
     for what, path, special in paths:
@@ -229,12 +229,12 @@ def refuse_to_submit_from_odd_folders():
 ALIVE = clear_locks() if workflow.is_main_process else None
 
 if workflow.is_main_process and "--unlock" not in sys.argv:
-    # Before a job: it would find out, too, but only once Snakemake has deleted what it made before.
+    # Jobs check as well, but only after Snakemake has deleted their previous outputs.
     try:
         check_folder(placed("results"))
     except InputError as error:
-        # Snakemake's own error would end in a place in the code, and its log goes to standard output
-        # in a dry run.
+        # A WorkflowError would end with a line of code, and in a dry run Snakemake's log goes to
+        # standard output.
         sys.exit(str(error))
 
 if workflow.is_main_process and has_lost_record(results=placed("results")):
@@ -248,16 +248,16 @@ wildcard_constraints:
     seed=r"\d+",
     shard=r"\d+",
     fold=r"\d+",
-    # Empty for the last round, whose members are those that count.
+    # Empty for the last round, whose members are the final ones.
     round=r"(rounds/\d+/)?",
 
 
 def code(stage, environment):
-    """Code of a stage: each file that it really uses, and the pins that it runs with.
+    """Return the code of a stage as parameters: each file that it uses, and its pinned packages.
 
-    As parameters, one a file, such as "salt/training/losses.py 1f0c...", so that `make status` can
-    name the one that changed. The digest is of what a file does: comments and docstrings do not
-    count. The parts of a module that are no Python, and lie beside it by its name, are included.
+    One per file, such as "salt/training/losses.py 1f0c...", so that `make status` can name the one
+    that changed. Digests ignore comments and docstrings. Files beside a module with the same name
+    and another extension, such as its templates, are included.
     """
     files = local_files(SCRIPTS / f"{stage}.py")
     files += sorted(
@@ -269,10 +269,10 @@ def code(stage, environment):
 
 
 def script(stage):
-    """Path of a stage's script, for its command.
+    """Return the path of a stage's script, for its command.
 
-    As a function of inputs, whose results Snakemake does not compare: a project that is moved, or
-    its results, stay as they are.
+    As a function of inputs, whose results Snakemake does not compare, so that moving the project
+    makes nothing stale.
     """
 
     def path(wildcards, input):
@@ -282,10 +282,11 @@ def script(stage):
 
 
 def settings(*names):
-    """Canonical JSON of sections, or of single keys as in "inference.flip", that a stage reads.
+    """Return the sections, or single keys such as "inference.flip", that a stage reads, as JSON.
 
-    A job is stale where it changes. One text and not a parameter each, since Snakemake does not see
-    two parameters swap values; and as a function's result, in which braces are no wildcards.
+    A job is stale if it changes. It is one text instead of a parameter each, since Snakemake does
+    not notice two parameters that swap values, and a function's result, in which braces are no
+    wildcards.
     """
     chosen = {}
     for name in names:
@@ -297,10 +298,10 @@ def settings(*names):
 
 
 def get_gpus(wildcards):
-    """GPUs of a job that computes; without one to share, members compute side by side.
+    """Return the number of GPUs of a computing job; 0 lets members run side by side on the CPU.
 
-    A function, since the executor is not known yet where the configuration is read: jobs that go
-    elsewhere ask for a GPU whether there is one here or not.
+    A function, since the executor is unknown while the configuration is read: jobs sent to a
+    cluster request a GPU whether or not this machine has one.
     """
     if config["compute"]["device"] == "auto" and workflow.local_exec:
         return 1 if shutil.which("nvidia-smi") else 0
@@ -308,10 +309,10 @@ def get_gpus(wildcards):
 
 
 def survey():
-    """Digest of the files that each part of a given survey is imported from, of the parts it has.
+    """Return a digest of the files of each part that the user's survey has.
 
-    It stands for the survey, which is no input of a rule: neither date nor place counts. Empty
-    digests where the workflow makes the survey.
+    It replaces the survey as an input of rules, so that neither date nor location matters. Digests
+    are empty for surveys that the workflow itself generates.
     """
     if VOLUME:
         if config["model"]["depth"] != "none":
@@ -323,7 +324,7 @@ def survey():
         with Source(config["data"]["source"]) as source:
             parts = ["train", "test"] if source.has_test else ["train"]
             if config["model"]["depth"] != "none":
-                # Said now, and not when the members are trained and cannot predict.
+                # Report it now, not when the trained members cannot predict.
                 source.require_depths(parts)
             return {part: source.fingerprint(part) for part in parts}
     except InputError as error:
@@ -340,7 +341,7 @@ if ROUNDS and not HAS_TEST:
 
 
 def get_survey(wildcards):
-    """The survey, where a rule makes it; ends with a message where there are no test tiles."""
+    """Return the survey if a rule makes it; exit with a message if there are no test tiles."""
     if not HAS_TEST:
         with telling("data.source"):
             raise InputError(
@@ -351,17 +352,17 @@ def get_survey(wildcards):
 
 
 def with_test(*files):
-    """Files that hang on the test tiles; none where the survey has no such tiles."""
+    """Return files that depend on test tiles; none if the survey has none."""
     return list(files) if HAS_TEST else []
 
 
 def of_volume(*files):
-    """Files that only a volume has; none where the survey is of tiles."""
+    """Return files that only a run on a volume has; none for tiles."""
     return list(files) if VOLUME else []
 
 
 def with_lines(*names):
-    """Arguments about labelled lines, each named as its input; none where there are only tiles."""
+    """Return arguments about labelled lines, each named like its input; none for tiles."""
 
     def arguments(wildcards, input):
         return [each for name in names for each in (f"--{name}", input[name][0])] if VOLUME else []
@@ -370,32 +371,32 @@ def with_lines(*names):
 
 
 def held_out(seed):
-    """Fold that no member with this seed's held-out tiles has seen; one for all, but in k-fold."""
+    """Return the fold that the member with this seed holds out; 0 outside k-fold."""
     kfold = config["validation"]["scheme"] == "kfold"
     return int(seed) % config["validation"]["folds"] if kfold else 0
 
 
 def round_before(wildcards):
-    """Folder of the round of training before this one; none for the first."""
+    """Return the folder of the previous round of training, None for the first."""
     number = int(wildcards.round.split("/")[1]) if wildcards.round else ROUNDS
     return f"rounds/{number - 1}/" if number else None
 
 
 def get_pseudo_labels(wildcards):
-    """Labels by the round before, of members that held out the same fold; none at first."""
+    """Return labels by the previous round's members that held out the same fold, if any."""
     before = round_before(wildcards)
     stem = f"results/{before}pseudo_labels/{held_out(wildcards.seed)}"
     return [f"{stem}.npy", f"{stem}.csv"] if before else []
 
 
 def get_unlabelled(wildcards):
-    """The test tiles, where they are trained on with pseudo-labels."""
+    """Return the test tiles if they are trained on with pseudo-labels."""
     part = "results/data/test/"
     return [f"{part}tiles.csv", f"{part}images.npy"] if round_before(wildcards) else []
 
 
 def further_tiles(wildcards, input):
-    """Arguments of the training about pseudo-labels."""
+    """Return the training's arguments about pseudo-labels."""
     if not input.pseudo_labels:
         return []
     return [
@@ -405,7 +406,7 @@ def further_tiles(wildcards, input):
 
 
 def get_fold_predictions(wildcards):
-    """A round's predictions of the test tiles, by the members that held out one fold."""
+    """Return a round's test predictions by the members that held out one fold."""
     return expand(
         "results/{round}predictions/test/{seed}/{shard}.npy",
         round=wildcards.round,
@@ -415,12 +416,12 @@ def get_fold_predictions(wildcards):
 
 
 def get_fold_ids(wildcards):
-    """The ids beside them."""
+    """Return the files of ids beside these predictions."""
     return [path.replace(".npy", ".csv") for path in get_fold_predictions(wildcards)]
 
 
 def get_groups(wildcards):
-    """The file of groups, if any; ends with a message where it is not there."""
+    """Return the file of groups, if any; exit with a message if it is missing."""
     groups = config["validation"]["groups"]
     if groups is None:
         return []
@@ -436,7 +437,7 @@ def get_groups(wildcards):
 
 
 def get_encoder_weights(wildcards):
-    """The file of an encoder's weights, if any; ends with a message where it is not there."""
+    """Return the file of an encoder's weights, if any; exit with a message if it is missing."""
     weights = config["training"]["encoder_weights"]
     if weights is None:
         return []
@@ -450,7 +451,7 @@ def get_encoder_weights(wildcards):
 
 
 def get_source(wildcards, input):
-    """Path of the survey. Parameters that are derived from inputs are none that make a job stale."""
+    """Return the path of the survey; parameters derived from inputs make no job stale."""
     return input.survey or config["data"]["source"]
 
 
@@ -459,9 +460,9 @@ NEW_MASKS = "results/predict/masks"
 
 
 def get_new_tiles(wildcards):
-    """The new tiles; by their fingerprint only, so that their date does not count.
+    """Return the new tiles, ignoring their date, since their fingerprint is compared.
 
-    Ends with a message, before Snakemake empties the folder of masks, where that holds other files.
+    Exit with a message if the folder of masks has other files, before Snakemake empties it.
     """
     with telling("snakemake predict"):
         refuse_others(Path(placed(NEW_MASKS)))
@@ -475,15 +476,15 @@ def get_new_tiles(wildcards):
 
 
 def get_new_fingerprint(wildcards):
-    """Digest of the new tiles."""
+    """Return a digest of the new tiles."""
     with telling("predict.source"), NewTiles(config["predict"]["source"]) as source:
         return source.fingerprint()
 
 
 def predicted_volumes():
-    """The SEG-Y files to predict, each by the place of its results; none for tiles.
+    """Return the SEG-Y files to predict, by the folder of their results; none for tiles.
 
-    What is wrong with them is said where they are asked for: no other target reads the section.
+    They are checked only if a target needs them.
     """
     source = config["predict"]["source"]
     if source is None:
@@ -499,19 +500,19 @@ PREDICTED_VOLUMES = predicted_volumes()
 
 
 def run_folder():
-    """Results of the run whose members predict new tiles."""
+    """Return the results folder of the run whose members predict new tiles."""
     run = config["predict"]["run"]
-    # In full, so that no rule makes a finished run's files, not even where it is this one.
+    # Absolute, so that no rule makes a finished run's files, even if it is this one.
     return Path("results") if run is None else Path(run).resolve()
 
 
 def get_threshold(wildcards):
-    """Threshold for new tiles: a finished run's, or this run's own."""
+    """Return the threshold for new tiles: a finished run's, or this run's own."""
     return str(run_folder() / "threshold.json")
 
 
 def get_members(wildcards):
-    """Members for new tiles: a finished run's, or this run's own, which it trains if need be."""
+    """Return the members for new tiles: a finished run's, or this run's, trained if needed."""
     seeds = SEEDS
     if config["predict"]["run"] is not None:
         with telling("predict.run"):

@@ -1,7 +1,7 @@
-# What the rules of volumes share.
+# Shared by the rules for volumes.
 
 DEMO_LABELS = "results/demo/labels.sgy"
-# What a volume is filled to, in results/volume/ or results/predict/.
+# Outputs for a volume, in results/volume/ or results/predict/.
 FILLED = [
     *("probability.zarr", "probability.sgy", "mask.sgy"),
     *("top_salt.csv", "base_salt.csv", "next_lines.csv"),
@@ -9,7 +9,7 @@ FILLED = [
 
 
 def predicted_volume(place):
-    """A SEG-Y file of predict.source; ends with a message where it cannot be used."""
+    """Return a SEG-Y file of predict.source; exit with a message if it cannot be used."""
     source, path = config["predict"]["source"], PREDICTED_VOLUMES[place]
     refuse_odd("predict.source", path)
     with telling("predict.source"):
@@ -20,7 +20,7 @@ def predicted_volume(place):
 
 
 def volume_of(place):
-    """The SEG-Y file that belongs to a place."""
+    """Return the SEG-Y file that belongs to a results folder."""
     if place:
         return predicted_volume(place)
     if VOLUME is None:
@@ -32,12 +32,12 @@ def volume_of(place):
 
 
 def get_volume(wildcards):
-    """The SEG-Y file that a job reads."""
+    """Return the SEG-Y file that a job reads."""
     return volume_of(wildcards.place)
 
 
 def get_labels(wildcards):
-    """Labels of the volume's lines; ends with a message where there are none."""
+    """Return the labels of the volume's lines; exit with a message if there are none."""
     labels = config["data"]["labels"]
     if config["data"]["source"] == "demo-volume":
         return DEMO_LABELS
@@ -53,12 +53,12 @@ def get_labels(wildcards):
 
 
 def place_of(wildcards):
-    """Place of the data and predictions that a filled volume is made from."""
+    """Return the folder of the data and predictions that volume outputs are made from."""
     return "" if wildcards.filled == "volume" else f"{wildcards.filled}/"
 
 
 def of_place(pattern):
-    """Input function: a file, or one per shard, of the place of a filled volume."""
+    """Return an input function for a file, or one per shard, of that folder."""
 
     def files(wildcards):
         shards = range(SHARDS) if "{shard}" in pattern else [0]
@@ -68,22 +68,22 @@ def of_place(pattern):
 
 
 def get_volume_members(wildcards):
-    """Members that fill a volume: those of this run, or of predict.run."""
+    """Return the members that predict a volume: those of this run, or of predict.run."""
     if wildcards.place:
         return get_members(wildcards)
     return expand("results/models/{seed}/checkpoint.safetensors", seed=SEEDS)
 
 
 def get_volume_flip(wildcards):
-    """Threshold of another run, which tells how its members are to predict."""
+    """Return the threshold of another run, which says how its members predict."""
     return get_threshold(wildcards) if wildcards.place else []
 
 
 def get_volume_threshold(wildcards):
-    """Threshold of the members that fill a volume."""
+    """Return the threshold of the members that predict a volume."""
     return "results/threshold.json" if wildcards.filled == "volume" else get_threshold(wildcards)
 
 
 def get_interpreted(wildcards):
-    """Table of the lines that are labelled, which need not be looked at again."""
+    """Return the table of labelled lines, which need no interpretation."""
     return "results/data/train/lines.csv" if wildcards.filled == "volume" else []

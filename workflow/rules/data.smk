@@ -24,7 +24,7 @@ rule demo:
         "--archive {output.archive:q} --sections {output.sections:q} --log {log:q}"
 
 
-# Where the workflow itself runs: compute nodes often have no internet.
+# On the machine that runs Snakemake, since compute nodes often have no internet access.
 rule download:
     output:
         KAGGLE_ZIP,
@@ -73,7 +73,7 @@ if not VOLUME:
             "python {params.script:q} --source={params.source:q} --output {output.tiles:q} --log {log:q}"
 
 
-# Apart from the labelled tiles, so that new test tiles train nothing anew.
+# Separate from the labelled tiles, so adding test tiles never retrains a member.
 rule import_test:
     input:
         survey=get_survey,

@@ -1,4 +1,4 @@
-# Finished members for programs that are not Python, only where asked for: `snakemake export`.
+# Finished members for programs in other languages, only on request: `snakemake export`.
 
 
 rule export:

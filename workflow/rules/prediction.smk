@@ -1,4 +1,4 @@
-# What finished members predict, only where asked for: masks of new tiles, or filled volumes.
+# Predictions by finished members, only on request: masks of new tiles, or whole volumes.
 
 
 if PREDICTED_VOLUMES:

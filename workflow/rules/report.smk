@@ -1,4 +1,4 @@
-# What came out, to look at; nothing but the report itself hangs on these.
+# Figures and pictures of the results; only the report depends on them.
 
 
 # Out-of-fold: by the members that validate on the tile.
@@ -107,8 +107,8 @@ rule gallery:
         "--best {output.best:q} --disagreement {output.disagreement:q} --log {log:q}"
 
 
-# After all that takes time, so that it is there to be drawn. Benchmarks are no inputs: they differ
-# from run to run, and deleting them must make nothing anew.
+# After all slow stages, so that their times exist. Benchmarks are not inputs: they differ from run
+# to run, and deleting them must rerun nothing.
 rule plot_training:
     input:
         histories=expand("results/models/{seed}/history.csv", seed=SEEDS),

@@ -91,7 +91,7 @@ rule summary:
         "--output {output:q} --log {log:q}"
 
 
-# Only where it is asked for; the output is kept and added to, so that nothing is sent twice.
+# Only on request; the output is kept and appended to, so that nothing is sent twice.
 rule submit:
     input:
         submission="results/submission.csv",

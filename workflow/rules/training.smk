@@ -1,5 +1,5 @@
 # One member per seed: its checkpoint, and its probabilities of the tiles it held out. Rounds of
-# training before the last one lie in results/rounds/.
+# training before the last one are in results/rounds/.
 
 
 rule train:
@@ -38,7 +38,7 @@ rule train:
                 "model",
                 "training",
                 "augmentation",
-                # All of compute but the runtime, which is that of predictions.
+                # All of compute except the runtime, which only affects predictions.
                 "compute.device",
                 "compute.precision",
                 "compute.threads",
@@ -47,7 +47,7 @@ rule train:
             *of_volume("survey.tile", "survey.normalisation", "survey.percentile"),
         ),
         events=placed("results/{round}logs/tensorboard/{seed}"),
-        # No output, which would be deleted where the job fails.
+        # Not an output, which would be deleted if the job fails.
         state=placed("results/{round}states/{seed}.pt"),
         further=further_tiles,
         lines=with_lines("lines"),

@@ -1,11 +1,11 @@
-# From a seismic volume to its labelled lines, and from members to a filled volume. A volume lies in
-# results/ itself, or, where it is to be predicted only, in results/predict/ or a folder there.
+# From a seismic volume to its labelled lines, and from members to predictions of the whole volume.
+# Files are in results/ or, for a volume that is only predicted, in results/predict/ or below.
 
 
 wildcard_constraints:
-    # Of a volume's data and predictions: none, predict/ or predict/NAME/.
+    # Folder of a volume's data and predictions: empty, predict/ or predict/NAME/.
     place=r"(predict/([^/]+/)?)?",
-    # Of what is made from them.
+    # Folder of the outputs made from them.
     filled=r"volume|predict(/[^/]+)?",
 
 
@@ -90,7 +90,7 @@ rule import_volume:
     params:
         *code("import_volume", "volumes"),
         script=script("import_volume"),
-        # No output, which would be deleted where the job fails.
+        # Not an output, which would be deleted if the job fails.
         state=placed("results/{place}states/volume.zarr"),
     shell:
         "python {params.script:q} --source={input.source:q} --geometry {input.geometry:q} "
@@ -130,7 +130,7 @@ if VOLUME:
             "--geometry {input.geometry:q} --volume {input.volume:q} --lines {output.lines:q} "
             "--output {output.tiles:q} --log {log:q}"
 
-    # Whole lines, by members that held them out: what an unlabelled line will get.
+    # Whole lines, by members that held them out, as an unlabelled line would be predicted.
     rule predict_lines:
         input:
             tiles="results/data/train/tiles.csv",

@@ -1,4 +1,4 @@
-"""Fetch the contest's zip with the official client and the user's credentials."""
+"""Download the contest's zip with the official client and the user's credentials."""
 
 import logging
 from pathlib import Path
@@ -8,7 +8,7 @@ from salt.survey.kaggle import CONTEST, download
 
 
 def main(args):
-    logging.info("fetching %s; this may take minutes", CONTEST)
+    logging.info("downloading %s; this may take minutes", CONTEST)
     for line in download(args.output):
         logging.info("kaggle: %s", line)
     logging.info("%.1f MB to %s", args.output.stat().st_size / 1e6, args.output)

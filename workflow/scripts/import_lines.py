@@ -41,8 +41,8 @@ def main(args):
         cut = len({(line.plane, line.number) for line in labelled}) < len(labelled)
         part = f"piece of the labelled lines, cut for {folds} folds," if cut else "labelled line"
         raise InputError(
-            f"survey.tile: no {part} has room for a tile of {survey['tile']} traces by as many "
-            "samples that is labelled all over; set it lower, or label more"
+            f"survey.tile: no {part} has a fully labelled tile of {survey['tile']} traces by "
+            "as many samples; lower it, or label more"
         )
     lines.save(args.lines, labelled)
     tiles.save(args.output, table, images, masks)

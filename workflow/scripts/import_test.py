@@ -11,7 +11,7 @@ from salt.survey.source import Source
 
 def main(args):
     images_path = args.output.with_name("images.npy")
-    # To disk as they are decoded: a survey may have more test tiles than the memory holds.
+    # Write to disk while decoding: a survey may have more test tiles than fit into memory.
     with Source(args.source) as source, filling_npy(images_path) as room:
         table, images = import_test(source, room)
     with replacing(args.output) as path:

@@ -30,6 +30,8 @@ if __name__ == "__main__":
     parser.add_argument("--source", type=Path, required=True, help="SEG-Y file")
     parser.add_argument("--geometry", type=Path, required=True, help="its geometry.json")
     parser.add_argument("--output", type=Path, required=True, help="volume.zarr to write")
-    parser.add_argument("--state", type=Path, help="folder to go on from where it was killed")
+    parser.add_argument(
+        "--state", type=Path, help="folder of finished shards, to resume from if killed"
+    )
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="to import with")
     run(main, parser)

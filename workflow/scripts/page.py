@@ -1,4 +1,4 @@
-"""Write the report as a page, with the tiles to look through beside it."""
+"""Write the report as a page, with the tiles for its browser beside it."""
 
 import json
 import logging

@@ -27,8 +27,8 @@ def main(args):
     loaded = load_all(args.predictions, tiles.ids, tiles.masks.shape[1:])
     if len(loaded) != len(report["seeds"]):
         raise InputError(
-            f"{args.threshold}: of {len(report['seeds'])} members, but predictions of "
-            f"{len(loaded)} are given; give those that it was tuned with, in their order"
+            f"{args.threshold}: tuned with {len(report['seeds'])} members, but given predictions "
+            f"of {len(loaded)}; pass those of the same members in the same order"
         )
     members = dict(zip(report["seeds"], loaded, strict=True))
     note = warning(report)

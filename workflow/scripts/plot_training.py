@@ -1,4 +1,4 @@
-"""Draw the members' learning curves, and what each step took."""
+"""Draw the members' learning curves, and time and memory of each step."""
 
 import logging
 from pathlib import Path

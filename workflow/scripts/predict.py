@@ -26,7 +26,7 @@ def main(args):
         depths,
         compute,
         threshold=decision.threshold,
-        # Not that of the settings: the threshold was tuned for predictions made in this way.
+        # Not the current setting: the threshold was tuned for predictions made this way.
         flip=decision.flip,
         batch_size=args.settings["inference"]["batch_size"],
     )

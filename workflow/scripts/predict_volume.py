@@ -48,7 +48,7 @@ if __name__ == "__main__":
     parser.add_argument(
         "--threshold",
         type=Path,
-        help="threshold.json of another run's members, to flip as it was tuned for",
+        help="threshold.json of another run's members, for whether to flip",
     )
     parser.add_argument(
         "--shard", type=int, default=0, help="which of inference.shards, counted from 0"

@@ -1,4 +1,4 @@
-"""Find out what a SEG-Y file holds, before anything is computed."""
+"""Scan a SEG-Y file for its geometry, before anything is computed."""
 
 import logging
 import os

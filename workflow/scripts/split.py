@@ -1,4 +1,4 @@
-"""Deal the labelled tiles to folds."""
+"""Assign the labelled tiles to folds."""
 
 import logging
 from pathlib import Path
@@ -37,7 +37,7 @@ def main(args):
     with replacing(args.output) as path:
         folds.to_csv(path, index=False)
     sizes = folds["fold"].value_counts().sort_index().tolist()
-    logging.info("%d tiles dealt to folds of %s to %s", len(folds), sizes, args.output)
+    logging.info("%d tiles assigned to folds of %s tiles, in %s", len(folds), sizes, args.output)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ def main(args):
     digest = check_submission(args.submission)
     record = args.output.read_text() if args.output.exists() else ""
     if digest in record:
-        logging.info("submitted before; to send it again, delete %s", args.output)
+        logging.info("already submitted; to send it again, delete %s", args.output)
     else:
         message = describe(read_report(args.threshold, SCORE))
         answer = submit(args.submission, message)

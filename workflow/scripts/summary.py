@@ -1,4 +1,4 @@
-"""Say in a few lines what came out."""
+"""Write a summary of the results in a few lines."""
 
 import logging
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Find the decision threshold, and the score that it can be expected to reach."""
+"""Tune the decision threshold, and estimate its score."""
 
 import logging
 from pathlib import Path

@@ -4,6 +4,7 @@ import json
 import logging
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import torch
 
@@ -35,41 +36,10 @@ def main(args):
         args.seed, trains.sum(), validates.sum(),
         "" if is_honest(scheme) else " of the same (NOT honest)", compute,
     )  # fmt: skip
-    with_depth = args.settings["model"]["depth"] != "none"
-    if with_depth:
+    if args.settings["model"]["depth"] != "none":
         tiles.require_depths()
-    survey = None
-    if args.lines:
-        keys = ("tile", "normalisation", "percentile")
-        lines, survey = Lines(args.lines), {key: args.settings["survey"][key] for key in keys}
-        chosen = lines.table["id"].isin(tiles.table["line"][trains])
-        contract = (survey["tile"], survey["normalisation"])
-        labelled = LabelledLines(lines, chosen, *contract, compute.device)
-        logging.info("member %d sees windows of %d lines", args.seed, chosen.sum())
-    else:
-        labelled = Labelled.load(tiles, trains, compute.device)
-    # Whatever a state depends on: with anything else in its place it must not be gone on from.
-    own = [
-        json.dumps(args.settings, sort_keys=True),
-        f"{args.seed} {compute} {torch.__version__}",
-        *(args.tiles, args.tiles.with_name("images.npy"), args.tiles.with_name("masks.npy")),
-        args.folds,
-        *map(behaviour, local_files(Path(__file__))),
-    ]
-    if training["encoder_weights"]:
-        own += [Path(training["encoder_weights"])]
-    if args.lines:
-        own += [args.lines]
-        own += [args.lines.with_name(f"lines_{name}.npy") for name in ("amplitude", "labels")]
-    if args.pseudo_labels:
-        pseudo = PseudoLabels.load(args.pseudo_labels)
-        unlabelled = Tiles(args.unlabelled)
-        if with_depth:
-            unlabelled.require_depths()
-        labelled += Labelled.of(pseudo, unlabelled, compute.device)
-        logging.info("and on %d tiles with pseudo-labels", len(pseudo.ids))
-        own += [args.pseudo_labels, args.pseudo_labels.with_suffix(".csv")]
-        own += [args.unlabelled, args.unlabelled.with_name("images.npy")]
+    labelled, survey = training_data(args, tiles, trains, compute)
+    saved = Saved(args.state, fingerprint(dependencies(args, compute))) if args.state else None
     with events.writer(args.events if training.pop("tensorboard") else None) as record:
         checkpoint, history = Trainer(
             labelled,
@@ -82,12 +52,55 @@ def main(args):
             augmentation=Augmentation(**args.settings["augmentation"]),
             honest=is_honest(scheme),
             record=record,
-            saved=Saved(args.state, fingerprint(own)) if args.state else None,
+            saved=saved,
         ).run()
     with replacing(args.history) as path:
         pd.DataFrame(history).to_csv(path, index=False)
     checkpoint.save(args.checkpoint)
-    logging.info("epoch %d kept, to %s", checkpoint.about["epoch"], args.checkpoint)
+    logging.info("kept epoch %d, in %s", checkpoint.about["epoch"], args.checkpoint)
+
+
+def training_data(args, tiles: Tiles, trains: np.ndarray, compute: Compute):
+    """Return what a member trains on and, for a volume, the settings of its grey values."""
+    if args.lines:
+        lines = Lines(args.lines)
+        keys = ("tile", "normalisation", "percentile")
+        survey = {key: args.settings["survey"][key] for key in keys}
+        chosen = lines.table["id"].isin(tiles.table["line"][trains])
+        labelled = LabelledLines(
+            lines, chosen, survey["tile"], survey["normalisation"], compute.device
+        )
+        logging.info("member %d sees windows of %d lines", args.seed, chosen.sum())
+        return labelled, survey
+    labelled = Labelled.load(tiles, trains, compute.device)
+    if args.pseudo_labels:
+        pseudo = PseudoLabels.load(args.pseudo_labels)
+        unlabelled = Tiles(args.unlabelled)
+        if args.settings["model"]["depth"] != "none":
+            unlabelled.require_depths()
+        labelled += Labelled.of(pseudo, unlabelled, compute.device)
+        logging.info("and on %d tiles with pseudo-labels", len(pseudo.ids))
+    return labelled, None
+
+
+def dependencies(args, compute: Compute) -> list[str | Path]:
+    """Return everything that the training depends on; if any of it changes, it starts over."""
+    found = [
+        json.dumps(args.settings, sort_keys=True),
+        f"{args.seed} {compute} {torch.__version__}",
+        *(args.tiles, args.tiles.with_name("images.npy"), args.tiles.with_name("masks.npy")),
+        args.folds,
+        *map(behaviour, local_files(Path(__file__))),
+    ]
+    if args.settings["training"]["encoder_weights"]:
+        found += [Path(args.settings["training"]["encoder_weights"])]
+    if args.lines:
+        found += [args.lines]
+        found += [args.lines.with_name(f"lines_{name}.npy") for name in ("amplitude", "labels")]
+    if args.pseudo_labels:
+        found += [args.pseudo_labels, args.pseudo_labels.with_suffix(".csv")]
+        found += [args.unlabelled, args.unlabelled.with_name("images.npy")]
+    return found
 
 
 if __name__ == "__main__":
@@ -100,6 +113,8 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, required=True, help="seed, and number, of the member")
     parser.add_argument("--checkpoint", type=Path, required=True, help="safetensors file to write")
     parser.add_argument("--history", type=Path, required=True, help="CSV file to write")
-    parser.add_argument("--state", type=Path, help="file to go on from where it was killed")
-    parser.add_argument("--events", type=Path, help="folder for TensorBoard, where it is asked for")
+    parser.add_argument("--state", type=Path, help="file to save to, and to resume from if killed")
+    parser.add_argument(
+        "--events", type=Path, help="folder for TensorBoard, if training.tensorboard is set"
+    )
     run(main, parser)

@@ -1,4 +1,4 @@
-"""Draw the sections, slices and maps of a filled volume for the page's viewer."""
+"""Draw the sections, slices and maps of a predicted volume for the page's viewer."""
 
 import json
 import logging

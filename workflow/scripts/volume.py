@@ -1,6 +1,6 @@
-"""Merge a volume's predictions, and write all that is made from them.
+"""Merge a volume's predictions, and write all outputs derived from them.
 
-To a folder: probability.zarr, probability.sgy, mask.sgy, top_salt.csv, base_salt.csv and
+Writes to a folder: probability.zarr, probability.sgy, mask.sgy, top_salt.csv, base_salt.csv and
 next_lines.csv.
 """
 
@@ -55,7 +55,7 @@ def main(args):
 
 
 def lines_of(path: Path) -> dict[str, list[int]]:
-    """Read the numbers of interpreted lines by plane; InputError where they are not readable."""
+    """Read the numbers of interpreted lines by plane; InputError if they are not readable."""
     table = read_csv(path, "delete it to import again")
     return table.groupby("plane")["line"].agg(list).to_dict()
 

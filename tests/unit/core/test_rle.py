@@ -79,7 +79,7 @@ def test_decodes_any_rising_runs_as_a_loop_does(height, width, steps):
         ("12 2", "run 12 2 is outside"),
         ("1 13", "run 1 13 is outside"),
         ("1 99999999999999999999", "is outside"),
-        ("1 2 2 1", r"run 2 1 begins before the run before it ends \(2\)"),
+        ("1 2 2 1", r"run 2 1 begins before the previous one ends \(2\)"),
         ("3 2 3 2", "run 3 2 begins before"),
         ("5 2 1 2", "run 1 2 begins before"),
         ("-1 2", "whole numbers only"),
@@ -104,7 +104,7 @@ def test_decoding_refuses(text, message):
 
 
 @given(st.text(alphabet="0123456789 ", max_size=12))
-def test_text_that_decodes_tells_the_mask_pixel_by_pixel(text):
+def test_text_that_decodes_gives_the_mask_pixel_by_pixel(text):
     try:
         mask = labels.decode(text, (4, 3))
     except ValueError:

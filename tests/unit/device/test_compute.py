@@ -46,7 +46,7 @@ def test_a_c_library_that_cannot_keep_freed_memory_is_no_hindrance(monkeypatch):
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_that_is_not_there_is_told():
+def test_a_missing_gpu_is_reported():
     with pytest.raises(InputError, match=r"compute\.device is cuda, but PyTorch finds no GPU"):
         Compute.select(**{**SECTION, "device": "cuda"})
 
@@ -76,14 +76,14 @@ def test_on_a_gpu_a_seed_trains_the_same_member_again(precision):
 @pytest.mark.parametrize(
     ("changes", "notice"),
     [
-        ({"precision": "bf16"}, "compute.precision: this device does not compute in bf16"),
+        ({"precision": "bf16"}, "compute.precision: this device has no bf16 of its own"),
         ({"deterministic": False}, "compute.deterministic: false changes nothing on a CPU"),
         ({"threads": 999}, r"compute.threads: more threads \(999\) than CPU cores \(2\)"),
         ({}, None),
         ({"precision": "auto"}, None),
     ],
 )
-def test_a_setting_that_does_not_help_here_is_told(monkeypatch, caplog, changes, notice):
+def test_a_setting_that_does_not_help_here_is_reported(monkeypatch, caplog, changes, notice):
     monkeypatch.setattr(compute, "_has_fast_bf16", lambda device: False)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)

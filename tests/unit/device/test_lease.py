@@ -90,12 +90,14 @@ class Job:
         self.process.communicate("\n")
 
 
-def test_jobs_side_by_side_have_one_gpu_each_and_a_killed_ones_goes_to_who_waits(machine):
+def test_jobs_side_by_side_have_one_gpu_each_and_a_killed_ones_goes_to_the_next(machine):
     jobs = [Job(), Job()]
     gpus = [job.gpu() for job in jobs]
     assert sorted(gpus) == ["GPU-0aa", "GPU-1bb"]
     third = Job()
-    assert third.says() == "other jobs use GPU-0aa and GPU-1bb; waiting for the end of one"
+    assert (
+        third.says() == "other jobs are using GPU-0aa and GPU-1bb; waiting for one of them to end"
+    )
     jobs[1].end(signal.SIGKILL)
     assert third.gpu() == gpus[1]
     fourth = Job()
@@ -206,7 +208,7 @@ def test_gpus_are_those_that_nvidia_smi_lists(machine, listing, gpus):
     assert installed() == gpus
 
 
-def test_a_driver_that_does_not_answer_is_told_and_no_hindrance(machine, caplog):
+def test_a_driver_that_does_not_answer_is_reported_and_does_no_harm(machine, caplog):
     machine("NVIDIA-SMI has failed\n", status=9)
     hold_gpu("auto")
     assert "CUDA_VISIBLE_DEVICES" not in os.environ
@@ -270,9 +272,11 @@ def made_a_link_of_a_lock(leases: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [made_a_file, made_a_link, made_a_link_of_a_lock])
-def test_what_another_user_laid_in_the_way_is_told_and_not_followed(machine, tmp_path, spoil):
+def test_what_another_user_placed_there_is_reported_and_not_followed(machine, tmp_path, spoil):
     spoil(tmp_path / "leases")
-    with pytest.raises(InputError, match=r"leases: no locks can be made here .* SALT_GPU_LEASES"):
+    with pytest.raises(
+        InputError, match=r"leases: no locks can be created here .* SALT_GPU_LEASES"
+    ):
         hold_gpu("auto")
     assert "CUDA_VISIBLE_DEVICES" not in os.environ
     if (tmp_path / "precious").exists():
@@ -284,7 +288,7 @@ def test_members_of_one_run_train_on_different_gpus(machine, finished, copied, t
     config = with_config(tmp_path, {"training": {"loss": "bce"}})
     complete(copied, "--resources", "gpu=2", "--until", "train", config=config)
     logs = [(copied / f"results/logs/train/{seed}.log").read_text() for seed in (0, 1)]
-    found = [re.findall(r"(GPU-\w+) belongs to this job", text) for text in logs]
+    found = [re.findall(r"(GPU-\w+) is reserved for this job", text) for text in logs]
     assert sorted(found) == [["GPU-0aa"], ["GPU-1bb"]]
     # Each computing stage reserves a GPU before it uses one.
     for stage in ("train", "predict_validation", "predict_test", "predict"):
@@ -310,9 +314,9 @@ def test_a_job_beyond_the_gpus_waits_and_says_so_in_its_log(machine, finished, c
     thread.start()
     text = complete(copied, "--until", "train", config=config)
     thread.join()
-    assert "waiting for the end of one" in text
+    assert "waiting for one of them to end" in text
     # Whichever of the two jobs came first.
     logs = [(copied / f"results/logs/train/{seed}.log").read_text() for seed in (0, 1)]
     (log,) = (log for log in logs if "waiting" in log)
-    assert re.search("other jobs use .*; waiting for the end of one", log)
-    assert re.search(f"({'|'.join(taken)}) belongs to this job", log)
+    assert re.search("other jobs are using .*; waiting for one of them to end", log)
+    assert re.search(f"({'|'.join(taken)}) is reserved for this job", log)

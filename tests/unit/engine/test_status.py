@@ -19,14 +19,14 @@ def told(folder: Path, *args) -> str:
 def test_status_says_that_nothing_is_to_do(finished):
     text = told(finished, "--configfile", TINY)
     assert re.search(r"^Done     .*\btrain\b", text)
-    assert text.endswith("To do    nothing\n")
+    assert text.endswith("Pending  nothing\n")
 
 
 def test_status_names_the_setting_that_changed_and_what_follows(finished, tmp_path):
     config = with_config(tmp_path, {"training": {"epochs": 2}})
     text = told(finished, "--configfile", config)
-    assert "To do    train 0, 1: training.epochs 1 to 2\n" in text
-    assert "To do    predict_test 0/0, 1/0: follows train\n" in text
+    assert "Pending  train 0, 1: training.epochs 1 to 2\n" in text
+    assert "Pending  predict_test 0/0, 1/0: follows train\n" in text
     assert "demo" in text.partition("\n")[0]
 
 
@@ -42,11 +42,11 @@ def test_status_names_the_module_that_changed():
 def test_status_of_an_empty_folder_has_everything_to_do(tmp_path):
     text = told(tmp_path / "empty", "--configfile", TINY)
     assert text.startswith("Done     nothing\n")
-    assert "To do    page: not made yet\n" in text
+    assert "Pending  page: not made yet\n" in text
     assert not (tmp_path / "empty/results").exists()
 
 
-def test_status_shows_the_last_words_of_what_is_at_work(tmp_path):
+def test_status_shows_the_last_log_line_of_running_jobs(tmp_path):
     log = tmp_path / "results/logs/train/0.log"
     log.parent.mkdir(parents=True)
     log.write_text("begun\nepoch 4 of 9\n")

@@ -33,9 +33,9 @@ def test_progress_plan_and_errors_are_shown(message, event):
 def test_the_cause_is_the_last_error_with_its_first_lines(tmp_path):
     log = tmp_path / "train.log"
     faults = [f"  - fault {number}" for number in range(12)]
-    log.write_text("\n".join(["10:00:00 Error: old", "10:00:01 Error: 12 faults found", *faults]))
+    log.write_text("\n".join(["10:00:00 Error: old", "10:00:01 Error: 12 problems found", *faults]))
     assert cause(log) == [
-        "Error: 12 faults found",
+        "Error: 12 problems found",
         *faults[:4],
         "  ... and 8 more lines in the log",
     ]
@@ -58,7 +58,7 @@ def failed(log, others=(), script=None):
 def test_a_job_that_failed_before_its_log_opened_says_where_to_look(tmp_path):
     log = tmp_path / "gone.log"
     found = failures(failed(log))
-    assert found == {str(log): ["nothing was written to it; the job's own words are above"]}
+    assert found == {str(log): ["its log is empty; the job's own output is above"]}
     # It starts now, so that something else must have been the cause.
     script = tmp_path / "it's a stage.py"
     script.write_text("import argparse\nargparse.ArgumentParser().parse_args()\n")
@@ -70,20 +70,20 @@ def test_a_stage_that_does_not_start_is_quoted(tmp_path):
     script.write_text("import no_such_module\n")
     (lines,) = failures(failed(log, script=script)).values()
     assert lines == [
-        "nothing was written to it, since the stage does not start:",
+        "its log is empty, since the stage does not start:",
         "  ModuleNotFoundError: No module named 'no_such_module'",
     ]
 
 
-def test_a_scheduler_s_own_log_is_quoted_where_the_job_s_is_empty(tmp_path):
+def test_a_scheduler_s_log_is_quoted_if_the_job_s_is_empty(tmp_path):
     log, other = tmp_path / "train.log", tmp_path / "slurm" / "12.log"
     (lines,) = failures(failed(log, [other])).values()
-    assert lines == [f"nothing was written to it; see {other}"]
+    assert lines == [f"its log is empty; see {other}"]
     other.parent.mkdir()
     other.write_text("host: node3\nslurmstepd: error: no such container\n\n")
     assert failures(failed(log, [other])) == {
         str(log): [
-            f"nothing was written to it; {other} ends with:",
+            f"its log is empty; {other} ends with:",
             "  host: node3",
             "  slurmstepd: error: no such container",
         ]
@@ -99,7 +99,7 @@ def test_each_failed_job_is_named_by_its_log(tmp_path):
     printed = "".join(f"    log: {log} (check log file(s) for error details)\n" for log in logs)
     assert failures(printed) == {str(log): ["Error: broken"] for log in logs}
     words = last_words(printed)
-    assert words.startswith("What failed, by the log to open:\n")
+    assert words.startswith("Failed, by the log to open:\n")
     assert words.endswith("c.log:\n  Error: broken")
 
 

@@ -148,7 +148,7 @@ def test_damaged_predictions_are_named_and_to_be_deleted(saved, spoil):
 
 
 @given(st.data())
-def test_members_are_summed_tile_by_tile_in_the_order_asked_for(data):
+def test_members_are_summed_tile_by_tile_in_the_requested_order(data):
     ids = data.draw(st.permutations([f"tile{i}" for i in range(6)]))
     members = []
     for _ in range(data.draw(st.integers(1, 3))):

@@ -136,5 +136,7 @@ def test_a_tile_may_be_named_like_something_missing(run, tmp_path):
 def test_a_review_of_other_tiles_is_refused(run, tmp_path):
     path = tmp_path / "review.csv"
     review(*run, threshold=0.6, honest=True).to_csv(path, index=False)
-    with pytest.raises(InputError, match="expected the 4 labelled tiles, found 5 rows of others"):
+    with pytest.raises(
+        InputError, match="expected the 4 labelled tiles, found 5 rows that do not match"
+    ):
         read_review(path, list("abcd"))

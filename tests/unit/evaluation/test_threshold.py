@@ -123,7 +123,7 @@ def test_values_near_the_top_of_32_bits_do_not_overflow(slow_score):
     assert curve.best() == pytest.approx((unit - 1.5) / unit, rel=1e-15)
 
 
-def test_where_nothing_helps_the_whole_range_is_best():
+def test_if_nothing_helps_the_whole_range_is_best():
     values = np.full((2, 2, 2), 3, dtype=np.uint32)
     masks = np.array([np.eye(2, dtype=bool)] * 2)
     # Two of four pixels: an IoU of 0.5 passes no threshold, so the score never changes.
@@ -402,7 +402,7 @@ def test_the_order_of_members_does_not_count(order):
     assert first.totals.tolist() == second.totals.tolist()
 
 
-def test_a_single_tile_is_not_said_to_be_tuned_on_another():
+def test_a_single_tile_is_not_called_tuned_on_another():
     values = np.array([[[10, 20], [30, 40]]], dtype=np.uint32)
     tuned_on, groups = tuning_groups(np.array([0]))
     found = tune(steps(values, values > 25, 50), groups)

@@ -94,7 +94,7 @@ def test_a_flip_is_exported_as_the_threshold_was_tuned(tmp_path):
         assert np.abs(found - by_pytorch(network, tiles, depths, not flip)).max() > 1e-3
 
 
-def test_an_ensemble_is_the_mean_of_its_members_also_where_only_some_need_depths(tmp_path):
+def test_an_ensemble_is_the_mean_of_its_members_even_if_only_some_need_depths(tmp_path):
     members = [member("unet"), member("residual_unet", depth="both"), member("unet", seed=2)]
     write_export(tmp_path / "x.onnx", members, [0, 1, 2], decision())
     tiles, depths = tiles_of((3, 50, 73))

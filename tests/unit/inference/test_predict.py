@@ -76,7 +76,7 @@ def stored(folder, networks, ids, images, depths, flip=True, batch_size=3) -> li
 # Reading
 
 
-def test_tiles_come_out_sorted_by_id_as_they_are(tmp_path, packing):
+def test_tiles_are_returned_unchanged_and_sorted_by_id(tmp_path, packing):
     tiles = tiles_of()
     files = dict(reversed(files_of(tiles).items()))
     ids, images, depths = read_tiles(pack(tmp_path / "new", packing, files), with_depth=False)
@@ -86,7 +86,7 @@ def test_tiles_come_out_sorted_by_id_as_they_are(tmp_path, packing):
     assert depths is None
 
 
-def test_depths_come_out_in_the_order_of_the_ids(tmp_path, packing):
+def test_depths_are_in_the_order_of_the_ids(tmp_path, packing):
     rows = [f"{name},{100 + i}.5" for i, name in enumerate(IDS)]
     table = "\n".join(["id,z", "other,nonsense", *reversed(rows)]).encode()
     path = pack(tmp_path / "new", packing, files_of(tiles_of()) | {"depths.csv": table})
@@ -95,7 +95,7 @@ def test_depths_come_out_in_the_order_of_the_ids(tmp_path, packing):
     assert depths.tolist() == [100.5 + IDS.index(name) for name in ids]
 
 
-def test_a_table_of_depths_is_not_looked_at_where_no_member_needs_it(tmp_path, packing):
+def test_a_table_of_depths_is_not_read_if_no_member_needs_it(tmp_path, packing):
     files = files_of(tiles_of()) | {"depths.csv": b"nonsense"}
     assert read_tiles(pack(tmp_path / "new", packing, files), with_depth=False)[2] is None
 
@@ -109,7 +109,7 @@ def test_a_table_of_depths_is_not_looked_at_where_no_member_needs_it(tmp_path, p
         (b"id,z\n007,deep\n", "depth of 007 is not a number: 'deep'"),
     ],
 )
-def test_missing_depths_are_named_beside_other_faults(tmp_path, packing, table, message):
+def test_missing_depths_are_named_beside_other_problems(tmp_path, packing, table, message):
     files = files_of(tiles_of()) | {"x.png": b"no picture"}
     if table is not None:
         files["depths.csv"] = table
@@ -133,11 +133,11 @@ def test_tiles_are_found_at_any_depth_and_with_either_extension(tmp_path, packin
     path = pack(tmp_path / "new", packing, files)
     assert read_tiles(path, with_depth=False)[0] == ["B", "a", "c", "d"]
     (notice,) = caplog.messages
-    assert notice.startswith(f"{path}: 7 files left out that are no PNG: ")
+    assert notice.startswith(f"{path}: ignoring 7 files other than PNG: ")
     assert "1.tif" in notice and notice.endswith(", ...") and ".DS_Store" not in notice
 
 
-def test_a_folder_that_is_named_like_a_tile_is_none(tmp_path):
+def test_a_folder_named_like_a_tile_is_ignored(tmp_path):
     path = pack(tmp_path / "new", "folder", files_of(tiles_of(["a"])))
     (path / "c.png").mkdir()
     assert read_tiles(path, with_depth=False)[0] == ["a"]
@@ -147,11 +147,11 @@ def test_a_folder_that_is_named_like_a_tile_is_none(tmp_path):
 def test_one_id_of_two_files_is_refused_by_name(tmp_path, packing, other):
     files = files_of(tiles_of(["a", "b"]))
     path = pack(tmp_path / "new", packing, files | {other: files["b.png"]})
-    with pytest.raises(InputError, match=r"another file is of the same name; rename or remove one"):
+    with pytest.raises(InputError, match=r"another file has the same name; rename or remove one"):
         read_tiles(path, with_depth=False)
 
 
-def test_all_faults_are_named_at_once(tmp_path, packing):
+def test_all_problems_are_named_at_once(tmp_path, packing):
     files = files_of(tiles_of())
     files["c.png"] = files["c.png"][:100]
     files["d.png"] = b""
@@ -164,11 +164,11 @@ def test_all_faults_are_named_at_once(tmp_path, packing):
     with pytest.raises(InputError) as caught:
         read_tiles(path, with_depth=False)
     text = str(caught.value)
-    assert text.startswith(f"{path} (new tiles): 5 faults found")
+    assert text.startswith(f"{path} (new tiles): 5 problems found")
     assert f"{path}: id 'no id' may hold only letters" in text
     assert f"{path}/c.png: damaged PNG file" in text
     assert f"{path}/d.png: empty file" in text
-    assert f"{path}/colour.png: expected a grey picture, found different colour channels" in text
+    assert f"{path}/colour.png: expected a grey image, found different colour channels" in text
     assert f"{path}/other.png: 17x20 pixels, but {path}/007.png has 20x17" in text
 
 
@@ -185,20 +185,18 @@ def test_a_zip_writes_nothing_outside(tmp_path, name):
     assert [file.name for file in tmp_path.rglob("*")] == ["in", "new.zip"]
 
 
-def test_an_id_that_is_there_twice_is_a_fault(tmp_path):
+def test_a_duplicate_id_is_a_problem(tmp_path):
     files = files_of(tiles_of(["a", "b"]))
     path = tmp_path / "new.zip"
     path.write_bytes(zipped({f"{part}/{n}": data for part in "xy" for n, data in files.items()}))
-    with pytest.raises(InputError, match="2 faults") as caught:
+    with pytest.raises(InputError, match="2 problems") as caught:
         read_tiles(path, with_depth=False)
     for name in ("y/a.png", "y/b.png"):
-        assert f"{name}: another file is of the same name; rename or remove one" in str(
-            caught.value
-        )
+        assert f"{name}: another file has the same name; rename or remove one" in str(caught.value)
 
 
 @pytest.mark.parametrize("files", [{}, {"depths.csv": b"id,z\n", "a.jpg": b"", ".a.png": b""}])
-def test_no_tiles_at_all_are_told_with_the_path(tmp_path, packing, files):
+def test_a_lack_of_tiles_is_reported_with_the_path(tmp_path, packing, files):
     path = pack(tmp_path / "new", packing, files)
     with pytest.raises(InputError, match=r"new: no PNG file \(\*\.png\) in it"):
         NewTiles(path)
@@ -222,7 +220,7 @@ def test_a_zip_damaged_in_the_middle_is_named_with_the_tile(tmp_path):
     (tmp_path / "new.zip").write_bytes(data)
     with pytest.raises(InputError, match=r"new\.zip/b\.png: cannot be read from .*CRC") as caught:
         read_tiles(tmp_path / "new.zip", with_depth=False)
-    assert "1 fault found" in str(caught.value)
+    assert "1 problem found" in str(caught.value)
 
 
 def test_a_file_absurdly_large_is_not_read(tmp_path, packing, monkeypatch):
@@ -304,7 +302,7 @@ def test_probabilities_are_quantised_as_they_are_stored(tmp_path):
     np.testing.assert_array_equal(values, exact)
 
 
-def test_a_flip_is_done_where_asked_for(networks):
+def test_predictions_are_flipped_if_requested(networks):
     images = np.stack(list(tiles_of().values()))
     arguments = {"threshold": 0.5, "batch_size": 32}
     straight, flipped = (
@@ -457,7 +455,7 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path, name, earlier):
     else:
         (tmp_path / "masks" / name).write_bytes(b"dear to me")
     before = contents(tmp_path)
-    found = rf"masks: to be replaced by masks, but {re.escape(name)} was not written by"
+    found = rf"masks: masks would replace it, but {re.escape(name)} was not written by"
     with pytest.raises(InputError, match=found):
         write_masks(tmp_path / "masks.csv", ["a", "mine"], SHAPE, never())
     assert contents(tmp_path) == before
@@ -465,7 +463,7 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path, name, earlier):
 
 def test_a_file_in_place_of_the_folder_is_left_alone(tmp_path):
     (tmp_path / "masks").write_bytes(b"dear to me")
-    with pytest.raises(InputError, match="masks: to be replaced by masks, but it was not written"):
+    with pytest.raises(InputError, match="masks: masks would replace it, but it was not written"):
         write_masks(tmp_path / "masks.csv", ["a"], SHAPE, never())
     assert (tmp_path / "masks").read_bytes() == b"dear to me"
 

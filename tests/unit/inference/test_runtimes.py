@@ -95,7 +95,7 @@ def test_openvino_s_bytes_are_the_same_in_any_batch_and_each_time(bf16):
 
 
 @OPENVINO
-def test_a_translated_network_is_asked_for_all_that_a_network_is():
+def test_a_translated_network_has_the_whole_interface_of_a_network():
     network = seen_data(name="efficientnet_lite1_unet", width=2, dropout=0, scale=2)
     translated = prepared(network, computing("openvino"))
     assert (translated.step, translated.reach) == (network.step, network.reach)

@@ -98,7 +98,7 @@ def read_all(shards: Shards, plane: str):
 
 
 @pytest.mark.parametrize("side", [1, 31, 32, 96, 97, 160, 161, 500, 5000])
-def test_cores_cover_a_side_once_within_windows_of_the_size_asked_for(side):
+def test_cores_cover_a_side_once_within_windows_of_the_requested_size(side):
     cores = CUT.cores(side)
     assert cores[0].start == 0
     assert cores[-1].stop == side
@@ -156,7 +156,7 @@ def test_windows_with_the_networks_own_margin_show_no_seam(name, settings, flip)
     assert np.abs(cut - whole).max() < 1e-5
 
 
-def test_a_margin_may_be_asked_for_and_is_a_third_of_the_window_at_most():
+def test_a_margin_may_be_set_and_is_at_most_a_third_of_the_window():
     networks = [network_of("unet"), network_of("residual_unet")]
     assert windows_for(networks, 1024) == Windows(1024, networks[1].reach)
     assert windows_for(networks, 1024, 64) == Windows(1024, 64)
@@ -166,7 +166,7 @@ def test_a_margin_may_be_asked_for_and_is_a_third_of_the_window_at_most():
 @NEEDS_TIMM
 def test_members_that_see_whole_sections_need_a_margin_of_ones_own():
     networks = [network_of("unet"), network_of("timm_unet", encoder="mobilenetv3_small_050")]
-    with pytest.raises(InputError, match=r"inference\.margin: null .* see each whole section.*128"):
+    with pytest.raises(InputError, match=r"inference\.margin: null .* is the whole section.*128"):
         windows_for(networks, 1024)
     assert windows_for(networks, 1024, 128) == Windows(1024, 128)
 
@@ -192,7 +192,7 @@ def test_sections_smaller_than_the_network_takes_are_predicted(name, settings, s
     assert ((found > 0) & (found < 1)).all()
 
 
-def test_members_are_averaged_and_their_spread_is_told():
+def test_members_are_averaged_and_their_spread_is_returned():
     networks = [network_of("unet", seed) for seed in range(3)]
     section = section_of(50, 60)
     options = {"windows": CUT, "flip": True, "batch_size": 1}

@@ -136,7 +136,7 @@ def test_another_format_is_refused(path, checkpoint, metadata, found):
 
 
 @pytest.mark.parametrize("header", ["no JSON", "[]", '"text"'])
-def test_a_header_that_is_no_object_is_refused(path, checkpoint, header):
+def test_a_header_other_than_an_object_is_refused(path, checkpoint, header):
     state = {name: tensor.contiguous() for name, tensor in checkpoint.state.items()}
     save_file(state, path, {"salt": header})
     with pytest.raises(InputError, match=r"checkpoint\.safetensors"):
@@ -157,5 +157,5 @@ def test_weights_that_do_not_fit_the_header_are_refused(path, checkpoint, spoil)
     else:
         state["head.more"] = torch.zeros(1)
     Checkpoint(about, state).save(path)
-    with pytest.raises(InputError, match=r"do not fit the model .*unet.*delete it"):
+    with pytest.raises(InputError, match=r"do not fit the network .*unet.*delete it"):
         Checkpoint.load(path).rebuild()

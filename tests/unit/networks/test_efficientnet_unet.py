@@ -73,7 +73,7 @@ def test_a_tile_is_framed_by_its_reflection_and_enlarged(scale, size):
 
 @SCALES
 @pytest.mark.parametrize("hypercolumn", [True, False])
-def test_a_logit_looks_at_its_own_place(scale, hypercolumn):
+def test_a_logit_depends_on_its_own_place(scale, hypercolumn):
     """A logit's gradients, over several networks, are centred on its pixel."""
     found = torch.zeros(31, 31, dtype=torch.double)
     for seed in range(6):
@@ -144,7 +144,7 @@ def test_a_tile_that_is_too_small_is_refused():
         build()(torch.rand(1, 1, 15, 40))
 
 
-def test_depths_are_not_asked_for():
+def test_depths_are_not_required():
     network = build().eval()
     network.set_depth_range(torch.tensor([0.0, 9.0]))
     tile = torch.rand(1, 1, 20, 20)

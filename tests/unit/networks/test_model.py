@@ -1,4 +1,4 @@
-"""The networks: their sizes, their shapes, and each part against what it is said to be."""
+"""The networks: their sizes, their shapes, and each part against its definition."""
 
 from pathlib import Path
 
@@ -30,7 +30,7 @@ def build(name="residual_unet", width=1, dropout=0.5, **more):
 
 
 def record(network, kinds, size, tiles=1, depths=None):
-    """Run tiles through; gives (module, input, output) of each call of those kinds of module."""
+    """Run tiles through; returns (module, input, output) of each call of those kinds of module."""
     calls, handles = [], []
     for module in network.modules():
         if isinstance(module, kinds):
@@ -138,7 +138,7 @@ def test_depth_in_the_contest_s_residual_network_costs_288_and_2304_weights():
     assert counts == {"none": 0, "first_pool": 288, "bottleneck": 2304, "both": 2592}
 
 
-def test_networks_go_by_the_names_of_the_configuration():
+def test_networks_are_named_as_in_the_configuration():
     schema = yaml.safe_load(SCHEMA.read_text())["properties"]["model"]["properties"]
     assert schema["name"]["enum"] == list(NETWORKS)
 
@@ -224,7 +224,7 @@ def test_dropout_clears_a_share_of_the_values_and_scales_the_others(rate, shape,
     assert abs(kept / values - (1 - rate)) < 5 * np.sqrt(rate * (1 - rate) / values)
 
 
-def test_dropout_of_neighbours_is_independent_and_goes_by_the_seed():
+def test_dropout_of_neighbours_is_independent_and_depends_on_the_seed():
     torch.manual_seed(1)
     # Channels last, as training has them: neighbours in memory share a draw.
     x = torch.ones(4, 16, 50, 50).contiguous(memory_format=torch.channels_last)
@@ -240,7 +240,7 @@ def test_dropout_of_neighbours_is_independent_and_goes_by_the_seed():
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.3])
-def test_dropout_leaves_all_as_it_is_in_evaluation_or_without_a_rate(rate):
+def test_dropout_changes_nothing_in_evaluation_or_without_a_rate(rate):
     x = torch.rand(3, 4)
     assert torch.equal(Dropout(rate).train(rate == 0)(x), x)
 
@@ -481,7 +481,7 @@ def test_in_evaluation_a_tile_s_logits_do_not_depend_on_its_batch(name, depth):
 @pytest.mark.parametrize("training", [True, False])
 def test_depth_is_one_even_channel_of_its_levels_that_dropout_spares(depth, at, training):
     network = build("unet", width=2, dropout=0.9, depth=depth).train(training)
-    # The range is that of the tiles it was set by, whatever others come later.
+    # The range is that of the tiles it was set by, not of later ones.
     network.set_depth_range(torch.tensor([400.0, 100.0, 500.0]))
     depths = torch.tensor([100.0, 300.0, 500.0, 50.0, 700.0])
     calls = record(network, PlainLevel, (37, 50), tiles=5, depths=depths)
@@ -533,14 +533,14 @@ def test_depths_may_come_in_any_unit():
 @pytest.mark.parametrize("training", [True, False])
 def test_depths_that_are_missing_are_refused(name, depth, at, training):
     network = build(name, depth=depth).train(training)
-    with pytest.raises(InputError, match="trained with the tiles' depths; give them"):
+    with pytest.raises(InputError, match="trained with the tiles' depths; pass them"):
         network(torch.rand(2, 1, 20, 30))
 
 
 @BOTH
 @WITH_DEPTH
 @pytest.mark.parametrize("at_depth", [0.0, 500.0, 1e-3])
-def test_tiles_all_at_one_depth_say_nothing_and_break_nothing(name, depth, at, at_depth):
+def test_tiles_all_at_one_depth_carry_no_information_and_break_nothing(name, depth, at, at_depth):
     network = build(name, width=2, depth=depth).eval()
     network.set_depth_range(torch.full((4,), at_depth))
     tile = torch.rand(1, 1, 20, 30).expand(4, -1, -1, -1)
@@ -551,7 +551,7 @@ def test_tiles_all_at_one_depth_say_nothing_and_break_nothing(name, depth, at, a
 
 
 @WITH_DEPTH
-def test_the_range_of_depth_is_no_weight_and_goes_with_the_weights(depth, at):
+def test_the_range_of_depth_is_not_a_weight_but_is_saved_with_them(depth, at):
     network = build(depth=depth)
     network.set_depth_range(torch.tensor([300.0, 53.0, 959.0, 80.0]))
     assert network.state_dict()["depth_range"].tolist() == [53, 959]

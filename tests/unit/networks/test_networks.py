@@ -162,11 +162,11 @@ def test_a_batch_of_the_smallest_size_is_the_smallest_that_can_be_normalised(nam
 )
 def test_batches_too_small_for_a_network_are_refused(name, scale, side, small):
     settings = settings_of(name) | ({"scale": scale} if scale else {})
-    with pytest.raises(InputError, match=rf"a step on 1 tile .* tiles of {side}x{side} pixels"):
+    with pytest.raises(InputError, match=rf"a step on a single tile of {side}x{side} pixels"):
         member(labelled(4, side=side), labelled(2, side=side), model_settings=settings, **small)
 
 
-def test_an_encoder_may_train_on_single_tiles_where_they_are_large_enough():
+def test_an_encoder_may_train_on_single_tiles_if_they_are_large_enough():
     for scale, side in ((1, 33), (2, 17)):
         settings = settings_of("efficientnet_lite0_unet", scale=scale)
         tiles = labelled(2, side=side)
@@ -178,7 +178,7 @@ def test_an_encoder_may_train_on_single_tiles_where_they_are_large_enough():
 
 
 def compiled_and_not(name):
-    """Train a member on two batches, once compiled; gives both checkpoints."""
+    """Train a member on two batches, once compiled; returns both checkpoints."""
     torch.compiler.reset()
     tiles = labelled(8, side=32)
     return [
@@ -225,7 +225,9 @@ def test_each_network_is_compiled_to_the_end(name):
 
 
 @pytest.mark.parametrize("compiled", [True, False])
-def test_a_compilation_that_does_not_help_is_told_before_training(compiled, caplog, monkeypatch):
+def test_a_compilation_that_does_not_help_is_reported_before_training(
+    compiled, caplog, monkeypatch
+):
     class Idle(train.Trainer):
         def epoch(self, number):
             return [0.5]

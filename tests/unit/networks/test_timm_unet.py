@@ -139,7 +139,7 @@ def test_a_file_of_anything_else_is_refused_and_runs_no_code(
     assert not (tmp_path / "harm").exists()
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_a_missing_file_is_named_by_its_path(tmp_path):
     with pytest.raises(InputError, match=r"training\.encoder_weights: nothing\.pth: no such file"):
         TimmEncoder("resnet18").load_weights("nothing.pth")
 
@@ -172,7 +172,7 @@ def offline(monkeypatch):
         monkeypatch.setattr(f"timm.models._builder.{name}", refuse, raising=False)
 
 
-def test_without_a_network_timms_own_weights_are_asked_for_as_a_file(offline):
+def test_without_internet_timms_weights_are_requested_as_a_file(offline):
     message = r"training\.pretrained: .*resnet18 \(no network here\).*training\.encoder_weights"
     with pytest.raises(InputError, match=message):
         member(model_settings=SETTINGS, pretrained=True)
@@ -187,7 +187,7 @@ def test_a_model_without_weights_does_not_begin_with_random_ones():
         TimmEncoder(name).load_pretrained()
 
 
-def test_timms_own_weights_are_taken_where_they_can_be_had(monkeypatch):
+def test_timms_own_weights_are_used_if_available(monkeypatch):
     state = settled("resnet18").state_dict()
     monkeypatch.setattr(
         "timm.models._builder.load_state_dict_from_hf", lambda *args, **options: dict(state)
@@ -221,7 +221,7 @@ def test_weights_have_one_source_only():
 
 
 def run_python(code, *args):
-    """Run code in a Python of its own, in which nothing of timm is imported yet."""
+    """Run code in a new Python process, in which timm is not imported yet."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow/scripts")}
     return subprocess.run(
         [sys.executable, "-c", code, *args],
@@ -248,7 +248,7 @@ except InputError as error:
 
 
 @pytest.mark.parametrize("missing", ["timm", "torchvision"])
-def test_without_its_packages_the_command_that_installs_them_is_told(missing):
+def test_without_its_packages_the_command_that_installs_them_is_printed(missing):
     done = run_python(WITHOUT, missing)
     assert done.stdout == (
         f"model.name: timm_unet needs timm and torchvision (No module named '{missing}'); "

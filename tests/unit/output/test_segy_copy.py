@@ -210,7 +210,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
 
 
 @pytest.mark.parametrize("call", ["posix_fallocate", "pwrite", "fsync"])
-def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, monkeypatch, call):
+def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path, monkeypatch, call):
     source, output = survey(tmp_path), tmp_path / "copy.sgy"
 
     def full(*_):
@@ -222,7 +222,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(tmp_path, monkeypatch, call):
     assert [each.name for each in tmp_path.iterdir()] == ["source.sgy"]
 
 
-def test_a_file_system_that_reserves_no_room_is_written_to_all_the_same(tmp_path, monkeypatch):
+def test_a_file_system_that_cannot_preallocate_is_written_to_as_well(tmp_path, monkeypatch):
     source, output = survey(tmp_path), tmp_path / "copy.sgy"
 
     def unsupported(*_):
@@ -284,7 +284,7 @@ def test_real_files_are_copied_by_segyio(tmp_path, name):
         np.testing.assert_array_equal(copy.trace.raw[:][traces[there]], values[there])
 
 
-# It needs an environment of its own: it asks for an older pandas.
+# It needs a separate environment, since it requires an older pandas.
 TGS = """
 import hashlib, json, sys
 import numpy as np

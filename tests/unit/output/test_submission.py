@@ -101,7 +101,7 @@ def test_a_member_without_all_tiles_is_named(tmp_path, others):
     assert not list(tmp_path.iterdir())
 
 
-def test_a_member_of_other_tiles_too_is_named(tmp_path):
+def test_a_member_with_other_tiles_is_named(tmp_path):
     members = members_of(["a", "b", "c"], 1)
     with pytest.raises(InputError, match=r"0\.npy"):
         write_submission(tmp_path / "s.csv", ["a", "b"], members, 0.5)

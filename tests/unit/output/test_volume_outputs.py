@@ -149,7 +149,7 @@ def test_a_damaged_store_is_refused_by_name(tmp_path):
         Probability(path).read()
 
 
-def test_nothing_is_left_where_it_was_not_completed(tmp_path):
+def test_nothing_is_left_if_it_was_not_completed(tmp_path):
     shards, _ = filled(tmp_path, "inline", 1)
     blocks = store(tmp_path / "probability.zarr", axes_of(), merged(shards, bar=False))
     next(blocks)
@@ -247,7 +247,7 @@ def test_first_line_settles_most_of_all():
     assert table["settled"][0] == pytest.approx(max(best), rel=1e-3)
 
 
-def test_interpreted_lines_and_their_neighbours_are_not_asked_for():
+def test_interpreted_lines_and_their_neighbours_are_not_proposed():
     doubt = np.full((60, 50), 0.1)
     done = {"inline": list(range(100, 160, 10)), "crossline": [125]}
     table = lines_from(doubt, done, 5)

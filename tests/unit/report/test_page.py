@@ -152,7 +152,7 @@ def test_the_page_shows_the_tile_s_own_pixels(page, results, tmp_path):
 
 @needs_chromium
 @pytest.mark.parametrize(("dark", "lightest"), [(False, 255), (True, 60)])
-def test_the_ground_goes_with_the_system_s_light_or_dark(results, tmp_path, dark, lightest):
+def test_the_background_follows_the_system_s_light_or_dark(results, tmp_path, dark, lightest):
     with Browser(dark=dark) as browser:
         browser.open(results / "index.html")
         browser.picture(tmp_path / "seen.png")

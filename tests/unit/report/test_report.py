@@ -95,7 +95,7 @@ def test_coverage_classes_are_in_per_cent_of_tiles():
     assert plot_data.shares_of(np.array([0, 0, 0, 10])).tolist() == [75] + [0] * 9 + [25]
 
 
-def test_times_are_by_step_the_longest_first_and_what_is_no_table_is_left_out(tmp_path):
+def test_times_are_by_step_the_longest_first_and_other_files_are_ignored(tmp_path):
     for name, text in {
         "demo.tsv": "s\th:m:s\tmax_rss\n7.5\t0:00:07\t100\n",
         "train/0.tsv": "s\tmax_rss\n5\t500\n",
@@ -175,7 +175,7 @@ def lab(colour: str, eye: list[float]) -> np.ndarray:
 
 
 @pytest.mark.parametrize("eye", BLINDNESS)
-def test_truth_prediction_and_error_are_told_apart_by_any_eye(eye):
+def test_truth_prediction_and_error_are_distinguishable_by_any_eye(eye):
     seen = [
         lab(colour, BLINDNESS[eye]) for colour in (palette.TRUTH, palette.PREDICTION, palette.ERROR)
     ]

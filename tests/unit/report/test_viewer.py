@@ -217,7 +217,7 @@ def test_a_line_alone_has_one_direction_and_no_map(tmp_path):
     assert facts["maps"] == {} and list(facts["layers"]) == ["amplitude", "probability"]
 
 
-def test_a_volume_without_salt_is_said_to_have_none(tmp_path):
+def test_a_volume_without_salt_is_reported_as_such(tmp_path):
     made = Made(threshold=2.0)
     facts = page_of(made, tmp_path)
     assert facts["summary"].endswith("no salt was predicted.")
@@ -332,7 +332,7 @@ def test_the_section_shows_the_volume_s_own_pixels(page, made, tmp_path):
 
 
 @needs_chromium
-def test_the_pointer_s_place_is_said(page):
+def test_the_pointer_s_position_is_shown(page):
     press(page, "inline")
     page.run(
         "(() => { const box = $('section').getBoundingClientRect();"

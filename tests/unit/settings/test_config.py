@@ -111,16 +111,16 @@ def case_id(value):
     return dotted(value) if isinstance(value, tuple) else None
 
 
-def test_the_default_configuration_has_no_fault():
+def test_the_default_configuration_is_valid():
     assert faults(CONFIG, SCHEMA) == []
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.name)
-def test_each_configuration_laid_over_the_default_has_no_fault(overlay):
+def test_each_configuration_over_the_default_is_valid(overlay):
     assert faults(completed(yaml.safe_load(overlay.read_text()), SCHEMA), SCHEMA) == []
 
 
-def test_there_are_configurations_to_lay_over():
+def test_there_are_partial_configurations():
     assert OVERLAYS
 
 
@@ -196,7 +196,7 @@ def test_the_bounds_of_a_range_are_inside_it(path, value):
 
 @pytest.mark.parametrize(("path", "schema"), LEVELS[1:], ids=case_id)
 @pytest.mark.parametrize("value", [None, [], "text", 1])
-def test_a_section_that_is_none_is_named(path, schema, value):
+def test_an_invalid_section_is_named(path, schema, value):
     (fault,) = faults(changed(path, value), SCHEMA)
     assert fault.startswith(f"{dotted(path)}: ")
 
@@ -219,7 +219,7 @@ def test_a_number_that_is_not_finite_is_refused(path, value):
     assert [fault for fault in found if fault.startswith(f"{dotted(path)}: ")]
 
 
-def test_all_faults_are_told_at_once():
+def test_all_problems_are_reported_at_once():
     config = changed(("model", "width"), 0)
     config["training"]["loss"] = "hinge"
     config["extra"] = 1
@@ -227,9 +227,9 @@ def test_all_faults_are_told_at_once():
     assert starts == ["extra", "model.width", "training.loss"]
 
 
-def test_a_seed_named_twice_is_told_so():
+def test_a_duplicate_seed_is_named():
     (fault,) = faults(changed(("ensemble", "seeds"), [3, 1, 3]), SCHEMA)
-    assert fault.startswith("ensemble.seeds: [3, 1, 3] names one more than once")
+    assert fault.startswith("ensemble.seeds: [3, 1, 3] lists a value twice")
 
 
 def test_a_zoom_whose_least_is_above_its_greatest_is_a_contradiction():
@@ -247,7 +247,7 @@ def test_a_least_learning_rate_above_the_first_is_a_contradiction():
     assert faults(equal, SCHEMA) == []
 
 
-def test_contradictions_are_told_together():
+def test_contradictions_are_reported_together():
     config = changed(("augmentation", "zoom"), [1.2, 0.9])
     config["training"]["minimum_learning_rate"] = 0.1
     assert len(faults(config, SCHEMA)) == 2
@@ -339,9 +339,9 @@ def test_tiles_may_be_stratified_and_grouped_or_not(groups, stratified):
 
 
 @pytest.mark.parametrize(("text", "number"), [("1e-3", "0.001"), ("2E5", "200000.0")])
-def test_a_number_that_yaml_takes_for_text_is_shown_as_one(text, number):
+def test_a_number_that_yaml_reads_as_text_is_shown_as_a_number(text, number):
     config = copy.deepcopy(CONFIG)
     config["training"]["learning_rate"] = yaml.safe_load(text)
     (found,) = faults(config, SCHEMA)
     assert found.startswith("training.learning_rate: ")
-    assert found.endswith(f"; YAML takes it for text, write {number}")
+    assert found.endswith(f"; YAML reads it as text; write {number}")

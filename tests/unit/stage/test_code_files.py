@@ -19,14 +19,14 @@ def test_local_files_are_those_that_python_imports(script, imported):
     assert len(files) == len(set(files))
 
 
-def test_every_stage_was_looked_at(imported):
+def test_every_stage_was_checked(imported):
     assert len(STAGES) >= 11
     assert set(imported) == {path.name for path in STAGES}
     for files in imported.values():
         assert str(SCRIPTS / "salt/__init__.py") in files
 
 
-def test_training_does_not_hang_on_what_it_does_not_use():
+def test_training_does_not_depend_on_what_it_does_not_use():
     names = {file.name for file in local_files(SCRIPTS / "train.py")}
     assert "losses.py" in names
     assert not names & {"submission.py", "threshold.py", "gallery.py", "predict.py", "demo.py"}

@@ -25,7 +25,7 @@ def test_other_ways_are_refused():
 
 
 @pytest.mark.parametrize("normalisation", ["volume", "window"])
-def test_missing_traces_count_as_no_amplitude(normalisation):
+def test_missing_traces_count_as_zero_amplitude(normalisation):
     amplitude = _section(20, 30)
     amplitude[:, :4] = np.nan
     grey = to_8bit(amplitude, normalisation)

@@ -5,20 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from hostile.test_hostile import (
-    FILE_FAULTS,
-    extra_image,
-    filled,
-    missing_image,
-    text_depth,
-    truncated_mask,
-)
+from hostile.test_survey import PICTURES
+from hostile.test_survey import TABLES as SPOILT_TABLES
 from salt.core.errors import InputError
 from salt.core.files import filling_npy
 from salt.survey import decoding, tiles
 from salt.survey.import_test import import_test
 from salt.survey.import_train import import_train
 from salt.survey.source import Source
+from support.spoiling import IMAGE, filled, remove
 from support.surveys import Survey, image_png, mask_png, png, zipped
 
 
@@ -33,7 +28,7 @@ def unlabelled(path):
 
 
 @pytest.mark.parametrize("side", [(13, 17), (101, 101), (12, 12)])
-def test_labelled_tiles_come_out_as_they_are_sorted_by_id(tmp_path, layout, side):
+def test_labelled_tiles_are_imported_unchanged_and_sorted_by_id(tmp_path, layout, side):
     survey = Survey(train=4, test=2, height=side[0], width=side[1])
     table, images, masks = labelled(survey.write(tmp_path / "survey", layout))
     assert list(table.columns) == ["id", "depth", "coverage"]
@@ -49,7 +44,7 @@ def test_labelled_tiles_come_out_as_they_are_sorted_by_id(tmp_path, layout, side
     assert table["coverage"].tolist()[:2] == [0, 1]
 
 
-def test_test_tiles_come_out_in_the_order_of_the_sample_submission(tmp_path, survey, layout):
+def test_test_tiles_are_in_the_order_of_the_sample_submission(tmp_path, survey, layout):
     table, images = unlabelled(survey.write(tmp_path / "survey", layout))
     assert survey.test_ids != sorted(survey.test_ids)
     assert list(table.columns) == ["id", "depth"]
@@ -124,15 +119,15 @@ def faults_of(path, part=labelled):
     return str(caught.value)
 
 
-@pytest.mark.parametrize("spoil", [missing_image, truncated_mask, extra_image, text_depth])
-def test_a_fault_is_named_alike_in_every_layout(tmp_path, survey, layout, spoil):
-    spoil(survey)
+@pytest.mark.parametrize("name", ["no image", "truncated mask", "extra image", "depth in words"])
+def test_a_problem_is_named_alike_in_every_layout(tmp_path, survey, layout, name):
+    (case,) = (case for case in PICTURES + SPOILT_TABLES if case.name == name)
+    case.spoil(survey)
     found = faults_of(survey.write(tmp_path / "survey", layout))
-    (case,) = (case for case in FILE_FAULTS if case.spoil is spoil)
     assert filled(case.message, survey) in found
 
 
-def test_faults_of_all_kinds_are_told_at_once(tmp_path, layout):
+def test_problems_of_all_kinds_are_reported_at_once(tmp_path, layout):
     survey = Survey(train=10)
     told = []
     for number, name in enumerate(survey.ids):
@@ -166,15 +161,15 @@ def test_faults_of_all_kinds_are_told_at_once(tmp_path, layout):
             told.append(f"train.csv: mask of {name}: expected pairs")
         elif number == 9:
             survey.tables["train.csv"].append([name, ""])
-            told.append(f"train.csv: id {name!r} is there more than once")
+            told.append(f"train.csv: id {name!r} appears more than once")
     found = faults_of(survey.write(tmp_path / "survey", layout))
     for text in told:
         assert text in found
-    assert f"{len(told)} faults found" in found
+    assert f"{len(told)} problems found" in found
     assert len(found.splitlines()) == 1 + len(told)
 
 
-def test_faults_of_all_ids_are_told_at_once(tmp_path, survey):
+def test_problems_of_all_ids_are_reported_at_once(tmp_path, survey):
     survey.tables["train.csv"] += [
         ["../evil", ""],
         ["a/b", ""],
@@ -186,14 +181,14 @@ def test_faults_of_all_ids_are_told_at_once(tmp_path, survey):
     found = faults_of(survey.write(tmp_path / "survey", "nested zip"))
     for name in ("../evil", "a/b", "", "with space", "x" * 65):
         assert f"train.csv: id {name!r} may hold only letters, digits, '-' and '_'" in found
-    assert f"train.csv: id {survey.ids[0]!r} is there more than once" in found
+    assert f"train.csv: id {survey.ids[0]!r} appears more than once" in found
 
 
-def test_all_labels_at_fault_are_told_at_once(tmp_path, survey):
+def test_all_wrong_labels_are_reported_at_once(tmp_path, survey):
     for name, label in zip(survey.ids, ["1", "0 1", "3 4 1 1", "x 1"], strict=True):
         survey.set_label(name, label)
     found = faults_of(survey.write(tmp_path / "survey", "nested zip"))
-    assert "4 faults found" in found
+    assert "4 problems found" in found
     assert all(name in found for name in survey.ids)
 
 
@@ -206,12 +201,12 @@ def test_a_row_without_its_comma_is_no_failure_of_the_program(tmp_path, survey):
 
 
 @pytest.mark.parametrize(("count", "more"), [(20, None), (21, 1), (30, 10)])
-def test_twenty_faults_are_listed_and_the_rest_counted(tmp_path, count, more):
+def test_twenty_problems_are_listed_and_the_rest_counted(tmp_path, count, more):
     survey = Survey(train=4, test=1)
     for number in range(count):
         survey.files[f"train/images/stray{number:02d}.png"] = b""
     lines = faults_of(survey.write(tmp_path / "survey", "nested zip")).splitlines()
-    assert f"{count} faults found" in lines[0]
+    assert f"{count} problems found" in lines[0]
     listed = [line for line in lines if "stray" in line]
     assert [line.split("/")[2][:7] for line in listed] == [f"stray{n:02d}" for n in range(20)]
     assert lines[21:] == ([f"  ... and {more} more"] if more else [])
@@ -284,7 +279,7 @@ def test_two_spellings_of_one_file_are_refused(tmp_path, survey):
     name = f"train/images/{survey.ids[0]}.png"
     survey.files[name.replace(".png", ".PNG")] = survey.files[name]
     found = faults_of(survey.write(tmp_path / "survey", "flat zip"))
-    assert f"{name} is there twice" in found
+    assert f"{name} appears twice" in found
 
 
 @pytest.mark.parametrize(("name", "part"), TABLES)
@@ -319,10 +314,10 @@ def test_lines_may_end_as_on_windows(tmp_path, survey, newline):
 def test_a_survey_of_no_readable_file_names_each(tmp_path, survey):
     survey.files = dict.fromkeys(survey.files, b"text")
     found = faults_of(survey.write(tmp_path / "survey", "nested zip"))
-    assert f"{2 * len(survey.ids)} faults found" in found
+    assert f"{2 * len(survey.ids)} problems found" in found
 
 
-def test_faults_of_test_tiles_are_told_at_once(tmp_path, survey, layout):
+def test_problems_of_test_tiles_are_reported_at_once(tmp_path, survey, layout):
     one, two, three = survey.test_ids
     del survey.files[f"test/images/{one}.png"]
     survey.files[f"test/images/{two}.png"] = survey.files[f"test/images/{two}.png"][:60]
@@ -333,24 +328,24 @@ def test_faults_of_test_tiles_are_told_at_once(tmp_path, survey, layout):
     assert f"test/images/{two}.png: damaged PNG file" in found
     assert "test/images/stray.png has no row in sample_submission.csv" in found
     assert f"depths.csv: depth of {three} is not a number: '?'" in found
-    assert "4 faults found" in found
+    assert "4 problems found" in found
 
 
 def test_ids_of_test_tiles_are_checked(tmp_path, survey):
     survey.tables["sample_submission.csv"] += [["../evil", "1 1"], [survey.test_ids[0], "1 1"]]
     found = faults_of(survey.write(tmp_path / "survey", "nested zip"), unlabelled)
     assert "sample_submission.csv: id '../evil' may hold only" in found
-    assert f"sample_submission.csv: id {survey.test_ids[0]!r} is there more than once" in found
+    assert f"sample_submission.csv: id {survey.test_ids[0]!r} appears more than once" in found
 
 
-def test_a_fault_names_the_survey(tmp_path, survey):
-    missing_image(survey)
+def test_a_problem_names_the_survey(tmp_path, survey):
+    remove(IMAGE)(survey)
     path = survey.write(tmp_path / "survey", "nested zip")
     assert faults_of(path).startswith(f"{path} (labelled tiles): ")
 
 
-def test_faults_of_one_part_do_not_stop_the_other(tmp_path, survey):
-    missing_image(survey)
+def test_problems_of_one_part_do_not_stop_the_other(tmp_path, survey):
+    remove(IMAGE)(survey)
     survey.set_depth(survey.ids[1], "deep")
     assert len(unlabelled(survey.write(tmp_path / "survey", "nested zip"))[1]) == 3
 
@@ -415,7 +410,7 @@ def test_test_tiles_go_to_disk_as_they_are_decoded(tmp_path, survey):
     assert (tmp_path / "images.npy").read_bytes() == (tmp_path / "expected.npy").read_bytes()
 
 
-def test_faults_leave_no_tiles_on_disk(tmp_path, survey):
+def test_problems_leave_no_tiles_on_disk(tmp_path, survey):
     survey.files[f"test/images/{survey.test_ids[1]}.png"] = b""
     source = Source(survey.write(tmp_path / "survey", "flat zip"))
     with source, pytest.raises(InputError), filling_npy(tmp_path / "images.npy") as room:

@@ -134,7 +134,7 @@ def test_inlines_that_have_traces_are_labelled():
     assert found[INLINE, 102][:, 0].tolist() == [0] + [1] * 7
 
 
-def test_crosslines_are_labelled_where_inlines_do_not_tell():
+def test_crosslines_are_labelled_where_inlines_are_not():
     there = np.zeros((6, 8), bool)
     there[1] = True
     there[:, 5] = True

@@ -187,7 +187,9 @@ def test_windows_depend_on_the_generator_alone(saved):
 
 
 def test_lines_without_room_for_a_window_are_refused(saved):
-    with pytest.raises(InputError, match=r"no line to train on has room .* survey\.tile"):
+    with pytest.raises(
+        InputError, match=r"no line to train on has a fully labelled window .* survey\.tile"
+    ):
         LabelledLines(saved, chosen(saved, 0), 48, "volume", torch.device("cpu"))
 
 

@@ -162,7 +162,7 @@ def test_a_2d_line_may_have_its_cdps_as_crosslines(path):
 
 
 @pytest.mark.parametrize("bytes_", [(9, 21), (17, 13), (5, 21)])
-def test_well_known_alternatives_are_found_and_said(path, bytes_):
+def test_well_known_alternatives_are_found_and_reported(path, bytes_):
     file, _ = full(path, lines_at=bytes_)
     geometry, traces, _ = scan(file)
     assert (geometry.inline_byte, geometry.crossline_byte) == bytes_
@@ -171,7 +171,7 @@ def test_well_known_alternatives_are_found_and_said(path, bytes_):
     assert f"bytes {bytes_[0]} and {bytes_[1]}" in describe(geometry)
 
 
-def test_other_bytes_are_taken_as_set_and_named_where_they_are_not(path):
+def test_other_bytes_are_used_as_set_and_named_if_they_are_not(path):
     file, _ = full(path, lines_at=(197, 207))
     with pytest.raises(InputError, match=r"survey\.inline_byte and survey\.crossline_byte"):
         scan(file)
@@ -187,7 +187,7 @@ def test_bytes_that_are_set_to_the_wrong_place_are_refused(path):
 
 
 @pytest.mark.parametrize("byte", [1, 5, 17, 21])
-def test_a_2d_line_goes_by_trace_number(path, byte):
+def test_a_2d_line_is_numbered_by_trace(path, byte):
     file = write_segy(
         path, amplitudes(30), 0, 0,
         fields={(byte, 4): np.arange(101, 131), (181, 4): np.arange(30) * 25, (185, 4): 7},
@@ -253,7 +253,7 @@ def test_pre_stack_is_refused(path, offsets):
         scan(file)
 
 
-def test_numbers_that_are_none_are_refused(path):
+def test_non_numbers_are_refused(path):
     random = np.random.default_rng(0)
     numbers = [random.integers(-(2**31), 2**31, 40) for _ in range(2)]
     with pytest.raises(InputError, match=r"grid that its 40 traces fill.*survey\.inline_byte"):
@@ -288,7 +288,7 @@ def test_samples_begin_at_the_delay(path, scalar, first):
     assert scan(file)[0].samples == Axis(first, 2.0, 20)
 
 
-def test_delays_that_differ_are_said(path):
+def test_different_delays_are_reported(path):
     file, _ = full(path, fields={(109, 2): np.repeat([0, 8], 20)})
     assert "delays of 0 to 8" in describe(scan(file)[0])
 
@@ -369,7 +369,7 @@ def test_a_header_that_lies_about_the_length_of_samples_is_refused_with_the_key(
 
 
 @pytest.mark.parametrize(("format", "stated"), [(3, 1), (3, 2), (3, 5), (8, 3), (1, 3)])
-def test_a_length_that_fits_by_chance_is_told_by_headers(path, format, stated):
+def test_a_length_that_fits_by_chance_is_recognised_by_headers(path, format, stated):
     """Traces whose number is a multiple of both sizes."""
     count = (240 + 75 * {1: 4, 2: 4, 3: 2, 5: 4}[stated]) // 30
     values = waves(count * 4, samples=75)

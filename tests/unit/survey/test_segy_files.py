@@ -12,7 +12,7 @@ def folder_of(folder, *names):
     return folder
 
 
-def test_files_go_by_their_names_in_any_case(tmp_path):
+def test_file_names_match_in_any_case(tmp_path):
     folder_of(tmp_path, "b.SGY", "a.segy", ".hidden.sgy", "notes.txt")
     (tmp_path / "c.sgy").mkdir()
     assert {name: path.name for name, path in segy_files(tmp_path).items()} == {
@@ -22,7 +22,7 @@ def test_files_go_by_their_names_in_any_case(tmp_path):
     refuse_mixture(tmp_path)
 
 
-def test_a_missing_file_is_known_by_its_name_and_a_folder_is_none(tmp_path):
+def test_a_missing_file_is_recognised_by_its_name_and_a_folder_is_not_a_file(tmp_path):
     (tmp_path / "folder.sgy").mkdir()
     assert is_segy("nowhere/volume.sgy")
     assert not is_segy(tmp_path / "folder.sgy") and not is_segy("tiles.zip")

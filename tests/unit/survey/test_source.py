@@ -117,7 +117,7 @@ def test_a_depth_counts_for_the_part_of_its_tile(tmp_path, survey, layout):
     assert changed["test"] == before["test"]
 
 
-def test_a_depth_counts_also_where_ids_are_quoted(tmp_path, survey):
+def test_depths_are_found_even_if_ids_are_quoted(tmp_path, survey):
     # Quotes are valid CSV, and the import reads them.
     for row in survey.tables["depths.csv"]:
         row[0] = f'"{row[0]}"'
@@ -196,7 +196,7 @@ def test_a_damaged_zip_is_told_or_does_no_harm(tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["flat zip", "nested zip"])
-def test_a_truncated_zip_is_told(tmp_path, kind):
+def test_a_truncated_zip_is_reported(tmp_path, kind):
     survey = Survey(train=2, test=1, height=4, width=5)
     data = survey.write(tmp_path / "survey", kind).read_bytes()
     path = tmp_path / "truncated.zip"
@@ -311,13 +311,13 @@ def test_labelled_tiles_beside_those_of_train_are_left_out_with_a_notice(tmp_pat
         text=True,
         check=True,
     )
-    assert f"{path}: 4 PNG files in images/ and masks/ left out, since there is train/" in (
+    assert f"{path}: 4 PNG files in images/ and masks/ ignored, since there is also train/" in (
         done.stderr
     )
     assert len(output.read_text().splitlines()) == len(survey.ids) + 1
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_nothing_is_said_to_be_left_out_where_nothing_is(tmp_path, survey, layout):
+def test_no_file_is_reported_as_ignored_if_none_is(tmp_path, survey, layout):
     with Source(survey.write(tmp_path / "survey", layout)) as source:
         assert source.notice() is None

@@ -73,7 +73,7 @@ def test_folds_are_balanced_in_size_and_in_every_class(deal):
 
 
 @given(deals())
-def test_without_strata_folds_are_balanced_in_size_all_the_same(deal):
+def test_without_strata_folds_are_still_balanced_in_size(deal):
     tiles, folds, seed = deal
     sizes = counts(split(tiles, folds=folds, seed=seed, stratified=False)["fold"].tolist(), folds)
     assert sum(sizes) == len(tiles)
@@ -229,7 +229,7 @@ def test_groups_are_dealt_at_least_as_evenly_as_by_chance(deal):
     assert unevenness(share_of, where, folds) <= by_chance + slack
 
 
-def test_groups_of_one_kind_are_spread_over_the_folds_where_stratified():
+def test_groups_of_one_kind_are_spread_over_the_folds_if_stratified():
     # Twelve groups of five tiles, half of them empty and half full.
     groups = np.repeat(np.arange(12), 5)
     tiles = table((groups % 2).astype(float))
@@ -304,7 +304,7 @@ def test_tiles_may_be_grouped_by_their_own_ids(sections):
     assert read_groups(sections, "id", ["t1", "t2", "t3"]).tolist() == ["t1", "t2", "t3"]
 
 
-def test_tiles_that_are_not_asked_for_may_have_any_fault(sections):
+def test_tiles_that_are_not_needed_may_be_broken(sections):
     sections.write_text("id,section\nx,1\nx,2\ny,\nt1,5\n")
     assert read_groups(sections, "section", ["t1"]).tolist() == ["5"]
 
@@ -319,7 +319,7 @@ def test_a_missing_file_of_groups_names_its_key(tmp_path):
 @pytest.mark.parametrize(
     "content", [b"", b"\xff\xfe\x00", b'id,section\n"t1,1\n', b"a,b\n1,2,3,4\n5\n1,2,3,4,5\n"]
 )
-def test_a_file_of_groups_that_is_no_table_is_named(sections, content):
+def test_a_broken_file_of_groups_is_named(sections, content):
     sections.write_bytes(content)
     with pytest.raises(InputError, match=r"sections\.csv: not a readable table"):
         read_groups(sections, "section", ["t1"])
@@ -328,7 +328,7 @@ def test_a_file_of_groups_that_is_no_table_is_named(sections, content):
 @pytest.mark.parametrize(
     ("header", "found"), [("id,other", "id,other"), ("name,section", "name,section")]
 )
-def test_a_missing_column_names_those_that_there_are(sections, header, found):
+def test_a_missing_column_names_the_existing_ones(sections, header, found):
     sections.write_text(f"{header}\nt1,1\n")
     message = f"expected the columns id and section, found {found}; validation.group_column"
     with pytest.raises(InputError, match=message):
@@ -340,10 +340,10 @@ def test_tiles_without_a_group_or_with_two_are_named_together(sections):
     with pytest.raises(InputError) as caught:
         read_groups(sections, "section", ["t1", "t2", "t3", "t4", "t5"])
     title, *lines = str(caught.value).splitlines()
-    assert title == "Groups: 4 faults found"
+    assert title == "Groups: 4 problems found"
     assert [line.split("sections.csv: ")[1] for line in lines] == [
-        "tile t3 is there more than once",
-        "tile t5 is there more than once",
+        "tile t3 appears more than once",
+        "tile t5 appears more than once",
         "no section for tile t2",
         "no section for tile t4",
     ]
@@ -382,7 +382,7 @@ def test_in_full_a_member_trains_and_validates_on_every_tile(seed):
     assert trains.tolist() == validates.tolist() == [True] * 23
 
 
-def test_a_scheme_is_honest_where_no_member_trains_on_what_it_validates_on():
+def test_a_scheme_is_honest_if_no_member_trains_on_tiles_it_validates_on():
     schemes = yaml.safe_load(SCHEMA.read_text())["properties"]["validation"]["properties"]
     dealt = split(table(np.linspace(0, 1, 23)), folds=4, seed=0, stratified=True)
     honest = {}

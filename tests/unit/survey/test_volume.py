@@ -152,9 +152,9 @@ def test_damaged_amplitudes_are_noticed(imported, damage):
                 changed[place] ^= 1
                 ends = {"a byte": changed, "cut": data[: len(data) // 2], "empty": b""}
                 file.write_bytes(ends[damage])
-                with pytest.raises(InputError, match=r"volume\.zarr.*make it again"):
+                with pytest.raises(InputError, match=r"volume\.zarr.*rebuild it there"):
                     Volume(imported).read()
-        with pytest.raises(InputError, match=r"volume\.zarr.*make it again"):
+        with pytest.raises(InputError, match=r"volume\.zarr.*rebuild it there"):
             Volume(imported).read()
         # What is not read does not matter.
         Volume(imported).read(slice(0, 32))
@@ -206,7 +206,7 @@ def stop_after(monkeypatch, count):
 
 
 @pytest.mark.parametrize("state", [None, "states/import"])
-def test_an_import_goes_on_from_the_shards_that_are_there(tmp_path, monkeypatch, state):
+def test_an_import_resumes_from_the_finished_shards(tmp_path, monkeypatch, state):
     path, output = survey(tmp_path, gaps=False), tmp_path / "data/volume.zarr"
     state = state and tmp_path / state
     geometry, traces, _ = scan(path)
@@ -294,7 +294,7 @@ def start(path, output, state):
     return subprocess.Popen(command, stderr=subprocess.PIPE)
 
 
-def test_an_import_that_is_killed_goes_on(tmp_path):
+def test_a_killed_import_resumes(tmp_path):
     path = survey(tmp_path, inlines=320, gaps=False)
     output, state = tmp_path / "volume.zarr", tmp_path / "state"
     shards, seen = state / "volume.zarr/amplitude/c", 0

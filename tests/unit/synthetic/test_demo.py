@@ -163,7 +163,7 @@ def test_black_tiles_have_empty_masks(medium):
     assert {codes[name] for name in black} == {""}
 
 
-def test_salt_is_told_from_sediment_by_its_dullness(medium):
+def test_salt_differs_from_sediment_by_its_dullness(medium):
     """A learnable signal: inside salt, grey levels vary less."""
     ratios = []
     for name, coverage in zip(medium.ids, medium.coverages(), strict=True):

@@ -123,7 +123,7 @@ def test_labelled_lines_are_spread_over_the_survey(inlines, every, expected):
     assert labelled_lines(inlines, every).tolist() == expected
 
 
-def test_salt_continues_from_line_to_line_and_is_told_by_its_dullness(survey, truth):
+def test_salt_continues_from_line_to_line_and_is_recognised_by_its_dullness(survey, truth):
     """A survey to learn from: the next line resembles this one, one farther away less so."""
     inline, salt = truth.headers["inline"], truth.values > 0
     assert 0.08 < salt.mean() < 0.3

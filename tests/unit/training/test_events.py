@@ -55,7 +55,7 @@ def test_values_read_back_equal_the_history(tmp_path):
     assert read(tmp_path / "new" / "3") == expected(epochs)
 
 
-def test_a_score_on_training_tiles_goes_by_that_name(tmp_path):
+def test_a_score_on_training_tiles_is_called_that(tmp_path):
     epochs = history(2, honest=False)
     with events.writer(tmp_path / "3") as record:
         for epoch in epochs:

@@ -100,7 +100,7 @@ def test_losses_equal_loops_over_pixels(seed, tiles, height, salt):
     assert symmetric_lovasz(logits, masks).item() == pytest.approx(both, rel=1e-9)
 
 
-def test_losses_go_by_the_names_of_the_configuration():
+def test_losses_are_named_as_in_the_configuration():
     logits, masks = batch(0)
     expected = {
         "bce": slow_bce(logits, masks),

@@ -127,7 +127,7 @@ def test_a_frozen_encoder_stays_until_it_is_thawed():
         assert any(moved[:-2]) is (number == 3)
 
 
-def test_a_training_goes_on_from_its_content_as_if_it_had_not_stopped():
+def test_a_training_resumes_from_its_content_as_if_it_had_not_stopped():
     recipe = replace(PLAIN, learning_rate=0.1, plateau_patience=1)
 
     def advance(progress, numbers):
@@ -149,7 +149,7 @@ def test_a_training_goes_on_from_its_content_as_if_it_had_not_stopped():
         assert torch.equal(tensor, straight.network.state_dict()[name])
 
 
-def test_the_last_epoch_is_kept_where_the_recipe_says_so():
+def test_the_last_epoch_is_kept_if_the_recipe_says_so():
     progress = Progress(network(), replace(PLAIN, monitor="last", minimum_gain=5.0))
     for number in range(1, 4):
         progress.add(Epoch(number, 0.0, float(number), 1 / number, 0.1, True))

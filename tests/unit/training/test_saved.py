@@ -110,21 +110,21 @@ def test_what_was_saved_is_loaded_again(state):
     assert found == {"list": [1, 2.5, "x", None, True]}
 
 
-def test_a_state_of_something_else_is_dropped(state, caplog):
+def test_a_state_of_something_else_is_ignored(state, caplog):
     state.save(content())
     caplog.set_level("INFO")
     assert Saved(state.path, "another").load() is None
-    assert "another configuration, data or code, dropped" in caplog.text
+    assert "ignored, since configuration, data or code changed" in caplog.text
     assert not state.path.exists()
 
 
 @pytest.mark.parametrize("size", [0, 1, 32, 100, -1])
-def test_a_damaged_state_is_told_and_dropped(state, caplog, size):
+def test_a_damaged_state_is_reported_and_ignored(state, caplog, size):
     state.save(content())
     data = state.path.read_bytes()
     state.path.write_bytes(data[:size])
     assert state.load() is None
-    assert "damaged, dropped" in caplog.text
+    assert "damaged; training starts over" in caplog.text
     assert not state.path.exists()
     state.save(content())
     flipped = bytearray(state.path.read_bytes())
@@ -152,7 +152,7 @@ def test_what_a_kill_left_of_a_save_is_removed(state):
     assert [file.name for file in state.path.parent.iterdir()] == ["0.pt"]
 
 
-def test_a_fingerprint_tells_its_parts_apart(tmp_path):
+def test_a_fingerprint_distinguishes_its_parts(tmp_path):
     file = tmp_path / "file"
     file.write_bytes(b"ab")
     assert fingerprint(["ab"]) == fingerprint([b"ab"]) == fingerprint([file])
@@ -242,7 +242,7 @@ def test_a_process_killed_again_and_again_ends_with_the_same_bytes(survey, whole
     ]
 
 
-def test_after_a_change_of_the_settings_a_state_is_not_gone_on_from(survey, tmp_path):
+def test_after_a_change_of_the_settings_training_starts_over(survey, tmp_path):
     process = trainer(survey, tmp_path)
     while not (tmp_path / "state.pt").exists():
         time.sleep(0.01)
@@ -254,5 +254,5 @@ def test_after_a_change_of_the_settings_a_state_is_not_gone_on_from(survey, tmp_
     process = trainer(survey, tmp_path, settings=tmp_path / "other.yaml")
     _, text = process.communicate()
     assert process.returncode == 0, text
-    assert "of another configuration, data or code, dropped" in text
+    assert "ignored, since configuration, data or code changed" in text
     assert len(pd.read_csv(tmp_path / "history.csv")) == 2

@@ -77,7 +77,7 @@ def test_the_state_of_the_best_epoch_is_kept_and_not_the_last(loss):
     assert found == pytest.approx(truth[2], rel=1e-4)
 
 
-def test_the_checkpoint_tells_how_it_was_made(tmp_path):
+def test_the_checkpoint_records_how_it_was_made(tmp_path):
     checkpoint, _ = member(seed=3, epochs=1)
     keys = {"model", "seed", "epoch", "valid_loss", "valid_score", "honest"}
     assert set(checkpoint.about) == keys
@@ -109,7 +109,7 @@ def test_training_stops_after_its_patience_of_bad_epochs(patience):
     assert len(history) == 1 + patience
 
 
-def test_the_epoch_of_the_highest_score_is_kept_where_that_is_monitored():
+def test_the_epoch_of_the_highest_score_is_kept_if_that_is_monitored():
     trainer, truth = steered({2: (0, 10), 4: (1e6, 0)})
     settings = {"epochs": 5, "trainer": trainer}
     by_score, history = member(monitor="map", **settings)
@@ -218,7 +218,7 @@ def test_the_rate_halves_by_what_is_monitored(monitor, gain, halved):
     assert [epoch.learning_rate for epoch in history] == pytest.approx(rates)
 
 
-def test_what_can_be_monitored_goes_by_the_names_of_the_configuration():
+def test_what_can_be_monitored_is_named_as_in_the_configuration():
     schema = yaml.safe_load(SCHEMA.read_text())["properties"]["training"]["properties"]
     epoch = Epoch(1, 0.9, 0.25, 0.75, 0.1, True)
     values = {name: epoch.monitored(name) for name in schema["monitor"]["enum"]}
@@ -226,7 +226,7 @@ def test_what_can_be_monitored_goes_by_the_names_of_the_configuration():
 
 
 @pytest.mark.parametrize("honest", [True, False])
-def test_whether_scores_are_honest_is_told_wherever_they_are(honest, caplog):
+def test_whether_scores_are_honest_is_stated_wherever_they_appear(honest, caplog):
     with caplog.at_level(logging.INFO, "salt.training.trainer"):
         checkpoint, history = member(honest=honest, epochs=2)
     assert checkpoint.about["honest"] is honest
@@ -341,13 +341,13 @@ def test_the_random_numbers_used_before_do_not_count():
     assert one == two
 
 
-def test_a_loss_that_is_no_number_names_member_batch_and_epoch():
+def test_a_nan_loss_names_member_batch_and_epoch():
     with pytest.raises(InputError, match=r"member 7: the loss of batch 2 of 2 in epoch 1 .* lower"):
         member(seed=7, learning_rate=1e30)
 
 
 @pytest.mark.parametrize("part", ["training", "validation"])
-def test_a_loss_that_is_no_number_keeps_the_state_from_before(tmp_path, part):
+def test_a_nan_loss_keeps_the_earlier_state(tmp_path, part):
     numbers = iter(range(1, 10))
 
     class Diverging(Trainer):
@@ -370,7 +370,7 @@ def test_a_loss_that_is_no_number_keeps_the_state_from_before(tmp_path, part):
 
 def test_batches_too_small_to_be_normalised_are_refused():
     for small in ({"batch_size": 1}, {"micro_batch": 1}, {"batch_size": 3, "micro_batch": 2}):
-        with pytest.raises(InputError, match=r"micro_batch: a step on 1 tile .* tiles of 16x16"):
+        with pytest.raises(InputError, match=r"micro_batch: a step on a single tile of 16x16"):
             member(**small)
     assert len(member(labelled(4, side=32), batch_size=1, epochs=1)[1]) == 1
 
@@ -385,7 +385,7 @@ def numbered(count):
     ("tiles", "passes", "batch_size"),
     [(8, 1, 4), (8, 2, 4), (6, 1.5, 3), (7, 1, 3), (5, 2.2, 4), (3, 1, 4), (8, 0.5, 2)],
 )
-def test_batches_see_each_tile_as_often_as_asked(monkeypatch, tiles, passes, batch_size):
+def test_batches_see_each_tile_as_often_as_requested(monkeypatch, tiles, passes, batch_size):
     seen = []
 
     def spy(augmentation, images, masks, maps, tones):
@@ -410,7 +410,7 @@ def test_batches_see_each_tile_as_often_as_asked(monkeypatch, tiles, passes, bat
         if tiles * passes % batch_size == 0 and passes == int(passes):
             assert counts == [passes] * tiles
         orders.append(order)
-    # Each epoch has an order of its own.
+    # Each epoch has its own order.
     assert orders[0] != orders[1] or orders[1] != orders[2]
 
 

@@ -1,1 +1,1 @@
-"""What every other package may use: errors, files, the metric, run lengths, the configuration."""
+"""Shared by all packages: errors, files, the metric and run lengths."""

@@ -9,7 +9,7 @@ from salt.core.checksums import CheckedFile, DamagedError
 from salt.core.errors import InputError, shown
 from salt.core.tables import TEXTS, read_csv
 
-# What NumPy raises for headers that are cut or altered.
+# Raised by NumPy for truncated or altered headers.
 DAMAGED_NPY = (
     *(OSError, ValueError, EOFError, SyntaxError, tokenize.TokenError),
     *(TypeError, OverflowError, RecursionError),
@@ -19,8 +19,8 @@ DAMAGED_NPY = (
 class NpyRows:
     """An array in an NPY file, checked and read from disk as used, and not kept in memory.
 
-    What was read of a map counts as memory of the process for as long as that map is there, so each
-    piece has a map of its own. ``array[rows]``, for a number, a slice or an array of numbers or
+    Pages read from a memory map count as memory of the process while the map exists, so each
+    piece has its own map. ``array[rows]``, for a number, a slice or an array of numbers or
     bools along the first axis, is a copy.
     """
 
@@ -89,5 +89,5 @@ def ids_beside(path: Path, remedy: str) -> list[str]:
         raise InputError(f"{beside}: expected the column id, found {found}; {remedy}")
     ids = table["id"].tolist()
     if len(set(ids)) < len(ids):
-        raise InputError(f"{path}: the ids beside it are not each there once; {remedy}")
+        raise InputError(f"{path}: the ids beside it are not unique; {remedy}")
     return ids

@@ -88,7 +88,7 @@ def checksums_of(path: Path) -> Path:
 class CheckedFile:
     """A file of which each part is checked before it is used, once.
 
-    Raises OSError where there is no such file, and InputError where it is not what was written.
+    Raises OSError if there is no such file, and InputError if it is not what was written.
     """
 
     def __init__(self, path: Path | str):
@@ -138,7 +138,7 @@ class CheckedFile:
 
 
 class DamagedError(InputError):
-    """A file is not what was written; ``finding`` says so without the remedy."""
+    """A file differs from what was written; ``finding`` is the message without the remedy."""
 
     def __init__(self, path: Path, difference: str):
         self.finding = f"{path}: its content differs from what was written ({difference})"
@@ -148,23 +148,23 @@ class DamagedError(InputError):
 def made_again(path: Path) -> str:
     """Return, for a message, how to replace a damaged file and nothing else."""
     if path.is_absolute() or RESULTS not in path.parts:
-        return "copy it again from where it was made, or make it again there"
+        return "copy it again from its source, or rebuild it there"
     return (
-        f"delete it, run 'snakemake {shlex.quote(str(path))}' (then your other options) to make it "
-        "again, then repeat the same command"
+        f"delete it, run 'snakemake {shlex.quote(str(path))}' (plus your other options) to rebuild "
+        "it, then run the same command again"
     )
 
 
 def read(path: Path | str) -> bytes:
     """Return the checked content of a file.
 
-    Raises OSError where it cannot be read, and InputError where it is not what was written.
+    Raises OSError if it cannot be read, and InputError if it is not what was written.
     """
     return CheckedFile(path).read()
 
 
 def check(path: Path | str) -> None:
-    """Raise InputError where a file is not what was written; holds one block of it at a time."""
+    """Raise InputError if a file is not what was written; holds one block of it at a time."""
     file = CheckedFile(path)
     if file.written is not None:
         file.check((0, file.written.size))
@@ -190,23 +190,23 @@ def check_folder(folder: Path | str) -> None:
             damaged.append(path)
     if not findings:
         return
-    lines = [f"{folder}: damaged files, so nothing is run", *(f"  - {one}" for one in findings)]
+    lines = [f"{folder}: damaged files, so nothing was run", *(f"  - {one}" for one in findings)]
     if damaged:
         made = (f"  snakemake {shlex.join(names)}" for names in _in_order_of_making(damaged))
         lines += [
-            "Delete them, make them again by name, then run the same command again:",
+            "Delete them, rebuild them by name, then run the same command again:",
             f"  rm -r {shlex.join(map(str, damaged))}",
-            *(f"{command} (then your other options)" for command in made),
+            *(f"{command} (plus your other options)" for command in made),
             f"To keep a file that you changed yourself, delete its .NAME{SUFFIX} instead.",
         ]
     raise InputError("\n".join(lines))
 
 
 def _in_order_of_making(damaged: list[Path]) -> list[list[str]]:
-    """Names of damaged files, those of a folder together, and what was written first at first.
+    """Return names of damaged files by folder, in the order in which they were written.
 
-    If a file of tiles were made by one command with what hangs on it, members would be trained
-    again; made before that, it turns out to have the same bytes as ever.
+    Rebuilding packed tiles in one command with files that depend on them would retrain members;
+    rebuilt first, they turn out to have the same bytes as before.
     """
     folders: dict[Path, list[str]] = {}
     dates: dict[Path, int] = {}
@@ -225,7 +225,7 @@ def _with_checksums(folder: Path) -> Iterator[Path]:
 
 
 def _check_if_changed(path: Path) -> None:
-    """Check a file unless it has the size and the date of its checksums; one may be gone."""
+    """Check a file unless it has the size and date of its checksums; either may be missing."""
     written = Checksums.load(path)
     if written is None:
         return

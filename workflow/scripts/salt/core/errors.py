@@ -15,7 +15,7 @@ def raise_faults(what: str, faults: Iterable[str]) -> None:
     faults = list(faults)
     if not faults:
         return
-    count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+    count = "1 problem" if len(faults) == 1 else f"{len(faults)} problems"
     lines = [f"{what}: {count} found", *(f"  - {fault}" for fault in faults[:LISTED_FAULTS])]
     if len(faults) > LISTED_FAULTS:
         lines.append(f"  ... and {len(faults) - LISTED_FAULTS} more")

@@ -28,7 +28,7 @@ def writable(path: Path | str) -> Iterator[None]:
             raise
         raise InputError(
             f"{path}: cannot be written ({error.strerror}); free disk space or fix its "
-            "permissions, and run the same command again: what is finished is kept"
+            "permissions, and run the same command again: finished results are kept"
         ) from None
 
 

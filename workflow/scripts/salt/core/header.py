@@ -24,7 +24,7 @@ def sealed(data: bytes) -> bytes:
 def read_checkpoint(path: Path | str) -> tuple[dict, bytes]:
     """Return what the header's entry says but for the digest, and the file's whole content.
 
-    Raises InputError where it is no checkpoint of this format or not what was written.
+    Raises InputError if it is no checkpoint of this format or not what was written.
     """
     try:
         data = checksums.read(path)

@@ -1,6 +1,6 @@
 """Decode masks from run lengths, as in the contest's tables.
 
-Apart from ``rle``, which encodes them, so that a change there makes no import of labels stale.
+Separate from ``rle``, which encodes them, so that a change there does not make imports stale.
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ def decode(text: str, shape: tuple[int, int]) -> np.ndarray:
         if start < 1 or length < 1 or start - 1 + length > mask.size:
             raise ValueError(f"run {start} {length} is outside the tile's {mask.size} pixels")
         if start <= end:
-            raise ValueError(f"run {start} {length} begins before the run before it ends ({end})")
+            raise ValueError(f"run {start} {length} begins before the previous one ends ({end})")
         end = start - 1 + length
         mask[start - 1 : end] = True
     return mask.reshape(shape, order="F")

@@ -1,4 +1,4 @@
-"""What all readers of Zarr stores share: damage is refused by name, and gaps are no values."""
+"""Shared by all readers of Zarr stores: damaged and missing chunks are errors."""
 
 import logging
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ def require_shards(
     part: tuple[slice, ...],
     what: str,
 ) -> None:
-    """Raise InputError where a file of an array's part is gone or empty.
+    """Raise InputError if a file of an array's part is gone or empty.
 
     Zarr would take it for missing values. Slices may be fewer than the axes.
     """

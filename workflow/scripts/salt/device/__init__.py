@@ -1,1 +1,1 @@
-"""The device a stage computes on, and a GPU of its own for each job."""
+"""The device a stage computes on, and an exclusive GPU for each job."""

@@ -40,8 +40,8 @@ class Compute:
     ) -> "Compute":
         """Choose by the configuration's section ``compute``, and set PyTorch accordingly.
 
-        With ``deterministic`` the same computation gives the same bytes on a GPU, too, as it always
-        does on a CPU. Settings that do not help on the device are logged.
+        With ``deterministic``, computations are reproducible to the bit on a GPU as well as on a
+        CPU. Settings that do not help on the device are logged.
 
         Raises InputError where ``device`` is cuda and there is none.
         """
@@ -87,8 +87,8 @@ def _notices(
     """Name the settings that do not help on a device."""
     if precision == "bf16" and not fast_bf16:
         yield (
-            "compute.precision: this device does not compute in bf16, which is slower here than "
-            "fp32; set it to auto"
+            "compute.precision: this device has no bf16 of its own, so it is slower than fp32; "
+            "set it to auto"
         )
     if device == "cpu" and not deterministic:
         yield "compute.deterministic: false changes nothing on a CPU; it is for GPUs"
@@ -98,11 +98,11 @@ def _notices(
 
 
 def _keep_freed_memory() -> None:
-    """Keep what one step frees for the next, which would get the same pages anew, to be cleared.
+    """Stop malloc from returning freed memory between steps, whose pages would be cleared again.
 
     With batches of 128 tiles at width 16 that took two fifths of the time.
     """
-    # Only the GNU C library can be told.
+    # Only the GNU C library has these settings.
     tell = getattr(ctypes.CDLL(None), "mallopt", None)
     if tell:
         for parameter in (M_TRIM_THRESHOLD, M_MMAP_THRESHOLD):

@@ -58,12 +58,12 @@ def hold_gpu(device: str) -> None:
         lock, gpu = _wait_for_one(folder, gpus)
     except OSError as error:
         raise InputError(
-            f"{folder}: no locks can be made here to share out the GPUs ({error}); remove it, or "
+            f"{folder}: no locks can be created here to share the GPUs ({error}); remove it, or "
             "set SALT_GPU_LEASES to a folder that every user of the GPUs can write to"
         ) from None
     _held.append(lock)
     os.environ["CUDA_VISIBLE_DEVICES"] = gpu
-    logger.info("%s belongs to this job until it ends", gpu)
+    logger.info("%s is reserved for this job until it ends", gpu)
 
 
 def installed() -> dict[str, list[str]]:
@@ -113,7 +113,9 @@ def _wait_for_one(folder: str, gpus: list[str]) -> tuple[int, str]:
                 if lock is not None:
                     return lock, gpu
             if not waiting:
-                logger.warning("other jobs use %s; waiting for the end of one", " and ".join(gpus))
+                logger.warning(
+                    "other jobs are using %s; waiting for one of them to end", " and ".join(gpus)
+                )
                 waiting = True
             time.sleep(POLL)
 

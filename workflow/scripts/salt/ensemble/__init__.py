@@ -1,1 +1,1 @@
-"""What members predict, averaged over members, and the pseudo-labels made from it."""
+"""Members' predictions, their averages, and pseudo-labels made from them."""

@@ -1,4 +1,4 @@
-"""Which tiles to label by members' own predictions, and with which masks."""
+"""Choose tiles to label by members' predictions, and their masks."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from salt.ensemble.predictions import Predictions, averaged
 
 
 def confidence(probabilities: np.ndarray) -> np.ndarray:
-    """How far tiles' probabilities agree with the masks that they make at a threshold of 0.5.
+    """Return how far probabilities agree with their masks at a threshold of 0.5.
 
     Where a mask has salt, the intersection over union of mask and probabilities; where it has none,
     one minus the greatest probability.
@@ -14,7 +14,7 @@ def confidence(probabilities: np.ndarray) -> np.ndarray:
     Args:
         probabilities: float64 (tiles, height, width).
 
-    Gives float64 (tiles), in [0, 1].
+    Returns float64 (tiles), in [0, 1].
     """
     flat = probabilities.reshape(len(probabilities), -1)
     mask = flat > 0.5
@@ -30,8 +30,8 @@ def label(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Label the share of tiles that the members' mean is most confident about.
 
-    Gives their places in ``ids`` as int64, rising, their masks as bool (chosen, height, width), and
-    their confidence as float64 (chosen).
+    Returns their places in ``ids``, int64, rising, their masks, bool (chosen, height, width), and
+    their confidence, float64 (chosen).
     """
     sure = np.concatenate([confidence(mean) for _, mean in averaged(members, ids)])
     count = round(share * len(ids))

@@ -30,7 +30,7 @@ class Predictions:
 
     @classmethod
     def load(cls, path: Path | str) -> "Predictions":
-        """Open ``NAME.npy`` and the ids beside it; InputError where they do not fit together."""
+        """Open ``NAME.npy`` and the ids beside it; InputError if they do not fit together."""
         path = Path(path)
         ids = ids_beside(path, PREDICT_AGAIN)
         values = open_npy(path, np.uint16, len(ids), "beside it", PREDICT_AGAIN)
@@ -46,7 +46,7 @@ def load_all(
 ) -> list[Predictions]:
     """Open members' predictions of some of the tiles ``ids``, which have that size if one is given.
 
-    Raises InputError where a member's are of no tile, of other tiles, or of another size.
+    Raises InputError if a member's are of no tile, of other tiles, or of another size.
     """
     members = [Predictions.load(path) for path in paths]
     for member in members:
@@ -68,12 +68,12 @@ def load_all(
 def load_shards(
     paths: Iterable[Path], ids: list[str], size: tuple[int, int] | None = None
 ) -> list[Predictions]:
-    """As ``load_all``, of members in several files each, some of them without a tile."""
+    """Like ``load_all``, for members in several files each, some of them empty."""
     return load_all([path for path in paths if Predictions.load(path).ids], ids, size)
 
 
 def quantised(probabilities: np.ndarray) -> np.ndarray:
-    """Values as uint16 of probabilities, float32 in [0, 1], of any shape."""
+    """Return probabilities, float32 in [0, 1], of any shape as uint16."""
     # A product in float32 would be rounded twice.
     return np.rint(probabilities * np.float64(SCALE)).astype(np.uint16)
 
@@ -89,12 +89,12 @@ def save(
 
 
 def shard_of(tiles: int, batch_size: int, shards: int, shard: int) -> range:
-    """Rows of one of several shards that together are all tiles, in order, as equal as can be.
+    """Return the rows of one shard; shards are as equal as possible, and cover all tiles in order.
 
-    They are cut where a batch ends, so that each tile is computed among the same others, and to the
-    same bits, however many shards there are. Of more shards than batches the first ones are empty.
+    They end where a batch ends, so that each tile is computed in the same batch, and to the same
+    bits, for any number of shards. With more shards than batches, the first ones are empty.
 
-    Raises InputError where there is no such shard.
+    Raises InputError if there is no such shard.
     """
     if shard >= shards:
         raise InputError(
@@ -110,7 +110,7 @@ def summed(
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """Sum members' values tile by tile, in the order of ``ids`` and some tiles at a time.
 
-    Gives the rows, the sums as uint32 (rows, height, width), and how many members predicted each
+    Returns the rows, the sums as uint32 (rows, height, width), and how many members predicted each
     tile as int64 (rows); dividing by both that and 65535 gives the mean probability.
     """
     order = pd.Index(ids)
@@ -135,12 +135,12 @@ def summed(
 def averaged(
     members: list[Predictions], ids: list[str], chunk: int = 128
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """Rows as ``summed`` gives them, with their mean probabilities as float64."""
+    """Yield rows as in ``summed`` with their mean probabilities, float64."""
     for rows, total, count in summed(members, ids, chunk):
         yield rows, total / (count * SCALE)[:, None, None]
 
 
 def predicted_rows(members: list[Predictions], ids: list[str]) -> np.ndarray:
-    """Places in ``ids`` of the tiles that at least one member predicted, as int64."""
+    """Return places in ``ids`` of the tiles that at least one member predicted, int64."""
     predicted = set().union(*(member.ids for member in members))
     return np.flatnonzero([name in predicted for name in ids])

@@ -26,7 +26,7 @@ class PseudoLabels:
 
     @classmethod
     def load(cls, path: Path | str) -> "PseudoLabels":
-        """Open ``NAME.npy`` and the ids beside it; InputError where they do not fit together."""
+        """Open ``NAME.npy`` and the ids beside it; InputError if they do not fit together."""
         path = Path(path)
         ids = ids_beside(path, LABEL_AGAIN)
         return cls(path, ids, open_npy(path, bool, len(ids), "beside it", LABEL_AGAIN))

@@ -38,7 +38,7 @@ def write_report(path: Path | str, report: dict) -> None:
 
 
 def digest_of(report: dict) -> str:
-    """SHA-256 of all of a report but its digest, as JSON with sorted keys and without spaces."""
+    """Return the SHA-256 of a report without its digest, as JSON with sorted keys, no spaces."""
     others = {key: value for key, value in report.items() if key != DIGEST}
     text = json.dumps(others, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

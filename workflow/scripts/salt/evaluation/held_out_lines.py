@@ -41,7 +41,7 @@ class LinePredictions:
     """
 
     def __init__(self, path: Path | str):
-        """Open the NPY file and the CSV file beside it; InputError where they are damaged."""
+        """Open the NPY file and the CSV file beside it; InputError if they are damaged."""
         self.path = Path(path)
         self.table = read_csv(self.path.with_suffix(".csv"), REMEDY, dtype={"id": str})
         if self.table.columns.tolist() != COLUMNS or self.table.empty:
@@ -59,7 +59,7 @@ class LinePredictions:
 
 @dataclass(frozen=True)
 class Counts:
-    """What lines are scored by; counts of several lines add up.
+    """Counts that lines are scored by; those of several lines add up.
 
     pixels, salt, marked, both: labelled pixels, those of salt, those marked, those that are both
     traces: labelled traces with salt that is marked and salt that is there
@@ -84,7 +84,7 @@ class Counts:
     def scores(self) -> dict[str, float | None]:
         """Return intersection over union, Dice, and the mean distance of the tops in samples.
 
-        None where there is nothing to divide by: no salt, neither marked nor there.
+        None if there is nothing to divide by: no salt, neither marked nor there.
         """
         union = self.salt + self.marked - self.both
         return {
@@ -122,7 +122,7 @@ def score_lines(
     """Score each line by the mean of the members that held it out.
 
     Return a row per line (id, plane, line, iou, dice, top_distance, salt_share) and the scores of
-    all lines together, with their number. Raises InputError where no member predicted a line.
+    all lines together, with their number. Raises InputError if no member predicted a line.
     """
     rows, total = [], Counts(*[0] * 7)
     for line in lines.table.itertuples():

@@ -18,12 +18,12 @@ from salt.survey.tiles import Tiles
 
 # Reason codes and their descriptions; the first that applies is used.
 REASONS = {
-    "black_tile": "the picture is of one value",
+    "black_tile": "the image is constant",
     "stripe_mask": "the true mask is made of straight bands",
     "empty_called_salt": "no salt in the label, some in the prediction",
     "salt_called_empty": "salt in the label, none in the prediction",
     "boundary": "the boundary is off by a few pixels",
-    "shape": "the masks differ in more than their boundary",
+    "shape": "the masks differ beyond their boundary",
 }
 FEW_PIXELS = 3
 # Fraction of the wrong pixels; tolerates a few strays.
@@ -33,7 +33,7 @@ COLUMNS = [
     *("disagreement", "depth", "fold", "members", "honest"),
 ]
 TEXTS = ("id", "reason")
-MEND = "delete it to rebuild it"
+REMEDY = "delete it to rebuild it"
 
 
 def review(
@@ -147,17 +147,19 @@ def read_review(path: Path | str, ids: list[str]) -> pd.DataFrame:
     # Text columns have no missing values, even if one reads "NA".
     missing = {name: [""] for name in COLUMNS if name not in TEXTS}
     table = read_csv(
-        path, MEND, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=missing
+        path, REMEDY, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=missing
     )
     if list(table.columns) != COLUMNS:
         found = shown(",".join(map(str, table.columns)))
-        raise InputError(f"{path}: expected the columns {','.join(COLUMNS)}, found {found}; {MEND}")
+        raise InputError(
+            f"{path}: expected the columns {','.join(COLUMNS)}, found {found}; {REMEDY}"
+        )
     numbers = [name for name in COLUMNS if name not in (*TEXTS, "honest")]
     if sorted(table["id"]) != sorted(ids):
         raise InputError(
-            f"{path}: expected the {len(ids)} labelled tiles, found {len(table)} rows of others; "
-            f"{MEND}"
+            f"{path}: expected the {len(ids)} labelled tiles, found {len(table)} rows that do "
+            f"not match; {REMEDY}"
         )
     if not all(pd.api.types.is_numeric_dtype(table[name]) for name in numbers):
-        raise InputError(f"{path}: expected numbers, found text in their place; {MEND}")
+        raise InputError(f"{path}: expected numbers, found text; {REMEDY}")
     return table

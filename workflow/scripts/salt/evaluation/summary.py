@@ -7,8 +7,8 @@ import pandas as pd
 from salt.core.errors import InputError
 from salt.core.tables import read_csv
 
-# Said of a score that no other tile could tune the threshold for.
-TUNED_ON_ITSELF = "the scored tile itself, for want of another"
+# For a score whose threshold no other tile could tune.
+TUNED_ON_ITSELF = "the scored tile itself, since there is no other"
 
 
 def summary(threshold: dict, submission: Path | None, results: Path) -> str:
@@ -25,7 +25,7 @@ def summary(threshold: dict, submission: Path | None, results: Path) -> str:
     members = ",".join(map(str, threshold["seeds"]))
     return f"""\
 Score       {threshold["score"]:.4f} over {scored} of {tiles} labelled tiles ({said})
-            {threshold["score_all_empty"]:.4f} is what a submission without any salt gets on them
+            {threshold["score_all_empty"]:.4f} is the score of a submission without any salt on them
 Threshold   {threshold["threshold"]:.4f}, tuned for each fold on {threshold["tuned_on"]}
 Submission  {sent}
 Members     {results}/models/SEED/checkpoint.safetensors for SEED {members}
@@ -51,7 +51,7 @@ def honesty(honest: bool, tuned_on: str) -> str:
 
 
 def warning(threshold: dict) -> str:
-    """Return why the scores are not honest, from threshold.json; empty where they are."""
+    """Return why the scores are not honest, from threshold.json; empty if they are."""
     honest = threshold["honest"]
     return "" if honest else honesty(honest, threshold["tuned_on"])
 

@@ -116,7 +116,7 @@ def steps_of_members(members: list[Predictions], ids: list[str], masks: np.ndarr
     if 2 * unit + 1 >= 2**32:
         raise InputError(
             f"the tiles were predicted by {np.unique(counts).tolist()} members, too many different "
-            "numbers to average exactly; choose ensemble.seeds so that folds are held out equally"
+            "numbers to average exactly; choose ensemble.seeds to hold out each fold equally often"
         )
 
     def parts_of(share: np.ndarray) -> list[tuple[np.ndarray, ...]]:

@@ -1,7 +1,4 @@
-"""Finished members as ONNX models, for programs that have neither Python nor PyTorch.
-
-What is described to users is in docs/export.md.
-"""
+"""Finished members as ONNX models, for programs without Python or PyTorch; see docs/export.md."""
 
 import json
 from pathlib import Path

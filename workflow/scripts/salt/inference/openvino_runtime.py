@@ -1,4 +1,4 @@
-"""Prediction on CPUs by OpenVINO, which fuses layers that PyTorch computes one after the other."""
+"""Prediction on CPUs by OpenVINO, which fuses layers that PyTorch computes one by one."""
 
 import sys
 
@@ -26,7 +26,7 @@ def translated(network: Network, compute: Compute) -> Network:
     inputs = {"images": torch.zeros(2, 1, *TRACED)}
     if network.uses_depth:
         inputs["depths"] = torch.zeros(2)
-    # By way of ONNX: OpenVINO's own conversion from PyTorch takes several times as long.
+    # Via ONNX: OpenVINO's own conversion from PyTorch takes several times as long.
     core = openvino.Core()
     compiled = core.compile_model(
         core.read_model(to_onnx(network, inputs, "logits")),

@@ -1,4 +1,4 @@
-"""What computes a finished member: ``compute.runtime``.
+"""Runtimes that compute finished members: ``compute.runtime``.
 
 A runtime is a function of a network on the CPU and of the ``Compute`` that returns a network which
 predicts the same, in a module of its own, and a line here. Each is imported only where it is used.
@@ -51,7 +51,7 @@ def prepared(network: Network, compute: Compute) -> Network:
     ``auto`` is OpenVINO on a CPU, where it is installed, for networks of ``LEAST_WEIGHTS`` weights
     and more, and else PyTorch, which is also all that there is for a GPU.
 
-    Raises InputError where the runtime that is asked for is not installed.
+    Raises InputError if the runtime that is asked for is not installed.
     """
     name = compute.runtime
     if name not in ("auto", "torch") and compute.device.type != "cpu":

@@ -68,7 +68,7 @@ def predict_core(
         shape: of all the sections together: (lines, samples, traces).
         core: rows and columns.
 
-    Gives mean and standard deviation over members, float32 (lines, rows, columns).
+    Returns mean and standard deviation over members, float32 (lines, rows, columns).
     """
     found = []
     for network in networks:
@@ -98,7 +98,7 @@ def windows_for(networks: list[Network], window: int, margin: int | None = None)
     """Return how to cut sections for some members: ``inference.window`` and ``inference.margin``.
 
     A margin of None is the greatest of the networks' reach, so that each pixel is what it is in the
-    whole section. Raises InputError where there is no such margin.
+    whole section. Raises InputError if there is no such margin.
     """
     if margin is None:
         margin = max(network.reach for network in networks)
@@ -130,7 +130,7 @@ def _read_padded(read: Read, shape: tuple[int, int], outer: list[slice]) -> np.n
 
 
 def _smaller(windows: Windows, batch_size: int) -> AbstractContextManager:
-    """Context that names the setting to lower where memory is too small."""
+    """Return a context that names the setting to lower if memory runs out."""
     if batch_size > 1:
         return fewer_at_once("inference.batch_size", batch_size, "windows at once")
     return fewer_at_once("inference.window", windows.window, "pixels a side of a window")

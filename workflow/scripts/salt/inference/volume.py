@@ -30,13 +30,13 @@ from salt.survey.windows import Windows
 AS_PICTURES = {"inline": (0, 2, 1), "crossline": (1, 2, 0)}
 
 
-# What members of tiles expect: the contest's were stretched one by one.
+# For members trained on tiles: the contest's were stretched one by one.
 OF_TILES = {"normalisation": "window", "tile": 101}
 
 
 @dataclass(frozen=True)
 class Grey:
-    """How amplitudes become grey values.
+    """How amplitudes are converted to grey values.
 
     normalisation: one of ``amplitudes.NORMALISATIONS``
     tile: pixels a side of the tiles that the members were trained on
@@ -49,7 +49,7 @@ class Grey:
     def of(cls, checkpoints: list[Checkpoint], percentile: float) -> "Grey":
         """Return the way that members were trained with; the contest's for members of tiles.
 
-        Raises InputError where they differ, and where the volume's clip is another ``percentile``
+        Raises InputError if they differ, and where the volume's clip is another ``percentile``
         of its amplitudes than that of the members' own volume.
         """
         ways = [checkpoint.about.get("survey") or OF_TILES for checkpoint in checkpoints]
@@ -60,8 +60,8 @@ class Grey:
             )
         if ways[0].get("percentile", percentile) != percentile:
             raise InputError(
-                f"the volume is clipped at percentile {percentile:g} of its amplitudes, that of "
-                f"its members at {ways[0]['percentile']:g}; set survey.percentile to that"
+                f"the volume is clipped at percentile {percentile:g} of its amplitudes, but that "
+                f"of its members at {ways[0]['percentile']:g}; set survey.percentile to that"
             )
         return cls(ways[0]["normalisation"], ways[0]["tile"])
 
@@ -82,11 +82,13 @@ def predict_shard(
 ) -> int:
     """Predict the lines of a shard with all members, and write them to a store at ``path``.
 
-    ``batch_size`` is of tiles: as many windows are predicted at once as have no more pixels. Return
-    the number of lines. The same lines come out to the same bits however many shards there are.
+    ``batch_size`` counts tiles: windows are predicted together as long as they have no more pixels.
+    The result is the same to the bit for any number of shards.
 
-    Raises InputError for members that need the tiles' depths, which a volume has not, and where
-    there is no such shard.
+    Returns the number of lines.
+
+    Raises InputError if a member needs the tiles' depths, which a volume does not have, or if there
+    is no such shard.
     """
     if any(network.uses_depth for network in networks):
         raise InputError(
@@ -114,28 +116,41 @@ def predict_shard(
                 at = slice(lines.start - first, lines.stop - first)
                 together = at_once(windows, sections.shape[1:], batch_size, grey.tile)
                 for core in cores[plane]:
-                    pixels = sections.around(core, networks, windows)
-                    mean, deviation = predict_core(
-                        networks,
-                        pixels.read,
-                        sections.shape,
-                        core,
-                        compute,
+                    found = _predict_core(
+                        *(sections, core, networks, compute),
                         windows=windows,
                         flip=flip,
                         batch_size=together,
                     )
-                    values = quantised(mean)
-                    values[np.broadcast_to(pixels.missing(core), values.shape)] = MISSING
                     where = (at, core[1], core[0]) if plane == "inline" else (core[1], at, core[0])
-                    back = np.argsort(AS_PICTURES[plane])
-                    for name, found in (
-                        ("probability", values),
-                        ("disagreement", quantised_deviation(deviation)),
-                    ):
-                        arrays[plane][name][where] = found.transpose(back)
+                    for name, values in found.items():
+                        back = values.transpose(np.argsort(AS_PICTURES[plane]))
+                        arrays[plane][name][where] = back
                     shown.update()
     return sum(lines.stop - lines.start for _, lines in blocks)
+
+
+def _predict_core(
+    sections: "_Sections",
+    core: tuple[slice, slice],
+    networks: list[Network],
+    compute: Compute,
+    *,
+    windows: Windows,
+    flip: bool,
+    batch_size: int,
+) -> dict[str, np.ndarray]:
+    """Return probability and disagreement of a core as stored, (lines, samples, traces)."""
+    pixels = sections.around(core, networks, windows)
+    mean, deviation = predict_core(
+        *(networks, pixels.read, sections.shape, core, compute),
+        windows=windows,
+        flip=flip,
+        batch_size=batch_size,
+    )
+    probability = quantised(mean)
+    probability[np.broadcast_to(pixels.missing(core), probability.shape)] = MISSING
+    return {"probability": probability, "disagreement": quantised_deviation(deviation)}
 
 
 class _Sections:

@@ -1,4 +1,4 @@
-"""A trained member in one safetensors file whose header tells how to rebuild it."""
+"""A trained member in one safetensors file whose header describes its network."""
 
 import json
 from dataclasses import dataclass, field
@@ -51,7 +51,7 @@ class Checkpoint:
 
     @property
     def seed(self) -> int:
-        """The member's seed; InputError where the header has none."""
+        """The member's seed; InputError if the header has none."""
         seed = self.about.get("seed")
         if type(seed) is not int or seed < 0:
             raise InputError(
@@ -63,7 +63,7 @@ class Checkpoint:
     def rebuild(self) -> Network:
         """The member's network with its weights, in evaluation mode.
 
-        Raises InputError where the header and the weights do not fit together, or a weight is no
+        Raises InputError if the header and the weights do not fit together, or a weight is no
         finite number.
         """
         try:
@@ -78,13 +78,12 @@ class Checkpoint:
             fits = False
         if not fits:
             raise InputError(
-                f"{self.path}: its weights do not fit the model that its header names, "
+                f"{self.path}: its weights do not fit the network named in its header, "
                 f"{shown(str(self.about.get('model')))}; delete it to train again"
             )
         odd = [name for name, tensor in self.state.items() if not tensor.isfinite().all()]
         if odd:
             raise InputError(
-                f"{self.path}: weights that are not finite numbers, in {odd[0]}; "
-                "delete it to train again"
+                f"{self.path}: non-finite weights in {odd[0]}; delete it to train again"
             )
         return network.to(memory_format=torch.channels_last).eval()

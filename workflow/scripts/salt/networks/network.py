@@ -44,7 +44,7 @@ class Network(nn.Module):
                 f"found {width}x{height}"
             )
         if self.uses_depth and depths is None:
-            raise InputError("this network was trained with the tiles' depths; give them, too")
+            raise InputError("this network was trained with the tiles' depths; pass them, too")
         return self.logits(images, depths)
 
     def logits(self, images: Tensor, depths: Tensor | None) -> Tensor:
@@ -95,7 +95,7 @@ def measured_reach(network: Network) -> int:
 
     Whatever is computed from NaN is NaN, even if it is multiplied by zero.
 
-    Raises InputError where all logits of a strip of ``WIDEST`` pixels depend on one of its pixels.
+    Raises InputError if all logits of a strip of ``WIDEST`` pixels depend on one of its pixels.
     """
     # On a GPU a convolution may be computed by a Fourier transform, in which all pixels take part.
     network = copy.deepcopy(network).cpu().eval()
@@ -111,8 +111,8 @@ def measured_reach(network: Network) -> int:
             return max(width // 2 - first, last - width // 2) + step - 1
         width *= 2
     raise InputError(
-        "inference.margin: null stands for as far as the members see, and these see each whole "
-        "section, by their attention or their averages of it; set it to a number, such as 128"
+        "inference.margin: null stands for the members' receptive field, which for these is the "
+        "whole section, through attention or global averages; set it to a number, such as 128"
     )
 
 

@@ -1,6 +1,6 @@
 """U-Net on an encoder of the library timm.
 
-timm is an optional requirement, imported only where such a network is built.
+timm is an optional requirement, imported only if such a network is built.
 """
 
 import difflib

@@ -78,9 +78,9 @@ class UNet(Network):
     convolutions; ``width`` channels at full size, doubled at each level down. Batch normalisation
     and dropout after each pooling and each concatenation, and once more before the head.
 
-    It is the network that AlbertoSabater/Kaggle-Salt-Identification-Challenge began with, but for
-    its faults: there the tiles were resized to 128x128, and two of the transposed convolutions took
-    the encoder's output, so that what the levels below them had made was lost.
+    It is the first network of AlbertoSabater/Kaggle-Salt-Identification-Challenge without its
+    errors: there, tiles were resized to 128x128, and two of the transposed convolutions read the
+    encoder's output, which discarded the levels below them.
 
     Args:
         width: channels of the first level.

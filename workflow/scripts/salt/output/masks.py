@@ -26,7 +26,7 @@ def write_masks(
     The table ``NAME.csv`` has a row ``id,rle_mask`` per id, the folder ``NAME`` a file ``ID.png``
     (8-bit grey, salt 255, else 0). Return the number of tiles with salt.
 
-    Raises InputError where the path is not that of a CSV file, or the folder holds anything but an
+    Raises InputError if the path is not that of a CSV file, or the folder holds anything but an
     earlier run's masks.
     """
     if path.suffix != ".csv":
@@ -38,7 +38,7 @@ def write_masks(
 
 
 def refuse_others(folder: Path) -> None:
-    """Raise InputError where a folder holds anything but masks that ``write_masks`` wrote."""
+    """Raise InputError if a folder holds anything but masks that ``write_masks`` wrote."""
     if not folder.exists():
         return
     files = sorted(os.scandir(folder), key=lambda entry: entry.name) if folder.is_dir() else []
@@ -46,8 +46,8 @@ def refuse_others(folder: Path) -> None:
     if others:
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
         raise InputError(
-            f"{folder}: to be replaced by masks, but {shown(others[0])}{more} was not written by "
-            "an earlier prediction; move it away"
+            f"{folder}: masks would replace it, but {shown(others[0])}{more} was not written by an "
+            "earlier prediction; move it elsewhere"
         )
 
 

@@ -1,8 +1,8 @@
 """Which lines to interpret next: where members disagree, spread over the survey.
 
-A line that is interpreted is taken to settle itself and, less and less, its neighbours: those
-``REACH`` lines away to three fifths. Lines are chosen one by one, each the one that would settle
-most of the disagreement that the former ones leave, and of one direction none nearer than that.
+An interpreted line is assumed to settle itself and, decreasingly, its neighbours: 60 % of those
+``REACH`` lines away. Lines are chosen one by one, each settling most of the disagreement that the
+previous ones leave, and never closer than that in the same direction.
 """
 
 from pathlib import Path
@@ -90,7 +90,7 @@ def next_lines(
 
 
 def save(path: Path, table: pd.DataFrame) -> None:
-    """Write the table; InputError where there is no room or no permission."""
+    """Write the table; InputError for lack of disk space or permission."""
     with replacing(path) as part:
         table.to_csv(part, index=False, float_format="%.6g")
 

@@ -1,4 +1,4 @@
-"""Copies of a SEG-Y file with other samples: what loads beside the original everywhere."""
+"""Copies of a SEG-Y file with other samples, which load beside the original."""
 
 import errno
 import os
@@ -41,7 +41,7 @@ def write_copy(
     values: gives the samples of some inlines, by places: float32 (inlines, crosslines, samples)
     traces: numbers of the source's traces, int32 (inlines, crosslines), -1 where missing
 
-    Raises InputError where the source cannot be read or is not as scanned, or there is no room or
+    Raises InputError if the source cannot be read or is not as scanned, or there is no room or
     no permission.
     """
     with open_source(source, geometry) as file, replacing(output, checksums=False) as part:
@@ -133,7 +133,7 @@ class _Copy:
 
     def begin(self) -> None:
         """Write what is before the traces, and make room for them."""
-        # Where there is no room this says so now, not after hours.
+        # Report a full disk now, not after hours.
         try:
             os.posix_fallocate(self._out, 0, self._size)
         except OSError as error:
@@ -161,7 +161,7 @@ class _Copy:
             self._sums[first : first + len(chosen)] = _sums(traces)
 
     def compare(self, written: Segy, path: Path | str) -> None:
-        """Raise InputError where the file differs from what was to be written."""
+        """Raise InputError if the file differs from what was to be written."""
         file = self._file
         same = written.size == self._size
         same = same and written.bytes(0, file.layout.start) == self._headers()

@@ -32,12 +32,12 @@ ARRAYS = {"probability": "uint16", "disagreement": "uint8"}
 
 
 def quantised(probabilities: np.ndarray) -> np.ndarray:
-    """Values as uint16 of probabilities, float32 in [0, 1], of any shape."""
+    """Return probabilities, float32 in [0, 1], of any shape as uint16."""
     return np.rint(probabilities * np.float64(SCALE)).astype(np.uint16)
 
 
 def quantised_deviation(deviations: np.ndarray) -> np.ndarray:
-    """Values as uint8 of standard deviations, float32 in [0, 0.5], of any shape."""
+    """Return standard deviations, float32 in [0, 0.5], of any shape as uint8."""
     return np.rint(deviations * DEVIATIONS).clip(0, 255).astype(np.uint8)
 
 
@@ -76,7 +76,7 @@ class Layout:
         shards: int,
         members: int,
     ) -> "Layout":
-        """Lay out so many shards; ``planes`` is as in ``planes_of``."""
+        """Lay out ``shards`` shards; ``planes`` is as in ``planes_of``."""
         sides = {plane: (shape[1 - PLANES.index(plane)], shape[2]) for plane in PLANES}
         cores = {
             plane: tuple(map(windows.core, sides[plane])) for plane in planes_of(shape, planes)
@@ -86,7 +86,7 @@ class Layout:
     def lines(self, plane: str, shard: int) -> range:
         """Return the lines of a plane that a shard holds, by place; of small volumes maybe none.
 
-        Raises InputError where there is no such shard.
+        Raises InputError if there is no such shard.
         """
         return shard_of(self.shape[PLANES.index(plane)], LINES, self.shards, shard)
 
@@ -113,7 +113,7 @@ class Layout:
                     dimension_names=DIMENSIONS,
                     serializer=BytesCodec(endian="little"),
                     compressors=[ZstdCodec(level=1), Crc32cCodec()],
-                    # A file that is not there is a damage.
+                    # A missing file counts as damage.
                     config={"write_empty_chunks": True},
                 )
                 for name, dtype in ARRAYS.items()
@@ -127,7 +127,7 @@ class Shards:
     def __init__(self, paths: list[Path], shape: tuple[int, int, int]):
         """Open shards of a volume of a shape, in order.
 
-        Raises InputError where one is missing, damaged, or not one of the others.
+        Raises InputError if one is missing, damaged, or not one of the others.
         """
         self.layout = _layout_of(paths[0], shape, len(paths))
         self._arrays = [_open(path, self.layout, shard) for shard, path in enumerate(paths)]
@@ -136,7 +136,7 @@ class Shards:
     def read(self, plane: str, inlines: slice, crosslines: slice) -> tuple[np.ndarray, np.ndarray]:
         """Return probability, uint16, and disagreement, uint8, both (inlines, crosslines, samples).
 
-        By places, not numbers. Raises InputError where a shard is damaged.
+        By places, not numbers. Raises InputError if a shard is damaged.
         """
         axis, wanted = PLANES.index(plane), [inlines, crosslines]
         parts = []

@@ -101,4 +101,4 @@ def _check(path: Path, ids: list[str], shape: tuple[int, int], areas: list[int])
                     )
             read += len(table)
     if read != len(ids):
-        raise InputError(f"{path}: its ids do not read back as the {len(ids)} meant")
+        raise InputError(f"{path}: its ids do not read back as the {len(ids)} written")

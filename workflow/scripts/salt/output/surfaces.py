@@ -1,6 +1,6 @@
 """Top and base of salt as tables: a row per trace with salt, ready to load as a surface.
 
-Columns: inline and crossline, their numbers; x and y, empty where they are not known; z, the time
+Columns: inline and crossline, their numbers; x and y, empty if they are not known; z, the time
 or depth of the first salt sample from above (top) or from below (base), in the source's unit; and
 thickness, that of all salt in the trace, in the same unit.
 """
@@ -62,9 +62,9 @@ class Surfaces:
 
 @contextmanager
 def writing(top: Path, base: Path, axes: Axes, threshold: float) -> Iterator[Surfaces]:
-    """Give the tables to add blocks to, and put them in their places once complete.
+    """Yield the tables to add blocks to, which replace the old ones once complete.
 
-    Raises InputError where there is no room or no permission.
+    Raises InputError for lack of disk space or permission.
     """
     with replacing(top) as top_part, replacing(base) as base_part:
         yield Surfaces(top_part, base_part, axes, threshold)

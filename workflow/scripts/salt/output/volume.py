@@ -1,4 +1,4 @@
-"""The volume of probabilities, and all that is read off it in the same pass.
+"""The volume of probabilities, and outputs derived from it in the same pass.
 
 ``probability.zarr`` is a group (Zarr v3) that xarray opens: ``probability`` and ``disagreement``
 (inline, crossline, sample) with their scale in attributes, the numbers of lines ``inline`` and
@@ -31,7 +31,7 @@ class Axes:
 
     inlines, crosslines: numbers, int64
     samples: times or depths, float64
-    positions: x and y, float64 (2, inlines, crosslines), NaN where they are not known
+    positions: x and y, float64 (2, inlines, crosslines), NaN if they are not known
     """
 
     inlines: np.ndarray
@@ -75,7 +75,7 @@ class Probability:
     """
 
     def __init__(self, path: Path | str):
-        """Open a store; InputError where it is missing, damaged or something else."""
+        """Open a store; InputError if it is missing, damaged or something else."""
         self.path = Path(path)
         with readable(self.path, "prediction"):
             group = zarr.open_group(self.path, mode="r")
@@ -86,9 +86,9 @@ class Probability:
                 raise ValueError(f"found {array.dtype} {self.shape}")
 
     def read(self, *part: slice) -> np.ndarray:
-        """Return a part by places, float32 (inlines, crosslines, samples), NaN where missing.
+        """Return a part by places, float32 (inlines, crosslines, samples), NaN if missing.
 
-        Raises InputError where the store is damaged.
+        Raises InputError if the store is damaged.
         """
         values = self._values("probability", *part)
         found = values / np.float32(SCALE)
@@ -98,14 +98,14 @@ class Probability:
     def disagreement(self, *part: slice) -> np.ndarray:
         """Return the standard deviation over members of a part, float32 from 0 to 0.5.
 
-        Raises InputError where the store is damaged.
+        Raises InputError if the store is damaged.
         """
         return self._values("disagreement", *part) / np.float32(DEVIATIONS)
 
     def mask(self, threshold: float, *part: slice) -> np.ndarray:
         """Return where a part is above a threshold, bool; missing traces are not.
 
-        Raises InputError where the store is damaged.
+        Raises InputError if the store is damaged.
         """
         return salt_of(self._values("probability", *part), threshold)
 
@@ -153,7 +153,7 @@ def _averaged(
 def store(path: Path, axes: Axes, blocks: Iterator[Block]) -> Iterator[Block]:
     """Write blocks to a store as they come, and hand each on; complete, or not at all.
 
-    Raises InputError where there is no room or no permission.
+    Raises InputError for lack of disk space or permission.
     """
     with replacing_folder(path) as part:
         arrays = _create(part, axes)

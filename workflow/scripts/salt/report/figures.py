@@ -21,7 +21,7 @@ NOT_HONEST = "NOT honest: the members trained on these tiles. "
 
 
 def noted(note: str, text: str) -> str:
-    """Return a caption that begins with why scores are not honest; empty where they are."""
+    """Return a caption that begins with why scores are not honest; empty if they are."""
     return f"{note}. {text}" if note else text
 
 
@@ -78,7 +78,7 @@ def absent(path: Path | str, title: str, reason: str) -> None:
 
 
 def leave_empty(axis: Axes, reason: str) -> None:
-    """Say in one panel of a figure why there is nothing in it."""
+    """Explain in one panel of a figure why it is empty."""
     axis.text(0.5, 0.5, reason, ha="center", va="center", transform=axis.transAxes)
     # Ticks at the side may be those of the panel beside it.
     axis.set(xticks=[])

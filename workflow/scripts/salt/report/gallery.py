@@ -1,10 +1,13 @@
 """Pictures of labelled tiles with their true and predicted masks and errors."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from salt.core import metric
@@ -13,6 +16,7 @@ from salt.report.figures import noted, plt, save_png, say
 from salt.report.palette import ERROR, PREDICTION, TRUTH
 from salt.survey.tiles import Tiles
 
+ERROR_ALPHA = 0.4
 ONE_MEMBER = "there are not two honest members for every tile"
 
 
@@ -88,56 +92,102 @@ def draw(
         images: uint8; masks: bool; probabilities: float64; all (ids, height, width).
     """
     predicted = probabilities > threshold
-    scores = metric.tile_scores(predicted, masks)
-    height, width = masks.shape[1:]
-    # A single image: separate axes per tile take ten times as long.
-    down, across = round(1.06 * height), round(1.06 * width)
-    # Room for the names, which the layout would crop.
-    head = round(0.24 * height)
-    canvas = np.ones((head + 4 * down, len(ids) * across, 3))
+    grid = _Grid(*masks.shape[1:])
     figure, axis = plt.subplots(
-        figsize=(1.5 * len(ids) + 0.5, 6.3 * height / width + 0.55), layout="constrained"
+        figsize=(1.5 * len(ids) + 0.5, 6.3 * grid.height / grid.width + 0.55), layout="constrained"
     )
+    scores = metric.tile_scores(predicted, masks)
     for column, (name, score) in enumerate(zip(ids, scores, strict=True)):
-        image, mask, wrong = images[column], masks[column], masks[column] ^ predicted[column]
-        grey, left = tinted(image / 255), column * across
-        shown = (
-            *(grey, tinted(mask * 0.0, mask, TRUTH), tinted(probabilities[column])),
-            tinted(image / 255, wrong, ERROR, 0.4),
-        )
-        for row, picture in enumerate(shown):
-            canvas[head + row * down :, left:][:height, :width] = picture
-        x, y = left + np.arange(width), head + 3 * down + np.arange(height)
-        for area, colour in ((mask, TRUTH), (predicted[column], PREDICTION)):
-            if area.any() and not area.all():
-                axis.contour(x, y, area, levels=[0.5], colors=colour, linewidths=1.2)
-        axis.text(
-            left + width / 2, 0.8 * head, f"{name}\nscore {score:.1f}", fontsize=8, ha="center"
-        )
-    axis.imshow(canvas)
+        _draw_outlines(axis, grid.corner(3, column), masks[column], predicted[column])
+        middle = column * grid.across + grid.width / 2
+        axis.text(middle, 0.8 * grid.head, f"{name}\nscore {score:.1f}", fontsize=8, ha="center")
+    axis.imshow(_canvas(grid, images, masks, probabilities, predicted))
     for row, label in enumerate(("tile", "truth", "probability", "errors")):
-        y = head + row * down + height / 2
-        axis.text(-0.06 * width, y, label, fontsize=9, rotation=90, va="center", ha="right")
+        y = grid.corner(row, 0)[0] + grid.height / 2
+        axis.text(-0.06 * grid.width, y, label, fontsize=9, rotation=90, va="center", ha="right")
     axis.set_axis_off()
     if title:
         figure.suptitle(title, fontsize=11, weight="bold")
+    _draw_legend(figure, columns=5 if len(ids) > 3 else 2)
+    save_png(figure, path)
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """Where tiles of (height, width) lie on the canvas: four rows of them below their names.
+
+    A single image, since separate axes per tile take ten times as long.
+    """
+
+    height: int
+    width: int
+
+    @property
+    def head(self) -> int:
+        """Pixels for the names, which the layout would crop."""
+        return round(0.24 * self.height)
+
+    @property
+    def down(self) -> int:
+        return round(1.06 * self.height)
+
+    @property
+    def across(self) -> int:
+        return round(1.06 * self.width)
+
+    def corner(self, row: int, column: int) -> tuple[int, int]:
+        """Return the canvas row and column at which a tile begins."""
+        return self.head + row * self.down, column * self.across
+
+
+def _canvas(
+    grid: _Grid,
+    images: np.ndarray,
+    masks: np.ndarray,
+    probabilities: np.ndarray,
+    predicted: np.ndarray,
+) -> np.ndarray:
+    """Return all tiles, a column each, as RGB in [0, 1], float64 (height, width, 3)."""
+    canvas = np.ones((grid.head + 4 * grid.down, len(images) * grid.across, 3))
+    for column, (image, mask) in enumerate(zip(images, masks, strict=True)):
+        grey = image / 255
+        shown = (
+            tinted(grey),
+            tinted(np.zeros(mask.shape), mask, TRUTH),
+            tinted(probabilities[column]),
+            tinted(grey, mask ^ predicted[column], ERROR, ERROR_ALPHA),
+        )
+        for row, picture in enumerate(shown):
+            top, left = grid.corner(row, column)
+            canvas[top:, left:][: grid.height, : grid.width] = picture
+    return canvas
+
+
+def _draw_outlines(
+    axis: Axes, corner: tuple[int, int], mask: np.ndarray, predicted: np.ndarray
+) -> None:
+    height, width = mask.shape
+    x, y = corner[1] + np.arange(width), corner[0] + np.arange(height)
+    for area, colour in ((mask, TRUTH), (predicted, PREDICTION)):
+        if area.any() and not area.all():
+            axis.contour(x, y, area, levels=[0.5], colors=colour, linewidths=1.2)
+
+
+def _draw_legend(figure: Figure, columns: int) -> None:
+    # The error colour as it looks over grey.
+    error = tinted(np.full((1, 1), 0.5), np.ones((1, 1), bool), ERROR, ERROR_ALPHA)[0, 0]
     figure.legend(
         handles=[
             plt.Line2D([], [], color=TRUTH, label="truth"),
             plt.Line2D([], [], color=PREDICTION, label="prediction"),
-            # The error colour as it looks over grey.
-            Patch(
-                color=tinted(np.full((1, 1), 0.5), np.ones((1, 1), bool), ERROR, 0.4)[0, 0],
-                label="error",
-            ),
+            Patch(color=error, label="error"),
             Patch(facecolor="black", label="probability 0"),
             Patch(facecolor="white", edgecolor="black", label="probability 1"),
         ],
         loc="outside lower center",
-        ncols=5 if len(ids) > 3 else 2,
+        ncols=columns,
         fontsize=9,
     )
-    save_png(figure, path)
 
 
 def tinted(

@@ -134,7 +134,7 @@ def read_figure(path: Path | str) -> Figure:
 
 
 def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Path) -> dict:
-    """Return what the page says first: the score, whether it is honest, and the run's key facts."""
+    """Return the page's headline: the score, whether it is honest, and the run's key facts."""
     times = read_times(benchmarks)
     spent = duration(times["seconds"].sum()) if len(times) else "not recorded"
     seeds = ", ".join(map(str, report["seeds"]))

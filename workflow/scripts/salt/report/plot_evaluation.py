@@ -60,27 +60,12 @@ def draw_threshold(
         report: threshold, score, honest and tuned_on, from threshold.json.
     """
     figure, (axis,) = panels(1, high=3.2)
-    for number, (seed, member) in enumerate(members.items()):
-        rows = pd.Index(tiles.ids).get_indexer(pd.Index(member.ids))
-        own = steps_of_members([member], member.ids, tiles.masks[rows])
-        own = own.curve(np.ones(len(rows), dtype=bool))
-        colour, dashes = member_style(number)
-        starts, scores = thinned(own.starts / own.unit, own.scores)
-        axis.step(
-            *(starts, scores), where="post", color=colour, linestyle=dashes, linewidth=1,
-            label=f"member {seed}" if len(members) <= 10 else None,
-        )  # fmt: skip
+    _draw_members(axis, members, tiles)
     starts, scores = thinned(curve["threshold"].to_numpy(), curve["score"].to_numpy())
     axis.step(starts, scores, where="post", color=PREDICTION, linewidth=2.4, label="all members")
     chosen = report["threshold"]
     height = curve["score"][curve["threshold"] <= chosen].iloc[-1]
-    axis.axvline(chosen, color=INK, linewidth=0.8, linestyle=":")
-    axis.plot(chosen, height, "o", color=INK, markersize=5, zorder=5)
-    left = chosen > 0.8
-    axis.annotate(
-        f"chosen: {chosen:.3f}", (chosen, 1), xycoords=axis.get_xaxis_transform(),
-        xytext=(-4 if left else 4, -9), textcoords="offset points", ha="right" if left else "left",
-    )  # fmt: skip
+    _mark_chosen(axis, chosen, height)
     top = 1.15 * max(height, curve["score"].max())
     axis.set(xlim=(0, 1), ylim=(0, top), xlabel="threshold (probability)", ylabel="score")
     # Below the curves and away from the chosen threshold.
@@ -100,6 +85,31 @@ def draw_threshold(
     save_svg(figure, path, "Score against threshold", text)
 
 
+def _draw_members(axis: Axes, members: dict[int, Predictions], tiles: Tiles) -> None:
+    """Draw each member's score against threshold on its held-out tiles."""
+    for number, (seed, member) in enumerate(members.items()):
+        rows = pd.Index(tiles.ids).get_indexer(pd.Index(member.ids))
+        own = steps_of_members([member], member.ids, tiles.masks[rows])
+        own = own.curve(np.ones(len(rows), dtype=bool))
+        colour, dashes = member_style(number)
+        starts, scores = thinned(own.starts / own.unit, own.scores)
+        axis.step(
+            *(starts, scores), where="post", color=colour, linestyle=dashes, linewidth=1,
+            label=f"member {seed}" if len(members) <= 10 else None,
+        )  # fmt: skip
+
+
+def _mark_chosen(axis: Axes, chosen: float, height: float) -> None:
+    """Mark the chosen threshold and its score."""
+    axis.axvline(chosen, color=INK, linewidth=0.8, linestyle=":")
+    axis.plot(chosen, height, "o", color=INK, markersize=5, zorder=5)
+    left = chosen > 0.8
+    axis.annotate(
+        f"chosen: {chosen:.3f}", (chosen, 1), xycoords=axis.get_xaxis_transform(),
+        xytext=(-4 if left else 4, -9), textcoords="offset points", ha="right" if left else "left",
+    )  # fmt: skip
+
+
 def thinned(starts: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return a step function reduced to POINTS steps, keeping its maximum, extended to 1."""
     chosen = np.searchsorted(starts, np.linspace(0, 1, POINTS), side="right") - 1
@@ -111,7 +121,7 @@ def draw_tiles(path: Path | str, review: pd.DataFrame, note: str) -> None:
     """Draw the mean score of tiles by their salt coverage and by their depth.
 
     Args:
-        note: why the scores are not honest; empty where they are.
+        note: why the scores are not honest; empty if they are.
     """
     scored = review[review["members"] > 0]
     figure, (coverage, depth) = panels(sharey=True)
@@ -202,8 +212,8 @@ def draw_members(
     least = int(least[least > 0].min())
     if note or least < 2:
         reason = note.removeprefix("NOT honest: ") or (
-            "some tiles were held out by one member only; with two seeds or more for each "
-            "fold, such as 0 to 2 * folds - 1, there would be something to compare"
+            "some tiles were held out by only one member; a comparison needs two or more seeds "
+            "per fold, such as 0 to 2 * folds - 1"
         )
         absent(path, title, f"{reason}.")
         return

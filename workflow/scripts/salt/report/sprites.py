@@ -90,6 +90,6 @@ def drawn_masks(predicted: np.ndarray, masks: np.ndarray | None) -> np.ndarray:
     return np.concatenate(list(drawn), axis=2)
 
 
-def outline(masks: np.ndarray) -> np.ndarray:
-    """Return the mask pixels that touch pixels outside the mask, bool (tiles, height, width)."""
-    return masks & grown(~masks, 1)
+def outline(masks: np.ndarray, pixels: int = 1) -> np.ndarray:
+    """Return the mask pixels within ``pixels`` of one outside, bool (tiles, height, width)."""
+    return masks & grown(~masks, pixels)

@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from salt.evaluation.review import grown
 from salt.report.palette import PREDICTION, RAMP, TRUTH, rgb
-from salt.report.sprites import QUALITY
+from salt.report.sprites import QUALITY, outline
 
 PLANES = ("inline", "crossline", "slice")  # in the order of a volume's axes
 LONGEST_SIDE = 512  # pixels of a picture; longer ones are shrunk by a power of two
@@ -64,7 +63,7 @@ class Survey:
 
     inlines, crosslines: numbers of the lines
     samples: times or depths, in ``unit``
-    amplitude: reads amplitudes in units of the clip, NaN where a trace is missing
+    amplitude: reads amplitudes in units of the clip, NaN if a trace is missing
     probability: reads mean probabilities, 0 to 1; NaN is 0
     disagreement: reads standard deviations over members, or None with a single member
     threshold: probabilities above it are salt
@@ -283,7 +282,7 @@ def outlined(picture: np.ndarray, threshold: float, colour: str) -> np.ndarray:
     )
     drawn = np.zeros((fine * height, fine * width, 4), dtype=np.uint8)
     mask = np.asarray(large)[None] > threshold
-    drawn[(mask & grown(~mask, min(fine, OUTLINE)))[0]] = (*rgb(colour), 255)
+    drawn[outline(mask, min(fine, OUTLINE))[0]] = (*rgb(colour), 255)
     return drawn
 
 
@@ -393,9 +392,9 @@ def aspect(survey: Survey, axis: int) -> float:
 
 
 def spacing_of(positions: np.ndarray) -> tuple[float, float] | None:
-    """Return the distance between inlines and between crosslines, or None where it is unknown.
+    """Return the distance between inlines and between crosslines, or None if it is unknown.
 
-    ``positions`` are x and y of the traces, float64 (2, inlines, crosslines), NaN where missing.
+    ``positions`` are x and y of the traces, float64 (2, inlines, crosslines), NaN if missing.
     """
     found = []
     for axis in (1, 2):

@@ -44,7 +44,7 @@ def _schema_faults(config: dict, schema: dict) -> Iterator[str]:
             for key in sorted(set(error.instance) - set(known), key=str):
                 yield f"{section + '.' if section else ''}{key}: unknown key; known are {known}"
         elif error.validator == "uniqueItems":
-            yield f"{section}: {error.instance} names one more than once; name each once"
+            yield f"{section}: {error.instance} lists a value twice; list each once"
         else:
             yield f"{section or 'configuration'}: {error.message}{_hint(error)}"
 
@@ -54,7 +54,7 @@ def _hint(error: ValidationError) -> str:
     if error.validator != "type" or not isinstance(error.instance, str):
         return ""
     try:
-        return f"; YAML takes it for text, write {float(error.instance)!r}"
+        return f"; YAML reads it as text; write {float(error.instance)!r}"
     except ValueError:
         return ""
 
@@ -62,9 +62,9 @@ def _hint(error: ValidationError) -> str:
 def _contradictions(config: dict) -> Iterator[str]:
     low, high = config["augmentation"]["zoom"]
     if low > high:
-        yield f"augmentation.zoom: least {low} is above greatest {high}; swap them"
+        yield f"augmentation.zoom: minimum {low} exceeds maximum {high}; swap them"
     if config["training"]["minimum_learning_rate"] > config["training"]["learning_rate"]:
-        yield "training.minimum_learning_rate: above training.learning_rate; lower it"
+        yield "training.minimum_learning_rate: exceeds training.learning_rate; lower it"
     yield from not_taken(config)
 
 

@@ -1,1 +1,1 @@
-"""What every stage script does: read settings, log, fail with a message, list its own code."""
+"""Shared by all stage scripts: settings, log, failure with a message, list of their code."""

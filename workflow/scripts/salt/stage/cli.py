@@ -38,7 +38,7 @@ def read_settings(text: str) -> dict:
     try:
         if not text.startswith("{"):
             text = Path(text).read_text()
-        # JSON is YAML, but for numbers such as 1e-05, which YAML takes for text.
+        # JSON is YAML, except for numbers such as 1e-05, which YAML reads as text.
         settings = json.loads(text) if text.startswith("{") else yaml.safe_load(text)
     except OSError as error:
         raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
@@ -118,7 +118,9 @@ def _wait_for(lock: IO[str], log: Path) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        logging.warning(f"{log}: a process of an earlier run is still at work; waiting for its end")
+        logging.warning(
+            f"{log}: a process of an earlier run is still running; waiting for it to end"
+        )
         fcntl.flock(lock, fcntl.LOCK_EX)
     except OSError:
         # Some network file systems have no locks.

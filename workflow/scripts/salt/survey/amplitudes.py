@@ -68,7 +68,7 @@ class LocalBounds:
 
     @classmethod
     def measure(cls, sections: np.ndarray, tile: int) -> "LocalBounds":
-        """Measure bounds of sections, floats (..., samples, traces), by tiles of so many pixels."""
+        """Measure bounds of sections, floats (..., samples, traces), in tiles of a given side."""
         return cls.measure_in_parts(lambda traces: sections[..., traces], sections.shape, tile)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Tiles from PNG files, and the tables beside them, with everything that can be wrong with them."""
+"""Decode tiles from PNG files, and the tables beside them, and find what is wrong with them."""
 
 import io
 import os
@@ -34,7 +34,7 @@ def decode_image(data: bytes) -> np.ndarray:
         # The contest's tiles are grey pictures saved as three equal channels.
         grey = np.ascontiguousarray(pixels[..., 0])
         if (pixels[..., 1] != grey).any() or (pixels[..., 2] != grey).any():
-            raise ValueError("expected a grey picture, found different colour channels")
+            raise ValueError("expected a grey image, found different colour channels")
         return grey
     raise ValueError(f"expected 8-bit grey or RGB, found mode {mode}")
 
@@ -47,7 +47,7 @@ def decode_mask(data: bytes) -> np.ndarray:
     # The contest's masks are 8-bit where empty and {0, 65535} elsewhere: compare before converting.
     mask = pixels > 0
     if len(np.unique(pixels[mask])) > 1:
-        raise ValueError("expected two values, salt or not, found more")
+        raise ValueError("expected two values, salt and no salt, found more")
     return mask
 
 
@@ -56,13 +56,13 @@ def _decode(data: bytes) -> tuple[np.ndarray, str]:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
             width, height = picture.size
             if max(width, height) <= LARGEST_SIDE:
-                # Pillow cuts 16 bits a channel to 8 without a word.
+                # Pillow silently truncates 16 bits per channel to 8.
                 cut = picture.mode == "RGB" and data[24] == 16
                 return np.asarray(picture), picture.mode + ";16" * cut
     except UnidentifiedImageError:
         raise ValueError("not a PNG file" if data else "empty file") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ValueError(f"too large a picture ({error})") from None
+        raise ValueError(f"image too large ({error})") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise ValueError(f"damaged PNG file ({error})") from None
     raise ValueError(f"{width}x{height} pixels, more than the {LARGEST_SIDE} a side allowed")
@@ -85,10 +85,10 @@ def read_table(source: Files, name: str, columns: list[str]) -> pd.DataFrame:
 
 
 def id_faults(ids: Iterable[str], where: str) -> Iterator[str]:
-    """Ids that are doubled or cannot name a file."""
+    """Yield problems of ids that are duplicated or cannot name a file."""
     ids = pd.Series(list(ids), dtype=str)
     for name in ids[ids.duplicated()].unique():
-        yield f"{where}: id {shown(repr(name))} is there more than once"
+        yield f"{where}: id {shown(repr(name))} appears more than once"
     for name in ids.unique():
         if not SAFE_ID.fullmatch(name):
             yield (
@@ -100,11 +100,11 @@ def id_faults(ids: Iterable[str], where: str) -> Iterator[str]:
 def depths_of(
     source: Files, ids: list[str], faults: list[str], required: bool = False
 ) -> np.ndarray:
-    """Depths of ``ids`` from depths.csv as float64, NaN where it has none, or is not there.
+    """Depths of ``ids`` from depths.csv as float64, NaN if it has none, or is not there.
 
-    Adds doubled and unreadable ones to ``faults``, and missing ones where all are ``required``.
+    Adds duplicate and unreadable ones to ``faults``, and missing ones if all are ``required``.
 
-    Raises InputError where the table has other columns, or is required and missing.
+    Raises InputError if the table has other columns, or is required and missing.
     """
     if not required and not source.has("depths.csv"):
         return np.full(len(ids), np.nan)
@@ -125,7 +125,7 @@ def depths_of(
 
 
 def strays(source: Files, folder: str, ids: list[str], table: str) -> Iterator[str]:
-    """Files of a folder whose ids the table does not have."""
+    """Yield problems of a folder's files whose ids the table lacks."""
     for name in sorted(set(source.ids(folder)) - set(ids)):
         yield f"{shown(f'{folder}/{name}.png')} has no row in {table}"
 
@@ -138,33 +138,22 @@ def decode_all(
     faults: list[str],
     room: Callable = np.zeros,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Decode a folder's PNG files side by side.
+    """Decode a folder's PNG files in threads.
 
-    Adds what is wrong with any of them to ``faults``, in the order of the ids; all must have the
-    size of the first that is readable. Gives the tiles (ids, height, width) and which of them are
-    readable as bool (ids). The tiles are put to what ``room`` makes of their shape and type: an
-    array, or a file (``filling_npy``) where they are too many to be held in memory.
+    Problems are added to ``faults`` in the order of the ids; all files must have the size of the
+    first readable one. ``room`` makes the array for the tiles from its shape and dtype, or a file
+    (``filling_npy``) if they are too many for memory.
+
+    Returns:
+        The tiles (ids, height, width), and which of them are readable, bool (ids).
     """
-
-    def attempt(name: str) -> np.ndarray | str:
-        try:
-            return decode(source.read(name))
-        except InputError as error:
-            return str(error)
-        except ValueError as error:
-            return f"{shown(name)}: {error}"
-
-    def attempt_all(names: list[str]) -> list[np.ndarray | str]:
-        return [attempt(name) for name in names]
-
     stack, readable, first = np.zeros((len(ids), 0, 0)), np.zeros(len(ids), dtype=bool), ""
     names = [f"{folder}/{name}.png" for name in ids]
-    # Pillow decodes without holding the interpreter's lock. One by one, handing over takes a
-    # quarter of the time on top.
+    # Pillow releases the GIL while decoding. Handing over single tiles takes a quarter longer.
     chunks = [names[start : start + CHUNK] for start in range(0, len(names), CHUNK)]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        tiles = chain.from_iterable(pool.map(attempt_all, chunks))
-        for row, (name, tile) in enumerate(zip(names, tiles, strict=True)):
+        decoded = pool.map(lambda chunk: [_attempt(source, n, decode) for n in chunk], chunks)
+        for row, (name, tile) in enumerate(zip(names, chain.from_iterable(decoded), strict=True)):
             if isinstance(tile, str):
                 faults.append(tile)
                 continue
@@ -178,3 +167,13 @@ def decode_all(
                 continue
             stack[row], readable[row] = tile, True
     return stack, readable
+
+
+def _attempt(source: Files, name: str, decode: Callable) -> np.ndarray | str:
+    """Return a decoded file, or what is wrong with it."""
+    try:
+        return decode(source.read(name))
+    except InputError as error:
+        return str(error)
+    except ValueError as error:
+        return f"{shown(name)}: {error}"

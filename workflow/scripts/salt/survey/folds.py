@@ -103,7 +103,7 @@ def read_groups(path: Path | str, column: str, ids: list[str]) -> np.ndarray:
         )
     table = table[table["id"].isin(set(ids))]
     twice = table["id"][table["id"].duplicated()].unique()
-    faults = [f"{path}: tile {name} is there more than once" for name in twice]
+    faults = [f"{path}: tile {name} appears more than once" for name in twice]
     known = table["id"][table[column] != ""]
     faults += [f"{path}: no {column} for tile {name}" for name in sorted({*ids} - {*known})]
     raise_faults("Groups", faults)
@@ -112,22 +112,22 @@ def read_groups(path: Path | str, column: str, ids: list[str]) -> np.ndarray:
 
 def read_folds(path: Path | str, ids: list[str]) -> pd.DataFrame:
     """Read folds written by ``split``; raise InputError if damaged or not of the tiles ``ids``."""
-    mend = "delete it to assign the folds again"
-    folds = read_csv(path, mend, dtype={"id": str}, keep_default_na=False)
+    remedy = "delete it to assign the folds again"
+    folds = read_csv(path, remedy, dtype={"id": str}, keep_default_na=False)
     if not {"id", "fold"} <= set(folds.columns):
         found = shown(",".join(map(str, folds.columns)))
-        raise InputError(f"{path}: expected the columns id and fold, found {found}; {mend}")
+        raise InputError(f"{path}: expected the columns id and fold, found {found}; {remedy}")
     if folds["id"].tolist() != ids:
         odd = sorted(set(folds["id"]) ^ set(ids))
-        found = f"different in {shown(odd[0])}" if odd else "in another order or doubled"
+        found = f"different in {shown(odd[0])}" if odd else "in another order or duplicated"
         raise InputError(
             f"{path}: expected the {len(ids)} labelled tiles, found {len(folds)} rows, {found}; "
-            f"{mend}"
+            f"{remedy}"
         )
     numbers = folds["fold"].unique().tolist()
     if len(numbers) < 2 or set(numbers) != set(range(len(numbers))):
         raise InputError(
-            f"{path}: expected folds 0, 1 and so on, found {shown(str(numbers))}; {mend}"
+            f"{path}: expected folds 0, 1 and so on, found {shown(str(numbers))}; {remedy}"
         )
     return folds
 

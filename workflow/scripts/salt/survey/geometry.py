@@ -1,8 +1,8 @@
-"""What is known of a SEG-Y file before anything is computed: its format, its grid, its amplitudes.
+"""Geometry of a SEG-Y file, known before anything is computed: format, grid and amplitudes.
 
 ``geometry.json`` holds a Geometry. Beside it lie ``traces.npy``, int32 (inlines, crosslines), the
 number of each trace in the file, -1 where it is missing, and ``positions.npy``, float64
-(2, inlines, crosslines), x and y, NaN where the trace or its coordinates are missing.
+(2, inlines, crosslines), x and y, NaN if the trace or its coordinates are missing.
 """
 
 import json
@@ -83,9 +83,9 @@ class Geometry:
     endian: "big" or "little"
     format: code of the samples, one of FORMATS
     start: bytes before the first trace
-    inline_byte, crossline_byte: where in a trace's header, from 1; None where a 2-D line goes by
+    inline_byte, crossline_byte: where in a trace's header, from 1; None if a 2-D line goes by
         trace number
-    coordinates_byte: where x and y are in a trace's header; None where there are none
+    coordinates_byte: where x and y are in a trace's header; None if there are none
     sorting: "inline", "crossline" or "none"
     two_d: whether it is a 2-D line, of one inline
     inlines, crosslines: of the grid, which has a place for missing traces; steps are positive
@@ -126,13 +126,13 @@ class Geometry:
         return self.inlines.count, self.crosslines.count, self.samples.count
 
     def save(self, path: Path | str) -> None:
-        """Write as JSON; InputError where there is no room or no permission."""
+        """Write as JSON; InputError for lack of disk space or permission."""
         with replacing(path) as part:
             part.write_text(json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
     def load(cls, path: Path | str) -> "Geometry":
-        """Read from JSON; InputError where it is missing, damaged or something else."""
+        """Read from JSON; InputError if it is missing, damaged or something else."""
         try:
             found = json.loads(checksums.read(path))
             for name in ("inlines", "crosslines", "samples"):
@@ -152,15 +152,15 @@ class Geometry:
 def load_traces(path: Path | str, geometry: Geometry) -> np.ndarray:
     """Return the numbers of traces: int32 (inlines, crosslines), -1 where missing.
 
-    Raises InputError where the file is missing, damaged or of another geometry.
+    Raises InputError if the file is missing, damaged or of another geometry.
     """
     return _load(path, np.int32, geometry.shape[:2])
 
 
 def load_positions(path: Path | str, geometry: Geometry) -> np.ndarray:
-    """Return x and y: float64 (2, inlines, crosslines), NaN where missing.
+    """Return x and y: float64 (2, inlines, crosslines), NaN if missing.
 
-    Raises InputError where the file is missing, damaged or of another geometry.
+    Raises InputError if the file is missing, damaged or of another geometry.
     """
     return _load(path, np.float64, (2, *geometry.shape[:2]))
 

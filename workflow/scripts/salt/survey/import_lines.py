@@ -37,7 +37,7 @@ def import_lines(
             amplitude = volume.read(one, slice(None))[0]
         else:
             amplitude = volume.read(slice(None), one)[:, 0]
-        # Nobody can have looked at a trace that is not there.
+        # A missing trace cannot have been interpreted.
         known = np.where(np.isnan(amplitude), UNLABELLED, of_line).astype(np.uint8)
         if (known != UNLABELLED).any():
             lines.append(Line(plane, number, 0, amplitude, known))
@@ -81,7 +81,7 @@ def labels_from_masks(folder: Path, geometry: Geometry) -> Iterator[tuple[str, i
                 f"pixel each, found {mask.shape[1]}x{mask.shape[0]} pixels"
             )
         elif (plane, number) in found:
-            faults.append(f"{shown(path.name)}: {plane} {number} is there twice")
+            faults.append(f"{shown(path.name)}: {plane} {number} appears twice")
         found[plane, number] = mask
     if not found and not faults:
         faults.append("no masks; expected PNG files such as inline_120.png or crossline_300.png")
@@ -91,7 +91,7 @@ def labels_from_masks(folder: Path, geometry: Geometry) -> Iterator[tuple[str, i
 
 
 def refuse_other_geometry(path: Path, labels: Geometry, volume: Geometry) -> None:
-    """Raise InputError that tells where the geometry of labels does not fit the volume's."""
+    """Raise InputError if the geometry of labels does not fit the volume's."""
     faults = []
     for name in ("inlines", "crosslines"):
         own, whole = getattr(labels, name), getattr(volume, name)
@@ -102,7 +102,7 @@ def refuse_other_geometry(path: Path, labels: Geometry, volume: Geometry) -> Non
             faults.append(f"{name} {listed}: the volume has only {whole}")
     if labels.samples != volume.samples:
         faults.append(f"samples: the labels have {labels.samples}, the volume {volume.samples}")
-    raise_faults(f"{path} (data.labels): of another geometry than data.source", faults)
+    raise_faults(f"{path} (data.labels): its geometry differs from data.source", faults)
 
 
 def labels_from_segy(

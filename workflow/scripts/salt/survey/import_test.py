@@ -1,4 +1,4 @@
-"""Unlabelled tiles from a source to packed arrays, every fault found in one go."""
+"""Import unlabelled tiles to packed arrays, with all problems reported at once."""
 
 from collections.abc import Callable
 
@@ -15,9 +15,9 @@ def import_test(source: Source, room: Callable = np.zeros) -> tuple[pd.DataFrame
 
     Without sample_submission.csv, they are sorted by id. Depths that are not known are NaN.
 
-    The images are put to what ``room`` makes of their shape and type, as in ``decode_all``.
+    ``room`` makes the array for the images, as in ``decode_all``.
 
-    Raises InputError with all faults of the tables, the PNG files, and between the two.
+    Raises InputError that lists all problems of the tables, the PNG files, and between them.
     """
     faults: list[str] = []
     if source.has("sample_submission.csv"):

@@ -1,4 +1,4 @@
-"""Labelled tiles from a source to packed arrays, every fault found in one go."""
+"""Import labelled tiles to packed arrays, with all problems reported at once."""
 
 from collections.abc import Iterator
 
@@ -24,7 +24,7 @@ def import_train(source: Source) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
 
     Without train.csv, the names of images and masks are the ids. Depths that are not known are NaN.
 
-    Raises InputError with all faults of the tables, the PNG files, and between the two.
+    Raises InputError that lists all problems of the tables, the PNG files, and between them.
     """
     faults: list[str] = []
     if source.has("train.csv"):

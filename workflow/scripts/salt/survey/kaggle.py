@@ -60,8 +60,8 @@ def download(path: Path | str) -> list[str]:
         if len(zips) != 1:
             names = ", ".join(file.name for file in arrived) or "nothing"
             raise InputError(
-                f"kaggle: expected one zip to arrive, found {names}; download it on {PAGE}/data "
-                f"and give its path as data.source{_said(lines)}"
+                f"kaggle: expected to receive one zip, found {names}; download it from {PAGE}/data "
+                f"and set data.source to its path{_said(lines)}"
             )
         _check_zip(zips[0])
         with replacing(path) as part:
@@ -82,8 +82,8 @@ def submit(path: Path | str, message: str) -> list[str]:
     lines = _client("submit", "-c", CONTEST, "-f", str(path.absolute()), "-m", message, "-q")
     if ACCEPTED not in "\n".join(lines).lower():
         raise InputError(
-            f"kaggle: expected the answer '{ACCEPTED}', found another; see {PAGE}/submissions "
-            f"whether {path} arrived before you send it again{_said(lines)}"
+            f"kaggle: expected the answer '{ACCEPTED}', found another; check on "
+            f"{PAGE}/submissions whether {path} arrived before you send it again{_said(lines)}"
         )
     return lines[-KEPT_LINES:]
 
@@ -101,7 +101,7 @@ def check_submission(path: Path | str) -> str:
             "only predictions of the contest's own tiles can be submitted"
         )
     if table["id"].duplicated().any() or (table["id"] == "").any():
-        raise InputError(f"{path}: an id is empty or there twice; not submitted")
+        raise InputError(f"{path}: an id is empty or duplicated; not submitted")
     return hashlib.sha256(checksums.read(path)).hexdigest()
 
 
@@ -118,8 +118,8 @@ def _client(*arguments: str) -> list[str]:
         places = ", ".join(str(folder) for folder in _folders())
         raise InputError(
             "kaggle: found no credentials in KAGGLE_API_TOKEN, in KAGGLE_USERNAME with KAGGLE_KEY, "
-            f"nor in a file {', '.join(JSON_FILES + TOKEN_FILES[:1])} in {places}; make a token on "
-            f"{TOKENS} and put it in one of them"
+            f"nor in a file {', '.join(JSON_FILES + TOKEN_FILES[:1])} in {places}; create a token "
+            f"on {TOKENS} and put it in one of them"
         )
     try:
         done = subprocess.run(
@@ -145,8 +145,8 @@ def _failure(status: int, lines: list[str]) -> str:
     text = "\n".join(lines)
     if UNKNOWN_USER.search(text):
         return (
-            "kaggle: the site does not know these credentials (401); make a new token on "
-            f"{TOKENS}, see that no old one is left in the environment or in another file, and "
+            "kaggle: the site rejects these credentials (401); create a new token on "
+            f"{TOKENS}, check that no old one is left in the environment or in another file, and "
             f"upgrade an old client with 'pip install --upgrade kaggle'{_said(lines)}"
         )
     if REFUSED_USER.search(text):
@@ -155,7 +155,7 @@ def _failure(status: int, lines: list[str]) -> str:
             f"{PAGE}/rules, logged in as the credentials' owner{_said(lines)}"
         )
     return (
-        f"kaggle: the client failed with status {status}; see that this machine reaches "
+        f"kaggle: the client failed with status {status}; check that this machine reaches "
         f"www.kaggle.com, and try again{_said(lines)}"
     )
 
@@ -163,7 +163,7 @@ def _failure(status: int, lines: list[str]) -> str:
 def _said(lines: list[str]) -> str:
     if not lines:
         return ""
-    return "; it said:" + "".join(f"\n  {line}" for line in lines[-KEPT_LINES:])
+    return "; its output:" + "".join(f"\n  {line}" for line in lines[-KEPT_LINES:])
 
 
 def _folders() -> list[Path]:
@@ -224,4 +224,4 @@ def _check_zip(path: Path) -> None:
         raise InputError(f"kaggle: {damaged} in {path.name} is damaged; download it again")
     # A truncated download may still be readable, as the inner zip stored last.
     if "train.csv" not in names:
-        raise InputError(f"kaggle: {path.name} holds no train.csv; download it again")
+        raise InputError(f"kaggle: {path.name} contains no train.csv; download it again")

@@ -1,11 +1,11 @@
 """Labelled lines of a volume: whole sections, of which training sees windows cut anywhere.
 
 A set of lines is a table ``lines.csv`` and, beside it, ``lines_amplitude.npy`` (float16) and
-``lines_labels.npy`` (uint8: 0 other rock, 1 salt, 255 nobody looked), both (traces, samples), all
+``lines_labels.npy`` (uint8: 0 other rock, 1 salt, 255 not interpreted), both (traces, samples), all
 lines one after another. A line's columns are its id, its plane (inline or crossline), its number,
 the number of its first trace, and the rows ``start`` to ``stop`` of its traces in the arrays.
 
-Where there are fewer lines than folds, each is cut to pieces, and a piece counts as a line.
+If there are fewer lines than folds, each is cut into pieces, which count as lines.
 """
 
 from dataclasses import dataclass
@@ -36,9 +36,9 @@ class Line:
     plane: "inline" or "crossline"
     number: of the line, as in the trace headers
     first: position of the first trace along the line, from 0
-    amplitude: float16 (traces, samples), in units of the survey's clip, NaN where missing
+    amplitude: float16 (traces, samples), in units of the survey's clip, NaN if missing
     labels: uint8 (traces, samples): OTHER, SALT or UNLABELLED
-    piece: number of the piece, or None where the line is whole
+    piece: number of the piece, or None if the line is whole
     """
 
     plane: str
@@ -150,14 +150,14 @@ class Lines:
     """
 
     def __init__(self, path: Path | str):
-        """Open a ``lines.csv``; InputError where it is damaged."""
+        """Open a ``lines.csv``; InputError if it is damaged."""
         self.path = Path(path)
         self.table = read_csv(self.path, REMEDY, dtype={"id": str, "plane": str})
         odd = self.table.columns.tolist() != COLUMNS or self.table.empty
         if odd or self.table["id"].duplicated().any():
             found = shown(",".join(map(str, self.table.columns)))
             raise InputError(
-                f"{self.path}: expected lines, each once, by columns {','.join(COLUMNS)}; found "
+                f"{self.path}: expected distinct lines, with columns {','.join(COLUMNS)}; found "
                 f"{found}; {REMEDY}"
             )
 
@@ -233,17 +233,17 @@ def _distances(lines: np.ndarray, from_lines: np.ndarray) -> np.ndarray:
 
 
 def lines_notices(table: pd.DataFrame) -> list[str]:
-    """Return what a user should know about the score of these lines; often nothing."""
+    """Return notices about the score of these lines, usually none."""
     notices = []
     if table["line"].duplicated().any() and table.groupby("plane")["line"].nunique().sum() == 1:
         notices.append(
-            "labels on a single line: folds are pieces of it, so that the score tells how well the "
-            "rest of this line would be marked, and little about lines further away"
+            "labels on a single line: folds are pieces of it, so the score shows how well the rest "
+            "of this line would be marked, and little about lines farther away"
         )
     if table["plane"].nunique() > 1:
         notices.append(
             "labelled inlines cross labelled crosslines: members see single traces of the lines "
-            "they hold out, and the score is a little too good"
+            "they hold out, so the score is slightly too high"
         )
     return notices
 

@@ -68,7 +68,7 @@ class NewTiles(Files):
             return
         if logical in self._files:
             self.doubled.append(
-                f"{shown(name)}: another file is of the same name; rename or remove one"
+                f"{shown(name)}: another file has the same name; rename or remove one"
             )
         self._files.setdefault(logical, place)
 
@@ -79,8 +79,8 @@ class NewTiles(Files):
         names = ", ".join(map(shown, self.left_out[:LISTED]))
         more = ", ..." if len(self.left_out) > LISTED else ""
         count = len(self.left_out)
-        what = "1 file left out that is" if count == 1 else f"{count} files left out that are"
-        return f"{self.path}: {what} no PNG: {names}{more}"
+        what = "1 file" if count == 1 else f"{count} files"
+        return f"{self.path}: ignoring {what} other than PNG: {names}{more}"
 
     def fingerprint(self) -> str:
         """Digest of all tiles and depths, however they are packed and wherever they lie."""

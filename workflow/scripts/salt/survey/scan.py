@@ -1,4 +1,4 @@
-"""What a SEG-Y file holds, found in one pass over it: see ``geometry``."""
+"""Scan a SEG-Y file in one pass; see ``geometry``."""
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ LONGEST_LINE = 100_000  # traces
 PREVIEW_BLOCKS, PREVIEW_TRACES = 64, 256
 MOST_THREADS = 8  # each holds some 40 MB
 SAMPLED = 2**23  # values for the percentile
-# A grid may be far from full (labels on a few lines), but not made of numbers that are none.
+# A grid may be sparse (labels on a few lines), but not made of meaningless numbers.
 BLOCK = 2**20  # traces
 LARGEST_EMPTY_GRID, LEAST_FILL = 1_000_000, 1 / 50
 
@@ -35,24 +35,22 @@ def scan(
     percentile: float = 99.9,
     threads: int = 1,
 ) -> tuple[Geometry, np.ndarray, np.ndarray]:
-    """Find the geometry of a post-stack SEG-Y file; what is None is found, too.
+    """Find the geometry of a post-stack SEG-Y file, and every argument that is None.
 
     percentile: of the absolute amplitudes, which becomes the clip
 
     Returns the geometry, the numbers of traces, int32 (inlines, crosslines), and the positions,
     float64 (2, inlines, crosslines).
 
-    Raises InputError, naming the key to set, where the file is none that can be used.
+    Raises InputError, naming the key to set, if the file cannot be used.
     """
     with Segy(path, endian, format) as file:
         if format is None:
             require_stated_format(file)
         where = _where(file, inline_byte, crossline_byte)
         headers, found = _read_all(file, where, threads)
-        notes = [*file.notes, *where.notes]
         grid = _grid(file, where, headers)
-        notes += grid.notes
-        samples, interval, more = _samples(file, headers)
+        samples, interval, notes = _samples(file, headers)
         layout = file.layout
         geometry = Geometry(
             path=str(path),
@@ -75,16 +73,16 @@ def scan(
             dead=found.dead,
             nan=found.nan,
             amplitude=found.amplitude(percentile),
-            notes=notes + more,
+            notes=[*file.notes, *where.notes, *grid.notes, *notes],
         )
-    # By now they only take room, of which positions need much.
+    # No longer needed, and positions need much memory.
     headers.inlines = headers.crosslines = headers.offset = headers.delay = None
     return geometry, grid.traces, _positions(grid.traces, headers)
 
 
 @dataclass
 class _Where:
-    """Bytes of trace headers to use, from 1; None where there are none."""
+    """Bytes of trace headers to use, from 1; None if there are none."""
 
     inline: int | None
     crossline: int | None
@@ -119,7 +117,7 @@ def _where(file: Segy, inline: int | None, crossline: int | None) -> _Where:
         if all(map(_varies, lines)) and _is_grid(*lines):
             note = (
                 "inline and crossline numbers taken from bytes {} and {}, since those in {} and {} "
-                "make no grid".format(*pair, *STANDARD)
+                "form no grid".format(*pair, *STANDARD)
             )
             return _Where(*pair, coordinates, [note])
     if any(map(_varies, standard)):
@@ -128,8 +126,8 @@ def _where(file: Segy, inline: int | None, crossline: int | None) -> _Where:
         return _Where(*STANDARD, coordinates, [])
     _require_line(file, coordinates)
     note = (
-        "no inline and crossline numbers in bytes {} and {}: taken for a 2-D line by trace number; "
-        "for a volume, set {}".format(*STANDARD, KEYS)
+        "no inline and crossline numbers in bytes {} and {}: treated as a 2-D line by trace "
+        "number; for a volume, set {}".format(*STANDARD, KEYS)
     )
     return _Where(None, None, coordinates, [note])
 
@@ -159,9 +157,9 @@ def _require_line(file: Segy, coordinates: tuple[int, int] | None) -> None:
         f"{file.path}: expected inline and crossline numbers in bytes {STANDARD[0]} and "
         f"{STANDARD[1]} of the trace headers, found the same in all"
     )
-    mend = f"set {KEYS} to where they are"
+    remedy = f"set {KEYS} to where they are"
     if layout.traces > LONGEST_LINE:
-        raise InputError(f"{nothing} {layout.traces} traces; {mend}")
+        raise InputError(f"{nothing} {layout.traces} traces; {remedy}")
     headers = np.concatenate([file.read_headers(*block) for block in file.blocks()])
 
     def values(byte: int) -> np.ndarray:
@@ -172,18 +170,18 @@ def _require_line(file: Segy, coordinates: tuple[int, int] | None) -> None:
     if len(offsets) > 1 and not _is_monotonic(values(21)):
         raise InputError(
             f"{nothing}, and {len(offsets)} offsets ({offsets[0]} to {offsets[-1]}), as before "
-            f"stacking; stack it first or, if it is stacked, {mend}"
+            f"stacking; stack it first or, if it is stacked, {remedy}"
         )
     if not any(_is_monotonic(values(byte)) for byte in LINE_BYTES):
         raise InputError(
-            f"{nothing}, and no trace or CDP numbers that would make it a 2-D line; {mend}"
+            f"{nothing}, and no trace or CDP numbers that would make it a 2-D line; {remedy}"
         )
     if coordinates:
         x, y = (np.diff(values(byte)) for byte in coordinates)
         steps = np.hypot(x, y)
         if (steps > 20 * np.median(steps)).sum() > 1:
             raise InputError(
-                f"{nothing}, and coordinates that jump as from line to line of a volume; {mend}"
+                f"{nothing}, and coordinates that jump as from line to line of a volume; {remedy}"
             )
 
 
@@ -194,7 +192,7 @@ def _is_monotonic(numbers: np.ndarray) -> bool:
 
 @dataclass
 class _Headers:
-    """Fields of all trace headers, one value a trace; None where a file has none."""
+    """Fields of all trace headers, one value a trace; None if a file has none."""
 
     inlines: np.ndarray | None
     crosslines: np.ndarray | None
@@ -318,15 +316,7 @@ def _grid(file: Segy, where: _Where, headers: _Headers) -> _Grid:
         traces = np.arange(count, dtype=np.int32)[None]
         return _Grid(Axis(1, 1, 1), Axis(1, 1, count), traces, 0, "inline", [])
     lines = headers.inlines, headers.crosslines
-    placed, notes = np.ones(count, bool), []
-    axes = [_axis(numbers) for numbers in lines]
-    none = (lines[0] == 0) & (lines[1] == 0)
-    if 1 <= none.sum() < count:
-        # Fillers without numbers would stretch the grid to 0.
-        without = [_axis(numbers[~none]) for numbers in lines]
-        if 2 * without[0].count * without[1].count < axes[0].count * axes[1].count:
-            placed, axes = ~none, without
-            notes = [f"{none.sum()} traces without inline and crossline numbers are left out"]
+    axes, placed, notes = _axes(lines)
     numbers = (
         f"inlines {axes[0]} (byte {where.inline}) and crosslines {axes[1]} (byte {where.crossline})"
     )
@@ -342,10 +332,42 @@ def _grid(file: Segy, where: _Where, headers: _Headers) -> _Grid:
             f"{cells} places; set {KEYS} to where the numbers are, or survey.format where the "
             "header's is wrong"
         )
-    # Block by block, and in 4 bytes if they will do: there may be tens of millions.
+    traces, places = _place(lines, axes, placed)
+    bins = int((traces >= 0).sum())
+    doubled = int(placed.sum()) - bins
+    if doubled:
+        _refuse_gathers(file, headers, placed, traces[places[placed]], bins, numbers)
+        notes.append(f"{doubled} traces share a place with an earlier one and are not used")
+    sorting = _sorting(*(numbers if placed.all() else numbers[placed] for numbers in lines))
+    shape = axes[0].count, axes[1].count
+    return _Grid(*axes, traces.reshape(shape), doubled, sorting, notes)
+
+
+def _axes(lines: tuple[np.ndarray, np.ndarray]) -> tuple[list[Axis], np.ndarray, list[str]]:
+    """Return the axes of inlines and crosslines, which traces lie on them, and what to note."""
+    axes, count = [_axis(numbers) for numbers in lines], len(lines[0])
+    none = (lines[0] == 0) & (lines[1] == 0)
+    if 1 <= none.sum() < count:
+        # Fillers without numbers would stretch the grid to 0.
+        without = [_axis(numbers[~none]) for numbers in lines]
+        if 2 * without[0].count * without[1].count < axes[0].count * axes[1].count:
+            note = f"{none.sum()} traces without inline and crossline numbers are left out"
+            return without, ~none, [note]
+    return axes, np.ones(count, bool), []
+
+
+def _place(
+    lines: tuple[np.ndarray, np.ndarray], axes: list[Axis], placed: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the trace at each place of the grid, -1 where there is none, and each trace's place.
+
+    Of several traces at a place the first is used.
+    """
+    count, cells = len(placed), axes[0].count * axes[1].count
+    # Block by block, and in 4 bytes if they suffice: there may be tens of millions.
     places = np.empty(count, np.int32 if cells < 2**31 else np.int64)
     traces = np.full(cells, -1, np.int32)
-    # From the last to the first, so that of doubled traces the first stays.
+    # From the last to the first, which overwrites the others.
     for first in reversed(range(0, count, BLOCK)):
         block = slice(first, first + BLOCK)
         row, column = (
@@ -355,23 +377,24 @@ def _grid(file: Segy, where: _Where, headers: _Headers) -> _Grid:
         places[block] = np.where(placed[block], row * axes[1].count + column, 0)
         order = np.flatnonzero(placed[block])[::-1]
         traces[places[block][order]] = first + order
-    bins = int((traces >= 0).sum())
-    doubled = int(placed.sum()) - bins
-    if doubled:
-        firsts = traces[places[placed]]
-        offsets = headers.offset[placed] != headers.offset[firsts]
-        if doubled > 0.5 * bins or (doubled > 0.1 * bins and offsets.any()):
-            several = len(np.unique(headers.offset))
-            raise InputError(
-                f"{file.path}: expected one trace at each place, found {bins + doubled} traces at "
-                f"{bins} places, of {several} offsets, by {numbers}; "
-                + ("it is pre-stack: stack it first, or " if offsets.any() else "")
-                + f"set {KEYS} to where the numbers are"
-            )
-        notes.append(f"of {doubled} doubled traces only the first each is used")
-    sorting = _sorting(*(numbers if placed.all() else numbers[placed] for numbers in lines))
-    shape = axes[0].count, axes[1].count
-    return _Grid(*axes, traces.reshape(shape), doubled, sorting, notes)
+    return traces, places
+
+
+def _refuse_gathers(
+    file: Segy, headers: _Headers, placed: np.ndarray, firsts: np.ndarray, bins: int, numbers: str
+) -> None:
+    """Raise InputError if many traces share one of ``bins`` places with the first trace there."""
+    total = len(firsts)
+    doubled = total - bins
+    offsets = headers.offset[placed] != headers.offset[firsts]
+    if doubled > 0.5 * bins or (doubled > 0.1 * bins and offsets.any()):
+        several = len(np.unique(headers.offset))
+        raise InputError(
+            f"{file.path}: expected one trace at each place, found {total} traces at "
+            f"{bins} places, of {several} offsets, by {numbers}; "
+            + ("it is pre-stack: stack it first, or " if offsets.any() else "")
+            + f"set {KEYS} to where the numbers are"
+        )
 
 
 def _axis(numbers: np.ndarray) -> Axis:
@@ -399,7 +422,9 @@ def _samples(file: Segy, headers: _Headers) -> tuple[Axis, float, list[str]]:
     if not interval:
         interval = in_trace
         if interval:
-            notes.append(f"interval {interval} from the first trace's header, the file's has none")
+            notes.append(
+                f"interval {interval} from the first trace's header, since the file's has none"
+            )
         else:
             notes.append("no interval in the headers: samples are numbered from 0")
     elif in_trace and in_trace != interval:

@@ -71,7 +71,7 @@ class Segy:
     def __init__(self, path: Path | str, endian: str | None = None, format: int | None = None):
         """Open a file and find its layout, or take what is given for it.
 
-        Raises InputError where it is missing, no SEG-Y file, cut, or not as its headers say.
+        Raises InputError if it is missing, no SEG-Y file, cut, or not as its headers say.
         """
         self.path = Path(path)
         try:
@@ -97,7 +97,7 @@ class Segy:
         self._file.close()
 
     def bytes(self, start: int, count: int) -> bytes:
-        """Return ``count`` bytes from ``start``; InputError where the file has fewer."""
+        """Return ``count`` bytes from ``start``; InputError if the file has fewer."""
         buffer = bytearray(count)
         self._fill(memoryview(buffer), start)
         return bytes(buffer)
@@ -135,7 +135,7 @@ class Segy:
     def read_traces(self, numbers: np.ndarray) -> np.ndarray:
         """Return the amplitudes of traces by their numbers: float32 (*numbers.shape, samples).
 
-        NaN where a number is negative. Reads in the file's order, in one piece what lies together.
+        NaN if a number is negative. Reads in the file's order, in one piece what lies together.
         """
         numbers = np.asarray(numbers)
         found = np.empty((numbers.size, self.layout.samples), np.float32)
@@ -165,8 +165,8 @@ class Segy:
                 raise InputError(f"{self.path}: cannot be read ({error.strerror})") from None
             if not read:
                 raise InputError(
-                    f"{self.path}: ends at byte {start + done}, which was not so when it was "
-                    "opened; wait until it is complete, and run the same command again"
+                    f"{self.path}: now ends at byte {start + done}, unlike when it was opened; "
+                    "wait until it is complete, and run the same command again"
                 )
             done += read
 
@@ -220,7 +220,7 @@ def _find_layout(file: Segy, endian: str | None, format: int | None) -> tuple[La
         )
     code = format or stated
     if code != stated:
-        notes.append(f"format {code} as set, where the header says {stated}")
+        notes.append(f"format {code} as set; the header says {stated}")
     starts = _starts(file, binary, endian)
     if size <= starts[-1] + TRACE_HEADER:
         raise InputError(
@@ -341,23 +341,23 @@ def _misfit(
         return (
             f"{file.path}: expected the number of samples a trace in bytes 3221 and 3222 of the "
             "file, or 115 and 116 of its first trace's header; found 0 in both; write it there, or "
-            f"set survey.endian where these are in another order than {endian}"
+            f"set survey.endian if these are not {endian}-endian"
         )
     size = TRACE_HEADER + counts[0] * np.dtype(TYPES[format]).itemsize
     traces, rest = divmod(file.size - start, size)
     more = f"{rest} more bytes" if rest else "headers that differ from trace to trace"
     if others:
         listed = " or ".join(f"{code} ({FORMATS[code]})" for code in others)
-        mend = f"set survey.format to {listed}, with which it fits"
+        remedy = f"set survey.format to {listed}, with which it fits"
     else:
-        mend = (
-            "copy it again if it was cut short; where its header lies, set survey.format or "
+        remedy = (
+            "copy it again if it was truncated; if its header is wrong, set survey.format or "
             "survey.endian"
         )
     return (
         f"{file.path}: expected whole traces of {size} bytes ({counts[0]} samples in format "
         f"{format}, {FORMATS[format]}) after {start} bytes of headers, found {traces} and {more}; "
-        f"{mend}"
+        f"{remedy}"
     )
 
 

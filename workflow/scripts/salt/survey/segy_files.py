@@ -14,7 +14,7 @@ def is_segy(path: Path | str) -> bool:
 
 
 def require_file(path: Path | str) -> None:
-    """Raise InputError where there is no file of this path."""
+    """Raise InputError if there is no file of this path."""
     if not Path(path).is_file():
         raise InputError(f"{path}: no such file in {Path.cwd()}")
 
@@ -32,7 +32,7 @@ def segy_files(folder: Path | str) -> dict[str, Path]:
 
 
 def refuse_mixture(folder: Path | str) -> None:
-    """Raise InputError where a folder's SEG-Y files share a name, or lie beside tiles.
+    """Raise InputError if a folder's SEG-Y files share a name, or lie beside tiles.
 
     A prediction is of one kind or the other, and each file has a folder of results by its name.
     """

@@ -1,10 +1,9 @@
 """A survey's files, wherever they lie: a zip (nested or not) or a folder (unpacked or not).
 
-Whatever the layout, a file goes by its logical name: ``train.csv``, ``depths.csv``,
+In any layout, a file has a logical name: ``train.csv``, ``depths.csv``,
 ``sample_submission.csv``, ``train/images/ID.png``, ``train/masks/ID.png``, ``test/images/ID.png``.
-One folder around them all counts for nothing, nor do hidden files, nor the case of ``.png``;
-``images/`` and ``masks/`` stand for those of ``train/`` where there is no ``train/``.
-Nothing is ever unpacked to disk by a name from an archive.
+An enclosing folder, hidden files and the case of ``.png`` are ignored; without ``train/``,
+``images/`` and ``masks/`` take its place. No name from an archive is ever used to write to disk.
 """
 
 import csv
@@ -44,13 +43,15 @@ UNREADABLE = (
 )
 
 
-def open_zip(file: IO[bytes] | Path, label: str, expected: str, mend: str = "") -> zipfile.ZipFile:
-    """Open a zip; InputError where it is none, with what was expected and how to mend it."""
+def open_zip(
+    file: IO[bytes] | Path, label: str, expected: str, remedy: str = ""
+) -> zipfile.ZipFile:
+    """Open a zip; raise InputError, with what was expected and the remedy, if it is not one."""
     try:
         return zipfile.ZipFile(file)
     except UNREADABLE as error:
         raise InputError(
-            f"{label}: expected {expected}, found no readable zip ({error}){mend}"
+            f"{label}: expected {expected}, found no readable zip ({error}){remedy}"
         ) from None
 
 
@@ -74,7 +75,7 @@ class Files:
         self._stack.close()
 
     def _open(self, stack: ExitStack) -> None:
-        """Fill ``_files`` with each file's place; what is to be closed goes on the stack."""
+        """Fill ``_files`` with each file's location; put what needs closing on the stack."""
         raise NotImplementedError
 
     def ids(self, folder: str) -> list[str]:
@@ -83,11 +84,11 @@ class Files:
         return sorted(name.removeprefix(f"{folder}/").removesuffix(".png") for name in names)
 
     def has(self, name: str) -> bool:
-        """Tell whether there is a file of this logical name."""
+        """Return whether there is a file with this logical name."""
         return name in self._files
 
     def read(self, name: str) -> bytes:
-        """Contents of a file; InputError where it is missing, damaged or absurdly large."""
+        """Contents of a file; InputError if it is missing, damaged or absurdly large."""
         found = self._files.get(name)
         if found is None:
             raise InputError(f"{shown(name)} is missing from {self.path}")
@@ -156,7 +157,7 @@ class Source(Files):
         if name.lower().endswith(".png"):
             name = f"{name[:-4]}.png"
         if name in self._files:
-            raise InputError(f"{self.path}: {shown(name)} is there twice; remove one")
+            raise InputError(f"{self.path}: {shown(name)} appears twice; remove one")
         if LOGICAL_NAME.fullmatch(name):
             self._files[name] = place
 
@@ -191,13 +192,13 @@ class Source(Files):
             return None
         folders = sorted({f"{name.partition('/')[0]}/" for name in self.left_out})
         return (
-            f"{self.path}: {len(self.left_out)} PNG files in {' and '.join(folders)} left out, "
-            "since there is train/ as well; move those to train on to train/images and train/masks"
+            f"{self.path}: {len(self.left_out)} PNG files in {' and '.join(folders)} ignored, "
+            "since there is also train/; move those to train on to train/images and train/masks"
         )
 
     @property
     def has_test(self) -> bool:
-        """Tell whether there are tiles to predict, or a table that promises some."""
+        """Whether there are tiles to predict, or a table that lists some."""
         return self.has("sample_submission.csv") or bool(self.ids("test/images"))
 
     def require_depths(self, parts: list[str]) -> None:
@@ -242,7 +243,7 @@ def is_hidden(part: str) -> bool:
 
 
 def _top_folder(names: list[str]) -> str:
-    """The one folder, with its slash, that all files of a zip lie in; empty where there is none."""
+    """The one folder, with its slash, that all files of a zip lie in; empty if there is none."""
     split = [name.split("/") for name in names if name]
     files = [parts for parts in split if not any(part and is_hidden(part) for part in parts)]
     tops = {parts[0] if len(parts) > 1 else "" for parts in files}

@@ -55,7 +55,7 @@ class Tiles:
     """
 
     def __init__(self, path: Path | str):
-        """Open the part of a ``tiles.csv``; InputError where it is damaged, or its arrays are."""
+        """Open the part of a ``tiles.csv``; InputError if it is damaged, or its arrays are."""
         self.path = Path(path)
         self.table = read_csv(
             self.path,
@@ -73,8 +73,8 @@ class Tiles:
             or self.table[numbers].drop(columns="depth").isna().any(axis=None)
         ):
             raise InputError(
-                f"{self.path}: expected tiles by columns id and depth, and coverage where they are "
-                "labelled, each id once and all others numbers, or no depth; found "
+                f"{self.path}: expected the columns id, depth and, of labelled tiles, coverage, "
+                "with distinct ids and numbers (depths may be missing); found "
                 f"{shown(','.join(map(str, self.table.columns)))} of {len(self.table)} rows; "
                 f"{IMPORT_AGAIN}"
             )
@@ -85,7 +85,7 @@ class Tiles:
 
     @property
     def depths(self) -> np.ndarray:
-        """Depth of each tile, float32 (tiles), NaN where it is not known."""
+        """Depth of each tile, float32 (tiles), NaN if it is not known."""
         return self.table["depth"].to_numpy(dtype=np.float32)
 
     def require_depths(self) -> None:
@@ -116,7 +116,7 @@ class Tiles:
 
 
 def no_depths(missing: list[str], tiles: int) -> str:
-    """What to say where networks that take depths meet tiles without."""
+    """Return the message for tiles without the depths that networks need."""
     names = ", ".join(map(shown, missing[:LISTED_FAULTS])) + ", ..." * (
         len(missing) > LISTED_FAULTS
     )

@@ -1,7 +1,7 @@
 """The amplitudes of a survey as a Zarr store: read in any direction, checked as it is read.
 
 ``volume.zarr`` is a group (Zarr v3) with ``amplitude``, float16 (inline, crossline, sample), in
-units of the clip, NaN where a trace is missing, and its coordinates ``inline``, ``crossline`` and
+units of the clip, NaN if a trace is missing, and its coordinates ``inline``, ``crossline`` and
 ``sample``. Chunks of (32, 32, 128) make inlines, crosslines and slices of equal samples cheap; a
 shard, which is a file, holds whole traces. Each chunk has a checksum.
 """
@@ -10,7 +10,7 @@ import logging
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from hashlib import sha256
@@ -49,7 +49,7 @@ class Volume:
     """
 
     def __init__(self, path: Path | str):
-        """Open a store; InputError where it is missing, damaged or something else."""
+        """Open a store; InputError if it is missing, damaged or something else."""
         self.path = Path(path)
         with readable(self.path, "volume"):
             group = zarr.open_group(self.path, mode="r")
@@ -75,7 +75,7 @@ class Volume:
     ) -> np.ndarray:
         """Return a copy of a part: float16 (inlines, crosslines, samples), by places, not numbers.
 
-        Raises InputError where the store is damaged.
+        Raises InputError if the store is damaged.
         """
         part, array = (inlines, crosslines, samples), self._amplitude
         require_shards(self.path, "amplitude", self.shape, array.shards, part, "amplitudes")
@@ -132,7 +132,7 @@ def shard_shape(shape: tuple[int, int, int]) -> tuple[int, int, int]:
 
 
 def open_source(path: Path | str, geometry: Geometry) -> Segy:
-    """Open the file that a geometry is of; InputError where it is not as it was scanned."""
+    """Open the file that a geometry is of; InputError if it is not as it was scanned."""
     file = Segy(path, geometry.endian, geometry.format)
     layout = file.layout
     found = file.size, layout.start, layout.samples, layout.traces
@@ -159,11 +159,11 @@ def import_volume(
     """Write the amplitudes of a SEG-Y file to a store, shard by shard, reading each trace once.
 
     traces: numbers of traces, int32 (inlines, crosslines), -1 where missing
-    state: folder of the shards that are finished, to go on from where it was killed; it is gone in
-        the end; beside the output by default
+    state: folder of finished shards, to resume from if killed, deleted at the end; beside the
+        output by default
     code: what stands for the code that writes; shards of another are dropped
 
-    Raises InputError where the source cannot be read or is not as scanned, or the disk is full.
+    Raises InputError if the source cannot be read or is not as scanned, or the disk is full.
     """
     output = Path(output)
     state = Path(state or output.with_name(f".{output.name}.state"))
@@ -178,7 +178,9 @@ def import_volume(
         )
         left = [block for block in blocks if block not in shards]
         if shards:
-            logger.info("%d of %d shards are there already", len(blocks) - len(left), len(blocks))
+            logger.info(
+                "%d of %d shards are already finished", len(blocks) - len(left), len(blocks)
+            )
 
         def write(block: tuple[int, int]) -> None:
             part = tuple(slice(i * n, (i + 1) * n) for i, n in zip(block, size, strict=True))
@@ -187,23 +189,33 @@ def import_volume(
             with open(_shard(store, block), "rb+") as written:
                 os.fsync(written.fileno())
 
-        told = time.monotonic()
-        # Each holds a shard, and what is made of it.
+        # Each holds a shard and what it is made from.
         most = max(1, 4 * SHARD_BYTES // (2 * int(np.prod(array.shards))))
-        with ThreadPoolExecutor(min(threads, most)) as pool:
-            waiting = [pool.submit(write, block) for block in left]
-            try:
-                for done, each in enumerate(waiting, len(blocks) - len(left) + 1):
-                    each.result()
-                    if time.monotonic() - told > PROGRESS:
-                        told = time.monotonic()
-                        logger.info("%.0f %% imported", 100 * done / len(blocks))
-            finally:
-                pool.shutdown(cancel_futures=True)
+        _write_all(write, left, len(blocks), min(threads, most))
         with replacing_folder(output) as part:
             part.rmdir()
             shutil.move(store, part)
         shutil.rmtree(state)
+
+
+def _write_all(
+    write: Callable[[tuple[int, int]], None],
+    left: list[tuple[int, int]],
+    total: int,
+    threads: int,
+) -> None:
+    """Write what is left of ``total`` shards in threads, logging progress."""
+    told = time.monotonic()
+    with ThreadPoolExecutor(threads) as pool:
+        waiting = [pool.submit(write, block) for block in left]
+        try:
+            for done, each in enumerate(waiting, total - len(left) + 1):
+                each.result()
+                if time.monotonic() - told > PROGRESS:
+                    told = time.monotonic()
+                    logger.info("%.0f %% imported", 100 * done / total)
+        finally:
+            pool.shutdown(cancel_futures=True)
 
 
 def _identity(file: Segy, geometry: Geometry, traces: np.ndarray, code: Iterable[str]) -> str:

@@ -29,15 +29,15 @@ class LabelledLines:
     ):
         """Load those lines that a bool series, by row of the table, chooses.
 
-        Raises InputError where none has room for a window.
+        Raises InputError if none has room for a window.
         """
         self._tile, self._normalisation, self._device = tile, normalisation, device
         runs = joined(lines, lines.table[chosen.to_numpy()])
         self._lines = [line for line in runs if free_starts(line[1], tile).any()]
         if not self._lines:
             raise InputError(
-                f"{lines.path}: no line to train on has room for a window of {tile} traces by "
-                f"{tile} samples that is labelled all over; set survey.tile lower, or label more"
+                f"{lines.path}: no line to train on has a fully labelled window of {tile} "
+                f"traces by {tile} samples; lower survey.tile, or label more"
             )
         # Place of the last window of each line among those of all, counted from 1.
         self._ends = np.cumsum([np.prod(self._starts(labels)) for _, labels in self._lines])

@@ -1,4 +1,4 @@
-"""What a training needs to go on after it was killed."""
+"""State from which a killed training resumes."""
 
 import hashlib
 import io
@@ -19,7 +19,7 @@ DIGEST = hashlib.sha256
 def fingerprint(parts: Iterable[bytes | str | Path]) -> str:
     """Digest of texts, bytes and the contents of files, in order.
 
-    Raises InputError where a file is not what was written: a state must not be dropped for that.
+    Raises InputError if a file differs from what was written, which must not discard a state.
     """
     digest = DIGEST()
     for part in parts:
@@ -33,8 +33,8 @@ def fingerprint(parts: Iterable[bytes | str | Path]) -> str:
 class Saved:
     """State of one training in a file.
 
-    It belongs to exactly one configuration, data and code, which its fingerprint stands for; that
-    of another, or a damaged one, is dropped when it is asked for.
+    It belongs to one configuration, data and code, identified by its fingerprint; if any of these
+    changes, or the file is damaged, it is ignored.
     """
 
     def __init__(self, path: Path | str, fingerprint: str):
@@ -42,24 +42,24 @@ class Saved:
         self.fingerprint = fingerprint
 
     def load(self) -> dict | None:
-        """The state that was saved last; none where there is none that belongs to this training."""
+        """Return the last saved state, None if there is none of this training."""
         if not self.path.exists():
             return None
         data = self.path.read_bytes()
         digest, payload = data[:32], data[32:]
         if DIGEST(payload).digest() != digest:
-            logger.warning(f"{self.path}: damaged, dropped; training starts over")
+            logger.warning(f"{self.path}: damaged; training starts over")
             self.path.unlink()
             return None
         state = torch.load(io.BytesIO(payload), weights_only=True)
         if state["fingerprint"] != self.fingerprint:
-            logger.info(f"{self.path}: of another configuration, data or code, dropped")
+            logger.info(f"{self.path}: ignored, since configuration, data or code changed")
             self.path.unlink()
             return None
         return state["content"]
 
     def save(self, content: dict) -> None:
-        """Put a state, tensors and plain values, in the place of the last one."""
+        """Replace the saved state by this one, tensors and plain values."""
         buffer = io.BytesIO()
         torch.save({"fingerprint": self.fingerprint, "content": content}, buffer)
         payload = buffer.getvalue()

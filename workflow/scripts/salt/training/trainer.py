@@ -33,7 +33,7 @@ from salt.training.saved import Saved
 
 logger = logging.getLogger(__name__)
 
-# What torch.compile lacks where it fails, and what to do, by the error's name in PyTorch.
+# What torch.compile lacks if it fails, and the remedy, by the name of PyTorch's error.
 COMPILE_NEEDS = {
     "InvalidCxxCompiler": (
         "it needs a C++ compiler, and PyTorch finds none that works",
@@ -69,11 +69,13 @@ class Labelled:
     def of(cls, pseudo: PseudoLabels, tiles: Tiles, device: torch.device) -> "Labelled":
         """Tiles of an unlabelled part with their pseudo-labels.
 
-        Raises InputError where the labels are of other tiles.
+        Raises InputError if the labels are of other tiles.
         """
         rows = pd.Index(tiles.ids).get_indexer(pseudo.ids)
         if (rows < 0).any() or pseudo.masks.shape[1:] != tiles.images.shape[1:]:
-            raise InputError(f"{pseudo.path}: labels of other tiles than {tiles.path}; delete it")
+            raise InputError(
+                f"{pseudo.path}: labels tiles other than those of {tiles.path}; delete it"
+            )
         return cls._put(tiles.images[rows], pseudo.masks[:], tiles.depths[rows], device)
 
     @classmethod
@@ -186,8 +188,8 @@ class Trainer:
         if smallest < network.smallest_batch(*self.size):
             height, width = self.size
             raise InputError(
-                "training.batch_size, training.micro_batch: a step on 1 tile is too small for "
-                f"tiles of {width}x{height} pixels; set them so that each has 2 or more"
+                "training.batch_size, training.micro_batch: a step on a single tile of "
+                f"{width}x{height} pixels is too small; set them so that each step has 2 or more"
             )
         if recipe.compile and self.compute.device.type == "cpu":
             logger.warning(
@@ -321,7 +323,7 @@ def train_epoch(
     compute: Compute,
     bar: tqdm,
 ) -> list[float]:
-    """One step per batch, whose losses it gives.
+    """Train one step per batch; return their losses.
 
     Args:
         batches: numbers of each batch's tiles, int64 (batch), and what ``augmentation`` drew for
@@ -368,7 +370,7 @@ def _compiling() -> Iterator[None]:
 
 
 def _raise_for_divergence(member: str, epoch: int, losses: list[float], valid_loss: float) -> None:
-    """InputError where a loss of an epoch's batches, or of its validation, is not finite."""
+    """Return an InputError for a non-finite loss of an epoch's batches or validation."""
     batch = next((i for i, loss in enumerate(losses, 1) if not math.isfinite(loss)), None)
     if batch:
         where, value = f"batch {batch} of {len(losses)}", losses[batch - 1]
@@ -378,7 +380,7 @@ def _raise_for_divergence(member: str, epoch: int, losses: list[float], valid_lo
         return
     raise InputError(
         f"{member}: the loss of {where} in epoch {epoch} is not a finite number ({value}); lower "
-        "training.learning_rate. The state saved last is from before that"
+        "training.learning_rate. The last saved state is from before that"
     )
 
 
@@ -386,7 +388,7 @@ def _raise_for_divergence(member: str, epoch: int, losses: list[float], valid_lo
 def evaluate(
     network: nn.Module, tiles: Labelled, loss, batch_size: int, compute: Compute
 ) -> tuple[float, float]:
-    """Mean loss, and mean score at a threshold of 0.5, of unaugmented tiles without TTA."""
+    """Return mean loss, and mean score at a threshold of 0.5, of unaugmented tiles, no TTA."""
     network.eval()
     losses, tenths = [], []
     parts = (tiles.images, tiles.masks, tiles.depths)

@@ -1,0 +1,77 @@
+"""New tiles with an error, and the message of `predict`."""
+
+import os
+
+import numpy as np
+
+from support.spoiling import at, edit, handmade_png
+from support.stages import Case, assert_refused, cases
+from support.surveys import image_png, zipped
+
+SOUND = image_png(np.full((16, 18), 7, dtype=np.uint8))
+SMALL = image_png(np.full((15, 15), 7, dtype=np.uint8))
+TWICE = zipped({"a/t.png": SOUND, "b/t.png": SOUND})
+BOMB = handmade_png(12000, 12000, 8, 0, b"")
+UNSAFE = "may hold only letters, digits, '-' and '_' (64 at most)"
+
+# Each of these spoils the folder `new` of a finished run.
+
+
+def tile(data: bytes):
+    return lambda run: (run / "new/b.png").write_bytes(data)
+
+
+def rename(name: str):
+    return lambda run: (run / "new/b.png").rename(run / "new" / name)
+
+
+def without(pattern: str):
+    return lambda run: [path.unlink() for path in (run / "new").glob(pattern)]
+
+
+def move_away(run):
+    (run / "new").rename(run / "old")
+
+
+def file_instead(data: bytes):
+    def spoil(run):
+        move_away(run)
+        (run / "new").write_bytes(data)
+
+    return spoil
+
+
+FAULTS = [
+    Case("empty", tile(b""), "new/b.png: empty file"),
+    Case("truncated", tile(SOUND[:-30]), "new/b.png: damaged PNG file"),
+    Case("another size", tile(SMALL), "15x15 pixels, but "),
+    Case("bomb", tile(BOMB), "12000x12000 pixels"),
+    Case("none", without("*.png"), "no PNG file (*.png) in it, so nothing to predict"),
+    Case("missing", move_away, "new: no such file"),
+    Case(
+        *("no zip", file_instead(b"no zip at all")),
+        "new: expected a zip or a folder of PNG files, found no readable zip",
+    ),
+    Case("unsafe id", rename("b c.png"), f"id 'b c' {UNSAFE}"),
+    Case("undecodable id", rename(os.fsdecode(b"\xff.png")), f"id '\\udcff' {UNSAFE}"),
+    Case(
+        *("id twice", file_instead(TWICE)),
+        "b/t.png: another file has the same name; rename or remove one",
+    ),
+    Case("no depths", without("depths.csv"), "members trained with depth need the depth of each"),
+    Case(
+        *("depth nan", at("new/depths.csv", edit, b"b,2", b"b,nan")),
+        "depths.csv: depth of b is not a number: 'nan'",
+    ),
+    Case(
+        *("below 16 pixels", file_instead(zipped({"t.png": SMALL, "depths.csv": b"id,z\nt,1\n"}))),
+        "expected tiles of at least 16 pixels a side, found 15x15",
+    ),
+]
+FAULTS = [case._replace(stage="predict") for case in FAULTS]
+
+
+@cases(FAULTS)
+def test_predict_names_what_is_wrong_with_new_tiles(tmp_path, run, capsys, case):
+    case.spoil(run)
+    assert_refused(case, run, tmp_path, capsys)

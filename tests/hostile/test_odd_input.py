@@ -1,0 +1,123 @@
+"""Odd input that every stage has to accept."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from salt.ensemble.predictions import Predictions
+from salt.evaluation.summary import describe
+from support.stages import arguments, run_all, stage, tree, zip_survey
+from support.surveys import Survey, image_png, mask_png, png
+
+
+def constant_tiles(grey):
+    def spoil(survey):
+        for name in survey.files:
+            if "/images/" in name:
+                survey.files[name] = image_png(np.full((16, 18), grey, dtype=np.uint8))
+
+    return spoil
+
+
+def equal_masks(value, label):
+    def spoil(survey):
+        for name in survey.ids:
+            survey.files[f"train/masks/{name}.png"] = mask_png(np.full((16, 18), value))
+            survey.set_label(name, label)
+
+    return spoil
+
+
+def equal_depths(survey):
+    for name in [*survey.ids, *survey.test_ids]:
+        survey.set_depth(name, 400)
+
+
+ODD_SURVEYS = {
+    "constant tiles": constant_tiles(128),
+    "black tiles": constant_tiles(0),
+    "all masks empty": equal_masks(False, ""),
+    "all masks full": equal_masks(True, f"1 {16 * 18}"),
+    "equal depths": equal_depths,
+}
+
+
+@pytest.mark.parametrize("name", ODD_SURVEYS)
+def test_an_odd_survey_runs_through_all_stages(tmp_path, name):
+    survey = Survey(train=4, test=2, height=16, width=18)
+    ODD_SURVEYS[name](survey)
+    zip_survey(survey, tmp_path, "flat zip")
+    run_all(tmp_path)
+    report = json.loads((tmp_path / "threshold.json").read_text())
+    assert 0 <= report["score"] <= 1 and 0 <= report["threshold"] <= 1
+    history = pd.read_csv(tmp_path / "models/0.csv")
+    assert np.isfinite(history.select_dtypes("number")).all(axis=None)
+    assert Predictions.load(tmp_path / "predicted/0.npy").values.shape == (2, 16, 18)
+    assert pd.read_csv(tmp_path / "submission.csv")["id"].tolist() == survey.test_ids
+
+
+def masks_of_one_bit(survey):
+    for name in survey.ids:
+        survey.files[f"train/masks/{name}.png"] = png(survey.masks[name])
+
+
+def files_outside(survey):
+    # Not files of the survey, wherever they point.
+    for name in ("../evil.png", "../../images/evil.png", "/tmp/evil.png", "..\\evil.png"):
+        survey.files[name] = b"evil"
+
+
+def windows_tables(survey):
+    survey.tables["depths.csv"][0][0] = "\ufeffid"
+    for rows in survey.tables.values():
+        for row in rows:
+            row[-1] = f"{row[-1]}\r"
+
+
+@pytest.mark.parametrize("spoil", [masks_of_one_bit, files_outside, windows_tables])
+def test_another_form_of_the_same_survey_is_imported_alike(tmp_path, spoil):
+    imported = []
+    for change in (lambda survey: None, spoil):
+        survey = Survey(train=4, test=2, height=16, width=18)
+        change(survey)
+        folder = tmp_path / "some/where" / str(len(imported))
+        folder.mkdir(parents=True)
+        # In a flat zip, since a nested one has no files beside the parts.
+        zip_survey(survey, folder, "flat zip")
+        for part in ("train", "test"):
+            name = f"import_{part}"
+            assert stage(name, *arguments(name, folder, folder / "imported" / part)) == 0
+        imported.append(tree(folder / "imported"))
+    assert imported[0] == imported[1]
+    assert not list(tmp_path.rglob("*evil*")) and not Path("/tmp/evil.png").exists()
+
+
+def test_a_score_of_a_single_tile_is_blamed_on_the_threshold_only(run):
+    """The threshold can only be tuned on that tile, but no member trained on it."""
+    folds = pd.read_csv(run / "folds.csv", dtype={"id": str})
+    folds["fold"] = [0, *[1] * (len(folds) - 1)]
+    folds.to_csv(run / "folds.csv", index=False)
+    holdout = {"validation": {"scheme": "holdout"}}
+    for seed in (0, 1):
+        given = arguments("predict_validation", run, run / "validation", seed, **holdout)
+        assert stage("predict_validation", *given) == 0
+    for name in ("threshold", "review", "gallery", "plot_evaluation", "summary"):
+        log = ["--log", run / f"{name}.log"]
+        assert stage(name, *arguments(name, run, run, **holdout), *log) == 0
+    report = json.loads((run / "threshold.json").read_text())
+    assert report["tiles_scored"] == 1 and not report["honest"]
+    texts = {
+        name: (run / name).read_text()
+        for name in (
+            *("threshold.log", "summary.txt", "score.svg", "tile_scores.svg"),
+            *("calibration.svg", "members.svg"),
+        )
+    }
+    for name, text in {"message": describe(report), **texts}.items():
+        text = " ".join(text.split())
+        assert "the threshold was tuned on the same tile" in text, name
+        assert "members trained" not in text and "training tiles" not in text, name
+    assert pd.read_csv(run / "review.csv")["honest"].all()

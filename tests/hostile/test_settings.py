@@ -1,0 +1,176 @@
+"""Configurations with an error, and settings that a survey cannot satisfy, with their messages."""
+
+import copy
+import math
+
+import pandas as pd
+import pytest
+import yaml
+
+from salt.core.errors import InputError, raise_faults
+from salt.settings.config import faults
+from support.running import ROOT, run_snakemake
+from support.spoiling import edit_array
+from support.stages import CONFIG, Case, arguments, assert_refused, cases, stage, zip_survey
+from support.surveys import Survey
+
+SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+
+KEYS = [
+    Case("text for a number", {"model.width": "8"}, "model.width: '8' is not of"),
+    Case("a half", {"training.epochs": 1.5}, "training.epochs: 1.5 is not of"),
+    Case("float for a count", {"training.epochs": 2.0}, "epochs: 2.0 is not of"),
+    Case("yes for a number", {"training.epochs": True}, "epochs: True is not of"),
+    Case("nothing", {"training.loss": None}, "training.loss: None is not one of"),
+    Case("nan", {"training.learning_rate": math.nan}, "learning_rate: nan is not"),
+    Case("infinite", {"augmentation.rotation": math.inf}, "rotation: inf is not"),
+    Case("negative", {"model.dropout": -0.1}, "model.dropout: -0.1 is less than"),
+    Case("too great", {"model.dropout": 1}, "model.dropout: 1 is greater than or"),
+    Case("one fold", {"validation.folds": 1}, "validation.folds: 1 is less than"),
+    Case("no tiles", {"data.demo.tiles": 0}, "data.demo.tiles: 0 is less than"),
+    Case("no source", {"data.source": ""}, "data.source: ''"),
+    Case("unknown loss", {"training.loss": "hinge"}, "training.loss: 'hinge' is"),
+    Case("unknown key", {"model.wdith": 8}, "model.wdith: unknown key; known are"),
+    Case("unknown section", {"modle": {}}, "modle: unknown key; known are ["),
+    Case("empty section", {"model": None}, "model: None is not of type"),
+    Case("no seeds", {"ensemble.seeds": []}, "ensemble.seeds: [] should be non-e"),
+    Case(
+        *("seed twice", {"ensemble.seeds": [1, 1]}),
+        "ensemble.seeds: [1, 1] lists a value twice; list each once",
+    ),
+    Case("text as seed", {"ensemble.seeds": ["1"]}, "ensemble.seeds.0: '1' is"),
+    Case("seed below 0", {"ensemble.seeds": [-1]}, "ensemble.seeds.0: -1 is less"),
+    Case(
+        *("zoom reversed", {"augmentation.zoom": [1.2, 0.9]}),
+        "augmentation.zoom: minimum 1.2 exceeds maximum 0.9; swap them",
+    ),
+    Case("one zoom", {"augmentation.zoom": [1.0]}, "augmentation.zoom: [1.0]"),
+    Case("zoom to nothing", {"augmentation.zoom": [0, 1]}, "zoom.0: 0 is less than"),
+    Case(
+        *("floor above rate", {"training.minimum_learning_rate": 1}),
+        "training.minimum_learning_rate: exceeds training.learning_rate; lower it",
+    ),
+    Case(
+        *("all at once", {"model.width": 0, "model.a": 1, "ensemble": 3}),
+        "Configuration: 3 problems found",
+    ),
+]
+KEYS = [case._replace(stage="configuration") for case in KEYS]
+
+
+@cases(KEYS)
+def test_the_configuration_s_problems_are_named(case):
+    config = copy.deepcopy(CONFIG)
+    for path, value in case.spoil.items():
+        *sections, key = path.split(".")
+        at = config
+        for section in sections:
+            at = at[section]
+        at[key] = value
+    with pytest.raises(InputError) as caught:
+        raise_faults("Configuration", faults(config, SCHEMA))
+    assert case.message in str(caught.value)
+    assert len(str(caught.value).splitlines()) <= 1 + len(case.spoil)
+
+
+# Each of these returns settings, and may spoil a finished run's files.
+
+
+def validation(**changes):
+    return lambda run: {"validation": changes}
+
+
+def grouped_by(column: str):
+    def spoil(run):
+        (run / "groups.csv").write_text("id,section\nother,1\n")
+        return {"validation": {"groups": str(run / "groups.csv"), "group_column": column}}
+
+    return spoil
+
+
+def small_tiles(run):
+    (run / "survey.zip").unlink()
+    zip_survey(Survey(train=6, test=1, height=12, width=12), run)
+    for name, out in (("import_train", run / "train"), ("split", run)):
+        assert stage(name, *arguments(name, run, out)) == 0
+    return {}
+
+
+def one_tile(run):
+    tiles = pd.read_csv(run / "train/tiles.csv").iloc[:1]
+    tiles.to_csv(run / "train/tiles.csv", index=False)
+    for name in ("images", "masks"):
+        edit_array(run / f"train/{name}.npy", lambda values: values[:1])
+    return {}
+
+
+TOO_FEW = "but there are only 6 labelled tiles; set it to that many or fewer"
+
+SETTINGS = [
+    Case(
+        *("more folds than tiles", validation(folds=7)),
+        *(f"validation.folds is 7, {TOO_FEW}", "split"),
+    ),
+    Case(
+        *("more folds than tiles, holdout", validation(folds=10**30, scheme="holdout")),
+        *(f"validation.folds is {10**30}, {TOO_FEW}", "split"),
+    ),
+    Case(
+        *("one tile", one_tile),
+        *("validation.folds is 2, but there are only 1 labelled tile", "split"),
+    ),
+    Case("no group for any tile", grouped_by("section"), "^Groups: 6 problems found", "split"),
+    Case(
+        *("no file of groups", validation(groups="gone.csv")),
+        "No such file or directory: 'gone.csv'); set validation.groups to a CSV file",
+        "split",
+    ),
+    Case(
+        *("groups by a missing column", grouped_by("well")),
+        "expected the columns id and well, found id,section; validation.group_column names",
+        "split",
+    ),
+    Case(
+        *("tiles below 16 pixels", small_tiles),
+        *("of at least 16 pixels a side, found 12x12", "train"),
+    ),
+    Case(
+        *("infinite loss", lambda run: {"training": {"learning_rate": 1e30}}),
+        *("^member 0: the loss of ", "train"),
+    ),
+]
+
+
+@cases(SETTINGS)
+def test_a_stage_names_settings_that_the_survey_cannot_satisfy(tmp_path, run, capsys, case):
+    printed = assert_refused(case, run, tmp_path, capsys, **case.spoil(run))
+    if case.name == "infinite loss":
+        assert "epoch" in printed and "not a finite number" in printed
+
+
+def snakemake(folder, config, *targets):
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    given = ("--snakefile", ROOT / "Snakefile", "--cores", "1", "--directory", folder / "run")
+    return run_snakemake(*given, "--configfile", path, "--", *targets)
+
+
+def test_the_workflow_names_contradictions_before_any_job(tmp_path):
+    config = {"augmentation": {"zoom": [1.2, 0.9]}, "training": {"minimum_learning_rate": 1}}
+    done = snakemake(tmp_path, config)
+    assert done.returncode == 1
+    assert "Configuration: 2 problems found" in done.stderr
+    assert "augmentation.zoom: minimum 1.2 exceeds maximum 0.9" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (tmp_path / "run/results").exists()
+
+
+def test_the_workflow_names_a_depth_that_python_s_csv_module_cannot_read(tmp_path, survey):
+    # Longer than that module's limit, in the digest that the Snakefile makes of the survey.
+    survey.set_depth(survey.ids[1], "9" * 200_000)
+    path = survey.write(tmp_path / "survey", "flat zip")
+    done = snakemake(tmp_path, {"data": {"source": str(path)}}, "results/data/train/tiles.csv")
+    assert done.returncode == 1
+    assert f"depths.csv: depth of {survey.ids[1]} is not a number: '999" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "run/results").glob("data/train/*"))

@@ -1,0 +1,223 @@
+"""Run stages in this process on the files of a tiny run, and expect their messages."""
+
+import copy
+import io
+import json
+import logging
+import runpy
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import yaml
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
+
+from salt.output.masks import SOFTWARE
+from support.running import ROOT
+from support.surveys import Survey
+
+CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
+
+# The default configuration, made fast.
+TINY = copy.deepcopy(CONFIG)
+TINY["model"] |= {"name": "residual_unet", "width": 1, "depth": "both"}
+TINY["training"] |= {"epochs": 1, "passes_per_epoch": 1.0}
+TINY["compute"] |= {"device": "cpu", "precision": "fp32"}
+
+
+class Case(NamedTuple):
+    """An entry of a catalogue: what is broken, how, and the message that ``stage`` must print."""
+
+    name: str
+    spoil: Callable | Any
+    message: str
+    stage: str = "import_train"
+
+
+def cases(catalogue: Iterable[Case]):
+    """Parametrize a test by the cases of a catalogue, whose names have to differ."""
+    names = [f"{case.stage}: {case.name}" for case in catalogue]
+    assert names and len(set(names)) == len(names)
+    return pytest.mark.parametrize("case", catalogue, ids=names)
+
+
+def stage(name: str, *arguments) -> int:
+    """Run a stage's script as a user does, but in this process; return its exit status."""
+    level = logging.getLogger().level
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", [f"{name}.py", *map(str, arguments)])
+        # The script sets both, for its own process.
+        patch.setattr(logging, "raiseExceptions", logging.raiseExceptions)
+        try:
+            runpy.run_path(str(ROOT / f"workflow/scripts/{name}.py"), run_name="__main__")
+        except SystemExit as end:
+            return end.code
+        finally:
+            logging.captureWarnings(False)
+            logging.getLogger().setLevel(level)
+    return 0
+
+
+def arguments(name: str, run: Path, out: Path, seed: int = 0, **changes) -> list:
+    """Return the arguments of a stage that reads a run's folder and writes to another.
+
+    ``seed`` selects the member in stages that run once per member; ``changes`` are settings by
+    section.
+    """
+    settings = json.dumps(TINY | {section: TINY[section] | new for section, new in changes.items()})
+    settings = ["--settings", settings]
+    train, test = ["--tiles", run / "train/tiles.csv"], ["--tiles", run / "test/tiles.csv"]
+    folds, threshold = ["--folds", run / "folds.csv"], ["--threshold", run / "threshold.json"]
+    review, test_tiles = ["--review", run / "review.csv"], ["--test-tiles", run / "test/tiles.csv"]
+    models = [run / "models/0.safetensors", run / "models/1.safetensors"]
+    histories = [run / "models/0.csv", run / "models/1.csv"]
+    validation = ["--predictions", run / "validation/0.npy", run / "validation/1.npy"]
+    predicted = ["--predictions", run / "predicted/0.npy", run / "predicted/1.npy"]
+    submission = ["--submission", run / "submission.csv"]
+    member = ["--checkpoint", models[seed], "--output", out / f"{seed}.npy"]
+    return {
+        "import_train": ["--source", run / "survey.zip", "--output", out / "tiles.csv"],
+        "import_test": ["--source", run / "survey.zip", "--output", out / "tiles.csv"],
+        "split": [*settings, *train, "--output", out / "folds.csv"],
+        "train": [
+            *(*settings, *train, *folds, "--seed", seed),
+            *("--checkpoint", out / f"{seed}.safetensors", "--history", out / f"{seed}.csv"),
+        ],
+        "predict_validation": [*settings, *train, *folds, *member],
+        "predict_test": [*settings, *test, *member],
+        "threshold": [
+            *(*settings, *train, *folds, *validation),
+            *("--output", out / "threshold.json", "--curve", out / "curve.csv"),
+        ],
+        "submission": [*test, *threshold, *predicted, "--output", out / "submission.csv"],
+        "summary": [*threshold, *submission, "--output", out / "summary.txt"],
+        "submit": [*threshold, *submission, "--output", out / "sent.txt"],
+        "review": [*train, *folds, *threshold, *validation, "--output", out / "review.csv"],
+        "gallery": [
+            *(*train, *review, *threshold, *validation),
+            *(x for name in PICTURES for x in (f"--{name}", out / f"{name}.png")),
+        ],
+        "plot_training": [
+            *("--seeds", "0", "1", "--histories", *histories, "--checkpoints", *models),
+            *("--benchmarks", run / "benchmarks"),
+            *("--learning", out / "learning.svg", "--times", out / "times.svg"),
+        ],
+        "plot_evaluation": [
+            *(*train, *folds, *review, *threshold, "--curve", run / "curve.csv", *validation),
+            *("--score", out / "score.svg", "--tile-scores", out / "tile_scores.svg"),
+            *("--calibration", out / "calibration.svg", "--members", out / "members.svg"),
+        ],
+        "plot_data": [
+            *(*train, *test_tiles, *review, *threshold, *predicted, "--output", out / "data.svg")
+        ],
+        "page": [
+            *(*train, *test_tiles, *review, *threshold),
+            *("--validation", *validation[1:], "--test", *predicted[1:]),
+            *("--figures", run / "learning.svg", run / "data.svg"),
+            *("--benchmarks", run / "benchmarks"),
+            *("--output", out / "index.html", "--pictures", out / "tiles"),
+        ],
+        "predict": [
+            *(*settings, "--source", run / "new", "--checkpoints", *models, *threshold),
+            *("--output", out / "masks.csv"),
+        ],
+    }[name]
+
+
+PICTURES = ("gallery", "worst", "typical", "best", "disagreement")
+REPORT = ("gallery", "plot_training", "plot_evaluation", "plot_data", "page")
+
+# Outputs of an earlier run.
+OLD = {
+    "import_train": ["tiles.csv", "images.npy", "masks.npy"],
+    "import_test": ["tiles.csv", "images.npy"],
+    "split": ["folds.csv"],
+    "train": ["0.safetensors", "0.csv"],
+    "predict_validation": ["0.npy", "0.csv"],
+    "predict_test": ["0.npy", "0.csv"],
+    "threshold": ["threshold.json", "curve.csv"],
+    "submission": ["submission.csv"],
+    "summary": ["summary.txt"],
+    "submit": ["sent.txt"],
+    "review": ["review.csv"],
+    "gallery": ["gallery.png", "worst.png"],
+    "plot_training": ["learning.svg", "times.svg"],
+    "plot_evaluation": ["score.svg"],
+    "plot_data": ["data.svg"],
+    "page": ["index.html", "tiles/labelled-0-grey.webp"],
+    "predict": ["masks.csv", "masks/old.png"],
+}
+
+
+def mask_of_an_earlier_run() -> bytes:
+    data, mark = io.BytesIO(), PngInfo()
+    mark.add_text("Software", SOFTWARE)
+    Image.new("L", (16, 18)).save(data, "PNG", pnginfo=mark)
+    return data.getvalue()
+
+
+OLD_MASK = mask_of_an_earlier_run()
+
+
+def tree(folder: Path) -> dict[str, bytes | None]:
+    """Return the content of each file below a folder, and None for each folder."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }
+
+
+def assert_refused(case: Case, run: Path, folder: Path, capsys, **changes) -> str:
+    """Run a case's stage without earlier outputs, then with some; return what it printed.
+
+    Each time it has to print the message, on the terminal and in its log, with no traceback, and to
+    leave its outputs alone. A message with ^ in front has to follow ``Error:`` at once.
+    """
+    for number, old in enumerate(([], OLD[case.stage])):
+        out = folder / f"out{number}"
+        out.mkdir()
+        for file in old:
+            (out / file).parent.mkdir(exist_ok=True)
+            (out / file).write_bytes(
+                OLD_MASK if file == "masks/old.png" else b"id,rle_mask\nold,\n"
+            )
+        before = tree(out)
+        capsys.readouterr()
+        log = folder / f"{number}.log"
+        given = arguments(case.stage, run, out, **changes)
+        assert stage(case.stage, *given, "--log", log) == 1
+        printed = capsys.readouterr().err
+        for text in (printed, log.read_text()):
+            if case.message.startswith("^"):
+                assert f"Error: {case.message[1:]}" in text
+            else:
+                assert case.message in text
+            assert "Traceback" not in text
+        assert tree(out) == before
+    return printed
+
+
+def run_all(folder: Path, report: Iterable[str] = REPORT) -> None:
+    """Run every stage on ``survey.zip`` in a folder, with two members, and those of the report."""
+
+    def run(name, out=".", seed=0):
+        assert stage(name, *arguments(name, folder, folder / out, seed)) == 0, name
+
+    run("import_train", "train")
+    run("import_test", "test")
+    run("split")
+    for seed in (0, 1):
+        run("train", "models", seed)
+        run("predict_validation", "validation", seed)
+        run("predict_test", "predicted", seed)
+    for name in ("threshold", "submission", "summary", "review", *report):
+        run(name)
+
+
+def zip_survey(survey: Survey, folder: Path, layout: str = "nested zip") -> None:
+    """Write a survey to ``survey.zip``, where `arguments` expects it."""
+    survey.write(folder / "survey", layout).rename(folder / "survey.zip")
+    (folder / "survey").rmdir()
