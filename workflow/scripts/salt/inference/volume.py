@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 from tqdm import tqdm
@@ -79,11 +80,12 @@ def predict_shard(
     flip: bool,
     batch_size: int,
     bar: bool = True,
-) -> int:
+) -> tuple[int, float]:
     """Predict the lines of a shard with all members, and write them to a store at ``path``.
 
     ``batch_size`` is of tiles: as many windows are predicted at once as have no more pixels. Return
-    the number of lines. The same lines come out to the same bits however many shards there are.
+    the number of lines, and the share of the time that the members took. The same lines come out to
+    the same bits however many shards there are.
 
     Raises InputError for members that need the tiles' depths, which a volume has not, and where
     there is no such shard.
@@ -99,6 +101,7 @@ def predict_shard(
         for lines in [layout.lines(plane, shard)]
         for start in range(lines.start, lines.stop, LINES)
     ]
+    begun, by_members = perf_counter(), 0.0
     with replacing_folder(path) as part:
         arrays = layout.create(part, shard)
         cores = {
@@ -115,6 +118,7 @@ def predict_shard(
                 together = at_once(windows, sections.shape[1:], batch_size, grey.tile)
                 for core in cores[plane]:
                     pixels = sections.around(core, networks, windows)
+                    started = perf_counter()
                     mean, deviation = predict_core(
                         networks,
                         pixels.read,
@@ -125,6 +129,7 @@ def predict_shard(
                         flip=flip,
                         batch_size=together,
                     )
+                    by_members += perf_counter() - started
                     values = quantised(mean)
                     values[np.broadcast_to(pixels.missing(core), values.shape)] = MISSING
                     where = (at, core[1], core[0]) if plane == "inline" else (core[1], at, core[0])
@@ -135,7 +140,8 @@ def predict_shard(
                     ):
                         arrays[plane][name][where] = found.transpose(back)
                     shown.update()
-    return sum(lines.stop - lines.start for _, lines in blocks)
+    share = by_members / (perf_counter() - begun)
+    return sum(lines.stop - lines.start for _, lines in blocks), share
 
 
 class _Sections:
