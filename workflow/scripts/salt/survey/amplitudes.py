@@ -45,9 +45,14 @@ def stretched(
     """
     low, span = np.float32(low), np.float32(high) - np.float32(low)
     flat = span <= 0
-    grey = (amplitude - low) * (255 / np.where(flat, 1, span))
+    grey = amplitude - low
+    # In place: such large arrays take longer to allocate than to compute.
+    grey *= 255 / np.where(flat, 1, span)
     np.clip(np.rint(grey, out=grey), 0, 255, out=grey)
-    return np.where(flat, np.uint8(MIDDLE), grey.astype(np.uint8))
+    grey = grey.astype(np.uint8)
+    if flat.any():
+        grey[np.broadcast_to(flat, grey.shape)] = MIDDLE
+    return grey
 
 
 @dataclass(frozen=True)
@@ -100,12 +105,14 @@ class LocalBounds:
         """Turn windows of the sections, floats (..., samples, traces) from a corner, to uint8."""
         height, width = windows.shape[-2:]
         down, across = np.arange(top, top + height), np.arange(left, left + width)
-        low, high = (
-            # Across first, while there are few rows.
-            _between(self.centres[0], _between(self.centres[1], bound, across, -1), down, -2)
-            for bound in (self.low, self.high)
-        )
-        return stretched(filled(windows), low, high)
+        # Across first, while there are few rows.
+        low, high = (_between(self.centres[1], bound, across, -1) for bound in (self.low, self.high))
+        grey = np.empty(windows.shape, np.uint8)
+        # Section by section, which stays in a CPU's cache.
+        for one in np.ndindex(windows.shape[:-2]):
+            ends = (_between(self.centres[0], bound[one], down, -2) for bound in (low, high))
+            grey[one] = stretched(filled(windows[one]), *ends)
+        return grey
 
 
 def _edges(side: int, tile: int) -> np.ndarray:
