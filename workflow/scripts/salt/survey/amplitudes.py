@@ -106,7 +106,9 @@ class LocalBounds:
         height, width = windows.shape[-2:]
         down, across = np.arange(top, top + height), np.arange(left, left + width)
         # Across first, while there are few rows.
-        low, high = (_between(self.centres[1], bound, across, -1) for bound in (self.low, self.high))
+        low, high = (
+            _between(self.centres[1], bound, across, -1) for bound in (self.low, self.high)
+        )
         grey = np.empty(windows.shape, np.uint8)
         # Section by section, which stays in a CPU's cache.
         for one in np.ndindex(windows.shape[:-2]):

@@ -51,8 +51,10 @@ def scan(
         headers, found = _read_all(file, where, threads)
         notes = [*file.notes, *where.notes]
         grid = _grid(file, where, headers)
-        notes += grid.notes
         samples, interval, more = _samples(file, headers)
+        amplitude = found.amplitude(percentile)
+        if amplitude.min >= 0 < amplitude.max or amplitude.max <= 0 > amplitude.min:
+            more.append("amplitudes never change sign: is this a velocity or another attribute?")
         layout = file.layout
         geometry = Geometry(
             path=str(path),
@@ -74,8 +76,8 @@ def scan(
             doubled=grid.doubled,
             dead=found.dead,
             nan=found.nan,
-            amplitude=found.amplitude(percentile),
-            notes=notes + more,
+            amplitude=amplitude,
+            notes=[*notes, *grid.notes, *more],
         )
     # By now they only take room, of which positions need much.
     headers.inlines = headers.crosslines = headers.offset = headers.delay = None
@@ -157,11 +159,11 @@ def _require_line(file: Segy, coordinates: tuple[int, int] | None) -> None:
         return
     nothing = (
         f"{file.path}: expected inline and crossline numbers in bytes {STANDARD[0]} and "
-        f"{STANDARD[1]} of the trace headers, found the same in all"
+        f"{STANDARD[1]} of the trace headers, found the same in all traces"
     )
     mend = f"set {KEYS} to where they are"
     if layout.traces > LONGEST_LINE:
-        raise InputError(f"{nothing} {layout.traces} traces; {mend}")
+        raise InputError(f"{nothing}, {layout.traces} of them; {mend}")
     headers = np.concatenate([file.read_headers(*block) for block in file.blocks()])
 
     def values(byte: int) -> np.ndarray:
@@ -171,8 +173,8 @@ def _require_line(file: Segy, coordinates: tuple[int, int] | None) -> None:
     # One trace a CDP is stacked, whatever is left of its offsets.
     if len(offsets) > 1 and not _is_monotonic(values(21)):
         raise InputError(
-            f"{nothing}, and {len(offsets)} offsets ({offsets[0]} to {offsets[-1]}), as before "
-            f"stacking; stack it first or, if it is stacked, {mend}"
+            f"{nothing}, and {len(offsets)} offsets ({offsets[0]} to {offsets[-1]}), as in "
+            f"pre-stack data; stack it first or, if it is stacked, {mend}"
         )
     if not any(_is_monotonic(values(byte)) for byte in LINE_BYTES):
         raise InputError(
@@ -363,12 +365,12 @@ def _grid(file: Segy, where: _Where, headers: _Headers) -> _Grid:
         if doubled > 0.5 * bins or (doubled > 0.1 * bins and offsets.any()):
             several = len(np.unique(headers.offset))
             raise InputError(
-                f"{file.path}: expected one trace at each place, found {bins + doubled} traces at "
-                f"{bins} places, of {several} offsets, by {numbers}; "
+                f"{file.path}: expected one trace at each position, found {bins + doubled} "
+                f"traces at {bins} positions, of {several} offsets, by {numbers}; "
                 + ("it is pre-stack: stack it first, or " if offsets.any() else "")
                 + f"set {KEYS} to where the numbers are"
             )
-        notes.append(f"of {doubled} doubled traces only the first each is used")
+        notes.append(f"of {doubled} duplicate traces only the first each is used")
     sorting = _sorting(*(numbers if placed.all() else numbers[placed] for numbers in lines))
     shape = axes[0].count, axes[1].count
     return _Grid(*axes, traces.reshape(shape), doubled, sorting, notes)
