@@ -23,7 +23,7 @@ from salt.output.shards import (
     quantised,
     quantised_deviation,
 )
-from salt.survey.amplitudes import LocalBounds, to_8bit
+from salt.survey.amplitudes import LocalBounds, bridged, to_8bit
 from salt.survey.volume import Volume
 from salt.survey.windows import Windows
 
@@ -170,11 +170,12 @@ class _Sections:
             start, stop = min(each.start for each in outer), max(each.stop for each in outer)
             part.append(slice(max(start, 0), min(stop, side)))
         amplitude = self.read(*part)
-        corner = tuple(each.start for each in part)
+        corner, whole = tuple(each.start for each in part), bridged(amplitude)
         if self._bounds is None:
-            grey = to_8bit(amplitude, self.grey.normalisation)
+            # Line by line, for the sake of memory.
+            grey = np.stack([to_8bit(line, self.grey.normalisation) for line in whole])
         else:
-            grey = self._bounds.to_8bit(amplitude, *corner)
+            grey = self._bounds.to_8bit(whole, *corner)
         # A missing trace has no sample.
         return _Pixels(grey, np.isnan(amplitude[:, :1]), corner)
 
