@@ -41,7 +41,7 @@ def main() -> None:
     )
     labelled = np.unique(Lines(results / "data/train/lines.csv").table["line"])
 
-    figure, panels = plt.subplots(2, 3, figsize=(10.5, 7.2), layout="constrained")
+    figure, panels = plt.subplots(2, 3, figsize=(10, 7.6), layout="constrained")
     axes = geometry.inlines, geometry.crosslines, geometry.samples
     names = "inline", "crossline", "time (ms)"
     masks = (truth > 0, TRUTH), (probability > threshold, PREDICTION)
@@ -81,7 +81,7 @@ def main() -> None:
         panel.invert_yaxis()
         label(panel, "crossline", "inline")
         panel.set_title(title)
-        figure.colorbar(image, ax=panel, shrink=0.8)
+        figure.colorbar(image, ax=panel, location="bottom", shrink=0.8, aspect=30)
     for panel in (panels[0][2], *panels[1]):
         edge = geometry.crosslines.first
         panel.plot(np.full(len(labelled), edge), labelled, ">", color=TRUTH, markersize=5)
@@ -95,7 +95,7 @@ def main() -> None:
         loc="outside lower center",
         ncols=4,
     )
-    figure.savefig(args.output, dpi=110, facecolor="white", transparent=False)
+    figure.savefig(args.output, dpi=80, facecolor="white", transparent=False)
 
 
 def read(path: Path, traces: np.ndarray) -> np.ndarray:
