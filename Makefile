@@ -16,7 +16,7 @@ CLUSTER := $(VENV)/cluster
 FINDINGS := residual unet bce depth full
 RECIPES := $(filter-out proxy,$(basename $(notdir $(wildcard benchmarks/recipes/*.yaml))))
 
-.PHONY: run demo-volume volume-labels score test test-compile test-slurm test-engines lint status report grouped config files lock staleness soak combinations fuzz \
+.PHONY: run demo-volume volume-labels volume-picture score test test-compile test-slurm test-engines lint status report grouped config files lock staleness soak combinations fuzz \
 	bench bench-surveys bench-volumes findings recipes clean clean-results help
 
 run: $(VENV)/run ## run the demo, from nothing to results/submission.csv; some minutes
@@ -80,6 +80,9 @@ combinations: $(VENV)/test ## run all pairs of configuration values on tiny surv
 
 fuzz: $(VENV)/test ## damage surveys, tables and results at random; an hour
 	$(BIN)/python -m pytest --hypothesis-profile=fuzz tests/hostile/test_fuzz.py
+
+volume-picture: demo-volume ## draw the filled demo volume beside its truth, for docs/volumes.md
+	$(BIN)/python benchmarks/volume_picture.py
 
 volume-labels: $(VENV)/run ## score the demo volume by the number of labelled lines; half an hour
 	$(BIN)/python benchmarks/volume_labels.py

@@ -13,11 +13,14 @@ import argparse
 import csv
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import time
 from datetime import date
 from pathlib import Path
+from statistics import mean
 
 import numpy as np
 import yaml
@@ -29,6 +32,7 @@ WHOLE = 100  # GB
 CROSSLINES, SAMPLES = 1_000, 1_000
 SHARD = 2  # GB
 HEADS, TRACE_HEADER, INLINE, CROSSLINE = 3_600, 240, slice(188, 192), slice(192, 196)
+SHARE = re.compile(r"(\d+) % of the time by the members")
 STAGES = ("scan_volume", "import_volume", "predict_volume", "predict")
 SMALL = {
     "data": {"source": "demo-volume"},
@@ -75,8 +79,12 @@ def as_bytes(numbers: np.ndarray) -> np.ndarray:
     return numbers.astype(">i4").view(np.uint8).reshape(-1, 4)
 
 
-def measure(gigabytes: float) -> dict[str, tuple[float, float]]:
-    """Return CPU seconds, and peak memory in MB of the largest job, by stage."""
+def measure(gigabytes: float) -> dict:
+    """Fill a volume of about so many GB; return its shape, and what each stage took.
+
+    By stage: CPU and wall seconds, total over jobs, and peak memory in MB of the largest job. Of
+    prediction also the share of the time, in percent, in which the member computed.
+    """
     folder = FOLDER / f"{gigabytes:g}"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -85,40 +93,67 @@ def measure(gigabytes: float) -> dict[str, tuple[float, float]]:
     run = FOLDER / "members/results"
     inference = {"flip": False, "planes": "inline", "shards": -(-int(gigabytes) // SHARD) or 1}
     predict = {"source": str(folder / "volume.sgy"), "run": str(run)}
+    begun = time.monotonic()
     snakemake(folder, SMALL | {"inference": inference, "predict": predict}, "predict")
-    found = {}
+    found = {"elapsed": time.monotonic() - begun, "stages": {}}
     for name in STAGES:
         paths = [
             *folder.glob(f"results/**/benchmarks/{name}.tsv"),
             *folder.glob(f"results/**/benchmarks/{name}/*.tsv"),
         ]
         rows = [row for path in paths for row in csv.DictReader(path.open(), delimiter="\t")]
-        found[name] = (sum(float(row["cpu_time"]) for row in rows),
-                       max(float(row["max_rss"]) for row in rows))  # fmt: skip
+        found["stages"][name] = [
+            sum(float(row["cpu_time"]) for row in rows),
+            sum(float(row["s"]) for row in rows),
+            max(float(row["max_rss"]) for row in rows),
+        ]
+    logs = [path.read_text() for path in folder.glob("results/**/logs/predict_volume/*.log")]
+    found["by_members"] = mean(int(SHARE.search(log)[1]) for log in logs)
     shutil.rmtree(folder)
     return found
 
 
-def page(measured: dict[float, dict[str, tuple[float, float]]]) -> str:
+def page(measured: dict[float, dict]) -> str:
     least, greatest = min(measured), max(measured)
     head = f"| stage | {' | '.join(f'{size:g} GB' for size in measured)} | {WHOLE} GB |"
     lines = [
         "# Large volumes",
         "",
-        f"Made by `make bench-volumes` on {date.today()}, {os.cpu_count()} cores. One member of "
-        "width 2 fills a",
-        f"SEG-Y file of {CROSSLINES} crosslines by {SAMPLES} samples, inlines only, without flip. "
-        f"The column of {WHOLE} GB is",
+        f"Made by `make bench-volumes` on {date.today()}, {os.cpu_count()} cores of an "
+        f"{processor()}. One member of",
+        f"width 2 fills a SEG-Y file of {CROSSLINES:,} crosslines by {SAMPLES:,} samples, inlines "
+        "only, without flip,",
+        f"in slabs of at most {SHARD} GB. `predict` writes the SEG-Y files and the surfaces. The "
+        f"column of {WHOLE} GB is",
         f"extrapolated linearly from {least:g} and {greatest:g} GB.",
     ]
-    for column, title in enumerate(("CPU seconds, total over jobs", "Peak memory of a job, MB")):
+    titles = ("CPU seconds, total over jobs", "Wall seconds, total over jobs",
+              "Peak memory of a job, MB")  # fmt: skip
+    for column, title in enumerate(titles):
         lines += ["", f"## {title}", "", head, "|---|" + "---|" * (len(measured) + 1)]
         for name in STAGES:
-            found = {size: stages[name][column] for size, stages in measured.items()}
-            slope = (found[greatest] - found[least]) / (greatest - least)
-            values = [*found.values(), found[greatest] + slope * (WHOLE - greatest)]
-            lines.append(f"| {name} | {' | '.join(f'{value:,.0f}' for value in values)} |")
+            found = {size: each["stages"][name][column] for size, each in measured.items()}
+            lines.append(as_row(name, found))
+        if "Wall" in title:
+            elapsed = {size: each["elapsed"] for size, each in measured.items()}
+            lines.append(as_row("from start to end", elapsed))
+    by_members = ", ".join(f"{each['by_members']:.0f} %" for each in measured.values())
+    lines += ["", f"The member computes during {by_members} of predict_volume."]
     return "\n".join(lines) + "\n"
+
+
+def as_row(name: str, found: dict[float, float]) -> str:
+    """Return a row of values by size, and of that extrapolated to ``WHOLE``."""
+    least, greatest = min(found), max(found)
+    slope = (found[greatest] - found[least]) / (greatest - least)
+    values = [*found.values(), found[greatest] + slope * (WHOLE - greatest)]
+    return f"| {name} | {' | '.join(f'{value:,.0f}' for value in values)} |"
+
+
+def processor() -> str:
+    """Return the processor's name, such as AMD EPYC."""
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
 
 
 def main(sizes: list[float]) -> None:

@@ -22,7 +22,7 @@ def main(args):
         code=map(behaviour, local_files(Path(__file__))),
         threads=args.threads,
     )
-    logging.info("%d inlines, %d crosslines, %d samples, to %s", *geometry.shape, args.output)
+    logging.info("%d x %d traces of %d samples, to %s", *geometry.shape, args.output)
 
 
 if __name__ == "__main__":

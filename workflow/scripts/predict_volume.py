@@ -22,7 +22,7 @@ def main(args):
     checkpoints = [Checkpoint.load(path) for path in args.checkpoints]
     members = [prepared(checkpoint.rebuild(), compute) for checkpoint in checkpoints]
     windows = windows_for(members, inference["window"], inference["margin"])
-    lines = predict_shard(
+    lines, share = predict_shard(
         volume,
         members,
         compute,
@@ -36,7 +36,10 @@ def main(args):
         flip=Decision.load(args.threshold).flip if args.threshold else inference["flip"],
         batch_size=inference["batch_size"],
     )
-    logging.info("%d lines of %d samples predicted to %s", lines, volume.shape[2], args.output)
+    logging.info(
+        "%d lines of %d samples predicted to %s, %.0f %% of the time by the members",
+        *(lines, volume.shape[2], args.output, 100 * share),
+    )
 
 
 if __name__ == "__main__":

@@ -49,7 +49,7 @@ def main(args):
 
     write_copy(geometry, args.source, folder / "mask.sgy", mask, traces)
     logging.info(
-        "%d inlines, %d crosslines, %d samples, %.2f %% of them salt, to %s",
+        "%d x %d traces of %d samples, %.2f %% of them salt, to %s",
         *(*axes.shape, 100 * salt / max(samples, 1), folder),
     )
 

@@ -20,6 +20,7 @@ from salt.networks import model
 from salt.networks.network import Network
 from salt.output.shards import MISSING, SCALE, Layout, Shards, planes_of
 from salt.survey import volume as stores
+from salt.survey.amplitudes import bridged
 from salt.survey.volume import Volume
 from salt.survey.windows import Windows
 from support.training import NEEDS_TIMM
@@ -243,10 +244,10 @@ def test_missing_traces_stay_missing_and_no_others(volume, one_shard):
 def test_lines_are_predicted_as_sections_alone(tmp_path, volume, networks, plane):
     shards, _ = predicted(tmp_path, volume, networks, 2, plane, normalisation="volume")
     probability, disagreement = read_all(shards, plane)
-    amplitude = np.nan_to_num(volume.read().astype(np.float32))
     for line in (0, 33, 70):
         part = (line,) if plane == "inline" else (slice(None), line)
-        grey = np.rint(127.5 + 127.5 * amplitude[part].clip(-1, 1)).astype(np.uint8).T
+        amplitude = bridged(volume.read()[part].T.astype(np.float32))
+        grey = np.rint(127.5 + 127.5 * amplitude.clip(-1, 1)).astype(np.uint8)
         mean, deviation = predict_section(networks, grey, CPU, windows=CUT, flip=True, batch_size=1)
         here = probability[part].T != MISSING
         found = probability[part].T / SCALE

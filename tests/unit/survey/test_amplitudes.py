@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from salt.survey.amplitudes import MIDDLE, LocalBounds, filled, to_8bit
+from salt.survey.amplitudes import MIDDLE, LocalBounds, bridged, filled, section_to_8bit, to_8bit
 
 
 def _section(height: int, width: int) -> np.ndarray:
@@ -31,6 +31,27 @@ def test_missing_traces_count_as_zero_amplitude(normalisation):
     grey = to_8bit(amplitude, normalisation)
     zeros = np.where(np.isnan(amplitude), 0, amplitude)
     assert np.array_equal(grey, to_8bit(zeros, normalisation))
+
+
+def test_missing_traces_of_sections_are_those_nearest():
+    sections = np.stack([_section(20, 9), _section(20, 9)])
+    sections[0][:, [0, 1, 4, 5, 6]] = np.nan
+    sections[1] = np.nan
+    found = bridged(sections)
+    assert np.array_equal(found[0], sections[0][:, [2, 2, 2, 3, 3, 3, 7, 7, 8]])
+    assert np.isnan(found[1]).all()
+    assert np.isnan(sections[0][:, 4]).all()
+
+
+@pytest.mark.parametrize("normalisation", ["volume", "window"])
+def test_a_section_ends_where_its_traces_do(normalisation):
+    section = _section(100, 150)
+    section[:, 90:] = np.nan
+    grey = section_to_8bit(section, normalisation, 64)
+    if normalisation == "volume":
+        assert (grey[:, 90:] == grey[:, 89:90]).all()
+    assert np.abs(np.diff(grey[:, 89:].astype(int), axis=1)).max() < 30
+    assert grey[:, 149].std() > 20
 
 
 def test_a_tile_of_one_amplitude_is_of_the_middle_grey():

@@ -126,6 +126,12 @@ def test_missing_dead_and_doubled_traces_and_nan_are_counted(path):
     assert geometry.amplitude.max == live.max()
 
 
+@pytest.mark.parametrize(("shift", "noted"), [(2000, True), (-2000, True), (0, False)])
+def test_amplitudes_of_one_sign_are_noted(path, shift, noted):
+    file = write_segy(path, waves(40) / 1000 + shift, *grid_numbers(INLINES, CROSSLINES))
+    assert ("never change sign" in describe(scan(file)[0])) == noted
+
+
 def test_a_survey_of_zeros_has_a_clip(path):
     geometry, _, _ = scan(write_segy(path, np.zeros((40, 20)), *grid_numbers(INLINES, CROSSLINES)))
     assert (geometry.dead, geometry.amplitude.clip) == (40, 1.0)

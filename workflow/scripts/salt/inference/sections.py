@@ -70,28 +70,36 @@ def predict_core(
 
     Returns mean and standard deviation over members, float32 (lines, rows, columns).
     """
-    found = []
+    cuts = []
     for network in networks:
         network.eval()
         outer = [
             around(windows, part, side, network) for part, side in zip(core, shape[1:], strict=True)
         ]
-        pixels = _read_padded(read, shape[1:], outer)
         inner = tuple(
             slice(part.start - whole.start, part.stop - whole.start)
             for part, whole in zip(core, outer, strict=True)
         )
-        probabilities = []
-        for start in range(0, shape[0], batch_size):
-            batch = pixels[start : start + batch_size]
+        cuts.append((network, outer, inner))
+    mean, deviation = np.zeros(
+        (2, shape[0], *(part.stop - part.start for part in core)), dtype=np.float32
+    )
+    # All members of a batch, one batch after the other, for the sake of memory.
+    for start in range(0, shape[0], batch_size):
+        lines = slice(start, start + batch_size)
+        found = []
+        for network, outer, inner in cuts:
+            pixels = _read_padded(
+                lambda rows, columns, lines=lines: read(rows, columns)[lines], shape[1:], outer
+            )
             with _smaller(windows, batch_size):
-                values = predict_batch(network, batch, None, compute, flip)
-            probabilities.append(values[:, *inner])
-        found.append(np.concatenate(probabilities))
-    if len(found) == 1:
-        return found[0], np.zeros_like(found[0])
-    stack = np.stack(found)
-    return stack.mean(0), stack.std(0)
+                found.append(predict_batch(network, pixels, None, compute, flip)[:, *inner])
+        if len(found) == 1:
+            mean[lines] = found[0]
+        else:
+            np.mean(found, axis=0, out=mean[lines])
+            np.std(found, axis=0, out=deviation[lines])
+    return mean, deviation
 
 
 def windows_for(networks: list[Network], window: int, margin: int | None = None) -> Windows:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from pathlib import Path
+from time import perf_counter
 
 import numpy as np
 from tqdm import tqdm
@@ -22,7 +23,7 @@ from salt.output.shards import (
     quantised,
     quantised_deviation,
 )
-from salt.survey.amplitudes import LocalBounds, to_8bit
+from salt.survey.amplitudes import LocalBounds, bridged, to_8bit
 from salt.survey.volume import Volume
 from salt.survey.windows import Windows
 
@@ -79,13 +80,13 @@ def predict_shard(
     flip: bool,
     batch_size: int,
     bar: bool = True,
-) -> int:
+) -> tuple[int, float]:
     """Predict the lines of a shard with all members, and write them to a store at ``path``.
 
     ``batch_size`` counts tiles: windows are predicted together as long as they have no more pixels.
     The result is the same to the bit for any number of shards.
 
-    Returns the number of lines.
+    Returns the number of lines, and the share of the time that the members took.
 
     Raises InputError if a member needs the tiles' depths, which a volume does not have, or if there
     is no such shard.
@@ -101,6 +102,7 @@ def predict_shard(
         for lines in [layout.lines(plane, shard)]
         for start in range(lines.start, lines.stop, LINES)
     ]
+    begun, by_members = perf_counter(), 0.0
     with replacing_folder(path) as part:
         arrays = layout.create(part, shard)
         cores = {
@@ -116,18 +118,20 @@ def predict_shard(
                 at = slice(lines.start - first, lines.stop - first)
                 together = at_once(windows, sections.shape[1:], batch_size, grey.tile)
                 for core in cores[plane]:
-                    found = _predict_core(
+                    found, seconds = _predict_core(
                         *(sections, core, networks, compute),
                         windows=windows,
                         flip=flip,
                         batch_size=together,
                     )
+                    by_members += seconds
                     where = (at, core[1], core[0]) if plane == "inline" else (core[1], at, core[0])
                     for name, values in found.items():
                         back = values.transpose(np.argsort(AS_PICTURES[plane]))
                         arrays[plane][name][where] = back
                     shown.update()
-    return sum(lines.stop - lines.start for _, lines in blocks)
+    share = by_members / (perf_counter() - begun)
+    return sum(lines.stop - lines.start for _, lines in blocks), share
 
 
 def _predict_core(
@@ -139,18 +143,24 @@ def _predict_core(
     windows: Windows,
     flip: bool,
     batch_size: int,
-) -> dict[str, np.ndarray]:
-    """Return probability and disagreement of a core as stored, (lines, samples, traces)."""
+) -> tuple[dict[str, np.ndarray], float]:
+    """Return probability and disagreement of a core as stored, (lines, samples, traces).
+
+    Second, the seconds that the members took.
+    """
     pixels = sections.around(core, networks, windows)
+    started = perf_counter()
     mean, deviation = predict_core(
         *(networks, pixels.read, sections.shape, core, compute),
         windows=windows,
         flip=flip,
         batch_size=batch_size,
     )
+    seconds = perf_counter() - started
     probability = quantised(mean)
     probability[np.broadcast_to(pixels.missing(core), probability.shape)] = MISSING
-    return {"probability": probability, "disagreement": quantised_deviation(deviation)}
+    stored = {"probability": probability, "disagreement": quantised_deviation(deviation)}
+    return stored, seconds
 
 
 class _Sections:
@@ -179,11 +189,12 @@ class _Sections:
             start, stop = min(each.start for each in outer), max(each.stop for each in outer)
             part.append(slice(max(start, 0), min(stop, side)))
         amplitude = self.read(*part)
-        corner = tuple(each.start for each in part)
+        corner, whole = tuple(each.start for each in part), bridged(amplitude)
         if self._bounds is None:
-            grey = to_8bit(amplitude, self.grey.normalisation)
+            # Line by line, for the sake of memory.
+            grey = np.stack([to_8bit(line, self.grey.normalisation) for line in whole])
         else:
-            grey = self._bounds.to_8bit(amplitude, *corner)
+            grey = self._bounds.to_8bit(whole, *corner)
         # A missing trace has no sample.
         return _Pixels(grey, np.isnan(amplitude[:, :1]), corner)
 

@@ -1,7 +1,8 @@
 """Grey values of seismic amplitudes: the 8 bits that networks are trained on and predict from.
 
 Amplitudes are in units of the survey's clip, so that most lie in -1 to 1; missing traces are NaN,
-and count as amplitude 0. ``survey.normalisation`` names the way to grey values:
+and count as amplitude 0, or in sections as the nearest trace. ``survey.normalisation`` names the
+way to grey values:
 
 volume: -1 to 1 become 0 to 255 everywhere, and what lies beyond is cut off.
 window: the least and the greatest amplitude of each tile become 0 and 255, as in the contest's
@@ -36,6 +37,27 @@ def filled(amplitude: np.ndarray) -> np.ndarray:
     return np.nan_to_num(amplitude.astype(np.float32), copy=False)
 
 
+def bridged(sections: np.ndarray) -> np.ndarray:
+    """Fill missing traces of sections, floats (..., samples, traces), with the nearest trace.
+
+    Without, networks take the flat grey beyond the edge of a survey for salt. A section that has no
+    trace at all stays as it is.
+    """
+    missing = np.isnan(sections[..., 0, :])
+    if not missing.any():
+        return sections
+    sections = sections.copy()
+    for one in np.ndindex(missing.shape[:-1]):
+        live, gaps = np.flatnonzero(~missing[one]), np.flatnonzero(missing[one])
+        if len(live):
+            after = np.searchsorted(live, gaps)
+            before = live[np.maximum(after - 1, 0)]
+            after = live[np.minimum(after, len(live) - 1)]
+            nearest = np.where(abs(gaps - before) <= abs(after - gaps), before, after)
+            sections[one][:, gaps] = sections[one][:, nearest]
+    return sections
+
+
 def stretched(
     amplitude: np.ndarray, low: np.ndarray | float, high: np.ndarray | float
 ) -> np.ndarray:
@@ -45,9 +67,14 @@ def stretched(
     """
     low, span = np.float32(low), np.float32(high) - np.float32(low)
     flat = span <= 0
-    grey = (amplitude - low) * (255 / np.where(flat, 1, span))
+    grey = amplitude - low
+    # In place: such large arrays take longer to allocate than to compute.
+    grey *= 255 / np.where(flat, 1, span)
     np.clip(np.rint(grey, out=grey), 0, 255, out=grey)
-    return np.where(flat, np.uint8(MIDDLE), grey.astype(np.uint8))
+    grey = grey.astype(np.uint8)
+    if flat.any():
+        grey[np.broadcast_to(flat, grey.shape)] = MIDDLE
+    return grey
 
 
 @dataclass(frozen=True)
@@ -86,12 +113,13 @@ class LocalBounds:
         extremes = ([], [])
         for start in range(0, len(across) - 1, step):
             edges = across[start : start + step + 1]
-            part = filled(read(slice(int(edges[0]), int(edges[-1]))))
-            for extreme, found in zip((np.minimum, np.maximum), extremes, strict=True):
+            part = read(slice(int(edges[0]), int(edges[-1]))).astype(np.float32)
+            # These two leave out what is missing.
+            for extreme, found in zip((np.fmin, np.fmax), extremes, strict=True):
                 cells = extreme.reduceat(part, down[:-1], axis=-2)
                 found.append(extreme.reduceat(cells, edges[:-1] - edges[0], axis=-1))
         low, high = (
-            _of_neighbours(extreme, np.concatenate(found, axis=-1))
+            _of_neighbours(extreme, np.nan_to_num(bridged(np.concatenate(found, axis=-1))))
             for extreme, found in zip((np.minimum, np.maximum), extremes, strict=True)
         )
         return cls((_centres(down), _centres(across)), low, high)
@@ -100,12 +128,16 @@ class LocalBounds:
         """Turn windows of the sections, floats (..., samples, traces) from a corner, to uint8."""
         height, width = windows.shape[-2:]
         down, across = np.arange(top, top + height), np.arange(left, left + width)
+        # Across first, while there are few rows.
         low, high = (
-            # Across first, while there are few rows.
-            _between(self.centres[0], _between(self.centres[1], bound, across, -1), down, -2)
-            for bound in (self.low, self.high)
+            _between(self.centres[1], bound, across, -1) for bound in (self.low, self.high)
         )
-        return stretched(filled(windows), low, high)
+        grey = np.empty(windows.shape, np.uint8)
+        # Section by section, which stays in a CPU's cache.
+        for one in np.ndindex(windows.shape[:-2]):
+            ends = (_between(self.centres[0], bound[one], down, -2) for bound in (low, high))
+            grey[one] = stretched(filled(windows[one]), *ends)
+        return grey
 
 
 def _edges(side: int, tile: int) -> np.ndarray:
@@ -148,5 +180,5 @@ def section_to_8bit(section: np.ndarray, normalisation: str, tile: int) -> np.nd
     By window, bounds change smoothly from tile to tile (``LocalBounds``), so that no seam shows.
     """
     if normalisation == "window":
-        return LocalBounds.measure(section, tile).to_8bit(section, 0, 0)
-    return to_8bit(section, normalisation)
+        return LocalBounds.measure(section, tile).to_8bit(bridged(section), 0, 0)
+    return to_8bit(bridged(section), normalisation)

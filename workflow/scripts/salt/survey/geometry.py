@@ -183,38 +183,36 @@ def _load(path: Path | str, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
 
 def describe(geometry: Geometry) -> str:
     """Return a few lines for the terminal: what was found, and what to set where it is wrong."""
-    two, three = geometry.two_d, not geometry.two_d
-    many = geometry.inlines.count, geometry.crosslines.count
+    found, samples = geometry.amplitude, geometry.samples
     lines = [
-        f"{geometry.path}: {geometry.size / 1e6:,.1f} MB, {geometry.traces:,} traces of "
-        f"{geometry.samples.count} samples, format {geometry.format} "
-        f"({FORMATS[geometry.format]}), {geometry.endian}-endian",
+        f"{geometry.path}: {geometry.size / 1e6:,.3g} MB, {geometry.traces:,} traces of "
+        f"{samples.count:,} samples, format {geometry.format} ({FORMATS[geometry.format]}), "
+        f"{geometry.endian}-endian",
+        _describe_lines(geometry),
+        f"samples {samples} (ms, or m in a depth volume); sample interval {geometry.interval:g} in "
+        "the headers",
+        "coordinates in bytes {} and {}".format(*geometry.coordinates_byte)
+        if geometry.coordinates_byte
+        else "no coordinates",
+        f"{geometry.missing:,} traces missing, {geometry.dead:,} dead, {geometry.doubled:,} "
+        f"duplicate; {geometry.nan:,} samples NaN or infinite",
+        f"amplitudes {found.min:g} to {found.max:g}, mean {found.mean:g}, standard deviation "
+        f"{found.std:g}; clipped at {found.clip:g}, the {found.percentile:g}th percentile",
+        *(f"note: {note}" for note in geometry.notes),
+        "if any of this is wrong, set survey.inline_byte, survey.crossline_byte, survey.endian or "
+        "survey.format",
     ]
+    return "\n  ".join(lines)
+
+
+def _describe_lines(geometry: Geometry) -> str:
     if geometry.inline_byte is None:
-        lines.append("  2-D line by trace number: no inline and crossline numbers in its headers")
-    else:
-        lines.append(
-            f"  {'2-D line' if two else 'grid'} of {many[0]} x {many[1]}: inlines "
-            f"{geometry.inlines} (byte {geometry.inline_byte}), crosslines {geometry.crosslines} "
-            f"(byte {geometry.crossline_byte})"
-        )
-    if three:
-        order = {"none": "traces in no order", "inline": "traces inline by inline"}
-        lines.append(f"  {order.get(geometry.sorting, 'traces crossline by crossline')}")
-    lines.append(
-        f"  samples {geometry.samples} ms (or m), interval {geometry.interval:g} as stored; "
-        + ("coordinates in bytes {} and {}".format(*geometry.coordinates_byte)
-           if geometry.coordinates_byte else "no coordinates")
-    )  # fmt: skip
-    lines.append(
-        f"  {geometry.missing:,} traces missing, {geometry.dead:,} dead, {geometry.doubled:,} "
-        f"doubled; {geometry.nan:,} samples NaN or infinite"
+        return "2-D line by trace number: no inline and crossline numbers in its headers"
+    inlines, crosslines = geometry.inlines, geometry.crosslines
+    order = {"none": "in no order", "inline": "inline by inline"}
+    return (
+        f"{'2-D line' if geometry.two_d else 'grid'} of {inlines.count:,} x {crosslines.count:,}: "
+        f"inlines {inlines} (byte {geometry.inline_byte}), crosslines {crosslines} (byte "
+        f"{geometry.crossline_byte}), traces "
+        f"{order.get(geometry.sorting, 'crossline by crossline')}"
     )
-    found = geometry.amplitude
-    lines.append(
-        f"  amplitudes {found.min:g} to {found.max:g}, mean {found.mean:g}, standard deviation "
-        f"{found.std:g}; clipped at {found.clip:g} ({found.percentile:g} % are smaller)"
-    )
-    lines += [f"  note: {note}" for note in geometry.notes]
-    lines.append("  wrong? set survey.inline_byte, crossline_byte, endian or format")
-    return "\n".join(lines)

@@ -51,6 +51,9 @@ def scan(
         headers, found = _read_all(file, where, threads)
         grid = _grid(file, where, headers)
         samples, interval, notes = _samples(file, headers)
+        amplitude = found.amplitude(percentile)
+        if amplitude.min >= 0 < amplitude.max or amplitude.max <= 0 > amplitude.min:
+            notes.append("amplitudes never change sign: is this a velocity or another attribute?")
         layout = file.layout
         geometry = Geometry(
             path=str(path),
@@ -72,7 +75,7 @@ def scan(
             doubled=grid.doubled,
             dead=found.dead,
             nan=found.nan,
-            amplitude=found.amplitude(percentile),
+            amplitude=amplitude,
             notes=[*file.notes, *where.notes, *grid.notes, *notes],
         )
     # No longer needed, and positions need much memory.
@@ -155,11 +158,11 @@ def _require_line(file: Segy, coordinates: tuple[int, int] | None) -> None:
         return
     nothing = (
         f"{file.path}: expected inline and crossline numbers in bytes {STANDARD[0]} and "
-        f"{STANDARD[1]} of the trace headers, found the same in all"
+        f"{STANDARD[1]} of the trace headers, found the same in all traces"
     )
     remedy = f"set {KEYS} to where they are"
     if layout.traces > LONGEST_LINE:
-        raise InputError(f"{nothing} {layout.traces} traces; {remedy}")
+        raise InputError(f"{nothing}, {layout.traces} of them; {remedy}")
     headers = np.concatenate([file.read_headers(*block) for block in file.blocks()])
 
     def values(byte: int) -> np.ndarray:
@@ -169,8 +172,8 @@ def _require_line(file: Segy, coordinates: tuple[int, int] | None) -> None:
     # One trace a CDP is stacked, whatever is left of its offsets.
     if len(offsets) > 1 and not _is_monotonic(values(21)):
         raise InputError(
-            f"{nothing}, and {len(offsets)} offsets ({offsets[0]} to {offsets[-1]}), as before "
-            f"stacking; stack it first or, if it is stacked, {remedy}"
+            f"{nothing}, and {len(offsets)} offsets ({offsets[0]} to {offsets[-1]}), as in "
+            f"pre-stack data; stack it first or, if it is stacked, {remedy}"
         )
     if not any(_is_monotonic(values(byte)) for byte in LINE_BYTES):
         raise InputError(
@@ -337,7 +340,7 @@ def _grid(file: Segy, where: _Where, headers: _Headers) -> _Grid:
     doubled = int(placed.sum()) - bins
     if doubled:
         _refuse_gathers(file, headers, placed, traces[places[placed]], bins, numbers)
-        notes.append(f"{doubled} traces share a place with an earlier one and are not used")
+        notes.append(f"of {doubled} duplicate traces only the first each is used")
     sorting = _sorting(*(numbers if placed.all() else numbers[placed] for numbers in lines))
     shape = axes[0].count, axes[1].count
     return _Grid(*axes, traces.reshape(shape), doubled, sorting, notes)
@@ -390,8 +393,8 @@ def _refuse_gathers(
     if doubled > 0.5 * bins or (doubled > 0.1 * bins and offsets.any()):
         several = len(np.unique(headers.offset))
         raise InputError(
-            f"{file.path}: expected one trace at each place, found {total} traces at "
-            f"{bins} places, of {several} offsets, by {numbers}; "
+            f"{file.path}: expected one trace at each position, found {total} traces at "
+            f"{bins} positions, of {several} offsets, by {numbers}; "
             + ("it is pre-stack: stack it first, or " if offsets.any() else "")
             + f"set {KEYS} to where the numbers are"
         )
