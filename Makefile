@@ -130,7 +130,7 @@ help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.* ## \(.*\)/\1|\2/p' Makefile | awk -F '|' '{printf "make %-14s %s\n", $$1, $$2}'
 
 $(BIN)/python:
-	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or 3.12 is \
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 to 3.13 is \
 	needed, found " + sys.version.split()[0] + "; name one: make PYTHON=python3.12 run")'
 	$(PYTHON) -m venv $(VENV)
 

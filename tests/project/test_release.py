@@ -22,6 +22,11 @@ def test_the_version_cited_is_the_last_one_in_the_changelog():
     assert dates == sorted(dates, reverse=True)
 
 
+def test_the_tag_to_deploy_is_that_of_the_version():
+    named = re.findall(r"\bv(\d+\.\d+\S*?)[\s/\"]", (ROOT / "config/README.md").read_text())
+    assert set(named) == {CITATION["version"]}
+
+
 def test_each_version_lists_a_kind_of_change_once():
     for version in re.split(r"^## ", (ROOT / "CHANGELOG.md").read_text(), flags=re.M)[1:]:
         kinds = re.findall(r"^### (\w+)$", version, re.M)

@@ -88,6 +88,35 @@ def files(folder: Path) -> set[str]:
     }
 
 
+# Answers Snakemake's questions, and keeps the file of each environment that it is to make.
+CONDA = """#!/bin/sh
+case "$1 $2" in
+    "info --json") echo '{"conda_prefix": "/opt/conda", "platform": "linux-64"}' ;;
+    "--version ") echo "conda 25.1.0" ;;
+    "config --get") echo '{"get": {"channel_priority": "strict"}}' ;;
+    "env create") for each; do case "$each" in *.yaml) cp "$each" made/ ;; esac; done ;;
+    "clean -y") ;;
+    *) exit 1 ;;
+esac
+"""
+
+
+def test_a_remote_modules_environments_are_fetched(repository, tmp_path, monkeypatch):
+    where = f'gitfile({str(repository)!r}, path="workflow/Snakefile", tag="v0.1.0")'
+    module(tmp_path, where, {"data": {"source": "demo-volume"}}, '    prefix: "salt"')
+    (tmp_path / "made").mkdir()
+    (tmp_path / "conda").write_text(CONDA)
+    (tmp_path / "conda").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    complete(tmp_path, "--sdm", "conda", "--conda-create-envs-only")
+    made, listed = (
+        {file.read_text().strip() for file in folder.iterdir()}
+        for folder in (tmp_path / "made", ROOT / "envs")
+    )
+    assert made == listed
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="snakedeploy needs Python before 3.13")
 def test_what_snakedeploy_writes_runs_the_demo_to_its_end(offline, tmp_path):
     assert SNAKEDEPLOY, "run `make test`, which installs requirements-dev.txt"
     deploy = [SNAKEDEPLOY, "deploy-workflow", f"https://github.com/{NAME}", "deployed"]

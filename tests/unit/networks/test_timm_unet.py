@@ -66,7 +66,8 @@ def test_features_are_those_of_timms_model_for_a_grey_picture(tmp_path, name):
 
 
 @pytest.mark.parametrize("form", ["state dict", "checkpoint", "parallel", "grey", "no classifier"])
-def test_weights_may_lie_in_a_file_in_many_ways(tmp_path, form):
+def test_weights_may_lie_in_a_file_in_many_ways(tmp_path, caplog, form):
+    caplog.set_level("INFO")
     path, state = tmp_path / "weights.pth", settled("resnet18").state_dict()
     if form == "checkpoint":
         torch.save({"epoch": 3, "state_dict": state}, path)
@@ -80,6 +81,7 @@ def test_weights_may_lie_in_a_file_in_many_ways(tmp_path, form):
         torch.save(state, path)
     encoder = TimmEncoder("resnet18")
     encoder.load_weights(path)
+    assert caplog.messages == []
     found = encoder.body.state_dict()
     torch.testing.assert_close(found.pop("conv1.weight"), state["conv1.weight"].sum(1, True))
     assert found.keys() > {"layer1.0.conv1.weight", "layer4.1.bn2.running_var"}
@@ -110,6 +112,13 @@ def test_weights_of_another_model_are_refused_with_their_names(tmp_path, changes
     for fault in faults:
         with pytest.raises(InputError, match=fault):
             raise found.value
+
+
+@pytest.mark.filterwarnings("ignore:Mapping deprecated model name")
+def test_a_model_that_timm_has_renamed_keeps_its_name():
+    found, expected = (TimmEncoder(name).body for name in ("tv_resnet34", "resnet34.tv_in1k"))
+    assert found.pretrained_cfg == expected.pretrained_cfg
+    assert found.state_dict().keys() == expected.state_dict().keys()
 
 
 class Harmful:
@@ -187,13 +196,15 @@ def test_a_model_without_weights_does_not_begin_with_random_ones():
         TimmEncoder(name).load_pretrained()
 
 
-def test_timms_own_weights_are_used_if_available(monkeypatch):
+def test_timms_own_weights_are_used_if_available(monkeypatch, caplog):
+    caplog.set_level("INFO")
     state = settled("resnet18").state_dict()
     monkeypatch.setattr(
         "timm.models._builder.load_state_dict_from_hf", lambda *args, **options: dict(state)
     )
     encoder = TimmEncoder("resnet18")
     encoder.load_pretrained()
+    assert caplog.messages == ["loading timm's weights: resnet18.a1_in1k"]
     found = encoder.body.state_dict()
     torch.testing.assert_close(found["conv1.weight"], state["conv1.weight"].sum(1, True))
     assert found["layer4.1.conv2.weight"].equal(state["layer4.1.conv2.weight"])

@@ -4,6 +4,7 @@ timm is an optional requirement, imported only if such a network is built.
 """
 
 import difflib
+import logging
 import pickle
 from functools import cache
 from importlib import import_module
@@ -17,6 +18,8 @@ from torch import Tensor, nn
 
 from salt.core.errors import InputError, first_line, raise_faults, shown
 from salt.networks.efficientnet_unet import EncoderUNet
+
+logger = logging.getLogger(__name__)
 
 STRIDES = (2, 4, 8, 16, 32)
 GREY = 1  # channels
@@ -32,12 +35,17 @@ def timm() -> ModuleType:
     """
     try:
         _declare_operators()
-        return import_module("timm")
+        library = import_module("timm")
     except ImportError as error:
         raise InputError(
             f"model.name: timm_unet needs timm and torchvision ({first_line(error)}); "
             "pip install -r requirements-timm.txt"
         ) from None
+    # Weights are checked here, and what timm and its client of the hub remark on, such as each
+    # attempt to connect, is noise in a job's log.
+    for name in ("timm", "huggingface_hub", "httpx2"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    return library
 
 
 @cache  # What the library defines is gone with it.
@@ -90,9 +98,9 @@ class TimmEncoder(nn.Module):
             )
         self.places, self.channels = self._levels()
         self.body = self._build()
-        about = timm().get_pretrained_cfg(name)
         # With the weights, so that a member alone can normalise new tiles.
-        for key, values in (("mean", about.mean), ("deviation", about.std)):
+        for key, option in (("mean", "mean"), ("deviation", "std")):
+            values = self.body.pretrained_cfg[option]
             self.register_buffer(key, torch.tensor(sum(values) / len(values)))
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -107,6 +115,9 @@ class TimmEncoder(nn.Module):
 
         Raises InputError if there are none, or timm cannot get them.
         """
+        about = self.body.pretrained_cfg
+        named = ".".join(filter(None, (about["architecture"], about["tag"])))
+        logger.info("loading timm's weights: %s", named)
         try:
             body = self._build(pretrained=True)
         except Exception as error:  # of any of the libraries that timm downloads with
@@ -164,12 +175,12 @@ class TimmEncoder(nn.Module):
 
     def _misfits(self, state: dict[str, Tensor]) -> list[str]:
         """Return faults of a file's weights, compared with the whole model with three channels."""
-        about = timm().get_pretrained_cfg(self.name)
         with torch.device("meta"):
             model = timm().create_model(self.name)
+        about = model.pretrained_cfg
         wanted = {name: tuple(each.shape) for name, each in model.state_dict().items()}
-        classifier = tuple(f"{each}." for each in _listed(about.classifier))
-        first = {f"{each}.weight" for each in _listed(about.first_conv)}
+        classifier = tuple(f"{each}." for each in _listed(about.get("classifier")))
+        first = {f"{each}.weight" for each in _listed(about.get("first_conv"))}
         faults = []
         for name in wanted.keys() | state.keys():
             if name.startswith(classifier):
