@@ -37,7 +37,12 @@ def select() -> Compute:
 
 
 def member(
-    survey: str, width: int, tiles: int, batch_size: int, trainer: type[Trainer] = Trainer
+    survey: str,
+    width: int,
+    tiles: int,
+    batch_size: int,
+    trainer: type[Trainer] = Trainer,
+    name: str = MODEL["name"],
 ) -> Trainer:
     """Return a trainer of a network, built, with the first tiles of a survey."""
     compute = select()
@@ -51,16 +56,18 @@ def member(
     made = trainer(
         *(labelled, labelled, compute, recipe),
         seed=0,
-        model_settings={**MODEL, "width": width},
+        model_settings={**MODEL, "name": name, "width": width},
         augmentation=AUGMENTATION,
     )
     made.build()
     return made
 
 
-def training(survey: str, batch_size: int, width: int = 16, tiles: int = 128) -> Callable[[], int]:
+def training(
+    survey: str, batch_size: int, width: int = 16, tiles: int = 128, name: str = MODEL["name"]
+) -> Callable[[], int]:
     """Train an epoch, from drawing the order of tiles to reading the losses."""
-    trainer, numbers = member(survey, width, tiles, batch_size), count(1)
+    trainer, numbers = member(survey, width, tiles, batch_size, name=name), count(1)
 
     def repeat() -> int:
         trainer.epoch(next(numbers))

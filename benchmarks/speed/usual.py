@@ -53,9 +53,9 @@ def augmentation() -> albumentations.Compose:
     )
 
 
-def network(width: int) -> nn.Module:
+def network(width: int, name: str = ours.MODEL["name"]) -> nn.Module:
     """Return the same network with only PyTorch's own layers."""
-    built = model.build(width=width, **ours.MODEL)
+    built = model.build(width=width, **ours.MODEL | {"name": name})
     for module in built.modules():
         if isinstance(module, Dropout | Grow):
             # Both are only faster implementations of the same operation.
@@ -63,9 +63,15 @@ def network(width: int) -> nn.Module:
     return built
 
 
-def training(survey: str, batch_size: int, width: int = 16, tiles: int = 128) -> Callable[[], int]:
+def training(
+    survey: str,
+    batch_size: int,
+    width: int = 16,
+    tiles: int = 128,
+    name: str = ours.MODEL["name"],
+) -> Callable[[], int]:
     device = ours.select().device
-    net = network(width).to(device)
+    net = network(width, name).to(device)
     optimiser = torch.optim.Adam(net.parameters())
     dataset = TileDataset(*tiles_and_masks(survey, tiles), augment=True)
     loader = DataLoader(
