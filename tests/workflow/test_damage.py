@@ -304,7 +304,7 @@ def test_a_threshold_of_another_format_says_how_to_rebuild_it(here, missing):
     del report[missing]
     forget_checksums(here)
     path.write_text(json.dumps(report))
-    with pytest.raises(InputError, match=rf"{missing} missing .*run 'snakemake {path}' \(then"):
+    with pytest.raises(InputError, match=rf"{missing} missing .*run 'snakemake {path}' \(plus"):
         Decision.load(path)
 
 
