@@ -16,6 +16,7 @@ from salt.inference.sections import around, at_once, predict_core
 from salt.networks.checkpoint import Checkpoint
 from salt.networks.network import Network
 from salt.output.shards import (
+    ARRAYS,
     LINES,
     MISSING,
     PLANES,
@@ -118,8 +119,8 @@ def predict_shard(
                 together = at_once(windows, sections.shape[1:], batch_size, grey.tile)
                 for core in cores[plane]:
                     pixels = sections.around(core, networks, windows)
-                    started = perf_counter()
-                    mean, deviation = predict_core(
+                    started, first = perf_counter(), 0
+                    batches = predict_core(
                         networks,
                         pixels.read,
                         sections.shape,
@@ -129,16 +130,20 @@ def predict_shard(
                         flip=flip,
                         batch_size=together,
                     )
-                    by_members += perf_counter() - started
-                    values = quantised(mean)
-                    values[np.broadcast_to(pixels.missing(core), values.shape)] = MISSING
+                    size = sections.shape[0], *(part.stop - part.start for part in core)
+                    found = {name: np.empty(size, dtype) for name, dtype in ARRAYS.items()}
+                    for mean, deviation in batches:
+                        by_members += perf_counter() - started
+                        part = slice(first, first + len(mean))
+                        found["probability"][part] = quantised(mean)
+                        found["disagreement"][part] = quantised_deviation(deviation)
+                        started, first = perf_counter(), part.stop
+                    missing = np.broadcast_to(pixels.missing(core), size)
+                    found["probability"][missing] = MISSING
                     where = (at, core[1], core[0]) if plane == "inline" else (core[1], at, core[0])
                     back = np.argsort(AS_PICTURES[plane])
-                    for name, found in (
-                        ("probability", values),
-                        ("disagreement", quantised_deviation(deviation)),
-                    ):
-                        arrays[plane][name][where] = found.transpose(back)
+                    for name, values in found.items():
+                        arrays[plane][name][where] = values.transpose(back)
                     shown.update()
     share = by_members / (perf_counter() - begun)
     return sum(lines.stop - lines.start for _, lines in blocks), share
@@ -173,7 +178,9 @@ class _Sections:
         corner, whole = tuple(each.start for each in part), bridged(amplitude)
         if self._bounds is None:
             # Line by line, for the sake of memory.
-            grey = np.stack([to_8bit(line, self.grey.normalisation) for line in whole])
+            grey = np.empty(whole.shape, np.uint8)
+            for line, values in zip(grey, whole, strict=True):
+                line[...] = to_8bit(values, self.grey.normalisation)
         else:
             grey = self._bounds.to_8bit(whole, *corner)
         # A missing trace has no sample.
