@@ -138,16 +138,28 @@ def page(measured: dict[float, dict]) -> str:
             elapsed = {size: each["elapsed"] for size, each in measured.items()}
             lines.append(as_row("from start to end", elapsed))
     by_members = ", ".join(f"{each['by_members']:.0f} %" for each in measured.values())
-    lines += ["", f"The member computes during {by_members} of predict_volume."]
+    hours = extrapolated({size: each["elapsed"] for size, each in measured.items()}) / 3600
+    lines += [
+        "",
+        f"The member computes during {by_members} of predict_volume. CPU seconds are sampled up to",
+        "30 seconds apart, so those of short jobs are too low.",
+        "",
+        f"**{WHOLE} GB would take {hours:.1f} hours** on these {os.cpu_count()} cores.",
+    ]
     return "\n".join(lines) + "\n"
 
 
 def as_row(name: str, found: dict[float, float]) -> str:
     """Return a row of values by size, and of that extrapolated to ``WHOLE``."""
+    values = [*found.values(), extrapolated(found)]
+    return f"| {name} | {' | '.join(f'{value:,.0f}' for value in values)} |"
+
+
+def extrapolated(found: dict[float, float]) -> float:
+    """Return the value for ``WHOLE`` on the line through the least and the greatest size."""
     least, greatest = min(found), max(found)
     slope = (found[greatest] - found[least]) / (greatest - least)
-    values = [*found.values(), found[greatest] + slope * (WHOLE - greatest)]
-    return f"| {name} | {' | '.join(f'{value:,.0f}' for value in values)} |"
+    return found[greatest] + slope * (WHOLE - greatest)
 
 
 def processor() -> str:
