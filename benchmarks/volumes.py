@@ -5,8 +5,8 @@
 
 The demo volume, repeated along all axes to a SEG-Y file of that size, is filled by
 `snakemake predict` with one small member: inlines only, without flip, in slabs of at most 2 GB. The
-costs of 100 GB are extrapolated from the smallest and the largest size. Files of the largest size
-take four times its room. Sizes in experiments/volumes/measured.json are not measured again.
+costs of 100 GB are extrapolated from the two largest sizes. Files of the largest size take four
+times its room. Sizes in experiments/volumes/measured.json are not measured again.
 """
 
 import argparse
@@ -114,7 +114,7 @@ def measure(gigabytes: float) -> dict:
 
 
 def page(measured: dict[float, dict]) -> str:
-    least, greatest = min(measured), max(measured)
+    less, greatest = sorted(measured)[-2:]
     head = f"| stage | {' | '.join(f'{size:g} GB' for size in measured)} | {WHOLE} GB |"
     lines = [
         "# Large volumes",
@@ -125,7 +125,7 @@ def page(measured: dict[float, dict]) -> str:
         "only, without flip,",
         f"in slabs of at most {SHARD} GB. `predict` writes the SEG-Y files and the surfaces. The "
         f"column of {WHOLE} GB is",
-        f"extrapolated linearly from {least:g} and {greatest:g} GB.",
+        f"extrapolated linearly from {less:g} and {greatest:g} GB.",
     ]
     titles = ("CPU seconds, total over jobs", "Wall seconds, total over jobs",
               "Peak memory of a job, MB")  # fmt: skip
@@ -138,16 +138,28 @@ def page(measured: dict[float, dict]) -> str:
             elapsed = {size: each["elapsed"] for size, each in measured.items()}
             lines.append(as_row("from start to end", elapsed))
     by_members = ", ".join(f"{each['by_members']:.0f} %" for each in measured.values())
-    lines += ["", f"The member computes during {by_members} of predict_volume."]
+    hours = extrapolated({size: each["elapsed"] for size, each in measured.items()}) / 3600
+    lines += [
+        "",
+        f"The member computes during {by_members} of predict_volume. CPU seconds are sampled up to",
+        "30 seconds apart, so those of short jobs are too low.",
+        "",
+        f"**{WHOLE} GB would take {hours:.1f} hours** on these {os.cpu_count()} cores.",
+    ]
     return "\n".join(lines) + "\n"
 
 
 def as_row(name: str, found: dict[float, float]) -> str:
     """Return a row of values by size, and of that extrapolated to ``WHOLE``."""
-    least, greatest = min(found), max(found)
-    slope = (found[greatest] - found[least]) / (greatest - least)
-    values = [*found.values(), found[greatest] + slope * (WHOLE - greatest)]
+    values = [*found.values(), extrapolated(found)]
     return f"| {name} | {' | '.join(f'{value:,.0f}' for value in values)} |"
+
+
+def extrapolated(found: dict[float, float]) -> float:
+    """Return the value for ``WHOLE`` on the line through the two largest sizes."""
+    less, greatest = sorted(found)[-2:]
+    slope = (found[greatest] - found[less]) / (greatest - less)
+    return found[greatest] + slope * (WHOLE - greatest)
 
 
 def processor() -> str:

@@ -4,7 +4,7 @@ Windows begin and end where the network's poolings do in the whole section, whic
 reflection to a whole number of the network's steps.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from itertools import product
 
@@ -36,7 +36,7 @@ def predict_section(
     """
     mean, deviation = np.zeros((2, *section.shape), dtype=np.float32)
     for core in product(*map(windows.cores, section.shape)):
-        found = predict_core(
+        batches = predict_core(
             networks,
             lambda rows, columns: section[None, rows, columns],
             (1, *section.shape),
@@ -46,7 +46,8 @@ def predict_section(
             flip=flip,
             batch_size=batch_size,
         )
-        mean[core], deviation[core] = (each[0] for each in found)
+        for found in batches:
+            mean[core], deviation[core] = (each[0] for each in found)
     return mean, deviation
 
 
@@ -60,7 +61,7 @@ def predict_core(
     windows: Windows,
     flip: bool,
     batch_size: int,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Predict the same core of some sections of equal size, ``batch_size`` of them at a time.
 
     Args:
@@ -68,7 +69,7 @@ def predict_core(
         shape: of all the sections together: (lines, samples, traces).
         core: rows and columns.
 
-    Returns mean and standard deviation over members, float32 (lines, rows, columns).
+    Yields mean and standard deviation over members, float32 (lines, rows, columns), of each batch.
     """
     cuts = []
     for network in networks:
@@ -81,13 +82,8 @@ def predict_core(
             for part, whole in zip(core, outer, strict=True)
         )
         cuts.append((network, outer, inner))
-    mean, deviation = np.zeros(
-        (2, shape[0], *(part.stop - part.start for part in core)), dtype=np.float32
-    )
-    # All members of a batch, one batch after the other, for the sake of memory.
     for start in range(0, shape[0], batch_size):
-        lines = slice(start, start + batch_size)
-        found = []
+        lines, found = slice(start, start + batch_size), []
         for network, outer, inner in cuts:
             pixels = _read_padded(
                 lambda rows, columns, lines=lines: read(rows, columns)[lines], shape[1:], outer
@@ -95,11 +91,9 @@ def predict_core(
             with _smaller(windows, batch_size):
                 found.append(predict_batch(network, pixels, None, compute, flip)[:, *inner])
         if len(found) == 1:
-            mean[lines] = found[0]
+            yield found[0], np.zeros_like(found[0])
         else:
-            np.mean(found, axis=0, out=mean[lines])
-            np.std(found, axis=0, out=deviation[lines])
-    return mean, deviation
+            yield np.mean(found, axis=0), np.std(found, axis=0)
 
 
 def windows_for(networks: list[Network], window: int, margin: int | None = None) -> Windows:

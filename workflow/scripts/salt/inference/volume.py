@@ -16,6 +16,7 @@ from salt.inference.sections import around, at_once, predict_core
 from salt.networks.checkpoint import Checkpoint
 from salt.networks.network import Network
 from salt.output.shards import (
+    ARRAYS,
     LINES,
     MISSING,
     PLANES,
@@ -149,18 +150,23 @@ def _predict_core(
     Second, the seconds that the members took.
     """
     pixels = sections.around(core, networks, windows)
-    started = perf_counter()
-    mean, deviation = predict_core(
+    size = sections.shape[0], *(part.stop - part.start for part in core)
+    found = {name: np.empty(size, dtype) for name, dtype in ARRAYS.items()}
+    batches = predict_core(
         *(networks, pixels.read, sections.shape, core, compute),
         windows=windows,
         flip=flip,
         batch_size=batch_size,
     )
-    seconds = perf_counter() - started
-    probability = quantised(mean)
-    probability[np.broadcast_to(pixels.missing(core), probability.shape)] = MISSING
-    stored = {"probability": probability, "disagreement": quantised_deviation(deviation)}
-    return stored, seconds
+    seconds, started, first = 0.0, perf_counter(), 0
+    for mean, deviation in batches:
+        seconds += perf_counter() - started
+        part = slice(first, first + len(mean))
+        found["probability"][part] = quantised(mean)
+        found["disagreement"][part] = quantised_deviation(deviation)
+        started, first = perf_counter(), part.stop
+    found["probability"][np.broadcast_to(pixels.missing(core), size)] = MISSING
+    return found, seconds
 
 
 class _Sections:
@@ -192,7 +198,9 @@ class _Sections:
         corner, whole = tuple(each.start for each in part), bridged(amplitude)
         if self._bounds is None:
             # Line by line, for the sake of memory.
-            grey = np.stack([to_8bit(line, self.grey.normalisation) for line in whole])
+            grey = np.empty(whole.shape, np.uint8)
+            for line, values in zip(grey, whole, strict=True):
+                line[...] = to_8bit(values, self.grey.normalisation)
         else:
             grey = self._bounds.to_8bit(whole, *corner)
         # A missing trace has no sample.
