@@ -11,7 +11,7 @@ def main(args):
     survey = args.settings["data"]["demo"]
     write_survey(args.archive, args.sections, **survey)
     logging.info(
-        "A made-up survey of %d labelled and %d other tiles, to %s",
+        "A synthetic survey of %d labelled and %d other tiles, to %s",
         survey["tiles"], survey["test_tiles"], args.archive,
     )  # fmt: skip
 
