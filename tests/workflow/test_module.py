@@ -39,7 +39,7 @@ def repository(tmp_path_factory) -> Path:
     git(folder, "init", "--quiet")
     git(folder, "add", ".")
     git(folder, "commit", "--quiet", "-m", "Release")
-    git(folder, "tag", "v0.1.0")
+    git(folder, "tag", "--annotate", "v0.1.0", "--message", "Release")
     return folder
 
 

@@ -144,7 +144,7 @@ def _draw(x: Tensor, rate: float) -> Tensor:
 # torch.compile cannot look into a function that writes through a view, and leaves an operator
 # whole. Its tag keeps the compiler from drawing again in the backward pass.
 _drawn_whole = torch.library.custom_op(
-    "salt::dropout", _draw, mutates_args=(), tags=torch.Tag.nondeterministic_seeded
+    "salt::dropout", _draw, mutates_args=(), tags=[torch.Tag.nondeterministic_seeded]
 )
 _drawn_whole.register_fake(lambda x, rate: torch.empty_like(x))
 
