@@ -30,8 +30,10 @@ settings.load_profile("steady")
 
 # Those that take longest come first, so that no worker ends long after the other.
 LONGEST = (
-    *("test_demo_run", "test_crash", "test_staleness", "test_handed_on", "test_workflow"),
-    *("test_self_training", "test_contest_recipes", "test_page", "test_lease", "test_kaggle"),
+    *("test_workflow", "test_crash", "test_staleness", "test_module", "test_damage"),
+    *("test_combinations", "test_networks", "test_exported", "test_self_training", "test_saved"),
+    *("test_paths", "test_volume_prediction", "test_timm", "test_contest_recipes", "test_volumes"),
+    *("test_benchmarks", "test_own_survey", "test_kaggle", "test_runtimes", "test_train"),
 )
 
 
