@@ -29,11 +29,14 @@ ADAM = {"optimiser": "adam", "weight_decay": 0, "schedule": "plateau", "learning
 RECIPE = Recipe(**SETTINGS | ADAM | {"passes_per_epoch": 1, "windows_per_epoch": 1})
 MODEL = {"name": "residual_unet", "dropout": 0.5, "depth": "none"}
 CORES = os.cpu_count() or 1
+PRECISION = "auto"
 
 
-def select() -> Compute:
-    auto = dict.fromkeys(("device", "precision", "runtime"), "auto")
-    return Compute.select(**auto, threads=CORES, deterministic=True)
+def select(deterministic: bool = True) -> Compute:
+    return Compute.select(
+        **{"device": "auto", "runtime": "auto", "precision": PRECISION, "threads": CORES},
+        deterministic=deterministic,
+    )
 
 
 def member(
@@ -42,32 +45,34 @@ def member(
     tiles: int,
     batch_size: int,
     trainer: type[Trainer] = Trainer,
-    name: str = MODEL["name"],
+    model: dict = MODEL,
+    recipe: Recipe = RECIPE,
+    augmentation: Augmentation = AUGMENTATION,
+    deterministic: bool = True,
 ) -> Trainer:
     """Return a trainer of a network, built, with the first tiles of a survey."""
-    compute = select()
+    compute = select(deterministic)
     images, masks = tiles_and_masks(survey, tiles)
     put = [
         torch.from_numpy(a.astype(np.uint8)).unsqueeze(1).to(compute.device)
         for a in (images, masks)
     ]
     labelled = Labelled(*put, torch.zeros(tiles, device=compute.device))
-    recipe = replace(RECIPE, batch_size=batch_size)
     made = trainer(
-        *(labelled, labelled, compute, recipe),
+        *(labelled, labelled, compute, replace(recipe, batch_size=batch_size)),
         seed=0,
-        model_settings={**MODEL, "name": name, "width": width},
-        augmentation=AUGMENTATION,
+        model_settings={**model, "width": width},
+        augmentation=augmentation,
     )
     made.build()
     return made
 
 
 def training(
-    survey: str, batch_size: int, width: int = 16, tiles: int = 128, name: str = MODEL["name"]
+    survey: str, batch_size: int, width: int = 16, tiles: int = 128, model: dict = MODEL
 ) -> Callable[[], int]:
     """Train an epoch, from drawing the order of tiles to reading the losses."""
-    trainer, numbers = member(survey, width, tiles, batch_size, name=name), count(1)
+    trainer, numbers = member(survey, width, tiles, batch_size, model=model), count(1)
 
     def repeat() -> int:
         trainer.epoch(next(numbers))

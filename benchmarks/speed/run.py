@@ -28,11 +28,13 @@ from typing import Self
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "workflow/scripts"))
 
+import gpu as on_a_gpu
 import pandas as pd
 import results_page
 import runtimes as compared_runtimes
 import survey
 import torch
+import yaml
 
 from salt.device.compute import Compute
 
@@ -47,6 +49,7 @@ BATCHES = (16, 32, 64, 128)
 COMPARED = ("ours", "usual", "keras_unet")
 IMPORTED, THRESHOLDED, SUBMITTED, MEMBERS = 22_000, 4_000, 18_000, 20
 SCALES = (1, 4, 16)
+GPU_BATCHES, GPU_TILES, CONTEST_TILES = (32, 128, 256), 4096, 512
 
 
 class Contestant:
@@ -135,7 +138,8 @@ def runtimes() -> dict:
 
 def training_lite2() -> dict:
     """Measure training of the network of config/contest-cpu.yaml against the same in PyTorch."""
-    arguments = {"survey": TILES, "batch_size": 32, "name": "efficientnet_lite2_unet"}
+    network = yaml.safe_load((ROOT / "config/contest-cpu.yaml").read_text())["model"]
+    arguments = {"survey": TILES, "batch_size": 32, "model": network}
     return alternate(
         {module: Contestant(module, "training", **arguments) for module in ("ours", "usual")}
     )
@@ -232,6 +236,47 @@ def roofline() -> dict:
     )
 
 
+def gpu() -> dict:
+    """Measure a GPU's training and prediction against usual PyTorch; some ten minutes.
+
+    Compiling takes a minute or two each, so it is measured at one batch size, the fastest.
+    """
+    ways, arguments = on_a_gpu.WAYS, {"survey": TILES, "tiles": GPU_TILES}
+
+    def training(way: str, batch: int) -> Contestant:
+        return Contestant("gpu", "residual", way=way, batch_size=batch, **arguments)
+
+    by_batch = {
+        batch: alternate(
+            {
+                "ours": training(ways[0], batch),
+                "usual": Contestant("usual", "training", batch_size=batch, **arguments),
+            }
+        )
+        for batch in GPU_BATCHES
+    }
+    best = min(GPU_BATCHES, key=lambda batch: min(r["seconds"] for r in by_batch[batch]["ours"]))
+    recipe = on_a_gpu.CONTEST["training"]
+
+    def contest(way: str, epoch: int) -> Contestant:
+        return Contestant("gpu", "contest", survey=TILES, way=way, epoch=epoch, tiles=CONTEST_TILES)
+
+    arguments |= {"batch_size": best, "output": f"{SCRATCH}.npy"}
+    return {
+        "training": {str(batch): found for batch, found in by_batch.items()},
+        "best": best,
+        "ways": alternate({way: training(way, best) for way in ways}),
+        "prediction": alternate(
+            {name: Contestant(name, "prediction", **arguments) for name in ("ours", "usual")}
+        ),
+        # One after another, since each takes gigabytes of the GPU's memory.
+        "contest": {
+            "early": alternate({"early": contest(ways[0], 1)})["early"],
+            **{way: alternate({way: contest(way, recipe["late_from"])})[way] for way in ways},
+        },
+    }
+
+
 def engine() -> dict:
     """Measure the demo's overhead beyond its sequential jobs, a run with nothing to do, and the
     tiny workflow of the tests.
@@ -277,7 +322,13 @@ PARTS: dict[str, Callable[[], dict]] = {
         scaling,
         roofline,
         engine,
+        gpu,
     )
+}
+# What is measured where no part is named: on a machine with a GPU, nothing of its processor.
+USUAL_PARTS = {
+    kind: [name for name in PARTS if (name == "gpu") == (kind == "gpu")]
+    for kind in results_page.KINDS
 }
 
 
@@ -317,7 +368,7 @@ def main(parts: list[str]) -> None:
     MEASURED.mkdir(exist_ok=True)
     path = MEASURED / f"{kind()}.json"
     measured = json.loads(path.read_text()) if path.exists() and parts else {}
-    for part in parts or PARTS:
+    for part in parts or USUAL_PARTS[kind()]:
         print(f"{time.strftime('%H:%M:%S')} {part}", flush=True)
         measured[part] = PARTS[part]()
         measured["machine"] = machine()

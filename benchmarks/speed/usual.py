@@ -53,9 +53,9 @@ def augmentation() -> albumentations.Compose:
     )
 
 
-def network(width: int, name: str = ours.MODEL["name"]) -> nn.Module:
+def network(width: int, settings: dict = ours.MODEL) -> nn.Module:
     """Return the same network with only PyTorch's own layers."""
-    built = model.build(width=width, **ours.MODEL | {"name": name})
+    built = model.build(**settings | {"width": width})
     for module in built.modules():
         if isinstance(module, Dropout | Grow):
             # Both are only faster implementations of the same operation.
@@ -68,10 +68,10 @@ def training(
     batch_size: int,
     width: int = 16,
     tiles: int = 128,
-    name: str = ours.MODEL["name"],
+    model: dict = ours.MODEL,
 ) -> Callable[[], int]:
     device = ours.select().device
-    net = network(width, name).to(device)
+    net = network(width, model).to(device)
     optimiser = torch.optim.Adam(net.parameters())
     dataset = TileDataset(*tiles_and_masks(survey, tiles), augment=True)
     loader = DataLoader(

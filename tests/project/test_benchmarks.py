@@ -251,6 +251,8 @@ def test_each_contestant_of_ours_does_its_work(data):
                 ("ours_data", "submitting", {**members, "output": str(data / "x.csv")}),
                 ("ours_data", "encoding", {**tiles, "tiles": 20}),
                 ("roofline", "counted", {**tiles, "batch_size": 4, "width": 1}),
+                ("gpu", "residual", {**tiles, "way": "as configured", "batch_size": 2, "tiles": 2}),
+                ("gpu", "contest", {**tiles, "way": "not deterministic", "epoch": 41, "tiles": 2}),
             )
         },
         repeats=1,
@@ -264,11 +266,41 @@ def test_each_contestant_of_ours_does_its_work(data):
         "submitting": 30,
         "encoding": 20,
         "counted": 4,
+        "residual": 2,
+        "contest": 2,
     }
     assert all(runs[0]["seconds"] > 0 and runs[0]["peak_mb"] > 50 for runs in found.values())
     assert 0 < found["shares"][0]["training"] < 1
     assert len(np.load(data / "x.npy")) == 9
     assert len(pd.read_csv(data / "x.csv")) == 30
+
+
+def test_a_gpu_has_rows_and_aims_of_its_own():
+    found = {
+        "training": {
+            "32": {"ours": repeats(0.02), "usual": repeats(0.2)},
+            "128": {"ours": repeats(0.01), "usual": repeats(0.11)},
+        },
+        "best": 128,
+        "ways": {"as configured": repeats(0.01), "compiled": repeats(0.008)},
+        "prediction": {"ours": repeats(0.005), "usual": repeats(0.01)},
+        # 40 epochs at 32 tiles/s and 80 at 16.
+        "contest": {
+            "early": repeats(100 / 32),
+            "as configured": repeats(100 / 16),
+            "compiled": repeats(100 / 20),
+        },
+    }
+    aims = aims_of({"gpu": {"gpu": found}})
+    speed_aim = aims["training of the residual U-Net at width 16"]
+    assert speed_aim["gpu"] == "at least 10,000 tiles/s: 10,000 tiles/s, met"
+    assert aims["the same against the usual PyTorch way, best batch of ours"]["gpu"].endswith(
+        "11 times, met"
+    )
+    page = "\n".join(speed.sections({"gpu": found}))
+    assert "| compiled | 12,500 (12,500 to 12,500) | 20 (20 to 20) |" in page
+    # 2,560 tiles: 80 s an epoch, then 160 s.
+    assert "epochs of 2,560 tiles, trains for 4.4 hours" in page
 
 
 @OPENVINO
