@@ -32,9 +32,10 @@ report: $(VENV)/run ## write results/index.html and Snakemake's results/report.h
 	$(BIN)/python -m snakemake $(ARGS)
 	$(BIN)/python -m snakemake $(ARGS) --report results/report.html
 
+# One worker more than cores, since tests of kills and locks wait a fifth of the time.
 test: $(VENV)/test lint ## run all tests
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile \
-		--no-loadscope-reorder --durations 20
+	$(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durations 20 \
+		-n $$($(BIN)/python -c 'import os; print(min(os.cpu_count() + 1, 4))')
 
 test-compile: $(VENV)/test ## train each network with training.compile on this processor; some minutes
 	SALT_COMPILE=1 $(BIN)/python -m pytest tests/unit/networks/test_networks.py -k compiled_to_the_end --durations 0
@@ -87,7 +88,7 @@ volume-picture: demo-volume ## draw the filled demo volume beside its truth, for
 volume-labels: $(VENV)/run ## score the demo volume by the number of labelled lines; half an hour
 	$(BIN)/python benchmarks/volume_labels.py
 
-bench: $(BENCH)/ready ## measure speed against common alternatives, for benchmarks/RESULTS.md; an hour
+bench: $(BENCH)/ready ## measure speed against common alternatives, for benchmarks/RESULTS.md; an hour (ten minutes on a GPU)
 	$(BENCH)/bin/python benchmarks/speed/run.py
 
 bench-surveys: $(VENV)/run ## measure very large surveys, for benchmarks/surveys.md; an hour
