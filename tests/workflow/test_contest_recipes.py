@@ -40,15 +40,18 @@ def test_the_recipe_for_a_gpu_runs_from_end_to_end(tmp_path: Path):
     assert planned(tmp_path, *SUBMISSION, config=config) == {}
 
 
-@pytest.mark.parametrize(("name", "folds"), [("contest", 5), ("contest-cpu", 2)])
-def test_a_recipe_plans_its_members_on_the_contests_zip(finished, tmp_path, name, folds):
+@pytest.mark.parametrize(
+    ("names", "folds"),
+    [(["contest"], 5), (["contest-cpu"], 2), (["contest-cpu", "contest-hour"], 5)],
+)
+def test_a_recipe_plans_its_members_on_the_contests_zip(finished, tmp_path, names, folds):
     shutil.copy(
         finished / "results/demo/survey.zip", tmp_path / "tgs-salt-identification-challenge.zip"
     )
-    recipe = yaml.safe_load((ROOT / f"config/{name}.yaml").read_text())
-    seeds = recipe["ensemble"]["seeds"]
-    assert len({seed % recipe["validation"]["folds"] for seed in seeds}) == folds
-    jobs = planned(tmp_path, config=ROOT / f"config/{name}.yaml")
-    rounds = 1 + recipe.get("self_training", {}).get("rounds", 0)
-    assert jobs["train"] == len(seeds) * rounds
-    assert jobs["predict_validation"] == len(seeds)
+    paths = [ROOT / f"config/{name}.yaml" for name in names]
+    recipes = [yaml.safe_load(path.read_text()) for path in paths]
+    # The last one's seeds, and the first one's folds.
+    seeds = recipes[-1]["ensemble"]["seeds"]
+    assert len({seed % recipes[0]["validation"]["folds"] for seed in seeds}) == folds
+    jobs = planned(tmp_path, "--configfile", *paths)
+    assert jobs["train"] == jobs["predict_validation"] == len(seeds)
