@@ -121,6 +121,21 @@ def test_weights_that_change_later_do_not_change_a_translated_network():
     assert torch.equal(translated(images), before)
 
 
+@OPENVINO
+def test_each_member_has_the_threads_of_openvino_and_pytorch_has_one():
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        compute = Compute(CPU, bf16=False, runtime="openvino", threads=2)
+        for _ in range(2):
+            network = prepared(seen_data(name="unet", width=1, dropout=0), compute)
+            compiled = network._request.get_compiled_model()
+            assert compiled.get_property("INFERENCE_NUM_THREADS") == 2
+            assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
+
+
 SHORT_OF_MEMORY = """
 import resource, sys
 import numpy as np, torch

@@ -21,12 +21,14 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 class Compute:
     """A device, and whether to compute in bfloat16 where that loses nothing.
 
-    ``runtime`` is the configuration's, which ``inference.runtimes`` chooses by.
+    ``runtime`` is the configuration's, which ``inference.runtimes`` chooses by; ``threads`` are for
+    a CPU.
     """
 
     device: torch.device
     bf16: bool
     runtime: str = "torch"
+    threads: int = 1
 
     @classmethod
     def select(
@@ -69,7 +71,7 @@ class Compute:
         for notice in _notices(device, precision, threads, deterministic, fast_bf16):
             logger.warning(notice)
         bf16 = precision == "bf16" or (precision == "auto" and fast_bf16)
-        return cls(torch.device(device), bf16, runtime)
+        return cls(torch.device(device), bf16, runtime, threads)
 
     def autocast(self) -> AbstractContextManager:
         """Context in which convolutions run in the chosen precision."""
@@ -77,7 +79,7 @@ class Compute:
 
     def __str__(self) -> str:
         name = torch.cuda.get_device_name() if self.device.type == "cuda" else "CPU"
-        threads = "" if self.device.type == "cuda" else f", {torch.get_num_threads()} threads"
+        threads = "" if self.device.type == "cuda" else f", {self.threads} threads"
         return f"{name}, {'bf16' if self.bf16 else 'fp32'}{threads}"
 
 
