@@ -144,7 +144,7 @@ AIMS = [
     ),
     ("share of the machine's matrix rate in a training step", "at least", (80, 75, None), " %",
      _matrix_share),
-    ("share of a volume's prediction that is in the network", "at least", (85, 85, None), " %",
+    ("share of a volume's prediction that is in the network: see [volumes.md](volumes.md)", "at least", (85, 85, None), " %",
      None),
     ("import", "at least", (1500, 1500, None), " tiles/s",
      lambda m: np.median(rates(m["plain"]["import"]["ours"]))),
