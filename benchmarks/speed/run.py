@@ -49,7 +49,7 @@ BATCHES = (16, 32, 64, 128)
 COMPARED = ("ours", "usual", "keras_unet")
 IMPORTED, THRESHOLDED, SUBMITTED, MEMBERS = 22_000, 4_000, 18_000, 20
 SCALES = (1, 4, 16)
-GPU_BATCHES, GPU_TILES, CONTEST_TILES = (32, 128, 256), 4096, 512
+GPU_BATCHES, GPU_TILES, GPU_CONTEST_TILES = (32, 128, 256), 4096, 512
 
 
 class Contestant:
@@ -259,7 +259,9 @@ def gpu() -> dict:
     recipe = on_a_gpu.CONTEST["training"]
 
     def contest(way: str, epoch: int) -> Contestant:
-        return Contestant("gpu", "contest", survey=TILES, way=way, epoch=epoch, tiles=CONTEST_TILES)
+        return Contestant(
+            "gpu", "contest", survey=TILES, way=way, epoch=epoch, tiles=GPU_CONTEST_TILES
+        )
 
     arguments |= {"batch_size": best, "output": f"{SCRATCH}.npy"}
     return {

@@ -243,6 +243,7 @@ def test_each_contestant_of_ours_does_its_work(data):
         {
             name: run.Contestant(module, name, **arguments)
             for module, name, arguments in (
+                ("ours", "training", network),
                 ("gpu", "residual", {**tiles, "way": "as configured", "batch_size": 2, "tiles": 2}),
                 ("ours", "shares", network),
                 ("ours", "prediction", {**network, "output": str(data / "x.npy")}),
@@ -257,6 +258,7 @@ def test_each_contestant_of_ours_does_its_work(data):
         repeats=1,
     )
     assert {name: runs[0]["tiles"] for name, runs in found.items()} == {
+        "training": 9,
         "residual": 2,
         "shares": 9,
         "prediction": 9,

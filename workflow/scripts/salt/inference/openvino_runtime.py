@@ -21,8 +21,8 @@ from openvino.properties import hint, inference_num_threads, num_streams  # noqa
 def translated(network: Network, compute: Compute) -> Network:
     """Return a network on the CPU as one that OpenVINO computes, in the precision of ``compute``.
 
-    PyTorch computes in one thread from then on: further ones wait for work by spinning, which took
-    up to a tenth of OpenVINO's speed.
+    From then on PyTorch uses one thread: others would spin while they wait for work, which took up
+    to a tenth of OpenVINO's speed.
     """
     inputs = {"images": torch.zeros(2, 1, *TRACED)}
     if network.uses_depth:
