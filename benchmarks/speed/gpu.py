@@ -25,12 +25,18 @@ def residual(survey: str, way: str, batch_size: int, tiles: int) -> Callable[[],
     return _epochs(made, way, 1, tiles)
 
 
-def contest(survey: str, way: str, epoch: int, tiles: int) -> Callable[[], int]:
+def contest(
+    survey: str,
+    way: str,
+    epoch: int,
+    tiles: int,
+    batch_size: int = CONTEST["training"]["batch_size"],
+) -> Callable[[], int]:
     """Train by the recipe of config/contest.yaml, always as in the same one of its epochs."""
     settings = {key: {**ours.CONFIG[key], **CONTEST[key]} for key in ("training", "augmentation")}
     settings["training"].pop("tensorboard")
     made = ours.member(
-        *(survey, CONTEST["model"]["width"], tiles, CONTEST["training"]["batch_size"]),
+        *(survey, CONTEST["model"]["width"], tiles, batch_size),
         model=CONTEST["model"],
         # The weights make no difference to the speed.
         recipe=replace(Recipe(**settings["training"]), pretrained=False),

@@ -24,7 +24,7 @@ import yaml
 from engine.config_files import keys
 from salt.core.checksums import checksums_of
 from salt.settings.config import completed
-from support.imports import real_imports
+from salt.stage.code_files import local_files
 from support.running import JOBS, PROJECT, TINY, below, rule_texts, run_snakemake, unpack
 from support.surveys import mask_png
 
@@ -512,9 +512,10 @@ def form_cases() -> list[Case]:
 def file_cases() -> list[Case]:
     scripts = ROOT / "workflow/scripts"
     users: dict[str, list[str]] = {}
-    for script, files in real_imports().items():
-        for file in [scripts / script, *map(Path, files)]:
-            users.setdefault(str(file.relative_to(scripts)), []).append(Path(script).stem)
+    # Which tests/unit/stage compares with what Python imports.
+    for script in scripts.glob("*.py"):
+        for file in local_files(script):
+            users.setdefault(str(file.relative_to(scripts)), []).append(script.stem)
     cases = [
         Case(
             f"`{file}`",
@@ -792,16 +793,9 @@ def test_the_declared_rules_are_those_that_are_given_the_key(key):
     assert sorted(given) == sorted(KEYS[key])
 
 
-def first_of_their_kind(cases: list[Case]) -> list[Case]:
-    """Return one key per section and set of jobs, since rules get a section as one parameter."""
-    kinds = {(case.change.partition(".")[0], str(case.expected)): case for case in reversed(cases)}
-    return [case for case in cases if case in kinds.values()]
-
-
-# Only a few keys and Python files; other tests check which rule uses which.
+# Of keys and Python files only those of a real run; other tests check which rule uses which.
 KEY_CASES, FILE_CASES = GROUPS["Keys of the configuration"], GROUPS["Python files"]
-OBSERVED = [case for case in CASES if case not in [*KEY_CASES, *FILE_CASES] or case.real]
-OBSERVED += [case for case in first_of_their_kind(KEY_CASES) if not case.real]
+OBSERVED = [case for case in CASES if case.real or case not in [*KEY_CASES, *FILE_CASES]]
 
 
 @pytest.fixture(scope="module")
