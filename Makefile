@@ -32,10 +32,9 @@ report: $(VENV)/run ## write results/index.html and Snakemake's results/report.h
 	$(BIN)/python -m snakemake $(ARGS)
 	$(BIN)/python -m snakemake $(ARGS) --report results/report.html
 
-# One worker more than there are cores, since tests of kills and locks spend much of their time waiting.
 test: $(VENV)/test lint ## run all tests
 	$(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durations 20 \
-		-n $$($(BIN)/python -c 'import os; print(min(os.cpu_count() + 1, 4))')
+		-n $$($(BIN)/python -c 'import os; print(min(os.cpu_count(), 4))')
 
 test-compile: $(VENV)/test ## train each network with training.compile on this processor; some minutes
 	SALT_COMPILE=1 $(BIN)/python -m pytest tests/unit/networks/test_networks.py -k compiled_to_the_end --durations 0

@@ -14,6 +14,8 @@ from support.training import NEEDS_TIMM
 
 # To be parametrized with: all names, those whose packages may be missing marked so.
 NAMES = [pytest.param(name, marks=NEEDS_TIMM if name == "timm_unet" else []) for name in NETWORKS]
+# The first of each class; the others of a class differ in numbers alone.
+FIRST_OF_CLASS = list({model.CLASSES[name.values[0]]: name for name in reversed(NAMES)}.values())
 # What a network cannot be built without, in a small form.
 NEEDED = {("model", "encoder"): "resnet18"}
 

@@ -23,14 +23,12 @@ from salt.networks.registry import NETWORKS, OPTIONAL, Entry
 from salt.output.submission import write_submission
 from salt.survey import tiles as packed
 from salt.training import trainer as train
-from support.networks import NAMES, NEEDED, options_of
+from support.networks import FIRST_OF_CLASS, NAMES, NEEDED, options_of
 from support.new_tiles import SETTINGS, pack, threshold_json
 from support.new_tiles import files_of as png_files
 from support.training import labelled, member
 
 EVERY = pytest.mark.parametrize("name", NAMES)
-# Others of its class differ in numbers alone.
-FIRST_OF_CLASS = {model.CLASSES[name.values[0]]: name for name in reversed(NAMES)}
 SIZES = [(16, 16), (17, 17), (31, 31), (32, 32), (33, 33), (16, 64), (64, 31)]
 
 
@@ -195,7 +193,7 @@ def assert_nearly_equal(one, other):
         torch.testing.assert_close(other.state[name], weights, rtol=0.05, atol=0.05, msg=name)
 
 
-@pytest.mark.parametrize("name", FIRST_OF_CLASS.values())
+@pytest.mark.parametrize("name", FIRST_OF_CLASS)
 def test_a_network_with_dropout_is_traced_whole(name, monkeypatch):
     """All of torch.compile but the code that it writes, which takes minutes for all networks."""
     real = torch.compile
