@@ -130,6 +130,14 @@ def test_labels_of_other_tiles_are_refused(tmp_path, ids, side):
         Labelled.of(PseudoLabels.load(tmp_path / "0.npy"), tiles, torch.device("cpu"))
 
 
+def test_test_tiles_of_another_size_than_the_labelled_ones_are_refused():
+    one, other = (
+        Labelled(*(torch.zeros(3, 1, *size),) * 2, torch.zeros(3)) for size in ((4, 5), (4, 6))
+    )
+    with pytest.raises(InputError, match="have 6x4 pixels, labelled tiles 5x4; use test tiles"):
+        one + other
+
+
 SEEDS = (0, 1, 2)  # 0 and 2 hold out fold 0 of 2, and 1 holds out fold 1
 SELF_TRAINING = {
     "ensemble": {"seeds": [*SEEDS]},

@@ -89,6 +89,13 @@ class Labelled:
         return cls(images, masks, torch.from_numpy(depths).to(device))
 
     def __add__(self, other: "Labelled") -> "Labelled":
+        """These tiles, then others with pseudo-labels; InputError if they have another size."""
+        if self.size != other.size:
+            (height, width), (rows, columns) = self.size, other.size
+            raise InputError(
+                f"self_training.rounds: test tiles have {columns}x{rows} pixels, labelled tiles "
+                f"{width}x{height}; use test tiles of that size, or set it to 0"
+            )
         return Labelled(
             torch.cat([self.images, other.images]),
             torch.cat([self.masks, other.masks]),
