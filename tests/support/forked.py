@@ -4,6 +4,7 @@ Each fork is a process like any other start of Snakemake, with its own folder, a
 copy of the project.
 """
 
+import ast
 import gc
 import json
 import os
@@ -11,7 +12,10 @@ import subprocess
 import sys
 import tempfile
 import threading
+from functools import lru_cache
 from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
 
 # A server has one request at a time, so each thread has its own.
 servers = threading.local()
@@ -46,6 +50,13 @@ def serve() -> None:
     import smart_open  # noqa: F401
     import snakemake.report.html_reporter  # noqa: F401
     from snakemake import cli
+
+    # Looks for plugins in all of the environment, and remembers them.
+    cli.get_argument_parser()
+    # Each start of the workflow parses all of its modules.
+    ast.parse = lru_cache(maxsize=None)(ast.parse)
+    for file in (ROOT / "workflow/scripts").rglob("*.py"):
+        ast.parse(file.read_text())
 
     # Not `for line in sys.stdin`: forks would share what that has read ahead.
     while line := sys.stdin.readline():
