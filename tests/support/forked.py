@@ -1,7 +1,7 @@
 """Start Snakemake as forks of a process that has imported it, which takes a second off each start.
 
 Each fork is a process like any other start of Snakemake, with its own folder, arguments, output and
-copy of the project.
+copy of the project. Its local jobs' stages are forks, too.
 """
 
 import ast
@@ -25,6 +25,9 @@ def run_forked(
     args: list[str], cwd: Path, env: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess:
     """Run `python -m snakemake` with its arguments; return its exit status and what it printed."""
+    # Not in the server, which this file is as well.
+    from support.forked_stages import stage_python
+
     if getattr(servers, "process", None) is None or servers.process.poll() is not None:
         # It ends with this process, which closes its input.
         servers.process = subprocess.Popen(
@@ -35,6 +38,7 @@ def run_forked(
         request = {
             **{"args": args, "cwd": str(cwd), "env": dict(os.environ if env is None else env)},
             "files": [f"{folder}/stdout", f"{folder}/stderr"],
+            "python": stage_python(),
         }
         server.stdin.write(json.dumps(request) + "\n")
         server.stdin.flush()
@@ -67,7 +71,9 @@ def serve() -> None:
         print(os.waitstatus_to_exitcode(status), flush=True)
 
 
-def start(main, args: list[str], cwd: str, env: dict[str, str], files: list[str]) -> None:
+def start(
+    main, args: list[str], cwd: str, env: dict[str, str], files: list[str], python: str
+) -> None:
     """Become the Snakemake of a request; does not return."""
     for number, file in enumerate([os.devnull, *files]):
         opened = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
@@ -78,6 +84,8 @@ def start(main, args: list[str], cwd: str, env: dict[str, str], files: list[str]
     os.environ.update(env)
     # Short-lived: looking for garbage takes a tenth of its time.
     gc.disable()
+    # Whose folder the workflow has its jobs' shells search first.
+    sys.executable = python
     # As of `python -m snakemake`.
     sys.argv = [sys.argv[0], *args]
     sys.path.insert(0, cwd)
