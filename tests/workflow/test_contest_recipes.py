@@ -15,7 +15,7 @@ from support.running import ROOT, SUBMISSION, complete, planned
 FEW = {
     "data": {"demo": {"tiles": 48, "test_tiles": 12}, "source": "demo"},
     "validation": {"folds": 2},
-    "ensemble": {"seeds": [0]},
+    "ensemble": {"seeds": [0, 1]},
     "model": {"width": 2},
     "training": {"epochs": 2, "late_from": 2, "batch_size": 8},
     "compute": {"device": "cpu", "threads": 1},
@@ -32,10 +32,11 @@ def test_the_recipe_for_a_gpu_runs_from_end_to_end(tmp_path: Path):
     submission = pd.read_csv(tmp_path / "results/submission.csv", keep_default_na=False)
     assert len(submission) == 12
     assert json.loads((tmp_path / "results/threshold.json").read_text())["honest"] is True
-    about = Checkpoint.load(tmp_path / "results/models/0/checkpoint.safetensors").about
-    assert about["model"]["name"] == recipe["model"]["name"]
-    # No choice depends on the held-out fold.
-    assert about["epoch"] == 2
+    for seed in (0, 1):
+        about = Checkpoint.load(tmp_path / f"results/models/{seed}/checkpoint.safetensors").about
+        assert about["model"]["name"] == recipe["model"]["name"]
+        # No choice depends on the held-out fold.
+        assert about["epoch"] == 2
     assert planned(tmp_path, *SUBMISSION, config=config) == {}
 
 

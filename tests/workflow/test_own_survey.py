@@ -22,11 +22,8 @@ def without_test_depths(folder):
     return survey.write(folder / "bench", "unpacked folder")
 
 
-ONE = {"ensemble": {"seeds": [0]}}
-
-
 def test_images_and_masks_are_enough_for_members_and_a_report(tmp_path):
-    config = with_config(tmp_path, ONE | {"data": {"source": str(images_and_masks(tmp_path))}})
+    config = with_config(tmp_path, {"data": {"source": str(images_and_masks(tmp_path))}})
     complete(tmp_path, config=config)
     results = tmp_path / "results"
     assert "none, since there are no test tiles" in (results / "summary.txt").read_text()
@@ -37,7 +34,7 @@ def test_images_and_masks_are_enough_for_members_and_a_report(tmp_path):
 
 
 def test_test_tiles_without_depths_get_a_submission(tmp_path):
-    config = with_config(tmp_path, ONE | {"data": {"source": str(without_test_depths(tmp_path))}})
+    config = with_config(tmp_path, {"data": {"source": str(without_test_depths(tmp_path))}})
     complete(tmp_path, *SUBMISSION, config=config)
     assert len((tmp_path / "results/submission.csv").read_text().splitlines()) == 5
     log = (tmp_path / "results/logs/import_test.log").read_text()
