@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from functools import cache
 from pathlib import Path
 
@@ -39,17 +40,26 @@ sys.exit(code)
 """
 
 
-@cache
+lock = threading.Lock()
+
+
 def stage_python() -> str:
-    """Start the server of this process; return the path of its client."""
+    """Return the path of the client of this process's server, which the first call starts."""
+    with lock:
+        folder, _ = _server()
+    return f"{folder}/python"
+
+
+# Kept with the server, which ends when its input is closed.
+@cache
+def _server() -> tuple[str, subprocess.Popen]:
     folder = tempfile.mkdtemp()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    # It ends with this process, which closes its input.
     server = subprocess.Popen(
         [sys.executable, __file__, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     assert server.stdout.readline() == b"ready\n"
-    return f"{folder}/python"
+    return folder, server
 
 
 def serve(folder: Path) -> None:
