@@ -413,7 +413,9 @@ class Check:
     def snakemake(self, *args, **kwargs) -> subprocess.CompletedProcess:
         """Run the workflow as a user does, and keep what it says in a file."""
         arguments = self.arguments(*args, **kwargs)
-        done = run_snakemake(*arguments, stderr=subprocess.STDOUT, timeout=PATIENCE)
+        done = run_snakemake(*arguments, timeout=PATIENCE)
+        # Messages are on both.
+        done.stdout += done.stderr
         with open(self.folder / "log", "a") as log:
             log.write(f"$ {shlex.join(done.args)}\n{done.stdout}\nstatus {done.returncode}\n\n")
         return done

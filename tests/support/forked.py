@@ -8,12 +8,16 @@ import ast
 import gc
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
+
+from support.forked_stages import stage_python
+from support.forking import run_to_the_end
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,28 +26,32 @@ servers = threading.local()
 
 
 def run_forked(
-    args: list[str], cwd: Path, env: dict[str, str] | None = None
+    args: list[str], cwd: Path, env: dict[str, str] | None = None, timeout: int = 0
 ) -> subprocess.CompletedProcess:
-    """Run `python -m snakemake` with its arguments; return its exit status and what it printed."""
-    # Not in the server, which this file is as well.
-    from support.forked_stages import stage_python
+    """Run `python -m snakemake` with its arguments; return its exit status and what it printed.
 
+    Raises subprocess.TimeoutExpired after ``timeout`` seconds, unless it is 0.
+    """
     if getattr(servers, "process", None) is None or servers.process.poll() is not None:
         # It ends with this process, which closes its input.
         servers.process = subprocess.Popen(
-            [sys.executable, __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "support.forked"],
+            **{"cwd": ROOT / "tests", "stdin": subprocess.PIPE, "stdout": subprocess.PIPE},
+            text=True,
         )
     server = servers.process
     with tempfile.TemporaryDirectory() as folder:
         request = {
             **{"args": args, "cwd": str(cwd), "env": dict(os.environ if env is None else env)},
             "files": [f"{folder}/stdout", f"{folder}/stderr"],
-            "python": stage_python(),
+            **{"python": stage_python(), "timeout": timeout},
         }
         server.stdin.write(json.dumps(request) + "\n")
         server.stdin.flush()
         code = int(server.stdout.readline())
         printed = [Path(file).read_text() for file in request["files"]]
+    if code == -signal.SIGALRM:
+        raise subprocess.TimeoutExpired(["snakemake", *args], timeout, *printed)
     return subprocess.CompletedProcess(["snakemake", *args], code, *printed)
 
 
@@ -72,9 +80,17 @@ def serve() -> None:
 
 
 def start(
-    main, args: list[str], cwd: str, env: dict[str, str], files: list[str], python: str
+    main,
+    *,
+    args: list[str],
+    cwd: str,
+    env: dict[str, str],
+    files: list[str],
+    python: str,
+    timeout: int,
 ) -> None:
     """Become the Snakemake of a request; does not return."""
+    signal.alarm(timeout)
     for number, file in enumerate([os.devnull, *files]):
         opened = os.open(file, os.O_RDWR | os.O_CREAT, 0o600)
         os.dup2(opened, number)
@@ -89,11 +105,10 @@ def start(
     # As of `python -m snakemake`.
     sys.argv = [sys.argv[0], *args]
     sys.path.insert(0, cwd)
-    main(args)
-    sys.exit()
+    run_to_the_end(partial(main, args))
 
 
 if __name__ == "__main__":
-    # The folder of this file, whose modules are not meant for Snakemake.
+    # The tests' folder, whose modules are not meant for Snakemake.
     del sys.path[0]
     serve()

@@ -17,8 +17,12 @@ import subprocess
 import sys
 import tempfile
 import threading
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
+
+from support.forking import run_to_the_end
+
+ROOT = Path(__file__).parents[2]
 
 CLIENT = """#!{python} -SE
 import json, os, signal, socket, sys
@@ -56,7 +60,8 @@ def _server() -> tuple[str, subprocess.Popen]:
     folder = tempfile.mkdtemp()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     server = subprocess.Popen(
-        [sys.executable, __file__, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "support.forked_stages", folder],
+        **{"cwd": ROOT / "tests", "stdin": subprocess.PIPE, "stdout": subprocess.PIPE},
     )
     assert server.stdout.readline() == b"ready\n"
     return folder, server
@@ -89,8 +94,7 @@ def serve(folder: Path) -> None:
         if not os.fork():
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             listening.close()
-            answer(connection)
-            return
+            run_to_the_end(partial(answer, connection))
         connection.close()
 
 
@@ -121,6 +125,6 @@ def answer(connection: socket.socket) -> None:
 
 
 if __name__ == "__main__":
-    # The folder of this file, whose modules are not meant for stages.
+    # The tests' folder, whose modules are not meant for stages.
     del sys.path[0]
     serve(Path(sys.argv[1]))

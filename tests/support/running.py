@@ -98,10 +98,8 @@ def snakemake_command(*args) -> list[str]:
 
 
 def run_snakemake(*args, cwd: Path = ROOT, **options) -> subprocess.CompletedProcess:
-    """Run Snakemake, in the project's folder by default, with options of subprocess.run."""
-    if options.keys() <= {"env"}:
-        return run_forked(list(map(str, args)), cwd, **options)
-    return _run(snakemake_command(*args), cwd=cwd, **options)
+    """Run Snakemake, in the project's folder by default, with options of run_forked."""
+    return run_forked(list(map(str, args)), cwd, **options)
 
 
 def _run(command: list[str], **options) -> subprocess.CompletedProcess:

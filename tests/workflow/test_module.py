@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from salt.core.checksums import made_again
-from support.running import ROOT, TINY
+from support.running import ROOT, TINY, run_snakemake
 
 PROJECT = ("LICENSE", "config", "envs", "profiles", "workflow")
 NAME = "example/salt-segmentation"
@@ -56,8 +56,7 @@ def offline(repository, tmp_path, monkeypatch):
 
 
 def snakemake(folder: Path, *args) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", *args]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    return run_snakemake("--cores", "2", *args, cwd=folder)
 
 
 def complete(folder: Path, *args) -> str:
