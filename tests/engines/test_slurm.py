@@ -6,6 +6,7 @@ What the jobs did is written down as they do it, where SLURM_TEST_LOG names a fi
 import os
 import re
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +24,8 @@ from support.surveys import TINY_VOLUME
 REASON = missing()
 if find_spec("snakemake_executor_plugin_slurm") is None:
     REASON = "no snakemake-executor-plugin-slurm here: make test-slurm"
+elif " " in sys.executable:
+    REASON = f"{sys.executable}: the plugin takes no path with a space; test in another folder"
 pytestmark = pytest.mark.skipif(REASON is not None, reason=REASON or "")
 
 # The profile, without what this Slurm lacks, and with less waiting.

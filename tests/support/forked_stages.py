@@ -19,12 +19,17 @@ import tempfile
 import threading
 from functools import cache, partial
 from pathlib import Path
+from shlex import quote
 
 from support.forking import run_to_the_end
 
 ROOT = Path(__file__).parents[2]
 
-CLIENT = """#!{python} -SE
+# A first line of `#!` takes no path with a space.
+SHELL = """#!/bin/sh
+exec {python} -SE {client} "$@"
+"""
+CLIENT = """
 import json, os, signal, socket, sys
 if not sys.argv[1:] or not sys.argv[1].endswith(".py"):
     os.execv({python!r}, [{python!r}, *sys.argv[1:]])
@@ -83,9 +88,10 @@ def serve(folder: Path) -> None:
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(str(path))
     listening.listen(64)
-    client = folder / "python"
+    client, shell = folder / "client.py", folder / "python"
     client.write_text(CLIENT.format(python=sys.executable, path=str(path)))
-    client.chmod(0o755)
+    shell.write_text(SHELL.format(python=quote(sys.executable), client=quote(str(client))))
+    shell.chmod(0o755)
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     print("ready", flush=True)
