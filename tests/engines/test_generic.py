@@ -107,6 +107,15 @@ def test_jobs_run_in_a_folder_with_spaces_and_quotes(jobs, tmp_path, name):
     assert arguments_of(jobs, "import_train")
 
 
+def test_jobs_get_what_the_command_line_sets(jobs, tmp_path):
+    tiles, seed = "{'tiles': 50, 'test_tiles': 12}", "{folds: 2, stratified: false}"
+    config = ["--config", f"data={{'demo': {tiles}}}", f"validation={seed}"]
+    complete(tmp_path / "run", *PROFILE, "--until", "split", *config)
+    folds = (tmp_path / "run/results/data/folds.csv").read_text().splitlines()
+    assert len(folds) == 51
+    assert arguments_of(jobs, "split")
+
+
 @pytest.mark.parametrize("name", ["$(touch owned)", "`touch owned`", 'say "hi"; touch owned; "'])
 def test_a_folder_whose_name_would_run_commands_is_refused(jobs, tmp_path, name):
     folder = tmp_path / name

@@ -162,6 +162,8 @@ def test_the_workflow_names_contradictions_before_any_job(tmp_path):
     assert "Configuration: 2 problems found" in done.stderr
     assert "augmentation.zoom: minimum 1.2 exceeds maximum 0.9" in done.stderr
     assert "Traceback" not in done.stderr
+    # The last words on the screen, without a line of code.
+    assert done.stderr.endswith("exceeds training.learning_rate; lower it\n")
     assert not (tmp_path / "run/results").exists()
 
 

@@ -177,8 +177,7 @@ def test_only_what_is_wrong_in_a_modules_configuration_is_named(tmp_path, config
     module(tmp_path, ROOT / "workflow/Snakefile", config)
     done = snakemake(tmp_path, "--dry-run")
     assert done.returncode == 1
-    said = done.stdout + done.stderr
-    assert f"Configuration: 1 problem found\n  - {expected}" in said
+    assert f"Configuration: 1 problem found\n  - {expected}" in done.stderr
 
 
 def test_two_modules_keep_their_results_apart(tmp_path):

@@ -156,6 +156,16 @@ def test_a_failure_ends_with_the_log_to_open(copied):
     assert "predict_test/1/0.log" not in said
 
 
+def test_a_section_on_the_command_line_counts_as_in_a_file(finished, tmp_path):
+    seeds, training = {"seeds": [0, 1, 2]}, {"epochs": 2, "loss": "bce"}
+    config = with_config(tmp_path, {"ensemble": seeds, "training": training})
+    # The first as Snakemake's help has it, the second as in a file.
+    given = ["--config", f"ensemble={seeds}", "training={epochs: 2, loss: bce}"]
+    expected = planned(finished, config=config)
+    assert planned(finished, *given) == expected
+    assert expected["train"] == 3
+
+
 def test_a_second_run_has_nothing_to_do(finished):
     assert "Nothing to be done" in complete(finished)
 

@@ -1,8 +1,10 @@
 """Terminal output of a run: stages, progress and, at the end, the cause of a failure.
 
 Each job's script prints its own lines. Snakemake's blocks of inputs, outputs and commands go to its
-log file only, unless options ask for more (--printshellcmds, --verbose) or less (--quiet). Of
-Snakemake's internals this uses the events of its log records, a public interface of its logger
+log file only, unless options ask for more (--printshellcmds, --verbose) or less (--quiet). Of a job
+that a scheduler ended, for example at its time limit, the scheduler's reason is shown.
+
+Of Snakemake's internals this uses the events of its log records, a public interface of its logger
 plugins, and the name of its handler (9.27); if that changes, the terminal shows everything.
 """
 
@@ -15,33 +17,70 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from salt.stage.cli import job_name
+
 SHOWN = 6  # lines of each cause
 PATIENCE = 60  # seconds for a stage to import its modules
 STREAM = "DefaultStreamHandler"
 # Blocks about a job's files, and what is reported elsewhere.
 LEFT_OUT = {
     *("workflow_started", "shellcmd", "resources_info"),
-    *("job_info", "job_started", "job_finished", "job_error"),
+    *("job_info", "job_started", "job_finished"),
 }
 CHATTER = (
     *("Select jobs to execute", "Using shell:", "Conda environments:", "Assuming unrestricted"),
     *("Building DAG", "RuleException"),
 )
 TIMED = re.compile(r"^\d\d:\d\d:\d\d ")
-# The logs and the command of a failed job, or of one in a group.
+# The message, logs and command of a failed job, or of one in a group.
 FAILED = re.compile(
-    r"^ +log: (.+) \(check log file.*\n(?: +conda-env: .*\n)?(?: +shell:\n +(.+)\n)?", re.MULTILINE
+    r"(?:^ +message: (.+)\n(?: +(?:jobid|input|output): .*\n)*)?"
+    r"^ +log: (.+) \(check log file.*\n(?: +conda-env: .*\n)?(?: +shell:\n +(.+)\n)?",
+    re.MULTILINE,
 )
+# Signs that the system or a scheduler killed a job, by Python, by a shell, and by Slurm.
+KILLED = ("Signals.SIGKILL", "exit status 137", "'OUT_OF_MEMORY'")
+# What Snakemake appends to the message of each job that was submitted.
+ADVICE = "For further error details see the cluster/cloud log"
+
+
+def event_of(record: logging.LogRecord) -> str:
+    """Return the name of a log record's event; empty if it has none."""
+    event = getattr(record, "event", None)
+    return "" if event is None else str(getattr(event, "value", event))
+
+
+def reason_of(message: str | None) -> str:
+    """Return why a scheduler ended a job, from Snakemake's message; empty if it does not say."""
+    reason = (message or "").partition(ADVICE)[0].strip()
+    # Snakemake writes the missing message of a job of this machine as None.
+    return "" if reason == "None" else reason
 
 
 class Terse(logging.Filter):
     """Leave out a log record that repeats what the jobs themselves print."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        event = getattr(record, "event", None)
-        if event is not None and str(getattr(event, "value", event)) in LEFT_OUT:
-            return False
-        return not record.getMessage().startswith(CHATTER)
+        event = event_of(record)
+        if event == "job_error":
+            return bool(reason_of(getattr(record, "rule_msg", None)))
+        return event not in LEFT_OUT and not record.getMessage().startswith(CHATTER)
+
+
+class Brief(logging.Formatter):
+    """Write the error of a submitted job as one line like those of stages, all else as before."""
+
+    def __init__(self, other: logging.Formatter):
+        super().__init__()
+        self.other = other
+
+    def format(self, record: logging.LogRecord) -> str:
+        if event_of(record) != "job_error":
+            return self.other.format(record)
+        log = next(iter(record.log), None)
+        job = job_name(Path(record.rule_name), log and Path(log))
+        time = self.formatTime(record, "%H:%M:%S")
+        return f"{time} {job} | {reason_of(record.rule_msg)}"
 
 
 def make_terse(logger: logging.Logger, asked: bool) -> None:
@@ -49,6 +88,7 @@ def make_terse(logger: logging.Logger, asked: bool) -> None:
     for handler in logger.handlers:
         if handler.name == STREAM and not asked:
             handler.addFilter(Terse())
+            handler.setFormatter(Brief(handler.formatter))
 
 
 def cause(log: Path) -> list[str]:
@@ -103,11 +143,13 @@ def failures(printed: str) -> dict[str, list[str]]:
     found = {}
     for failed in FAILED.finditer(printed):
         # A scheduler's log comes after the job's own.
-        log, *others = failed[1].replace(".log, ", ".log\0").split("\0")
+        log, *others = failed[2].replace(".log, ", ".log\0").split("\0")
         command = []
         with suppress(ValueError):
-            command = shlex.split(failed[2] or "")
-        found[log] = cause(Path(log)) or cause_outside([Path(x) for x in others], command)
+            command = shlex.split(failed[3] or "")
+        reason = reason_of(failed[1])
+        found[log] = [reason] if reason else []
+        found[log] += cause(Path(log)) or cause_outside([Path(x) for x in others], command)
     return found
 
 
@@ -120,7 +162,13 @@ def last_words(printed: str) -> str:
         told += [f"{name}:", *(f"  {line}" for line in lines)]
     if told:
         told.insert(0, "Failed, by the log to open:")
-    if "Signals.SIGKILL" in printed or "exit status 137" in printed:
+    if any("'TIMEOUT'" in line for line in told):
+        told.append(
+            "A job reached its time limit. Raise it, for example with --set-resources "
+            "train:runtime=600 (minutes), and run the same command again: training resumes from "
+            "the last saved epoch."
+        )
+    if any(sign in printed for sign in KILLED):
         told.append(
             "A job was killed, probably because the machine ran out of memory. Request more, or "
             "lower --cores, training.micro_batch or inference.batch_size, and run the same command "

@@ -1,8 +1,8 @@
 # Configuration, and what the rules share.
 #
 # Of Snakemake's internals, as of 9.27, this uses attributes of `workflow`: current_basedir,
-# output_settings, is_main_process, and local_exec, whose absence ends any run with an
-# AttributeError. tests/workflow/test_workflow.py covers their meaning
+# config_settings, output_settings, is_main_process, and local_exec, whose absence ends any run with
+# an AttributeError. tests/workflow/test_workflow.py covers their meaning
 # (`test_local_jobs_request_a_gpu_if_there_is_one` that of local_exec), and workflow/engine says
 # what else is used.
 
@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import yaml
-from snakemake.exceptions import WorkflowError
 from snakemake.logging import logger
+from snakemake.utils import update_config
 
 
 def project():
@@ -60,6 +60,7 @@ sys.path[:0] = [str(SCRIPTS.resolve()), str((ROOT / "workflow").resolve())]
 # Jobs find the Python that runs Snakemake even if its environment is not activated.
 os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])}
 
+from engine.command_line import typed
 from engine.record import (
     clear_locks,
     fresh_summary,
@@ -86,6 +87,11 @@ make_terse(logger, printing.dryrun or printing.verbose or printing.printshellcmd
 configfile: str(ROOT / "config/config.yaml")
 
 
+if workflow.modifier.is_main_snakefile():
+    for section in typed(workflow.config_settings.config_args):
+        update_config(config, section)
+
+
 PREFIX = workflow.modifier.path_modifier
 
 
@@ -103,13 +109,16 @@ def foreign(path):
 
 
 @contextmanager
-def telling(what):
-    """Exit with a message that begins with a key, instead of Snakemake's traceback."""
+def telling(what=None):
+    """Exit with a message, which begins with a key if there is one, as the last lines of the screen.
+
+    A WorkflowError would end with a line of code, and in a dry run Snakemake's log goes to standard
+    output.
+    """
     try:
         yield
     except InputError as error:
-        logger.error(f"{what}: {error}")
-        sys.exit(1)
+        sys.exit(f"{what}: {error}" if what else str(error))
 
 
 def refuse_odd(what, path):
@@ -127,10 +136,8 @@ refuse_odd("the project's folder", ROOT.resolve())
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 # A module's config replaces that of config/config.yaml, and need not be complete.
 config = completed(config, SCHEMA)
-try:
+with telling():
     raise_faults("Configuration", faults(config, SCHEMA))
-except InputError as error:
-    raise WorkflowError(str(error)) from None
 
 # data.source is not an input of a rule, so it may have any name.
 for section, key in [
@@ -230,12 +237,8 @@ ALIVE = clear_locks() if workflow.is_main_process else None
 
 if workflow.is_main_process and "--unlock" not in sys.argv:
     # Jobs check as well, but only after Snakemake has deleted their previous outputs.
-    try:
+    with telling():
         check_folder(placed("results"))
-    except InputError as error:
-        # A WorkflowError would end with a line of code, and in a dry run Snakemake's log goes to
-        # standard output.
-        sys.exit(str(error))
 
 if workflow.is_main_process and has_lost_record(results=placed("results")):
     logger.warning(
@@ -315,29 +318,28 @@ def survey():
     are empty for surveys that the workflow itself generates.
     """
     if VOLUME:
-        if config["model"]["depth"] != "none":
-            raise WorkflowError("model.depth: a volume's tiles have no depth; set it to none")
+        with telling("model.depth"):
+            if config["model"]["depth"] != "none":
+                raise InputError("a volume's tiles have no depth; set it to none")
         return {"train": ""}
     if config["data"]["source"] in SURVEYS:
         return {"train": "", "test": ""}
-    try:
-        with Source(config["data"]["source"]) as source:
-            parts = ["train", "test"] if source.has_test else ["train"]
-            if config["model"]["depth"] != "none":
-                # Report it now, not when the trained members cannot predict.
-                source.require_depths(parts)
-            return {part: source.fingerprint(part) for part in parts}
-    except InputError as error:
-        raise WorkflowError(str(error)) from None
+    with telling(), Source(config["data"]["source"]) as source:
+        parts = ["train", "test"] if source.has_test else ["train"]
+        if config["model"]["depth"] != "none":
+            # Report it now, not when the trained members cannot predict.
+            source.require_depths(parts)
+        return {part: source.fingerprint(part) for part in parts}
 
 
 FINGERPRINTS = survey()
 HAS_TEST = "test" in FINGERPRINTS
-if ROUNDS and not HAS_TEST:
-    raise WorkflowError(
-        f"self_training.rounds: {ROUNDS} rounds need test tiles to label, but data.source "
-        f"{config['data']['source']} has no test/images/ID.png; add them, or set it to 0"
-    )
+with telling("self_training.rounds"):
+    if ROUNDS and not HAS_TEST:
+        raise InputError(
+            f"{ROUNDS} rounds need test tiles to label, but data.source "
+            f"{config['data']['source']} has no test/images/ID.png; add them, or set it to 0"
+        )
 
 
 def get_survey(wildcards):

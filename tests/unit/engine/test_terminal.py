@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.terminal import Terse, cause, failures, last_words
+from engine.terminal import Brief, Terse, cause, failures, last_words
 from salt.stage.cli import job_name
 
 
@@ -30,6 +30,32 @@ def test_progress_plan_and_errors_are_shown(message, event):
     assert Terse().filter(record(message, event))
 
 
+TIMEOUT = "SLURM-job '17' failed, SLURM status is: 'TIMEOUT'. Reason: Unknown."
+ADVICE = "For further error details see the cluster/cloud log and the log files."
+
+
+def error(message, log="results/logs/train/3.log"):
+    made = record("Error in rule train, jobid: 4", "job_error")
+    made.rule_name, made.rule_msg, made.log = "train", message, [log, ".snakemake/slurm/17.log"]
+    return made
+
+
+def test_a_scheduler_s_reason_is_one_line_of_the_job():
+    made = error(f"{TIMEOUT} {ADVICE}")
+    assert Terse().filter(made)
+    time, line = Brief(logging.Formatter()).format(made).split(" ", 1)
+    assert len(time) == 8 and line == f"train 3 | {TIMEOUT}"
+
+
+@pytest.mark.parametrize("message", [None, ADVICE])
+def test_a_failure_that_the_job_itself_reports_is_left_out(message):
+    assert not Terse().filter(error(message))
+
+
+def test_other_records_keep_their_format():
+    assert Brief(logging.Formatter("%(message)s!")).format(record("5 of 20")) == "5 of 20!"
+
+
 def test_the_cause_is_the_last_error_with_its_first_lines(tmp_path):
     log = tmp_path / "train.log"
     faults = [f"  - fault {number}" for number in range(12)]
@@ -45,12 +71,12 @@ def test_the_cause_is_the_last_error_with_its_first_lines(tmp_path):
     assert cause(log) == ["10:00:00 epoch 3"]
 
 
-def failed(log, others=(), script=None):
+def failed(log, others=(), script=None, message=None):
     """Return what Snakemake prints of a failed job."""
     logs = ", ".join(map(str, [log, *others]))
     shell = f"    shell:\n        python {shlex.quote(str(script))} --seed 0\n        (command exit"
     return (
-        "Error in rule train:\n    jobid: 3\n    input: a.csv\n"
+        f"Error in rule train:\n    message: {message}\n    jobid: 3\n    input: a.csv\n"
         f"    log: {logs} (check log file(s) for error details)\n{shell if script else ''}\n"
     )
 
@@ -73,6 +99,20 @@ def test_a_stage_that_does_not_start_is_quoted(tmp_path):
         "its log is empty, since the stage does not start:",
         "  ModuleNotFoundError: No module named 'no_such_module'",
     ]
+
+
+def test_a_job_that_reached_its_limit_says_so_and_how_to_go_on(tmp_path):
+    log = tmp_path / "train.log"
+    log.write_text("10:00:00 epoch 54\n")
+    printed = failed(log, message=f"{TIMEOUT} {ADVICE}")
+    assert failures(printed) == {str(log): [TIMEOUT, "10:00:00 epoch 54"]}
+    assert "A job reached its time limit. Raise it" in last_words(printed)
+    assert "time limit" not in last_words(failed(log, message=ADVICE))
+
+
+def test_a_job_that_slurm_ended_for_its_memory_says_so(tmp_path):
+    printed = failed(tmp_path / "train.log", message=TIMEOUT.replace("TIMEOUT", "OUT_OF_MEMORY"))
+    assert "the machine ran out of memory" in last_words(printed)
 
 
 def test_a_scheduler_s_log_is_quoted_if_the_job_s_is_empty(tmp_path):

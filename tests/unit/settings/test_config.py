@@ -345,3 +345,10 @@ def test_a_number_that_yaml_reads_as_text_is_shown_as_a_number(text, number):
     (found,) = faults(config, SCHEMA)
     assert found.startswith("training.learning_rate: ")
     assert found.endswith(f"; YAML reads it as text; write {number}")
+
+
+def test_a_count_in_quotes_is_shown_as_a_count():
+    config = copy.deepcopy(CONFIG)
+    config["training"]["epochs"] = "30"
+    (found,) = faults(config, SCHEMA)
+    assert found.endswith("; YAML reads it as text; write 30")

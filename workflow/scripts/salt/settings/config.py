@@ -54,9 +54,12 @@ def _hint(error: ValidationError) -> str:
     if error.validator != "type" or not isinstance(error.instance, str):
         return ""
     try:
-        return f"; YAML reads it as text; write {float(error.instance)!r}"
+        value = float(error.instance)
     except ValueError:
         return ""
+    if value.is_integer() and "number" not in error.validator_value:
+        value = int(value)
+    return f"; YAML reads it as text; write {value!r}"
 
 
 def _contradictions(config: dict) -> Iterator[str]:
