@@ -1,0 +1,70 @@
+# New tiles and volumes, and the members that predict them.
+
+from salt.evaluation.decision import Decision
+from salt.output.masks import refuse_others
+from salt.survey.new_tiles import NewTiles
+from salt.survey.segy_files import is_segy, segy_files
+
+# Masks of new tiles, by `snakemake predict`.
+NEW_MASKS = "results/predict/masks"
+
+
+def get_new_tiles(wildcards):
+    """Return the new tiles, ignoring their date, since their fingerprint is compared.
+
+    Exit with a message if the folder of masks has other files, before Snakemake empties it.
+    """
+    with telling("snakemake predict"):
+        refuse_others(Path(placed(NEW_MASKS)))
+    with telling("predict.source"):
+        if config["predict"]["source"] is None:
+            raise InputError(
+                "not set; give it the path of a folder or zip of PNG files, or of a SEG-Y file"
+            )
+        with NewTiles(config["predict"]["source"]) as source:
+            return ancient(foreign(str(source.path)))
+
+
+def get_new_fingerprint(wildcards):
+    """Return a digest of the new tiles."""
+    with telling("predict.source"), NewTiles(config["predict"]["source"]) as source:
+        return source.fingerprint()
+
+
+def predicted_volumes():
+    """Return the SEG-Y files to predict, by the folder of their results; none for tiles.
+
+    They are checked only if a target needs them.
+    """
+    source = config["predict"]["source"]
+    if source is None:
+        return {}
+    if is_segy(source):
+        return {"predict/": source}
+    if not Path(source).is_dir():
+        return {}
+    return {f"predict/{name}/": str(path) for name, path in segy_files(source).items()}
+
+
+PREDICTED_VOLUMES = predicted_volumes()
+
+
+def run_folder():
+    """Return the results folder of the run whose members predict new tiles."""
+    run = config["predict"]["run"]
+    # Absolute, so that no rule makes a finished run's files, even if it is this one.
+    return Path("results") if run is None else Path(run).resolve()
+
+
+def get_threshold(wildcards):
+    """Return the threshold for new tiles: a finished run's, or this run's own."""
+    return str(run_folder() / "threshold.json")
+
+
+def get_members(wildcards):
+    """Return the members for new tiles: a finished run's, or this run's, trained if needed."""
+    seeds = SEEDS
+    if config["predict"]["run"] is not None:
+        with telling("predict.run"):
+            seeds = Decision.load(get_threshold(wildcards)).seeds
+    return [str(run_folder() / f"models/{seed}/checkpoint.safetensors") for seed in seeds]

@@ -1,0 +1,125 @@
+# The survey of a run, and what depends on it.
+
+from salt.settings.config import uncovered_folds
+from salt.survey.folds import folds_of
+from salt.survey.segy_files import is_segy, require_file
+from salt.survey.source import Source
+
+# Surveys that the workflow itself generates or downloads, by data.source.
+KAGGLE_ZIP = "results/kaggle/tgs-salt-identification-challenge.zip"
+SURVEYS = {"demo": "results/demo/survey.zip", "kaggle": KAGGLE_ZIP}
+DEMO_VOLUME = "results/demo/volume.sgy"
+
+
+def volume_source():
+    """Return the SEG-Y file of a run on a volume, None for a run on tiles."""
+    source = config["data"]["source"]
+    if source == "demo-volume":
+        return DEMO_VOLUME
+    if not is_segy(source):
+        return None
+    refuse_odd("data.source", source)
+    with telling("data.source"):
+        require_file(source)
+    return source
+
+
+VOLUME = volume_source()
+DEMO_SECTIONS = "results/demo/sections.csv"
+
+config["validation"]["folds"] = folds_of(config["validation"], volume=VOLUME is not None)
+
+uncovered = uncovered_folds(config)
+if uncovered and workflow.is_main_process:
+    logger.warning(
+        f"No member holds out fold {', '.join(map(str, uncovered))}: the score will cover only "
+        f"{config['validation']['folds'] - len(uncovered)} of {config['validation']['folds']} "
+        "folds. Add seeds to ensemble.seeds to cover them."
+    )
+
+groups = config["validation"]["groups"]
+if groups is not None and Path(groups) == Path(DEMO_SECTIONS):
+    # A file of this workflow, which a module's prefix moves, unlike a user's own.
+    config["validation"]["groups"] = placed(groups)
+
+
+def survey():
+    """Return a digest of the files of each part that the user's survey has.
+
+    It replaces the survey as an input of rules, so that neither date nor location matters. Digests
+    are empty for surveys that the workflow itself generates.
+    """
+    if VOLUME:
+        with telling("model.depth"):
+            if config["model"]["depth"] != "none":
+                raise InputError("a volume's tiles have no depth; set it to none")
+        return {"train": ""}
+    if config["data"]["source"] in SURVEYS:
+        return {"train": "", "test": ""}
+    with telling(), Source(config["data"]["source"]) as source:
+        parts = ["train", "test"] if source.has_test else ["train"]
+        if config["model"]["depth"] != "none":
+            # Report it now, not when the trained members cannot predict.
+            source.require_depths(parts)
+        return {part: source.fingerprint(part) for part in parts}
+
+
+FINGERPRINTS = survey()
+HAS_TEST = "test" in FINGERPRINTS
+with telling("self_training.rounds"):
+    if ROUNDS and not HAS_TEST:
+        raise InputError(
+            f"{ROUNDS} rounds need test tiles to label, but data.source "
+            f"{config['data']['source']} has no test/images/ID.png; add them, or set it to 0"
+        )
+
+
+def get_survey(wildcards):
+    """Return the survey if a rule makes it; exit with a message if there are no test tiles."""
+    if not HAS_TEST:
+        with telling("data.source"):
+            raise InputError(
+                f"{config['data']['source']}: expected test tiles as test/images/ID.png, found "
+                "none, so there is nothing to predict; add them, or leave out submission.csv"
+            )
+    return SURVEYS.get(config["data"]["source"], [])
+
+
+def with_test(*files):
+    """Return files that depend on test tiles; none if the survey has none."""
+    return list(files) if HAS_TEST else []
+
+
+def of_volume(*files):
+    """Return files that only a run on a volume has; none for tiles."""
+    return list(files) if VOLUME else []
+
+
+def with_lines(*names):
+    """Return arguments about labelled lines, each named like its input; none for tiles."""
+
+    def arguments(wildcards, input):
+        return [each for name in names for each in (f"--{name}", input[name][0])] if VOLUME else []
+
+    return arguments
+
+
+def get_groups(wildcards):
+    """Return the file of groups, if any; exit with a message if it is missing."""
+    groups = config["validation"]["groups"]
+    if groups is None:
+        return []
+    if Path(groups) == Path(rules.demo.output.sections):
+        return rules.demo.output.sections
+    if not Path(groups).is_file():
+        with telling("validation.groups"):
+            raise InputError(
+                f"{groups}: no such file in {Path.cwd()}; give the path of a CSV file with the "
+                f"columns id and {config['validation']['group_column']}, or null"
+            )
+    return foreign(groups)
+
+
+def get_source(wildcards, input):
+    """Return the path of the survey; parameters derived from inputs make no job stale."""
+    return input.survey or config["data"]["source"]

@@ -1,0 +1,65 @@
+# Members, and the rounds of self-training.
+
+
+def held_out(seed):
+    """Return the fold that the member with this seed holds out; 0 outside k-fold."""
+    kfold = config["validation"]["scheme"] == "kfold"
+    return int(seed) % config["validation"]["folds"] if kfold else 0
+
+
+def round_before(wildcards):
+    """Return the folder of the previous round of training, None for the first."""
+    number = int(wildcards.round.split("/")[1]) if wildcards.round else ROUNDS
+    return f"rounds/{number - 1}/" if number else None
+
+
+def get_pseudo_labels(wildcards):
+    """Return labels by the previous round's members that held out the same fold, if any."""
+    before = round_before(wildcards)
+    stem = f"results/{before}pseudo_labels/{held_out(wildcards.seed)}"
+    return [f"{stem}.npy", f"{stem}.csv"] if before else []
+
+
+def get_unlabelled(wildcards):
+    """Return the test tiles if they are trained on with pseudo-labels."""
+    part = "results/data/test/"
+    return [f"{part}tiles.csv", f"{part}images.npy"] if round_before(wildcards) else []
+
+
+def further_tiles(wildcards, input):
+    """Return the training's arguments about pseudo-labels."""
+    if not input.pseudo_labels:
+        return []
+    return [
+        *("--pseudo-labels", input.pseudo_labels[0]),
+        *("--unlabelled", input.unlabelled[0]),
+    ]
+
+
+def get_fold_predictions(wildcards):
+    """Return a round's test predictions by the members that held out one fold."""
+    return expand(
+        "results/{round}predictions/test/{seed}/{shard}.npy",
+        round=wildcards.round,
+        seed=[seed for seed in SEEDS if held_out(seed) == int(wildcards.fold)],
+        shard=range(SHARDS),
+    )
+
+
+def get_fold_ids(wildcards):
+    """Return the files of ids beside these predictions."""
+    return [path.replace(".npy", ".csv") for path in get_fold_predictions(wildcards)]
+
+
+def get_encoder_weights(wildcards):
+    """Return the file of an encoder's weights, if any; exit with a message if it is missing."""
+    weights = config["training"]["encoder_weights"]
+    if weights is None:
+        return []
+    if not Path(weights).is_file():
+        with telling("training.encoder_weights"):
+            raise InputError(
+                f"{weights}: no such file in {Path.cwd()}; give the path of a file of weights, "
+                "safetensors or of torch.save, or null"
+            )
+    return foreign(weights)
