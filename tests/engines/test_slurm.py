@@ -18,7 +18,15 @@ import pytest
 import yaml
 
 from support.cluster import Cluster, missing, said, wait_for
-from support.running import ROOT, TINY, complete, of_tiny, snakemake_command, with_config
+from support.running import (
+    ROOT,
+    TINY,
+    complete,
+    of_tiny,
+    snakemake,
+    snakemake_command,
+    with_config,
+)
 from support.surveys import TINY_VOLUME
 
 REASON = missing()
@@ -200,19 +208,33 @@ def test_the_demo_ends_with_a_local_runs_bytes_though_members_are_preempted(
 
 
 def test_a_member_that_needs_longer_than_the_limit_ends_in_several_jobs(cluster, page, tmp_path):
-    config = config_with(tmp_path, [0], epochs=200, stopping_patience=200)
+    config = config_with(tmp_path, [0], epochs=400, stopping_patience=400)
     folder = tmp_path / "run"
     target = "results/models/0/checkpoint.safetensors"
     with Watch(
         page, "A member that needs longer than its limit, of one minute at the first two attempts"
     ) as watch:
         limit = ["train:runtime=1 if attempt < 3 else 60", "train:slurm_partition=gpu"]
-        text = complete(folder, *PROFILE, "--set-resources", *limit, "--", target, config=config)
+        options = [*PROFILE, "--set-resources", *limit]
+        once = ["--retries", "0", "--preemptible-retries", "0"]
+        failed = snakemake(folder, *options, *once, "--", target, config=config)
+        watch.note("the workflow has ended, without a second attempt")
+        text = complete(folder, *options, "--", target, config=config)
         watch.note("the workflow has ended")
     jobs = watch.jobs_of("train 0")
-    assert len(jobs) >= 2
-    assert any(f"job {jobs[0]}  rule_train 0  TIMEOUT" in line for line in page)
-    assert "TIMEOUT" in text
+    assert len(jobs) >= 3
+    for job in jobs[:2]:
+        assert any(f"job {job}  rule_train 0  TIMEOUT" in line for line in page)
+    reason = "SLURM-job '{}' failed, SLURM status is: 'TIMEOUT'."
+    assert failed.returncode == 1
+    _, _, last = failed.stderr.partition("Failed, by the log to open:\nresults/logs/train/0.log:\n")
+    assert last.startswith(f"  {reason.format(jobs[0])}")
+    assert "A job reached its time limit. Raise it, for example with --set-resources" in last
+    # Tried again, it is one line of the run that ends well.
+    assert f" train 0 | {reason.format(jobs[1])}" in text
+    page.extend(
+        ["The last words of the first run:", *(f"    {line}" for line in last.splitlines())]
+    )
     log = (folder / "results/logs/train/0.log").read_text()
     assert "resumes after epoch" in log
     assert (folder / target).exists()
