@@ -110,6 +110,16 @@ def test_what_was_saved_is_loaded_again(state):
     assert found == {"list": [1, 2.5, "x", None, True]}
 
 
+def test_a_gpus_state_can_be_read_where_there_is_none(state, monkeypatch):
+    with monkeypatch.context() as on_a_gpu:
+        on_a_gpu.setattr(torch.serialization, "location_tag", lambda storage: "cuda:0")
+        state.save({"network": torch.ones(3)})
+    assert b"cuda:0" in state.path.read_bytes()
+    assert state.load()["network"].device.type == "cpu"
+    # Another device's training is another one.
+    assert Saved(state.path, "a CPU's").load() is None
+
+
 def test_a_state_of_something_else_is_ignored(state, caplog):
     state.save(content())
     caplog.set_level("INFO")

@@ -42,7 +42,7 @@ class Saved:
         self.fingerprint = fingerprint
 
     def load(self) -> dict | None:
-        """Return the last saved state, None if there is none of this training."""
+        """Return the last saved state, on the CPU; None if there is none of this training."""
         if not self.path.exists():
             return None
         data = self.path.read_bytes()
@@ -51,7 +51,8 @@ class Saved:
             logger.warning(f"{self.path}: damaged; training starts over")
             self.path.unlink()
             return None
-        state = torch.load(io.BytesIO(payload), weights_only=True)
+        # A state of a GPU may be found where there is none, to be ignored there.
+        state = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
         if state["fingerprint"] != self.fingerprint:
             logger.info(f"{self.path}: ignored, since configuration, data or code changed")
             self.path.unlink()
