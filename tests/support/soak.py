@@ -70,6 +70,13 @@ class Run:
                 found.append(int(entry.name))
         return found
 
+    def await_end(self, seconds: float = 120) -> None:
+        """Wait until no stage runs in this folder; AssertionError that tells what is left doing."""
+        end = time.monotonic() + seconds
+        while left := self.jobs():
+            assert time.monotonic() < end, [doing(process) for process in left]
+            time.sleep(0.02)
+
     def saving(self) -> list[int]:
         """Return the processes that are saving training state."""
         parts = (self.folder / "results/states").glob(".*.part")
@@ -87,6 +94,19 @@ class Run:
             pass
         if how in ("main process", "whole group"):
             self.main.wait(PATIENCE)
+
+
+def doing(process: int) -> str:
+    """Return a process's command, and for each thread its state and what it waits for."""
+    place, threads = Path("/proc", str(process)), []
+    try:
+        command = (place / "cmdline").read_bytes().decode().replace("\0", " ")
+        for thread in (place / "task").iterdir():
+            state = (thread / "stat").read_text().rpartition(")")[2].split()[0]
+            threads.append(f"{state} {(thread / 'wchan').read_text()}")
+    except OSError:
+        return f"{process} has ended"
+    return f"{process} {threads} {command[:200]}"
 
 
 def outputs(folder: Path) -> dict[str, str]:

@@ -69,7 +69,7 @@ def test_the_same_command_recovers_from_a_killed_run_and_leaves_a_live_one_alone
     assert text.count("a process of an earlier run is still running") == 2
     assert text.count("resumes after epoch") == 2
     # What wrote the last file may still be exiting.
-    wait_for(lambda: not run.jobs())
+    run.await_end()
     assert not list(locks.glob("*"))
 
 
@@ -98,7 +98,7 @@ def test_a_stopped_run_can_be_resumed(longer, copied, how):
     wait_for(lambda: list((run.folder / "results/states").glob("*.pt")))
     os.killpg(run.main.pid, how)
     assert run.main.wait(60) != 0
-    wait_for(lambda: not run.jobs())
+    run.await_end()
     assert "resumes after epoch" in complete(run.folder, *member, config=longer)
 
 
