@@ -26,11 +26,23 @@ def test_every_feature_of_the_original_has_an_existing_test():
             assert not name or f"def {name}(" in text, f"{file} has no {name}"
 
 
-def test_every_link_to_a_file_leads_somewhere():
-    others = [ROOT / "README.md", ROOT / "config/README.md", ROOT / "profiles/README.md"]
-    for document in [*others, *(ROOT / "docs").glob("*.md")]:
-        for target in re.findall(r"\]\((?!http)([^)#]*)#?[^)]*\)", document.read_text()):
-            assert (document.parent / target).exists(), f"{document}: {target}"
+def anchors(document: Path) -> set[str]:
+    """Return the anchors that GitHub gives a document's headings."""
+    text = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
+
+
+def test_every_link_leads_to_a_file_and_to_a_heading_of_it():
+    documents = [ROOT / "CONTRIBUTING.md", ROOT / "README.md"]
+    for folder in ("benchmarks", "config", "docs", "profiles"):
+        documents += (ROOT / folder).glob("*.md")
+    for document in documents:
+        for link in re.findall(r"\]\((?!http)([^)\s]+)\)", document.read_text()):
+            name, _, heading = link.partition("#")
+            target = document.parent / name if name else document
+            assert target.exists(), f"{document}: {link}"
+            assert not heading or heading in anchors(target), f"{document}: {link}"
 
 
 def test_defaults_and_tables_of_keys_are_as_the_schema_has_them():
