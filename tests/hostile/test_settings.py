@@ -150,7 +150,7 @@ def test_a_stage_names_settings_that_the_survey_cannot_satisfy(tmp_path, run, ca
 
 def snakemake(folder, config, *targets):
     path = folder / "config.yaml"
-    path.write_text(yaml.safe_dump(config))
+    path.write_text(config if isinstance(config, str) else yaml.safe_dump(config))
     given = ("--snakefile", ROOT / "Snakefile", "--cores", "1", "--directory", folder / "run")
     return run_snakemake(*given, "--configfile", path, "--", *targets)
 
@@ -164,6 +164,14 @@ def test_the_workflow_names_contradictions_before_any_job(tmp_path):
     assert "Traceback" not in done.stderr
     # The last words on the screen, without a line of code.
     assert done.stderr.endswith("exceeds training.learning_rate; lower it\n")
+    assert not (tmp_path / "run/results").exists()
+
+
+def test_the_workflow_names_a_section_that_a_file_has_twice(tmp_path):
+    done = snakemake(tmp_path, "training:\n  epochs: 3\ntraining:\n  loss: bce\n")
+    assert done.returncode == 1
+    twice = f"{tmp_path / 'config.yaml'}: training is in line 1 and again in line 3, and the first"
+    assert done.stderr.endswith(f"  - {twice} would not count; write it once\n")
     assert not (tmp_path / "run/results").exists()
 
 

@@ -13,6 +13,7 @@ import re
 import shutil
 import sys
 from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 
 import yaml
@@ -60,7 +61,7 @@ sys.path[:0] = [str(SCRIPTS.resolve()), str((ROOT / "workflow").resolve())]
 # Jobs find the Python that runs Snakemake even if its environment is not activated.
 os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])}
 
-from engine.command_line import typed
+from engine.given import doubled_keys, typed
 from engine.terminal import make_terse
 from salt.core.errors import InputError, raise_faults
 from salt.settings.config import completed, faults
@@ -73,9 +74,25 @@ make_terse(logger, printing.dryrun or printing.verbose or printing.printshellcmd
 configfile: str(ROOT / "config/config.yaml")
 
 
+@contextmanager
+def telling(what=None):
+    """Exit with a message, which begins with a key if there is one, as the last lines of the screen.
+
+    A WorkflowError would end with a line of code, and in a dry run Snakemake's log goes to standard
+    output.
+    """
+    try:
+        yield
+    except InputError as error:
+        sys.exit(f"{what}: {error}" if what else str(error))
+
+
 if workflow.modifier.is_main_snakefile():
     for section in typed(workflow.config_settings.config_args):
         update_config(config, section)
+    with telling():
+        doubled = map(doubled_keys, workflow.overwrite_configfiles)
+        raise_faults("Configuration", list(chain.from_iterable(doubled)))
 
 
 PREFIX = workflow.modifier.path_modifier
@@ -92,19 +109,6 @@ def placed(path):
 def foreign(path):
     """Return the path of a user's own file as an input that a module's prefix leaves alone."""
     return path if placed(path) == path else str(Path(path).absolute())
-
-
-@contextmanager
-def telling(what=None):
-    """Exit with a message, which begins with a key if there is one, as the last lines of the screen.
-
-    A WorkflowError would end with a line of code, and in a dry run Snakemake's log goes to standard
-    output.
-    """
-    try:
-        yield
-    except InputError as error:
-        sys.exit(f"{what}: {error}" if what else str(error))
 
 
 def refuse_odd(what, path):
