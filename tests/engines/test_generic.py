@@ -108,8 +108,8 @@ def test_jobs_run_in_a_folder_with_spaces_and_quotes(jobs, tmp_path, name):
 
 
 def test_jobs_get_what_the_command_line_sets(jobs, tmp_path):
-    tiles, seed = "{'tiles': 50, 'test_tiles': 12}", "{folds: 2, stratified: false}"
-    config = ["--config", f"data={{'demo': {tiles}}}", f"validation={seed}"]
+    tiles, validation = "{'tiles': 50, 'test_tiles': 12}", "{folds: 2, stratified: false}"
+    config = ["--config", f"data={{'demo': {tiles}}}", f"validation={validation}"]
     complete(tmp_path / "run", *PROFILE, "--until", "split", *config)
     folds = (tmp_path / "run/results/data/folds.csv").read_text().splitlines()
     assert len(folds) == 51

@@ -156,8 +156,9 @@ def unpack(archive: Path, folder: Path) -> None:
                 outer.extract(name, folder)
 
 
-def wait_for(condition, seconds=120):
+def wait_for(condition, seconds=120, otherwise=lambda: None):
+    """Wait until a condition holds; AssertionError with what ``otherwise`` returns after that."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end
+        assert time.monotonic() < end, otherwise()
         time.sleep(0.02)

@@ -25,7 +25,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from support.running import ROOT, snakemake_command
+from support.running import ROOT, snakemake_command, wait_for
 
 HOWS = ("job", "job, politely", "main process", "whole group")
 WHENS = ("training", "saving", "predicting", "any time")
@@ -70,12 +70,9 @@ class Run:
                 found.append(int(entry.name))
         return found
 
-    def await_end(self, seconds: float = 120) -> None:
+    def await_end(self) -> None:
         """Wait until no stage runs in this folder; AssertionError that tells what is left doing."""
-        end = time.monotonic() + seconds
-        while left := self.jobs():
-            assert time.monotonic() < end, [doing(process) for process in left]
-            time.sleep(0.02)
+        wait_for(lambda: not self.jobs(), otherwise=lambda: [*map(doing, self.jobs())])
 
     def saving(self) -> list[int]:
         """Return the processes that are saving training state."""

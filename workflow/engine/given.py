@@ -38,7 +38,7 @@ def _read(text: str) -> object:
 
 
 def doubled_keys(file: Path) -> Iterator[str]:
-    """Name each key that a YAML file gives again, of which Snakemake keeps the last alone."""
+    """Name each key that a YAML file gives again, of which Snakemake keeps only the last."""
     waiting, seen = [("", yaml.compose(file.read_text(encoding="utf-8"), yaml.SafeLoader))], set()
     while waiting:
         path, node = waiting.pop()

@@ -17,7 +17,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from salt.stage.cli import job_name
+from salt.stage.cli import TIME, job_name
 
 SHOWN = 6  # lines of each cause
 PATIENCE = 60  # seconds for a stage to import its modules
@@ -79,7 +79,7 @@ class Brief(logging.Formatter):
             return self.other.format(record)
         log = next(iter(record.log), None)
         job = job_name(Path(record.rule_name), log and Path(log))
-        time = self.formatTime(record, "%H:%M:%S")
+        time = self.formatTime(record, TIME)
         return f"{time} {job} | {reason_of(record.rule_msg)}"
 
 
