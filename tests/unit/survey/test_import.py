@@ -275,6 +275,22 @@ def test_images_and_masks_alone_are_labelled_tiles_and_no_test_part(tmp_path, su
         assert "no test tiles" in faults_of(path, unlabelled)
 
 
+def test_messages_name_files_without_train_where_there_is_no_such_folder(tmp_path, survey):
+    first, second, *_, last = survey.ids
+    inside = {n[6:]: d for n, d in survey.files.items() if n.startswith("train/")}
+    del inside[f"masks/{first}.png"]
+    inside[f"images/{second}.png"] = b"cut"
+    inside[f"images/{last}.png"] = image_png(np.zeros((5, 7), dtype=np.uint8))
+    inside["images/a b.png"] = inside["masks/a b.png"] = b""
+    (tmp_path / "s.zip").write_bytes(zipped(inside))
+    found = faults_of(tmp_path / "s.zip")
+    assert f"- images/{first}.png has no masks/{first}.png" in found
+    assert f"- images/{second}.png: not a PNG file" in found
+    assert f"- images/{last}.png: 7x5 pixels, but images/" in found
+    assert "- images, masks: id 'a b' may hold only" in found
+    assert "train/" not in found
+
+
 def test_two_spellings_of_one_file_are_refused(tmp_path, survey):
     name = f"train/images/{survey.ids[0]}.png"
     survey.files[name.replace(".png", ".PNG")] = survey.files[name]

@@ -127,7 +127,7 @@ def depths_of(
 def strays(source: Files, folder: str, ids: list[str], table: str) -> Iterator[str]:
     """Yield problems of a folder's files whose ids the table lacks."""
     for name in sorted(set(source.ids(folder)) - set(ids)):
-        yield f"{shown(f'{folder}/{name}.png')} has no row in {table}"
+        yield f"{source.called(f'{folder}/{name}.png')} has no row in {table}"
 
 
 def decode_all(
@@ -161,8 +161,8 @@ def decode_all(
                 stack, first = room((len(ids), *tile.shape), tile.dtype), name
             if tile.shape != stack.shape[1:]:
                 faults.append(
-                    f"{name}: {tile.shape[1]}x{tile.shape[0]} pixels, but {first} "
-                    f"has {stack.shape[2]}x{stack.shape[1]}"
+                    f"{source.called(name)}: {tile.shape[1]}x{tile.shape[0]} pixels, but "
+                    f"{source.called(first)} has {stack.shape[2]}x{stack.shape[1]}"
                 )
                 continue
             stack[row], readable[row] = tile, True
@@ -176,4 +176,4 @@ def _attempt(source: Files, name: str, decode: Callable) -> np.ndarray | str:
     except InputError as error:
         return str(error)
     except ValueError as error:
-        return f"{shown(name)}: {error}"
+        return f"{source.called(name)}: {error}"

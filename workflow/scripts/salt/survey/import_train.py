@@ -44,7 +44,8 @@ def import_train(source: Source) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     if images.shape != masks.shape and images.size and masks.size:
         faults.append(f"images are {images.shape[1:]} pixels, masks {masks.shape[1:]}")
     for row in np.flatnonzero(readable) if runs is not None else ():
-        faults.extend(_label_faults(ids[row], runs[row], masks[row]))
+        png = source.called(f"train/masks/{ids[row]}.png")
+        faults.extend(_label_faults(ids[row], runs[row], masks[row], png))
     raise_faults(f"{source.path} (labelled tiles)", faults)
 
     coverage = masks.mean(axis=(1, 2), dtype=np.float64)
@@ -54,14 +55,15 @@ def import_train(source: Source) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
 def _paired(source: Source, faults: list[str]) -> list[str]:
     """Ids that have both an image and a mask, sorted; adds what lacks the other to ``faults``."""
     images, masks = set(source.ids("train/images")), set(source.ids("train/masks"))
-    faults.extend(id_faults(sorted(images | masks), "train/images, train/masks"))
+    places = ", ".join(map(source.called, ("train/images", "train/masks")))
+    faults.extend(id_faults(sorted(images | masks), places))
     for here, there, folder, other in (
         (images, masks, "images", "masks"),
         (masks, images, "masks", "images"),
     ):
         for name in sorted(here - there):
-            png = shown(f"train/{folder}/{name}.png")
-            faults.append(f"{png} has no {shown(f'train/{other}/{name}.png')}")
+            png, partner = (f"train/{each}/{name}.png" for each in (folder, other))
+            faults.append(f"{source.called(png)} has no {source.called(partner)}")
     if not images | masks:
         faults.append(
             "no labelled tiles: expected images/ID.png and masks/ID.png, or the same in train/"
@@ -69,10 +71,9 @@ def _paired(source: Source, faults: list[str]) -> list[str]:
     return sorted(images & masks)
 
 
-def _label_faults(name: str, text: str, mask: np.ndarray) -> Iterator[str]:
+def _label_faults(name: str, text: str, mask: np.ndarray, png: str) -> Iterator[str]:
     try:
         if not np.array_equal(labels.decode(text, mask.shape), mask):
-            png = shown(f"train/masks/{name}.png")
             yield f"train.csv: the mask of {shown(name)} differs from {png}"
     except ValueError as error:
         yield f"train.csv: mask of {shown(name)}: {error}"

@@ -87,18 +87,22 @@ class Files:
         """Return whether there is a file with this logical name."""
         return name in self._files
 
+    def called(self, name: str) -> str:
+        """Return a logical name as messages show it."""
+        return shown(name)
+
     def read(self, name: str) -> bytes:
         """Contents of a file; InputError if it is missing, damaged or absurdly large."""
-        found = self._files.get(name)
+        found, called = self._files.get(name), self.called(name)
         if found is None:
-            raise InputError(f"{shown(name)} is missing from {self.path}")
+            raise InputError(f"{called} is missing from {self.path}")
         try:
             size = found.stat().st_size if isinstance(found, Path) else found[1].file_size
             if size <= LARGEST_FILE:
                 return found.read_bytes() if isinstance(found, Path) else found[0].read(found[1])
         except UNREADABLE as error:
-            raise InputError(f"{shown(name)}: cannot be read from {self.path} ({error})") from None
-        raise InputError(f"{shown(name)}: {size} bytes, more than the {LARGEST_FILE} allowed")
+            raise InputError(f"{called}: cannot be read from {self.path} ({error})") from None
+        raise InputError(f"{called}: {size} bytes, more than the {LARGEST_FILE} allowed")
 
     def _checksum(self, name: str) -> int:
         """CRC-32 of a file, which a zip has at hand."""
@@ -132,6 +136,11 @@ class Source(Files):
             if not taken:
                 self._files[f"train/{name}"] = place
         self.left_out = bare if taken else []
+        self._is_bare = bool(bare) and not taken
+
+    def called(self, name: str) -> str:
+        """Return a file's name as the user has it: without train/ where there is no such folder."""
+        return shown(name.removeprefix("train/") if self._is_bare else name)
 
     def _add_folder(self, stack: ExitStack) -> None:
         root = self.path
