@@ -13,7 +13,7 @@ BENCH := $(VENV)/bench
 # Apart, since a plugin that is not whole stops every snakemake, and most need none.
 CLUSTER := $(VENV)/cluster
 
-FINDINGS := residual unet bce depth full
+FINDINGS := residual unet bce depth vertical_flip full
 RECIPES := $(filter-out proxy,$(basename $(notdir $(wildcard benchmarks/recipes/*.yaml))))
 
 .PHONY: run demo-volume volume-labels volume-picture score test test-compile test-slurm test-engines lint status report grouped config files lock staleness soak combinations fuzz \

@@ -105,6 +105,8 @@ def table(runs: Path) -> pd.DataFrame:
     add("residual blocks", "better", changed("unet"), paired, noise_of_pairs)
     add("BCE + Dice, not BCE", "better", changed("bce"), paired, noise_of_pairs)
     add("depth as a channel", "no gain", paired, changed("depth"), noise_of_pairs, False)
+    flipped = changed("vertical_flip")
+    add("top-to-bottom flips in training", "used", paired, flipped, noise_of_pairs)
     plain = [tile_scores([without_flip(base, seed)], base / "results") for seed in SAME_FOLD]
     add("flip TTA", "better", plain, list(single.values()), 0.0)
     together = tile_scores([member(base, seed) for seed in SAME_FOLD], base / "results")
