@@ -44,8 +44,7 @@ def import_train(source: Source) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     if images.shape != masks.shape and images.size and masks.size:
         faults.append(f"images are {images.shape[1:]} pixels, masks {masks.shape[1:]}")
     for row in np.flatnonzero(readable) if runs is not None else ():
-        png = source.called(f"train/masks/{ids[row]}.png")
-        faults.extend(_label_faults(ids[row], runs[row], masks[row], png))
+        faults.extend(_label_faults(source, ids[row], runs[row], masks[row]))
     raise_faults(f"{source.path} (labelled tiles)", faults)
 
     coverage = masks.mean(axis=(1, 2), dtype=np.float64)
@@ -71,9 +70,10 @@ def _paired(source: Source, faults: list[str]) -> list[str]:
     return sorted(images & masks)
 
 
-def _label_faults(name: str, text: str, mask: np.ndarray, png: str) -> Iterator[str]:
+def _label_faults(source: Source, name: str, text: str, mask: np.ndarray) -> Iterator[str]:
     try:
         if not np.array_equal(labels.decode(text, mask.shape), mask):
+            png = source.called(f"train/masks/{name}.png")
             yield f"train.csv: the mask of {shown(name)} differs from {png}"
     except ValueError as error:
         yield f"train.csv: mask of {shown(name)}: {error}"

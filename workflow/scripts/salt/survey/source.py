@@ -93,16 +93,18 @@ class Files:
 
     def read(self, name: str) -> bytes:
         """Contents of a file; InputError if it is missing, damaged or absurdly large."""
-        found, called = self._files.get(name), self.called(name)
+        found = self._files.get(name)
         if found is None:
-            raise InputError(f"{called} is missing from {self.path}")
+            raise InputError(f"{self.called(name)} is missing from {self.path}")
         try:
             size = found.stat().st_size if isinstance(found, Path) else found[1].file_size
             if size <= LARGEST_FILE:
                 return found.read_bytes() if isinstance(found, Path) else found[0].read(found[1])
         except UNREADABLE as error:
-            raise InputError(f"{called}: cannot be read from {self.path} ({error})") from None
-        raise InputError(f"{called}: {size} bytes, more than the {LARGEST_FILE} allowed")
+            raise InputError(
+                f"{self.called(name)}: cannot be read from {self.path} ({error})"
+            ) from None
+        raise InputError(f"{self.called(name)}: {size} bytes, more than the {LARGEST_FILE} allowed")
 
     def _checksum(self, name: str) -> int:
         """CRC-32 of a file, which a zip has at hand."""
