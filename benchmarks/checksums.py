@@ -20,13 +20,13 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
 
-from salt.core.checksums import check_folder, checksums_of
-from salt.ensemble import predictions
-from salt.ensemble.predictions import Predictions
-from salt.networks import model
-from salt.networks.checkpoint import Checkpoint
-from salt.survey import tiles
-from salt.survey.tiles import Tiles
+from saltseg.core.checksums import check_folder, checksums_of
+from saltseg.ensemble import predictions
+from saltseg.ensemble.predictions import Predictions
+from saltseg.networks import model
+from saltseg.networks.checkpoint import Checkpoint
+from saltseg.survey import tiles
+from saltseg.survey.tiles import Tiles
 
 TILES, SIZE, WIDTH, ROUNDS, ROWS = 18_000, 101, 16, 5, 128
 

@@ -16,10 +16,10 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
 
-from salt.core import metric
-from salt.ensemble.predictions import Predictions, averaged, predicted_rows
-from salt.evaluation.threshold import steps_of_members, tune, tuning_groups
-from salt.survey.tiles import Tiles
+from saltseg.core import metric
+from saltseg.ensemble.predictions import Predictions, averaged, predicted_rows
+from saltseg.evaluation.threshold import steps_of_members, tune, tuning_groups
+from saltseg.survey.tiles import Tiles
 
 
 def tile_scores(members: list[Predictions], results: Path) -> pd.Series:

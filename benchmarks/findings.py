@@ -21,10 +21,10 @@ import numpy as np
 import pandas as pd
 from compare import difference, markdown, tile_scores
 
-from salt.ensemble.predictions import Predictions
-from salt.evaluation.threshold import evaluate
-from salt.output.submission import write_submission
-from salt.survey.tiles import Tiles
+from saltseg.ensemble.predictions import Predictions
+from saltseg.evaluation.threshold import evaluate
+from saltseg.output.submission import write_submission
+from saltseg.survey.tiles import Tiles
 
 STAGE = Path(__file__).parents[1] / "workflow/scripts/predict_validation.py"
 SAME_FOLD = [0, 5, 10, 15, 20]  # seeds of five members that hold out fold 0 of 5

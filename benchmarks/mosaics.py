@@ -18,13 +18,13 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
 
-from salt.core.metric import tile_scores
-from salt.device.compute import Compute
-from salt.inference.predict import predict
-from salt.inference.sections import predict_section, windows_for
-from salt.networks.checkpoint import Checkpoint
-from salt.survey.decoding import decode_image
-from salt.survey.tiles import Tiles
+from saltseg.core.metric import tile_scores
+from saltseg.device.compute import Compute
+from saltseg.inference.predict import predict
+from saltseg.inference.sections import predict_section, windows_for
+from saltseg.networks.checkpoint import Checkpoint
+from saltseg.survey.decoding import decode_image
+from saltseg.survey.tiles import Tiles
 
 WINDOW = 1024
 

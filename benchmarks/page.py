@@ -25,10 +25,10 @@ sys.path.insert(0, str(Path(__file__).parent / "speed"))
 
 from survey import tiles_and_masks, unique
 
-from salt.core.files import write_npy
-from salt.ensemble.predictions import quantised
-from salt.survey import tiles as packed
-from salt.survey.folds import split
+from saltseg.core.files import write_npy
+from saltseg.ensemble.predictions import quantised
+from saltseg.survey import tiles as packed
+from saltseg.survey.folds import split
 from support.browser import CHROMIUM, Browser
 from support.running import ROOT, run_stage
 

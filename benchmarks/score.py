@@ -15,9 +15,9 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
 
-from salt.core.errors import InputError, raise_faults, shown
-from salt.core.labels import decode
-from salt.core.metric import tile_scores
+from saltseg.core.errors import InputError, raise_faults, shown
+from saltseg.core.labels import decode
+from saltseg.core.metric import tile_scores
 
 
 def main() -> None:

@@ -20,10 +20,10 @@ import yaml
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow/scripts"))
 
-from salt.evaluation.held_out_lines import count  # noqa: E402
-from salt.survey.geometry import Geometry, load_traces  # noqa: E402
-from salt.survey.lines import Lines  # noqa: E402
-from salt.survey.segy import Segy  # noqa: E402
+from saltseg.evaluation.held_out_lines import count  # noqa: E402
+from saltseg.survey.geometry import Geometry, load_traces  # noqa: E402
+from saltseg.survey.lines import Lines  # noqa: E402
+from saltseg.survey.segy import Segy  # noqa: E402
 
 EVERY = (5, 10, 20, 100)
 PIECE = 56  # pixels, the tile that fits into half of a single line

@@ -15,12 +15,12 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow/scripts"))
 
-from salt.output.surfaces import surfaces  # noqa: E402
-from salt.report.figures import plt  # noqa: E402
-from salt.report.palette import PREDICTION, TRUTH  # noqa: E402
-from salt.survey.geometry import Geometry, load_traces  # noqa: E402
-from salt.survey.lines import Lines  # noqa: E402
-from salt.survey.segy import Segy  # noqa: E402
+from saltseg.output.surfaces import surfaces  # noqa: E402
+from saltseg.report.figures import plt  # noqa: E402
+from saltseg.report.palette import PREDICTION, TRUTH  # noqa: E402
+from saltseg.survey.geometry import Geometry, load_traces  # noqa: E402
+from saltseg.survey.lines import Lines  # noqa: E402
+from saltseg.survey.segy import Segy  # noqa: E402
 
 INLINE, CROSSLINE, TIME = 1247, 2520, 1480
 NO_SALT = "#D8D8D8"

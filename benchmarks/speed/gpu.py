@@ -8,9 +8,9 @@ import ours
 import torch
 import yaml
 
-from salt.training.augmentation import Augmentation
-from salt.training.recipe import Recipe
-from salt.training.trainer import Trainer
+from saltseg.training.augmentation import Augmentation
+from saltseg.training.recipe import Recipe
+from saltseg.training.trainer import Trainer
 
 # The first is the configuration's default; the second is compute.deterministic: false, the third
 # training.compile: true. No key has the last: CUDA graphs, which start a step's kernels at once.

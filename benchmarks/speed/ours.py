@@ -12,13 +12,13 @@ import torch
 import yaml
 from survey import tiles_and_masks
 
-from salt.device.compute import Compute
-from salt.ensemble.predictions import save
-from salt.inference.predict import predict
-from salt.inference.runtimes import prepared
-from salt.training.augmentation import Augmentation
-from salt.training.recipe import Recipe
-from salt.training.trainer import Labelled, Trainer
+from saltseg.device.compute import Compute
+from saltseg.ensemble.predictions import save
+from saltseg.inference.predict import predict
+from saltseg.inference.runtimes import prepared
+from saltseg.training.augmentation import Augmentation
+from saltseg.training.recipe import Recipe
+from saltseg.training.trainer import Labelled, Trainer
 
 TILE = (101, 101)
 CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config/config.yaml").read_text())

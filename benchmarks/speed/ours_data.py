@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 from survey import tiles_and_masks
 
-from salt.core import rle
-from salt.ensemble.predictions import Predictions, load_all
-from salt.evaluation import threshold
-from salt.output.submission import write_submission
-from salt.survey.import_test import import_test
-from salt.survey.source import Source
+from saltseg.core import rle
+from saltseg.ensemble.predictions import Predictions, load_all
+from saltseg.evaluation import threshold
+from saltseg.output.submission import write_submission
+from saltseg.survey.import_test import import_test
+from saltseg.survey.source import Source
 
 
 def importing(source: str) -> Callable[[], int]:

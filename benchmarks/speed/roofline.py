@@ -9,7 +9,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import FlopCounterMode
 
-from salt.training import losses
+from saltseg.training import losses
 
 VIEWS = ("view", "as_strided", "t", "transpose", "permute", "detach", "expand", "slice", "split")
 SIDE = 2048  # of the matrices multiplied

@@ -36,7 +36,7 @@ import survey
 import torch
 import yaml
 
-from salt.device.compute import Compute
+from saltseg.device.compute import Compute
 
 ROOT = Path(__file__).parents[2]
 WORKER = Path(__file__).with_name("worker.py")

@@ -11,13 +11,13 @@ import ours
 import torch
 from survey import tiles_and_masks
 
-from salt.ensemble.predictions import save
-from salt.evaluation.decision import Decision
-from salt.inference.exported import write_export
-from salt.inference.predict import predict
-from salt.inference.runtimes import prepared
-from salt.networks import model
-from salt.networks.network import Network
+from saltseg.ensemble.predictions import save
+from saltseg.evaluation.decision import Decision
+from saltseg.inference.exported import write_export
+from saltseg.inference.predict import predict
+from saltseg.inference.runtimes import prepared
+from saltseg.networks import model
+from saltseg.networks.network import Network
 
 # Both at width 16 and without depths.
 NETWORKS = {
@@ -60,7 +60,7 @@ def eager(survey: str, output: str, network: str, tiles: int = 128) -> Callable[
 
 def openvino(survey: str, output: str, network: str, tiles: int = 128) -> Callable[[], int]:
     # Before OpenVINO's own import: without what reports to its makers.
-    from salt.inference.openvino_runtime import openvino as runtime
+    from saltseg.inference.openvino_runtime import openvino as runtime
 
     compiled = runtime.Core().compile_model(_exported(output, network), "CPU")
     return _repeating(survey, output, tiles, _batches(lambda part: compiled([part])[0]))

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-from salt.core.files import write_npy
-from salt.ensemble.predictions import quantised
-from salt.survey.import_train import import_train
-from salt.survey.source import Source
-from salt.synthetic.demo import write_survey
+from saltseg.core.files import write_npy
+from saltseg.ensemble.predictions import quantised
+from saltseg.survey.import_train import import_train
+from saltseg.survey.source import Source
+from saltseg.synthetic.demo import write_survey
 
 UNIQUE = 640
 BLUR, NOISE = 3.0, 0.05  # of the predictions: blur in pixels, noise as a standard deviation

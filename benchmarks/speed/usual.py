@@ -13,10 +13,10 @@ from survey import tiles_and_masks
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
-from salt.networks import model
-from salt.networks.network import Dropout
-from salt.networks.unet import Grow
-from salt.training import losses
+from saltseg.networks import model
+from saltseg.networks.network import Dropout
+from saltseg.networks.unet import Grow
+from saltseg.training import losses
 
 
 class TileDataset(Dataset):

@@ -10,8 +10,8 @@ from ours_data import members_and_masks
 from PIL import Image
 from survey import tiles_and_masks
 
-from salt.core import metric
-from salt.ensemble.predictions import SCALE
+from saltseg.core import metric
+from saltseg.ensemble.predictions import SCALE
 
 
 def importing(source: str) -> Callable[[], int]:

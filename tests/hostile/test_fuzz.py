@@ -18,19 +18,19 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from salt.core import labels, rle
-from salt.core.errors import InputError
-from salt.ensemble import predictions
-from salt.ensemble.predictions import Predictions
-from salt.evaluation.decision import FITS, read_report, write_report
-from salt.inference.predict_new import read_tiles
-from salt.networks import model
-from salt.networks.checkpoint import Checkpoint
-from salt.survey.folds import read_folds
-from salt.survey.import_test import import_test
-from salt.survey.import_train import import_train
-from salt.survey.source import Source
-from salt.survey.tiles import Tiles, save
+from saltseg.core import labels, rle
+from saltseg.core.errors import InputError
+from saltseg.ensemble import predictions
+from saltseg.ensemble.predictions import Predictions
+from saltseg.evaluation.decision import FITS, read_report, write_report
+from saltseg.inference.predict_new import read_tiles
+from saltseg.networks import model
+from saltseg.networks.checkpoint import Checkpoint
+from saltseg.survey.folds import read_folds
+from saltseg.survey.import_test import import_test
+from saltseg.survey.import_train import import_train
+from saltseg.survey.source import Source
+from saltseg.survey.tiles import Tiles, save
 from support.surveys import LAYOUTS, Survey, forget_checksums, zipped
 
 SECONDS = 30

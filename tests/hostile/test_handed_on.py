@@ -13,9 +13,9 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save
 
-from salt.core.header import UNSEALED, sealed
-from salt.evaluation.decision import write_report
-from salt.networks.checkpoint import Checkpoint
+from saltseg.core.header import UNSEALED, sealed
+from saltseg.evaluation.decision import write_report
+from saltseg.networks.checkpoint import Checkpoint
 from support.spoiling import at, cut, delete, edit, edit_array, edit_table, replace
 from support.stages import Case, assert_refused, cases
 from support.surveys import zipped

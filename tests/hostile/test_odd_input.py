@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from salt.ensemble.predictions import Predictions
-from salt.evaluation.summary import describe
+from saltseg.ensemble.predictions import Predictions
+from saltseg.evaluation.summary import describe
 from support.stages import arguments, run_all, stage, tree, zip_survey
 from support.surveys import Survey, image_png, mask_png, png
 

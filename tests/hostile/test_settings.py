@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from salt.core.errors import InputError, raise_faults
-from salt.settings.config import faults
+from saltseg.core.errors import InputError, raise_faults
+from saltseg.settings.config import faults
 from support.running import ROOT, run_snakemake
 from support.spoiling import edit_array
 from support.stages import CONFIG, Case, arguments, assert_refused, cases, stage, zip_survey

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from salt.ensemble.predictions import SCALE, Predictions, save
-from salt.survey import tiles as packed
-from salt.synthetic.demo import write_survey
+from saltseg.ensemble.predictions import SCALE, Predictions, save
+from saltseg.survey import tiles as packed
+from saltseg.synthetic.demo import write_survey
 from support.networks import OPENVINO
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from salt.stage.code_files import local_files
+from saltseg.stage.code_files import local_files
 from support.running import rule_texts
 
 ROOT = Path(__file__).parents[2]
@@ -50,7 +50,7 @@ def third_party(files: list[Path]) -> set[str]:
             names += [node.module] if isinstance(node, ast.ImportFrom) else []
             found |= {name.split(".")[0] for name in names}
     return {
-        IMPORT_NAMES.get(name, name) for name in found - set(sys.stdlib_module_names) - {"salt"}
+        IMPORT_NAMES.get(name, name) for name in found - set(sys.stdlib_module_names) - {"saltseg"}
     }
 
 

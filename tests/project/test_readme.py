@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from engine.config_files import generated
-from salt.survey.import_test import import_test
-from salt.survey.import_train import import_train
-from salt.survey.source import Source
+from saltseg.survey.import_test import import_test
+from saltseg.survey.import_train import import_train
+from saltseg.survey.source import Source
 
 ROOT = Path(__file__).parents[2]
 

@@ -36,7 +36,7 @@ def test_each_version_lists_a_kind_of_change_once():
 
 def test_the_version_stands_in_one_place():
     """Check that no file but these has it, in any form that a release would have to change."""
-    for name in ("pyproject.toml", "workflow/scripts/salt/__init__.py", "Makefile"):
+    for name in ("pyproject.toml", "workflow/scripts/saltseg/__init__.py", "Makefile"):
         assert not re.search(r"^(__)?version(__)? *:?=", (ROOT / name).read_text(), re.M)
 
 

@@ -43,7 +43,7 @@ from PIL import Image
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT / "tests"), str(ROOT / "workflow/scripts")]
 
-from salt.settings.config import faults  # noqa: E402
+from saltseg.settings.config import faults  # noqa: E402
 from support.covering import Row, covering_array  # noqa: E402
 from support.running import run_snakemake  # noqa: E402
 from support.soak import is_timed, outputs  # noqa: E402

@@ -29,7 +29,7 @@ for script in sys.argv[2:]:
     spec = importlib.util.spec_from_file_location("stage", folder / script)
     spec.loader.exec_module(importlib.util.module_from_spec(spec))
     # What is imported only where it is chosen.
-    if runtimes := sys.modules.get("salt.inference.runtimes"):
+    if runtimes := sys.modules.get("saltseg.inference.runtimes"):
         for runtime in runtimes.RUNTIMES.values():
             runtime.load()
     found[script] = sorted(loaded().values())

@@ -6,10 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from salt.inference.runtimes import RUNTIMES
-from salt.networks import model
-from salt.networks.network import Network
-from salt.networks.registry import NETWORKS
+from saltseg.inference.runtimes import RUNTIMES
+from saltseg.networks import model
+from saltseg.networks.network import Network
+from saltseg.networks.registry import NETWORKS
 from support.training import NEEDS_TIMM
 
 # To be parametrized with: all names, those whose packages may be missing marked so.

@@ -3,7 +3,7 @@
 import zipfile
 from pathlib import Path
 
-from salt.evaluation.decision import write_report
+from saltseg.evaluation.decision import write_report
 from support.surveys import image_png, png, zipped
 
 SETTINGS = {

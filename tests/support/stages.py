@@ -15,7 +15,7 @@ import yaml
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
-from salt.output.masks import SOFTWARE
+from saltseg.output.masks import SOFTWARE
 from support.running import ROOT
 from support.surveys import Survey
 

@@ -8,10 +8,10 @@ import pytest
 import torch
 import yaml
 
-from salt.device.compute import Compute
-from salt.training.augmentation import Augmentation
-from salt.training.recipe import Recipe
-from salt.training.trainer import Labelled, Trainer
+from saltseg.device.compute import Compute
+from saltseg.training.augmentation import Augmentation
+from saltseg.training.recipe import Recipe
+from saltseg.training.trainer import Labelled, Trainer
 from support.running import ROOT
 
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())

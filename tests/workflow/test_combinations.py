@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from engine.config_files import keys
-from salt.settings.config import faults
+from saltseg.settings.config import faults
 from support import combinations as check
 from support.combinations import DAMAGES, FACTORS, FILES, Check, Damage, faults_of_message, refusal
 from support.covering import allowed_pairs, covering_array, pairs_of

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from salt.core.errors import InputError
-from salt.survey.folds import split
-from salt.survey.import_test import import_test
-from salt.survey.import_train import import_train
-from salt.survey.source import Source
+from saltseg.core.errors import InputError
+from saltseg.survey.folds import split
+from saltseg.survey.import_test import import_test
+from saltseg.survey.import_train import import_train
+from saltseg.survey.source import Source
 
 ZIP = os.environ.get("SALT_CONTEST_ZIP")
 pytestmark = pytest.mark.skipif(not ZIP, reason="SALT_CONTEST_ZIP does not name the contest's zip")

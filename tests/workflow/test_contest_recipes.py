@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from salt.networks.checkpoint import Checkpoint
+from saltseg.networks.checkpoint import Checkpoint
 from support.running import ROOT, SUBMISSION, complete, planned
 
 # Keep the recipe's settings that determine which code runs.

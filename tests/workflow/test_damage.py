@@ -11,25 +11,25 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from salt.core import checksums
-from salt.core.checksums import Checksums, check_folder, checksums_of
-from salt.core.errors import InputError
-from salt.core.files import replacing, write_npy
-from salt.ensemble.predictions import Predictions
-from salt.ensemble.pseudo_labels import PseudoLabels
-from salt.ensemble.pseudo_labels import save as save_labels
-from salt.evaluation.decision import Decision, write_report
-from salt.evaluation.review import read_review
-from salt.evaluation.summary import summary
-from salt.networks import model
-from salt.networks.checkpoint import Checkpoint
-from salt.report.page import read_figure
-from salt.report.plot_evaluation import read_curve
-from salt.report.plot_training import kept_epoch, read_history
-from salt.survey.folds import read_folds, read_groups
-from salt.survey.source import Source
-from salt.survey.tiles import Tiles
-from salt.training.saved import fingerprint
+from saltseg.core import checksums
+from saltseg.core.checksums import Checksums, check_folder, checksums_of
+from saltseg.core.errors import InputError
+from saltseg.core.files import replacing, write_npy
+from saltseg.ensemble.predictions import Predictions
+from saltseg.ensemble.pseudo_labels import PseudoLabels
+from saltseg.ensemble.pseudo_labels import save as save_labels
+from saltseg.evaluation.decision import Decision, write_report
+from saltseg.evaluation.review import read_review
+from saltseg.evaluation.summary import summary
+from saltseg.networks import model
+from saltseg.networks.checkpoint import Checkpoint
+from saltseg.report.page import read_figure
+from saltseg.report.plot_evaluation import read_curve
+from saltseg.report.plot_training import kept_epoch, read_history
+from saltseg.survey.folds import read_folds, read_groups
+from saltseg.survey.source import Source
+from saltseg.survey.tiles import Tiles
+from saltseg.training.saved import fingerprint
 from support.running import ROOT, TINY, complete, planned, snakemake
 from support.surveys import forget_checksums
 

@@ -7,13 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from salt.device.compute import Compute
-from salt.ensemble.predictions import SCALE, load_all, summed
-from salt.evaluation.threshold import Curve, steps
-from salt.inference.predict import predict
-from salt.networks.checkpoint import Checkpoint
-from salt.survey.folds import roles
-from salt.survey.tiles import Tiles
+from saltseg.device.compute import Compute
+from saltseg.ensemble.predictions import SCALE, load_all, summed
+from saltseg.evaluation.threshold import Curve, steps
+from saltseg.inference.predict import predict
+from saltseg.networks.checkpoint import Checkpoint
+from saltseg.survey.folds import roles
+from saltseg.survey.tiles import Tiles
 from support.running import ROOT, run_snakemake
 
 FINE = 2**31 - 1  # keeps every bit of a float32 between 2^-8 and 1

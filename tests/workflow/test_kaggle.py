@@ -13,11 +13,11 @@ from urllib.parse import quote
 
 import pytest
 
-from salt.core.errors import InputError
-from salt.evaluation.decision import write_report
-from salt.evaluation.summary import describe
-from salt.survey import kaggle
-from salt.survey.kaggle import CONTEST, TEST_TILES
+from saltseg.core.errors import InputError
+from saltseg.evaluation.decision import write_report
+from saltseg.evaluation.summary import describe
+from saltseg.survey import kaggle
+from saltseg.survey.kaggle import CONTEST, TEST_TILES
 from support.running import ROOT, complete, planned, run_stage, snakemake, with_config
 
 USER, KEY, TOKEN = "salty", "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "KGAT_a/b+c=7d9e"
@@ -379,7 +379,7 @@ def test_the_workflow_downloads_once_and_imports_the_download(key, alone, tmp_pa
     assert_no_secret(folder, text)
 
     # A change to the downloading code does not change the contest's zip.
-    with open(project / "workflow/scripts/salt/survey/kaggle.py", "a") as file:
+    with open(project / "workflow/scripts/saltseg/survey/kaggle.py", "a") as file:
         file.write("# changed\n")
     assert "Nothing to be done" in complete(folder, "--", *targets, **run)
     assert len(key.calls()) == 1

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from salt.core.checksums import made_again
+from saltseg.core.checksums import made_again
 from support.running import ROOT, TINY, run_snakemake
 
 PROJECT = ("LICENSE", "config", "envs", "profiles", "workflow")

@@ -10,15 +10,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salt.core.checksums import checksums_of
-from salt.core.errors import InputError
-from salt.ensemble.labelling import confidence, label
-from salt.ensemble.predictions import SCALE, Predictions
-from salt.ensemble.predictions import save as save_predictions
-from salt.ensemble.pseudo_labels import PseudoLabels, save
-from salt.networks.checkpoint import Checkpoint
-from salt.survey.tiles import Tiles
-from salt.training.trainer import Labelled
+from saltseg.core.checksums import checksums_of
+from saltseg.core.errors import InputError
+from saltseg.ensemble.labelling import confidence, label
+from saltseg.ensemble.predictions import SCALE, Predictions
+from saltseg.ensemble.predictions import save as save_predictions
+from saltseg.ensemble.pseudo_labels import PseudoLabels, save
+from saltseg.networks.checkpoint import Checkpoint
+from saltseg.survey.tiles import Tiles
+from saltseg.training.trainer import Labelled
 from support.running import SUBMISSION, complete, planned, with_config
 from support.surveys import forget_checksums
 

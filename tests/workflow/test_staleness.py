@@ -22,9 +22,9 @@ import pytest
 import yaml
 
 from engine.config_files import keys
-from salt.core.checksums import checksums_of
-from salt.settings.config import completed
-from salt.stage.code_files import local_files
+from saltseg.core.checksums import checksums_of
+from saltseg.settings.config import completed
+from saltseg.stage.code_files import local_files
 from support.running import JOBS, PROJECT, TINY, below, rule_texts, run_snakemake, unpack
 from support.surveys import mask_png
 
@@ -444,15 +444,15 @@ REAL = {
     "plot_data.py",
     "plot_evaluation.py",
     "review.py",
-    "salt/evaluation/summary.py",
+    "saltseg/evaluation/summary.py",
     "predict_test.py",
     "predict_validation.py",
-    "salt/evaluation/decision.py",
-    "salt/report/figures.py",
-    "salt/report/palette.py",
-    "salt/core/rle.py",
-    "salt/evaluation/threshold.py",
-    "salt/survey/tiles.py",
+    "saltseg/evaluation/decision.py",
+    "saltseg/report/figures.py",
+    "saltseg/report/palette.py",
+    "saltseg/core/rle.py",
+    "saltseg/evaluation/threshold.py",
+    "saltseg/survey/tiles.py",
     "summary.py",
 }
 
@@ -525,12 +525,14 @@ def file_cases() -> list[Case]:
         )
         for file in sorted(str(path.relative_to(scripts)) for path in scripts.rglob("*.py"))
     ]
-    parts = sorted([*scripts.glob("salt/report/page.*"), *scripts.glob("salt/report/viewer.*")])
+    parts = sorted(
+        [*scripts.glob("saltseg/report/page.*"), *scripts.glob("saltseg/report/viewer.*")]
+    )
     return cases + [
         Case(
-            f"`salt/report/{path.name}`",
+            f"`saltseg/report/{path.name}`",
             below("page"),
-            appended(f"workflow/scripts/salt/report/{path.name}", "\n"),
+            appended(f"workflow/scripts/saltseg/report/{path.name}", "\n"),
         )
         for path in parts
         if path.suffix != ".py"
@@ -612,11 +614,11 @@ def place_cases() -> list[Case]:
             chained(*(appended(f"envs/{file.name}") for file in (ROOT / "envs").glob("*.yaml"))),
         ),
         Case(
-            "`salt/training/losses.py` changed, with a date older than the results'",
+            "`saltseg/training/losses.py` changed, with a date older than the results'",
             below("train"),
             chained(
-                appended("workflow/scripts/salt/training/losses.py", STATEMENT),
-                aged("workflow/scripts/salt/training/losses.py"),
+                appended("workflow/scripts/saltseg/training/losses.py", STATEMENT),
+                aged("workflow/scripts/saltseg/training/losses.py"),
             ),
         ),
         Case("project moved", {}, moved),

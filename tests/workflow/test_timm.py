@@ -3,8 +3,8 @@
 import numpy as np
 import torch
 
-from salt.core.header import read_checkpoint
-from salt.networks.timm_unet import timm
+from saltseg.core.header import read_checkpoint
+from saltseg.networks.timm_unet import timm
 from support.running import SUBMISSION, complete, planned, snakemake, with_config
 from support.training import NEEDS_TIMM
 

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from salt.survey.geometry import Geometry, load_traces
-from salt.survey.lines import Lines
-from salt.survey.segy import Segy
+from saltseg.survey.geometry import Geometry, load_traces
+from saltseg.survey.lines import Lines
+from saltseg.survey.segy import Segy
 from support.running import complete, planned, snakemake, with_config
 from support.surveys import TINY_VOLUME as TINY
 from support.surveys import mask_png

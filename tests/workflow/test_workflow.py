@@ -12,12 +12,12 @@ import pytest
 import yaml
 from PIL import Image
 
-from salt.core import labels, metric, rle
-from salt.ensemble.predictions import SCALE, Predictions
-from salt.evaluation.decision import write_report
-from salt.networks.checkpoint import Checkpoint
-from salt.output.submission import write_submission
-from salt.survey.tiles import Tiles
+from saltseg.core import labels, metric, rle
+from saltseg.ensemble.predictions import SCALE, Predictions
+from saltseg.evaluation.decision import write_report
+from saltseg.networks.checkpoint import Checkpoint
+from saltseg.output.submission import write_submission
+from saltseg.survey.tiles import Tiles
 from support.networks import OPENVINO
 from support.running import (
     ROOT,

@@ -17,7 +17,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from salt.stage.cli import TIME, job_name
+from saltseg.stage.cli import TIME, job_name
 
 SHOWN = 6  # lines of each cause
 PATIENCE = 60  # seconds for a stage to import its modules

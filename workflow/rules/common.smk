@@ -63,9 +63,9 @@ os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), *os.ge
 
 from engine.given import doubled_keys, typed
 from engine.terminal import make_terse
-from salt.core.errors import InputError, raise_faults
-from salt.settings.config import completed, faults
-from salt.stage.code_files import behaviour, local_files
+from saltseg.core.errors import InputError, raise_faults
+from saltseg.settings.config import completed, faults
+from saltseg.stage.code_files import behaviour, local_files
 
 printing = workflow.output_settings
 make_terse(logger, printing.dryrun or printing.verbose or printing.printshellcmds)
@@ -154,7 +154,7 @@ wildcard_constraints:
 def code(stage, environment):
     """Return the code of a stage as parameters: each file that it uses, and its pinned packages.
 
-    One per file, such as "salt/training/losses.py 1f0c...", so that `make status` can name the one
+    One per file, such as "saltseg/training/losses.py 1f0c...", so that `make status` can name the one
     that changed. Digests ignore comments and docstrings. Files beside a module with the same name
     and another extension, such as its templates, are included.
     """

@@ -1,9 +1,9 @@
 # New tiles and volumes, and the members that predict them.
 
-from salt.evaluation.decision import Decision
-from salt.output.masks import refuse_others
-from salt.survey.new_tiles import NewTiles
-from salt.survey.segy_files import is_segy, segy_files
+from saltseg.evaluation.decision import Decision
+from saltseg.output.masks import refuse_others
+from saltseg.survey.new_tiles import NewTiles
+from saltseg.survey.segy_files import is_segy, segy_files
 
 # Masks of new tiles, by `snakemake predict`.
 NEW_MASKS = "results/predict/masks"

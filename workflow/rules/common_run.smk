@@ -8,7 +8,7 @@ from engine.record import (
     remove_states,
 )
 from engine.terminal import last_words, print_at_exit
-from salt.core.checksums import check_folder, follow_date
+from saltseg.core.checksums import check_folder, follow_date
 
 
 def add_handlers(**handlers):

@@ -1,9 +1,9 @@
 # The survey of a run, and what depends on it.
 
-from salt.settings.config import uncovered_folds
-from salt.survey.folds import folds_of
-from salt.survey.segy_files import is_segy, require_file
-from salt.survey.source import Source
+from saltseg.settings.config import uncovered_folds
+from saltseg.survey.folds import folds_of
+from saltseg.survey.segy_files import is_segy, require_file
+from saltseg.survey.source import Source
 
 # Surveys that the workflow itself generates or downloads, by data.source.
 KAGGLE_ZIP = "results/kaggle/tgs-salt-identification-challenge.zip"

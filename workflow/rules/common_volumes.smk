@@ -1,6 +1,6 @@
 # Shared by the rules for volumes.
 
-from salt.survey.segy_files import refuse_mixture, require_file
+from saltseg.survey.segy_files import refuse_mixture, require_file
 
 DEMO_LABELS = "results/demo/labels.sgy"
 # Outputs for a volume, in results/volume/ or results/predict/.

@@ -3,8 +3,8 @@
 import logging
 from pathlib import Path
 
-from salt.stage.cli import run, stage_parser
-from salt.synthetic.demo import write_survey
+from saltseg.stage.cli import run, stage_parser
+from saltseg.synthetic.demo import write_survey
 
 
 def main(args):

@@ -3,8 +3,8 @@
 import logging
 from pathlib import Path
 
-from salt.stage.cli import run, stage_parser
-from salt.synthetic.volume import write_volume
+from saltseg.stage.cli import run, stage_parser
+from saltseg.synthetic.volume import write_volume
 
 
 def main(args):

@@ -3,8 +3,8 @@
 import logging
 from pathlib import Path
 
-from salt.stage.cli import run, stage_parser
-from salt.survey.kaggle import CONTEST, download
+from saltseg.stage.cli import run, stage_parser
+from saltseg.survey.kaggle import CONTEST, download
 
 
 def main(args):

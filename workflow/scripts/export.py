@@ -3,10 +3,10 @@
 import logging
 from pathlib import Path
 
-from salt.evaluation.decision import Decision
-from salt.inference.exported import write_export
-from salt.networks.checkpoint import Checkpoint
-from salt.stage.cli import run, stage_parser
+from saltseg.evaluation.decision import Decision
+from saltseg.inference.exported import write_export
+from saltseg.networks.checkpoint import Checkpoint
+from saltseg.stage.cli import run, stage_parser
 
 
 def main(args):

@@ -3,13 +3,13 @@
 import logging
 from pathlib import Path
 
-from salt.ensemble.predictions import load_all
-from salt.evaluation.decision import read_report
-from salt.evaluation.review import read_review
-from salt.evaluation.summary import warning
-from salt.report.gallery import choose, draw_gallery
-from salt.stage.cli import run, stage_parser
-from salt.survey.tiles import Tiles
+from saltseg.ensemble.predictions import load_all
+from saltseg.evaluation.decision import read_report
+from saltseg.evaluation.review import read_review
+from saltseg.evaluation.summary import warning
+from saltseg.report.gallery import choose, draw_gallery
+from saltseg.stage.cli import run, stage_parser
+from saltseg.survey.tiles import Tiles
 
 COLUMNS = 8
 

@@ -6,20 +6,20 @@ from pathlib import Path
 
 import numpy as np
 
-from salt.core.errors import InputError
-from salt.stage.cli import run, stage_parser
-from salt.survey import lines, tiles
-from salt.survey.folds import folds_of
-from salt.survey.geometry import Geometry
-from salt.survey.import_lines import (
+from saltseg.core.errors import InputError
+from saltseg.stage.cli import run, stage_parser
+from saltseg.survey import lines, tiles
+from saltseg.survey.folds import folds_of
+from saltseg.survey.geometry import Geometry
+from saltseg.survey.import_lines import (
     import_lines,
     labels_from_masks,
     labels_from_segy,
     refuse_other_geometry,
 )
-from salt.survey.scan import scan
-from salt.survey.segy import Segy
-from salt.survey.volume import Volume
+from saltseg.survey.scan import scan
+from saltseg.survey.segy import Segy
+from saltseg.survey.volume import Volume
 
 
 def main(args):

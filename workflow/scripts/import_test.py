@@ -3,10 +3,10 @@
 import logging
 from pathlib import Path
 
-from salt.core.files import filling_npy, replacing
-from salt.stage.cli import run, stage_parser
-from salt.survey.import_test import import_test
-from salt.survey.source import Source
+from saltseg.core.files import filling_npy, replacing
+from saltseg.stage.cli import run, stage_parser
+from saltseg.survey.import_test import import_test
+from saltseg.survey.source import Source
 
 
 def main(args):

@@ -3,10 +3,10 @@
 import logging
 from pathlib import Path
 
-from salt.stage.cli import run, stage_parser
-from salt.survey.import_train import import_train
-from salt.survey.source import Source
-from salt.survey.tiles import save
+from saltseg.stage.cli import run, stage_parser
+from saltseg.survey.import_train import import_train
+from saltseg.survey.source import Source
+from saltseg.survey.tiles import save
 
 
 def main(args):

@@ -4,10 +4,10 @@ import logging
 import os
 from pathlib import Path
 
-from salt.stage.cli import run, stage_parser
-from salt.stage.code_files import behaviour, local_files
-from salt.survey.geometry import Geometry, load_traces
-from salt.survey.volume import import_volume
+from saltseg.stage.cli import run, stage_parser
+from saltseg.stage.code_files import behaviour, local_files
+from saltseg.survey.geometry import Geometry, load_traces
+from saltseg.survey.volume import import_volume
 
 
 def main(args):

@@ -4,13 +4,13 @@ import json
 import logging
 from pathlib import Path
 
-from salt.core import checksums
-from salt.core.files import replacing, replacing_folder
-from salt.ensemble.predictions import load_all, load_shards
-from salt.evaluation.decision import SCORE, read_report
-from salt.evaluation.review import REASONS, read_review
-from salt.report import sprites
-from salt.report.page import (
+from saltseg.core import checksums
+from saltseg.core.files import replacing, replacing_folder
+from saltseg.ensemble.predictions import load_all, load_shards
+from saltseg.evaluation.decision import SCORE, read_report
+from saltseg.evaluation.review import REASONS, read_review
+from saltseg.report import sprites
+from saltseg.report.page import (
     NO_TEST,
     headline,
     labelled_facts,
@@ -19,8 +19,8 @@ from salt.report.page import (
     write_page,
     write_tiles,
 )
-from salt.stage.cli import run, stage_parser
-from salt.survey.tiles import Tiles
+from saltseg.stage.cli import run, stage_parser
+from saltseg.survey.tiles import Tiles
 
 
 def main(args):

@@ -3,12 +3,12 @@
 import logging
 from pathlib import Path
 
-from salt.ensemble.predictions import load_shards
-from salt.evaluation.decision import read_report
-from salt.evaluation.review import read_review
-from salt.report.plot_data import draw_data, predicted_coverage
-from salt.stage.cli import run, stage_parser
-from salt.survey.tiles import Tiles
+from saltseg.ensemble.predictions import load_shards
+from saltseg.evaluation.decision import read_report
+from saltseg.evaluation.review import read_review
+from saltseg.report.plot_data import draw_data, predicted_coverage
+from saltseg.stage.cli import run, stage_parser
+from saltseg.survey.tiles import Tiles
 
 
 def main(args):

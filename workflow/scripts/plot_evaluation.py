@@ -3,21 +3,21 @@
 import logging
 from pathlib import Path
 
-from salt.core.errors import InputError
-from salt.ensemble.predictions import load_all
-from salt.evaluation.decision import read_report
-from salt.evaluation.review import read_review
-from salt.evaluation.summary import warning
-from salt.report.plot_evaluation import (
+from saltseg.core.errors import InputError
+from saltseg.ensemble.predictions import load_all
+from saltseg.evaluation.decision import read_report
+from saltseg.evaluation.review import read_review
+from saltseg.evaluation.summary import warning
+from saltseg.report.plot_evaluation import (
     draw_calibration,
     draw_members,
     draw_threshold,
     draw_tiles,
     read_curve,
 )
-from salt.stage.cli import run, stage_parser
-from salt.survey.folds import read_folds
-from salt.survey.tiles import Tiles
+from saltseg.stage.cli import run, stage_parser
+from saltseg.survey.folds import read_folds
+from saltseg.survey.tiles import Tiles
 
 
 def main(args):

@@ -3,8 +3,8 @@
 import logging
 from pathlib import Path
 
-from salt.report.plot_training import draw_learning, draw_times, kept_epoch, read_history
-from salt.stage.cli import run, stage_parser
+from saltseg.report.plot_training import draw_learning, draw_times, kept_epoch, read_history
+from saltseg.stage.cli import run, stage_parser
 
 
 def main(args):

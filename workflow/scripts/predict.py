@@ -3,14 +3,14 @@
 import logging
 from pathlib import Path
 
-from salt.device.compute import Compute
-from salt.device.gpu_lease import hold_gpu
-from salt.evaluation.decision import Decision
-from salt.inference.predict_new import decide, read_tiles
-from salt.inference.runtimes import prepared
-from salt.networks.checkpoint import Checkpoint
-from salt.output.masks import write_masks
-from salt.stage.cli import run, stage_parser
+from saltseg.device.compute import Compute
+from saltseg.device.gpu_lease import hold_gpu
+from saltseg.evaluation.decision import Decision
+from saltseg.inference.predict_new import decide, read_tiles
+from saltseg.inference.runtimes import prepared
+from saltseg.networks.checkpoint import Checkpoint
+from saltseg.output.masks import write_masks
+from saltseg.stage.cli import run, stage_parser
 
 
 def main(args):

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from salt.device.compute import Compute
-from salt.device.gpu_lease import hold_gpu
-from salt.evaluation.held_out_lines import save_predictions
-from salt.inference.runtimes import prepared
-from salt.inference.sections import predict_section, windows_for
-from salt.networks.checkpoint import Checkpoint
-from salt.stage.cli import run, stage_parser
-from salt.survey.amplitudes import section_to_8bit
-from salt.survey.folds import read_folds, roles
-from salt.survey.lines import Lines
-from salt.survey.tiles import Tiles
+from saltseg.device.compute import Compute
+from saltseg.device.gpu_lease import hold_gpu
+from saltseg.evaluation.held_out_lines import save_predictions
+from saltseg.inference.runtimes import prepared
+from saltseg.inference.sections import predict_section, windows_for
+from saltseg.networks.checkpoint import Checkpoint
+from saltseg.stage.cli import run, stage_parser
+from saltseg.survey.amplitudes import section_to_8bit
+from saltseg.survey.folds import read_folds, roles
+from saltseg.survey.lines import Lines
+from saltseg.survey.tiles import Tiles
 
 
 def main(args):

@@ -3,14 +3,14 @@
 import logging
 from pathlib import Path
 
-from salt.device.compute import Compute
-from salt.device.gpu_lease import hold_gpu
-from salt.ensemble.predictions import save, shard_of
-from salt.inference.predict import predict
-from salt.inference.runtimes import prepared
-from salt.networks.checkpoint import Checkpoint
-from salt.stage.cli import run, stage_parser
-from salt.survey.tiles import Rows, Tiles
+from saltseg.device.compute import Compute
+from saltseg.device.gpu_lease import hold_gpu
+from saltseg.ensemble.predictions import save, shard_of
+from saltseg.inference.predict import predict
+from saltseg.inference.runtimes import prepared
+from saltseg.networks.checkpoint import Checkpoint
+from saltseg.stage.cli import run, stage_parser
+from saltseg.survey.tiles import Rows, Tiles
 
 
 def main(args):

@@ -3,16 +3,16 @@
 import logging
 from pathlib import Path
 
-from salt.device.compute import Compute
-from salt.device.gpu_lease import hold_gpu
-from salt.evaluation.decision import Decision
-from salt.inference.runtimes import prepared
-from salt.inference.sections import windows_for
-from salt.inference.volume import Grey, predict_shard
-from salt.networks.checkpoint import Checkpoint
-from salt.output.shards import Layout
-from salt.stage.cli import run, stage_parser
-from salt.survey.volume import Volume
+from saltseg.device.compute import Compute
+from saltseg.device.gpu_lease import hold_gpu
+from saltseg.evaluation.decision import Decision
+from saltseg.inference.runtimes import prepared
+from saltseg.inference.sections import windows_for
+from saltseg.inference.volume import Grey, predict_shard
+from saltseg.networks.checkpoint import Checkpoint
+from saltseg.output.shards import Layout
+from saltseg.stage.cli import run, stage_parser
+from saltseg.survey.volume import Volume
 
 
 def main(args):

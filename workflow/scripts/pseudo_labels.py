@@ -3,11 +3,11 @@
 import logging
 from pathlib import Path
 
-from salt.ensemble.labelling import label
-from salt.ensemble.predictions import load_shards
-from salt.ensemble.pseudo_labels import save
-from salt.stage.cli import run, stage_parser
-from salt.survey.tiles import Tiles
+from saltseg.ensemble.labelling import label
+from saltseg.ensemble.predictions import load_shards
+from saltseg.ensemble.pseudo_labels import save
+from saltseg.stage.cli import run, stage_parser
+from saltseg.survey.tiles import Tiles
 
 
 def main(args):

@@ -3,13 +3,13 @@
 import logging
 from pathlib import Path
 
-from salt.core.files import replacing
-from salt.ensemble.predictions import load_all
-from salt.evaluation.decision import read_report
-from salt.evaluation.review import review
-from salt.stage.cli import run, stage_parser
-from salt.survey.folds import is_honest, read_folds
-from salt.survey.tiles import Tiles
+from saltseg.core.files import replacing
+from saltseg.ensemble.predictions import load_all
+from saltseg.evaluation.decision import read_report
+from saltseg.evaluation.review import review
+from saltseg.stage.cli import run, stage_parser
+from saltseg.survey.folds import is_honest, read_folds
+from saltseg.survey.tiles import Tiles
 
 
 def main(args):

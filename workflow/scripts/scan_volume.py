@@ -4,10 +4,10 @@ import logging
 import os
 from pathlib import Path
 
-from salt.core.files import write_npy
-from salt.stage.cli import run, stage_parser
-from salt.survey.geometry import describe
-from salt.survey.scan import scan
+from saltseg.core.files import write_npy
+from saltseg.stage.cli import run, stage_parser
+from saltseg.survey.geometry import describe
+from saltseg.survey.scan import scan
 
 
 def main(args):

@@ -4,11 +4,11 @@ import json
 import logging
 from pathlib import Path
 
-from salt.core.files import replacing
-from salt.evaluation.decision import SCORE, read_report
-from salt.evaluation.held_out_lines import LinePredictions, score_lines
-from salt.stage.cli import run, stage_parser
-from salt.survey.lines import Lines
+from saltseg.core.files import replacing
+from saltseg.evaluation.decision import SCORE, read_report
+from saltseg.evaluation.held_out_lines import LinePredictions, score_lines
+from saltseg.stage.cli import run, stage_parser
+from saltseg.survey.lines import Lines
 
 
 def main(args):

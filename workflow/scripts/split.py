@@ -3,13 +3,13 @@
 import logging
 from pathlib import Path
 
-from salt.core.errors import InputError
-from salt.core.files import replacing
-from salt.stage.cli import run, stage_parser
-from salt.survey.folds import folds_of, read_groups, split
-from salt.survey.geometry import Geometry
-from salt.survey.lines import CROSSLINE, INLINE, Lines, blocks, lines_notices
-from salt.survey.tiles import Tiles
+from saltseg.core.errors import InputError
+from saltseg.core.files import replacing
+from saltseg.stage.cli import run, stage_parser
+from saltseg.survey.folds import folds_of, read_groups, split
+from saltseg.survey.geometry import Geometry
+from saltseg.survey.lines import CROSSLINE, INLINE, Lines, blocks, lines_notices
+from saltseg.survey.tiles import Tiles
 
 
 def main(args):

@@ -3,11 +3,11 @@
 import logging
 from pathlib import Path
 
-from salt.core.errors import InputError
-from salt.evaluation.decision import Decision
-from salt.output.submission import write_submission_of_shards
-from salt.stage.cli import run, stage_parser
-from salt.survey.tiles import Tiles
+from saltseg.core.errors import InputError
+from saltseg.evaluation.decision import Decision
+from saltseg.output.submission import write_submission_of_shards
+from saltseg.stage.cli import run, stage_parser
+from saltseg.survey.tiles import Tiles
 
 
 def main(args):

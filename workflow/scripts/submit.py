@@ -3,11 +3,11 @@
 import logging
 from pathlib import Path
 
-from salt.core.files import replacing
-from salt.evaluation.decision import SCORE, read_report
-from salt.evaluation.summary import describe
-from salt.stage.cli import run, stage_parser
-from salt.survey.kaggle import check_submission, submit
+from saltseg.core.files import replacing
+from saltseg.evaluation.decision import SCORE, read_report
+from saltseg.evaluation.summary import describe
+from saltseg.stage.cli import run, stage_parser
+from saltseg.survey.kaggle import check_submission, submit
 
 
 def main(args):

@@ -3,10 +3,10 @@
 import logging
 from pathlib import Path
 
-from salt.core.files import replacing
-from salt.evaluation.decision import SCORE, read_report
-from salt.evaluation.summary import summary
-from salt.stage.cli import run, stage_parser
+from saltseg.core.files import replacing
+from saltseg.evaluation.decision import SCORE, read_report
+from saltseg.evaluation.summary import summary
+from saltseg.stage.cli import run, stage_parser
 
 
 def main(args):

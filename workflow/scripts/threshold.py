@@ -3,15 +3,15 @@
 import logging
 from pathlib import Path
 
-from salt.core.errors import InputError
-from salt.core.files import replacing
-from salt.ensemble.predictions import load_all
-from salt.evaluation.decision import write_report
-from salt.evaluation.summary import warning
-from salt.evaluation.threshold import evaluate
-from salt.stage.cli import run, stage_parser
-from salt.survey.folds import is_honest, read_folds
-from salt.survey.tiles import Tiles
+from saltseg.core.errors import InputError
+from saltseg.core.files import replacing
+from saltseg.ensemble.predictions import load_all
+from saltseg.evaluation.decision import write_report
+from saltseg.evaluation.summary import warning
+from saltseg.evaluation.threshold import evaluate
+from saltseg.stage.cli import run, stage_parser
+from saltseg.survey.folds import is_honest, read_folds
+from saltseg.survey.tiles import Tiles
 
 
 def main(args):

@@ -8,21 +8,21 @@ import numpy as np
 import pandas as pd
 import torch
 
-from salt.core.files import replacing
-from salt.device.compute import Compute
-from salt.device.gpu_lease import hold_gpu
-from salt.ensemble.pseudo_labels import PseudoLabels
-from salt.stage.cli import run, stage_parser
-from salt.stage.code_files import behaviour, local_files
-from salt.survey.folds import is_honest, read_folds, roles
-from salt.survey.lines import Lines
-from salt.survey.tiles import Tiles
-from salt.training import events
-from salt.training.augmentation import Augmentation
-from salt.training.lines import LabelledLines
-from salt.training.recipe import Recipe
-from salt.training.saved import Saved, fingerprint
-from salt.training.trainer import Labelled, Trainer
+from saltseg.core.files import replacing
+from saltseg.device.compute import Compute
+from saltseg.device.gpu_lease import hold_gpu
+from saltseg.ensemble.pseudo_labels import PseudoLabels
+from saltseg.stage.cli import run, stage_parser
+from saltseg.stage.code_files import behaviour, local_files
+from saltseg.survey.folds import is_honest, read_folds, roles
+from saltseg.survey.lines import Lines
+from saltseg.survey.tiles import Tiles
+from saltseg.training import events
+from saltseg.training.augmentation import Augmentation
+from saltseg.training.lines import LabelledLines
+from saltseg.training.recipe import Recipe
+from saltseg.training.saved import Saved, fingerprint
+from saltseg.training.trainer import Labelled, Trainer
 
 
 def main(args):

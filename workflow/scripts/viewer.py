@@ -4,14 +4,14 @@ import json
 import logging
 from pathlib import Path
 
-from salt.core.files import replacing, replacing_folder
-from salt.evaluation.decision import Decision
-from salt.output.volume import Probability
-from salt.report.viewer import Survey, spacing_of, write_viewer
-from salt.stage.cli import run, stage_parser
-from salt.survey.geometry import Geometry, load_positions
-from salt.survey.lines import Lines, truth_of
-from salt.survey.volume import Volume
+from saltseg.core.files import replacing, replacing_folder
+from saltseg.evaluation.decision import Decision
+from saltseg.output.volume import Probability
+from saltseg.report.viewer import Survey, spacing_of, write_viewer
+from saltseg.stage.cli import run, stage_parser
+from saltseg.survey.geometry import Geometry, load_positions
+from saltseg.survey.lines import Lines, truth_of
+from saltseg.survey.volume import Volume
 
 
 def main(args):

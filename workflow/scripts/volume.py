@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from salt.core.tables import read_csv
-from salt.evaluation.decision import Decision
-from salt.output import next_lines
-from salt.output.segy import write_copy
-from salt.output.shards import Shards
-from salt.output.surfaces import writing
-from salt.output.volume import Axes, Probability, merged, store
-from salt.stage.cli import run, stage_parser
-from salt.survey.geometry import Geometry, load_positions, load_traces
+from saltseg.core.tables import read_csv
+from saltseg.evaluation.decision import Decision
+from saltseg.output import next_lines
+from saltseg.output.segy import write_copy
+from saltseg.output.shards import Shards
+from saltseg.output.surfaces import writing
+from saltseg.output.volume import Axes, Probability, merged, store
+from saltseg.stage.cli import run, stage_parser
+from saltseg.survey.geometry import Geometry, load_positions, load_traces
 
 
 def main(args):

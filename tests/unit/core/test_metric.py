@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from salt.core import metric
+from saltseg.core import metric
 
 
 @st.composite

@@ -6,10 +6,10 @@ import re
 import pytest
 import torch
 
-from salt.core.errors import InputError
-from salt.device import compute
-from salt.device.compute import Compute
-from salt.training.trainer import Labelled
+from saltseg.core.errors import InputError
+from saltseg.device import compute
+from saltseg.device.compute import Compute
+from saltseg.training.trainer import Labelled
 from support.training import labelled, member
 
 SECTION = {"device": "cpu", "precision": "fp32", "threads": 1, "deterministic": True}

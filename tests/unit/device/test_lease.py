@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from salt.core.errors import InputError
-from salt.device import gpu_lease as lease
-from salt.device.gpu_lease import chosen, hold_gpu, installed
+from saltseg.core.errors import InputError
+from saltseg.device import gpu_lease as lease
+from saltseg.device.gpu_lease import chosen, hold_gpu, installed
 from support.running import ROOT, complete, with_config
 
 TWO = {"0": ["GPU-0aa"], "1": ["GPU-1bb"]}
@@ -30,7 +30,7 @@ SPLIT_LISTING = LISTING + (
 # A job that holds a GPU until it is told to exit or is killed.
 JOB = """
 import logging, os, signal, sys
-from salt.device.gpu_lease import hold_gpu
+from saltseg.device.gpu_lease import hold_gpu
 
 # No test may wait forever.
 signal.alarm(60)

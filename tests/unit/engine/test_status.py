@@ -33,10 +33,10 @@ def test_status_names_the_setting_that_changed_and_what_follows(finished, tmp_pa
 def test_status_names_the_module_that_changed():
     reason = (
         "Params have changed since last execution: Union of exclusive params before and now across "
-        "all output: before: 'salt/training/losses.py 12848becda57f185' "
-        "now: 'salt/training/losses.py 6a9418b4b8c9c053' "
+        "all output: before: 'saltseg/training/losses.py 12848becda57f185' "
+        "now: 'saltseg/training/losses.py 6a9418b4b8c9c053' "
     )
-    assert status.explained(reason, {}) == "salt/training/losses.py has changed"
+    assert status.explained(reason, {}) == "saltseg/training/losses.py has changed"
 
 
 def test_status_of_an_empty_folder_has_everything_to_do(tmp_path):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engine.terminal import Brief, Terse, cause, failures, last_words
-from salt.stage.cli import job_name
+from saltseg.stage.cli import job_name
 
 
 def record(message="", event=None):

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from torch import nn
 
-from salt.core.errors import InputError
-from salt.device.compute import Compute
-from salt.ensemble.predictions import SCALE, Predictions, save, shard_of, summed
-from salt.inference.predict import predict
-from salt.networks import model
+from saltseg.core.errors import InputError
+from saltseg.device.compute import Compute
+from saltseg.ensemble.predictions import SCALE, Predictions, save, shard_of, summed
+from saltseg.inference.predict import predict
+from saltseg.networks import model
 from support.surveys import forget_checksums
 
 CPU = Compute(torch.device("cpu"), bf16=False)

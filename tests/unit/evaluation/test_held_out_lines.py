@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salt.core.errors import InputError
-from salt.core.files import write_npy
-from salt.evaluation.held_out_lines import Counts, LinePredictions, count, score_lines
-from salt.survey import lines
-from salt.survey.lines import INLINE, SALT, UNLABELLED, Line, Lines
+from saltseg.core.errors import InputError
+from saltseg.core.files import write_npy
+from saltseg.evaluation.held_out_lines import Counts, LinePredictions, count, score_lines
+from saltseg.survey import lines
+from saltseg.survey.lines import INLINE, SALT, UNLABELLED, Line, Lines
 
 
 def slow(labels, marked):

@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from salt.core.errors import InputError
-from salt.ensemble.predictions import Predictions, save
-from salt.evaluation.review import (
+from saltseg.core.errors import InputError
+from saltseg.ensemble.predictions import Predictions, save
+from saltseg.evaluation.review import (
     COLUMNS,
     counts,
     disagreement,
@@ -15,8 +15,8 @@ from salt.evaluation.review import (
     reasons,
     review,
 )
-from salt.survey import tiles as packed
-from salt.survey.tiles import Tiles
+from saltseg.survey import tiles as packed
+from saltseg.survey.tiles import Tiles
 
 SIDE = 20
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from salt.core.errors import InputError
-from salt.ensemble.predictions import SCALE, Predictions
-from salt.evaluation.threshold import evaluate, steps, steps_of_members, tune, tuning_groups
-from salt.survey import tiles as packed
+from saltseg.core.errors import InputError
+from saltseg.ensemble.predictions import SCALE, Predictions
+from saltseg.evaluation.threshold import evaluate, steps, steps_of_members, tune, tuning_groups
+from saltseg.survey import tiles as packed
 
 UNIT = 8
 

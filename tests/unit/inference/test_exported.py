@@ -8,11 +8,11 @@ import pytest
 import torch
 from PIL import Image
 
-from salt.device.compute import Compute
-from salt.evaluation.decision import Decision
-from salt.inference.exported import FORMAT, write_export
-from salt.inference.predict import predict
-from salt.networks.checkpoint import Checkpoint
+from saltseg.device.compute import Compute
+from saltseg.evaluation.decision import Decision
+from saltseg.inference.exported import FORMAT, write_export
+from saltseg.inference.predict import predict
+from saltseg.networks.checkpoint import Checkpoint
 from support.networks import FIRST_OF_CLASS, NAMES, OPENVINO, options_of, seen_data
 from support.new_tiles import threshold_json
 from support.running import ROOT, run_stage
@@ -72,7 +72,7 @@ def test_each_network_is_exported_for_any_number_and_size_of_tiles(tmp_path, nam
 
 @OPENVINO
 def test_a_member_is_exported_for_openvino_too(tmp_path):
-    from salt.inference.openvino_runtime import hint, openvino
+    from saltseg.inference.openvino_runtime import hint, openvino
 
     network = member("efficientnet_lite0_unet")
     write_export(tmp_path / "x.onnx", [network], [0], decision())

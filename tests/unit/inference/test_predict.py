@@ -16,20 +16,20 @@ import torch
 from PIL import Image
 
 import predict as stage
-from salt.core import labels, rle
-from salt.core.errors import InputError
-from salt.device.compute import Compute
-from salt.ensemble import predictions
-from salt.ensemble.predictions import SCALE, Predictions, averaged, quantised
-from salt.evaluation.decision import Decision
-from salt.inference.predict import predict
-from salt.inference.predict_new import decide, read_tiles
-from salt.networks import model
-from salt.networks.checkpoint import Checkpoint
-from salt.output.masks import write_masks
-from salt.output.submission import write_submission
-from salt.survey import source
-from salt.survey.new_tiles import NewTiles
+from saltseg.core import labels, rle
+from saltseg.core.errors import InputError
+from saltseg.device.compute import Compute
+from saltseg.ensemble import predictions
+from saltseg.ensemble.predictions import SCALE, Predictions, averaged, quantised
+from saltseg.evaluation.decision import Decision
+from saltseg.inference.predict import predict
+from saltseg.inference.predict_new import decide, read_tiles
+from saltseg.networks import model
+from saltseg.networks.checkpoint import Checkpoint
+from saltseg.output.masks import write_masks
+from saltseg.output.submission import write_submission
+from saltseg.survey import source
+from saltseg.survey.new_tiles import NewTiles
 from support.new_tiles import SETTINGS, files_of, pack, threshold_json
 from support.running import ROOT, run_stage
 from support.surveys import image_png, png, zipped
@@ -410,7 +410,7 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 import numpy as np
-from salt.output.masks import write_masks
+from saltseg.output.masks import write_masks
 
 def masks():
     yield np.ones((17, 20), dtype=bool)

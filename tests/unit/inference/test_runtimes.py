@@ -10,11 +10,11 @@ import pytest
 import torch
 import yaml
 
-from salt.core.errors import InputError
-from salt.device.compute import Compute
-from salt.inference import runtimes
-from salt.inference.predict import predict
-from salt.inference.runtimes import LEAST_WEIGHTS, RUNTIMES, prepared
+from saltseg.core.errors import InputError
+from saltseg.device.compute import Compute
+from saltseg.inference import runtimes
+from saltseg.inference.predict import predict
+from saltseg.inference.runtimes import LEAST_WEIGHTS, RUNTIMES, prepared
 from support.networks import NAMES, OPENVINO, options_of, seen_data
 from support.running import ROOT
 
@@ -139,11 +139,11 @@ def test_each_member_has_the_threads_of_openvino_and_pytorch_has_one():
 SHORT_OF_MEMORY = """
 import resource, sys
 import numpy as np, torch
-from salt.core.errors import InputError
-from salt.device.compute import Compute
-from salt.inference.predict import predict
-from salt.inference.runtimes import prepared
-from salt.networks import model
+from saltseg.core.errors import InputError
+from saltseg.device.compute import Compute
+from saltseg.inference.predict import predict
+from saltseg.inference.runtimes import prepared
+from saltseg.networks import model
 
 compute = Compute(torch.device("cpu"), bf16=False, runtime="openvino")
 network = prepared(model.build(name="unet", width=32, dropout=0), compute)
@@ -175,9 +175,9 @@ seen = []
 sys.addaudithook(lambda event, args: seen.append(event) if event.startswith(
     ("socket.", "subprocess.", "os.system", "os.posix_spawn", "urllib.")) else None)
 import yaml
-from salt.device.compute import Compute
-from salt.inference.runtimes import prepared
-from salt.networks import model
+from saltseg.device.compute import Compute
+from saltseg.inference.runtimes import prepared
+from saltseg.networks import model
 
 compute = Compute(torch.device("cpu"), bf16=False, runtime="openvino")
 prepared(model.build(name="unet", width=1, dropout=0), compute)(torch.zeros(1, 1, 32, 32))

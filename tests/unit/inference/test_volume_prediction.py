@@ -11,18 +11,18 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from salt.core.errors import InputError
-from salt.device.compute import Compute
-from salt.inference.predict import predict_batch
-from salt.inference.sections import predict_section, windows_for
-from salt.inference.volume import Grey, predict_shard
-from salt.networks import model
-from salt.networks.network import Network
-from salt.output.shards import MISSING, SCALE, Layout, Shards, planes_of
-from salt.survey import volume as stores
-from salt.survey.amplitudes import bridged
-from salt.survey.volume import Volume
-from salt.survey.windows import Windows
+from saltseg.core.errors import InputError
+from saltseg.device.compute import Compute
+from saltseg.inference.predict import predict_batch
+from saltseg.inference.sections import predict_section, windows_for
+from saltseg.inference.volume import Grey, predict_shard
+from saltseg.networks import model
+from saltseg.networks.network import Network
+from saltseg.output.shards import MISSING, SCALE, Layout, Shards, planes_of
+from saltseg.survey import volume as stores
+from saltseg.survey.amplitudes import bridged
+from saltseg.survey.volume import Volume
+from saltseg.survey.windows import Windows
 from support.training import NEEDS_TIMM
 
 CPU = Compute(torch.device("cpu"), bf16=False)
@@ -260,7 +260,7 @@ def test_lines_are_predicted_as_sections_alone(tmp_path, volume, networks, plane
 
 
 def test_local_bounds_are_those_of_the_whole_section(tmp_path, volume, networks, monkeypatch):
-    from salt.survey import amplitudes
+    from saltseg.survey import amplitudes
 
     shards, _ = predicted(tmp_path, volume, networks, 1, "inline")
     expected = read_all(shards, "inline")

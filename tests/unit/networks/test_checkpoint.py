@@ -7,9 +7,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from salt.core.errors import InputError
-from salt.networks import model
-from salt.networks.checkpoint import Checkpoint
+from saltseg.core.errors import InputError
+from saltseg.networks import model
+from saltseg.networks.checkpoint import Checkpoint
 from support.surveys import forget_checksums
 
 SETTINGS = {"name": "residual_unet", "width": 2, "dropout": 0.3}

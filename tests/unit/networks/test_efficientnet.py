@@ -9,9 +9,9 @@ import torch
 from skimage import color, data, transform
 from torch.nn import functional as F
 
-from salt.core.errors import InputError
-from salt.networks import efficientnet
-from salt.networks.efficientnet import Conv, Encoder
+from saltseg.core.errors import InputError
+from saltseg.networks import efficientnet
+from saltseg.networks.efficientnet import Conv, Encoder
 
 # As published by the encoders' authors: repeats, kernel, stride, expansion, inputs, outputs.
 BLOCKS = (

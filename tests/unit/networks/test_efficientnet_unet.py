@@ -5,9 +5,9 @@ import pytest
 import torch
 from scipy import ndimage
 
-from salt.core.errors import InputError
-from salt.networks import model
-from salt.networks.efficientnet_unet import Hypercolumn
+from saltseg.core.errors import InputError
+from saltseg.networks import model
+from saltseg.networks.efficientnet_unet import Hypercolumn
 
 SCALES = pytest.mark.parametrize("scale", [1, 2])
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional as F
 
-from salt.core.errors import InputError
-from salt.networks import model
-from salt.networks.network import Dropout
-from salt.networks.registry import NETWORKS
-from salt.networks.unet import Grow, PlainLevel, ResidualBlock, ResidualLevel
+from saltseg.core.errors import InputError
+from saltseg.networks import model
+from saltseg.networks.network import Dropout
+from saltseg.networks.registry import NETWORKS
+from saltseg.networks.unet import Grow, PlainLevel, ResidualBlock, ResidualLevel
 from support.networks import NAMES, NEEDED
 
 SCHEMA = Path(__file__).parents[3] / "workflow/schemas/config.schema.yaml"

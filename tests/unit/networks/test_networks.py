@@ -15,14 +15,14 @@ from torch import nn
 
 import predict
 import predict_test
-from salt.core.errors import InputError
-from salt.ensemble.predictions import Predictions, averaged
-from salt.networks import model
-from salt.networks.network import Dropout, Network
-from salt.networks.registry import NETWORKS, OPTIONAL, Entry
-from salt.output.submission import write_submission
-from salt.survey import tiles as packed
-from salt.training import trainer as train
+from saltseg.core.errors import InputError
+from saltseg.ensemble.predictions import Predictions, averaged
+from saltseg.networks import model
+from saltseg.networks.network import Dropout, Network
+from saltseg.networks.registry import NETWORKS, OPTIONAL, Entry
+from saltseg.output.submission import write_submission
+from saltseg.survey import tiles as packed
+from saltseg.training import trainer as train
 from support.networks import FIRST_OF_CLASS, NAMES, NEEDED, options_of
 from support.new_tiles import SETTINGS, pack, threshold_json
 from support.new_tiles import files_of as png_files

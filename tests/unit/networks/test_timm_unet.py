@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from salt.core.errors import InputError
-from salt.networks.checkpoint import Checkpoint
-from salt.networks.timm_unet import TimmEncoder, timm
+from saltseg.core.errors import InputError
+from saltseg.networks.checkpoint import Checkpoint
+from saltseg.networks.timm_unet import TimmEncoder, timm
 from support.running import ROOT
 from support.training import NEEDS_TIMM, labelled, member
 
@@ -242,8 +242,8 @@ def run_python(code, *args):
 
 WITHOUT = f"""
 import sys
-from salt.core.errors import InputError
-from salt.networks import model
+from saltseg.core.errors import InputError
+from saltseg.networks import model
 
 class Missing:
     def find_spec(name, *rest):
@@ -274,7 +274,7 @@ def refuse(path):
     raise OSError(path)
 
 torch.ops.load_library = refuse
-from salt.networks import model
+from saltseg.networks import model
 
 model.build(**{SETTINGS!r})
 import torchvision

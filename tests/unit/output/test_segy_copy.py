@@ -11,12 +11,12 @@ import segyio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salt.core.errors import InputError
-from salt.output import segy as module
-from salt.output.segy import slabs, write_copy
-from salt.survey.scan import scan
-from salt.survey.segy import Segy
-from salt.survey.volume import Volume, import_volume
+from saltseg.core.errors import InputError
+from saltseg.output import segy as module
+from saltseg.output.segy import slabs, write_copy
+from saltseg.survey.scan import scan
+from saltseg.survey.segy import Segy
+from saltseg.survey.volume import Volume, import_volume
 from support.segy_files import (
     USABLE,
     amplitudes,

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from salt.core import rle
-from salt.core.errors import InputError
-from salt.ensemble.predictions import SCALE, Predictions, save
-from salt.output import submission
-from salt.output.submission import write_submission, write_submission_of_shards
+from saltseg.core import rle
+from saltseg.core.errors import InputError
+from saltseg.ensemble.predictions import SCALE, Predictions, save
+from saltseg.output import submission
+from saltseg.output.submission import write_submission, write_submission_of_shards
 
 SHAPE = (3, 4)
 

@@ -11,14 +11,14 @@ import pandas as pd
 import pytest
 import segyio
 
-from salt.core.errors import InputError
-from salt.evaluation.decision import write_report
-from salt.output import next_lines
-from salt.output.next_lines import Doubt
-from salt.output.shards import LINES, MISSING, SCALE, Layout, Shards
-from salt.output.surfaces import surfaces, writing
-from salt.output.volume import Axes, Block, Probability, merged, salt_of, store
-from salt.survey.windows import Windows
+from saltseg.core.errors import InputError
+from saltseg.evaluation.decision import write_report
+from saltseg.output import next_lines
+from saltseg.output.next_lines import Doubt
+from saltseg.output.shards import LINES, MISSING, SCALE, Layout, Shards
+from saltseg.output.surfaces import surfaces, writing
+from saltseg.output.volume import Axes, Block, Probability, merged, salt_of, store
+from saltseg.survey.windows import Windows
 
 SCRIPTS = Path(__file__).parents[3] / "workflow/scripts"
 KEYS = ("inline_byte", "crossline_byte", "endian", "format")

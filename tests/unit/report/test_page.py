@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from salt.report import palette, sprites
-from salt.report.page import NO_TEST, read_figure, whole, write_page
+from saltseg.report import palette, sprites
+from saltseg.report.page import NO_TEST, read_figure, whole, write_page
 from support.browser import CHROMIUM, Browser
 
 needs_chromium = pytest.mark.skipif(

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from salt.ensemble.predictions import Predictions, save
-from salt.report import gallery, palette, plot_data, plot_evaluation, plot_training, times
-from salt.report.figures import absent
+from saltseg.ensemble.predictions import Predictions, save
+from saltseg.report import gallery, palette, plot_data, plot_evaluation, plot_training, times
+from saltseg.report.figures import absent
 
 
 def reviewed(**columns) -> pd.DataFrame:

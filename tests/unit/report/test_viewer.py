@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from salt.report import palette, viewer
-from salt.report.page import NO_TEST, write_page
-from salt.report.viewer import Survey, chosen, fill, shrunk, spacing_of, step_for, write_viewer
+from saltseg.report import palette, viewer
+from saltseg.report.page import NO_TEST, write_page
+from saltseg.report.viewer import Survey, chosen, fill, shrunk, spacing_of, step_for, write_viewer
 from support.browser import CHROMIUM, Browser
 
 needs_chromium = pytest.mark.skipif(

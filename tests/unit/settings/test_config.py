@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from salt.networks.registry import NETWORKS, OPTIONAL
-from salt.settings.config import Validator, completed, faults, uncovered_folds
-from salt.training.losses import LOSSES
-from salt.training.recipe import OPTIMISERS
+from saltseg.networks.registry import NETWORKS, OPTIONAL
+from saltseg.settings.config import Validator, completed, faults, uncovered_folds
+from saltseg.training.losses import LOSSES
+from saltseg.training.recipe import OPTIMISERS
 
 ROOT = Path(__file__).parents[3]
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from salt.stage.code_files import behaviour, local_files
+from saltseg.stage.code_files import behaviour, local_files
 from support.imports import SCRIPTS, STAGES, real_imports
 
 
@@ -23,7 +23,7 @@ def test_every_stage_was_checked(imported):
     assert len(STAGES) >= 11
     assert set(imported) == {path.name for path in STAGES}
     for files in imported.values():
-        assert str(SCRIPTS / "salt/__init__.py") in files
+        assert str(SCRIPTS / "saltseg/__init__.py") in files
 
 
 def test_training_does_not_depend_on_what_it_does_not_use():
@@ -160,10 +160,10 @@ def users(module):
 
 def test_only_stages_that_open_a_survey_depend_on_its_reader():
     importing = {"import_train", "import_test", "predict"}
-    assert users("salt/survey/decoding.py") == {*importing, "import_lines"}
-    assert users("salt/survey/source.py") == {*importing, "import_lines", "download", "submit"}
+    assert users("saltseg/survey/decoding.py") == {*importing, "import_lines"}
+    assert users("saltseg/survey/source.py") == {*importing, "import_lines", "download", "submit"}
 
 
 def test_how_predictions_are_stored_retrains_no_member():
-    assert "train" not in users("salt/ensemble/predictions.py")
-    assert "train" in users("salt/ensemble/pseudo_labels.py")
+    assert "train" not in users("saltseg/ensemble/predictions.py")
+    assert "train" in users("saltseg/ensemble/pseudo_labels.py")

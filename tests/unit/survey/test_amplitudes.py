@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from salt.survey.amplitudes import MIDDLE, LocalBounds, bridged, filled, section_to_8bit, to_8bit
+from saltseg.survey.amplitudes import MIDDLE, LocalBounds, bridged, filled, section_to_8bit, to_8bit
 
 
 def _section(height: int, width: int) -> np.ndarray:

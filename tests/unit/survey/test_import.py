@@ -7,12 +7,12 @@ import pytest
 
 from hostile.test_survey import PICTURES
 from hostile.test_survey import TABLES as SPOILT_TABLES
-from salt.core.errors import InputError
-from salt.core.files import filling_npy
-from salt.survey import decoding, tiles
-from salt.survey.import_test import import_test
-from salt.survey.import_train import import_train
-from salt.survey.source import Source
+from saltseg.core.errors import InputError
+from saltseg.core.files import filling_npy
+from saltseg.survey import decoding, tiles
+from saltseg.survey.import_test import import_test
+from saltseg.survey.import_train import import_train
+from saltseg.survey.source import Source
 from support.spoiling import IMAGE, filled, remove
 from support.surveys import Survey, image_png, mask_png, png, zipped
 

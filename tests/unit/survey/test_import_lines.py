@@ -5,15 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from salt.core.errors import InputError
-from salt.survey.geometry import Amplitude, Axis, Geometry
-from salt.survey.import_lines import (
+from saltseg.core.errors import InputError
+from saltseg.survey.geometry import Amplitude, Axis, Geometry
+from saltseg.survey.import_lines import (
     import_lines,
     labels_from_masks,
     labels_from_segy,
     refuse_other_geometry,
 )
-from salt.survey.lines import CROSSLINE, INLINE, UNLABELLED
+from saltseg.survey.lines import CROSSLINE, INLINE, UNLABELLED
 from support.surveys import mask_png
 
 VOLUME = Geometry(
@@ -167,7 +167,7 @@ def test_a_value_can_stand_for_what_nobody_looked_at():
 def test_labels_of_another_geometry_are_refused_with_what_differs():
     other = replace(VOLUME, inlines=Axis(101, 2, 3), samples=Axis(0, 2, 9))
     with pytest.raises(InputError) as refused:
-        refuse_other_geometry("salt.sgy", other, VOLUME)
+        refuse_other_geometry("saltseg.sgy", other, VOLUME)
     message = str(refused.value)
     assert "inlines 101, 103, 105: the volume has only 100 to 110, step 2" in message
     assert "samples: the labels have 0 to 16, step 2, the volume 0 to 16, step 4" in message

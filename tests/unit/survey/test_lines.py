@@ -7,10 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salt.core.errors import InputError
-from salt.survey import lines
-from salt.survey.lines import INLINE, SALT, UNLABELLED, Line, Lines, blocks, free_starts, grid
-from salt.training.lines import LabelledLines, joined
+from saltseg.core.errors import InputError
+from saltseg.survey import lines
+from saltseg.survey.lines import INLINE, SALT, UNLABELLED, Line, Lines, blocks, free_starts, grid
+from saltseg.training.lines import LabelledLines, joined
 from support.surveys import forget_checksums
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from salt.core.errors import InputError
-from salt.survey.geometry import Axis, Geometry, describe, load_positions, load_traces
-from salt.survey.scan import scan
-from salt.survey.segy import Segy
+from saltseg.core.errors import InputError
+from saltseg.survey.geometry import Axis, Geometry, describe, load_positions, load_traces
+from saltseg.survey.scan import scan
+from saltseg.survey.segy import Segy
 from support.segy_files import (
     REFUSED,
     USABLE,

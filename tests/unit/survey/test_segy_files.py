@@ -2,8 +2,8 @@
 
 import pytest
 
-from salt.core.errors import InputError
-from salt.survey.segy_files import is_segy, refuse_mixture, segy_files
+from saltseg.core.errors import InputError
+from saltseg.survey.segy_files import is_segy, refuse_mixture, segy_files
 
 
 def folder_of(folder, *names):

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from salt.core.errors import InputError
-from salt.survey.import_test import import_test
-from salt.survey.import_train import import_train
-from salt.survey.source import Source
+from saltseg.core.errors import InputError
+from saltseg.survey.import_test import import_test
+from saltseg.survey.import_train import import_train
+from saltseg.survey.source import Source
 from support.surveys import LAYOUTS, Survey, image_png, zipped
 
 SCRIPT = Path(__file__).parents[3] / "workflow/scripts/import_train.py"
@@ -274,7 +274,7 @@ def test_a_zip_never_writes_outside_nor_anywhere(tmp_path, monkeypatch, inside):
 
 
 def test_a_file_that_claims_an_absurd_size_is_not_read(tmp_path, survey, layout, monkeypatch):
-    monkeypatch.setattr("salt.survey.source.LARGEST_FILE", 5000)
+    monkeypatch.setattr("saltseg.survey.source.LARGEST_FILE", 5000)
     name = f"train/images/{survey.ids[0]}.png"
     survey.files[name] = b"\0" * 5001
     with (

@@ -10,8 +10,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salt.core.errors import InputError
-from salt.survey.folds import coverage_class, is_honest, read_groups, roles, split
+from saltseg.core.errors import InputError
+from saltseg.survey.folds import coverage_class, is_honest, read_groups, roles, split
 
 SCHEMA = Path(__file__).parents[3] / "workflow/schemas/config.schema.yaml"
 

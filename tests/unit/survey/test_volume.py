@@ -14,11 +14,11 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from salt.core.errors import InputError
-from salt.survey import volume as module
-from salt.survey.scan import scan
-from salt.survey.segy import Segy
-from salt.survey.volume import Volume, create, import_volume, shard_shape
+from saltseg.core.errors import InputError
+from saltseg.survey import volume as module
+from saltseg.survey.scan import scan
+from saltseg.survey.segy import Segy
+from saltseg.survey.volume import Volume, create, import_volume, shard_shape
 from support.segy_files import USABLE, amplitudes, grid_numbers, needs_real_files, real, write_segy
 
 SCRIPTS = Path(module.__file__).parents[2]
@@ -282,8 +282,8 @@ KILLED = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from salt.survey.scan import scan
-from salt.survey.volume import import_volume
+from saltseg.survey.scan import scan
+from saltseg.survey.volume import import_volume
 geometry, traces, _ = scan(sys.argv[2])
 import_volume(sys.argv[2], geometry, traces, sys.argv[3], sys.argv[4], threads=2)
 """
@@ -319,9 +319,9 @@ def test_a_killed_import_resumes(tmp_path):
 MEMORY = """
 import resource, sys
 sys.path.insert(0, sys.argv[1])
-from salt.survey.scan import scan
-from salt.survey.volume import import_volume
-from salt.output.segy import write_copy
+from saltseg.survey.scan import scan
+from saltseg.survey.volume import import_volume
+from saltseg.output.segy import write_copy
 import numpy as np
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 geometry, traces, _ = scan(sys.argv[2], threads=2)

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from salt.core import labels
-from salt.synthetic.demo import order_tiles, tile_ids, write_survey
+from saltseg.core import labels
+from saltseg.synthetic.demo import order_tiles, tile_ids, write_survey
 from support.running import run_stage
 
 SMALL = {"tiles": 40, "test_tiles": 8, "tile_size": 48, "seed": 7}

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from salt.core.errors import InputError
-from salt.synthetic.volume import labelled_lines, write_volume
+from saltseg.core.errors import InputError
+from saltseg.synthetic.volume import labelled_lines, write_volume
 
 SCRIPT = Path(__file__).parents[3] / "workflow/scripts/demo_volume.py"
 SMALL = {"inlines": 24, "crosslines": 36, "samples": 72, "labelled_every": 5, "seed": 3}

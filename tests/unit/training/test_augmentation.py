@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage import transform
 
-from salt.training.augmentation import Augmentation, retone, warp
+from saltseg.training.augmentation import Augmentation, retone, warp
 
 STILL = {
     "horizontal_flip": False,

@@ -9,8 +9,8 @@ import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
-from salt.training import events
-from salt.training.progress import Epoch
+from saltseg.training import events
+from saltseg.training.progress import Epoch
 
 SCRIPTS = Path(__file__).parents[3] / "workflow/scripts"
 
@@ -109,8 +109,8 @@ def test_numbers_that_are_not_finite_are_written_as_they_are(tmp_path, value):
 # Trains nothing, but imports what training does.
 NOBODY_WATCHES = """
 import sys
-from salt.training import events
-from salt.training import progress
+from saltseg.training import events
+from saltseg.training import progress
 
 with events.writer(None) as record:
     record(progress.Epoch(1, 0.5, 0.5, 0.5, 0.1, True))

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from salt.training.losses import (
+from saltseg.training.losses import (
     LOSSES,
     bce,
     bce_dice,

@@ -9,8 +9,8 @@ import torch
 import yaml
 from torch import nn
 
-from salt.training.progress import Epoch, Progress
-from salt.training.recipe import OPTIMISERS, Recipe, one_cycle
+from saltseg.training.progress import Epoch, Progress
+from saltseg.training.recipe import OPTIMISERS, Recipe, one_cycle
 
 CONFIG = yaml.safe_load((Path(__file__).parents[3] / "config/config.yaml").read_text())
 SETTINGS = {key: each for key, each in CONFIG["training"].items() if key != "tensorboard"}

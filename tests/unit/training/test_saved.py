@@ -13,9 +13,9 @@ import pytest
 import torch
 import yaml
 
-from salt.survey import tiles
-from salt.training.saved import Saved, fingerprint
-from salt.training.trainer import Trainer
+from saltseg.survey import tiles
+from saltseg.training.saved import Saved, fingerprint
+from saltseg.training.trainer import Trainer
 from support.running import ROOT, stage_command
 from support.training import member
 

@@ -16,14 +16,14 @@ import pytest
 import torch
 import yaml
 
-from salt.core.errors import InputError
-from salt.networks.network import Network
-from salt.survey import tiles as packed
-from salt.training.augmentation import Augmentation
-from salt.training.losses import LOSSES
-from salt.training.progress import Epoch
-from salt.training.saved import Saved
-from salt.training.trainer import Labelled, Trainer, evaluate
+from saltseg.core.errors import InputError
+from saltseg.networks.network import Network
+from saltseg.survey import tiles as packed
+from saltseg.training.augmentation import Augmentation
+from saltseg.training.losses import LOSSES
+from saltseg.training.progress import Epoch
+from saltseg.training.saved import Saved
+from saltseg.training.trainer import Labelled, Trainer, evaluate
 from support.training import CPU, STILL, labelled, member, on_cpu
 
 ROOT = Path(__file__).parents[3]
@@ -227,7 +227,7 @@ def test_what_can_be_monitored_is_named_as_in_the_configuration():
 
 @pytest.mark.parametrize("honest", [True, False])
 def test_whether_scores_are_honest_is_stated_wherever_they_appear(honest, caplog):
-    with caplog.at_level(logging.INFO, "salt.training.trainer"):
+    with caplog.at_level(logging.INFO, "saltseg.training.trainer"):
         checkpoint, history = member(honest=honest, epochs=2)
     assert checkpoint.about["honest"] is honest
     assert [epoch.honest for epoch in history] == [honest] * 2

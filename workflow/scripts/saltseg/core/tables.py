@@ -1,0 +1,42 @@
+"""The one reader of CSV tables."""
+
+import io
+from pathlib import Path
+
+import pandas as pd
+
+from saltseg.core import checksums
+from saltseg.core.errors import InputError
+
+# Options for a table of texts, in which "NA" and empty fields are texts like any other.
+TEXTS = {"dtype": str, "keep_default_na": False}
+
+
+def read_csv(path: Path | str, remedy: str, what: str = "table", **options) -> pd.DataFrame:
+    """Return a checked table, read by ``pandas.read_csv`` with ``options``.
+
+    Raises InputError, with the remedy, if it is damaged or not readable.
+    """
+    try:
+        data = checksums.read(path)
+    except OSError as error:
+        raise unreadable(path, error, remedy, what) from None
+    return parse_csv(data, path, remedy, what, **options)
+
+
+def parse_csv(
+    data: bytes, name: Path | str, remedy: str = "", what: str = "table", **options
+) -> pd.DataFrame:
+    """Return the table that a file holds, as ``read_csv`` does; ``name`` is the file's.
+
+    Raises InputError, with the remedy if there is one, if it is not readable.
+    """
+    try:
+        return pd.read_csv(io.BytesIO(data), **options)
+    except ValueError as error:
+        raise unreadable(name, error, remedy, what) from None
+
+
+def unreadable(name: Path | str, error: Exception, remedy: str, what: str) -> InputError:
+    end = f"; {remedy}" if remedy else ""
+    return InputError(f"{name}: not a readable {what} ({str(error).strip()}){end}")

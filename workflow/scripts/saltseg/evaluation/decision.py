@@ -1,0 +1,105 @@
+"""The settings of a finished run that prediction of new tiles needs."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from saltseg.core import checksums
+from saltseg.core.errors import InputError
+from saltseg.core.files import replacing
+
+DIGEST = "digest"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """The part of threshold.json that determines masks.
+
+    threshold: pixels with a mean probability above this are salt
+    flip: whether it was tuned on predictions averaged over the flip
+    seeds: seeds of the members
+    """
+
+    threshold: float
+    flip: bool
+    seeds: list[int]
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Decision":
+        """Read threshold.json; raise InputError for another file or an older format."""
+        return cls(**read_report(path, ["threshold", "flip", "seeds"]))
+
+
+def write_report(path: Path | str, report: dict) -> None:
+    """Write threshold.json, with a digest for where it travels without its checksums."""
+    with replacing(path) as part:
+        part.write_text(json.dumps({**report, DIGEST: digest_of(report)}, indent=2) + "\n")
+
+
+def digest_of(report: dict) -> str:
+    """Return the SHA-256 of a report without its digest, as JSON with sorted keys, no spaces."""
+    others = {key: value for key, value in report.items() if key != DIGEST}
+    text = json.dumps(others, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def read_report(path: Path | str, keys: list[str]) -> dict:
+    """Read ``keys`` of threshold.json; raise InputError for another file or an older format."""
+    try:
+        found = json.loads(checksums.read(path))
+    except checksums.DamagedError:
+        raise
+    except OSError as error:
+        raise InputError(
+            f"{path}: {error.strerror}; expected threshold.json of a finished run"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{path}: expected threshold.json of a finished run, found no JSON ({error}); "
+            f"{checksums.made_again(Path(path))}"
+        ) from None
+    found = found if isinstance(found, dict) else {}
+    missing = [key for key in [*keys, DIGEST] if not FITS[key](found.get(key))]
+    if missing:
+        raise InputError(
+            f"{path}: {', '.join(missing)} missing or not as expected; it is no threshold.json "
+            f"or one of an older form: {checksums.made_again(Path(path))}"
+        )
+    if digest_of(found) != found[DIGEST]:
+        expected, actual = found[DIGEST], digest_of(found)
+        raise checksums.DamagedError(
+            Path(path), f"SHA-256: expected {expected:.12}..., found {actual:.12}..."
+        )
+    return {key: found[key] for key in keys}
+
+
+def _is_share(value: object) -> bool:
+    return type(value) in (int, float) and 0 <= value <= 1
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def _is_bool(value: object) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _are_seeds(value: object) -> bool:
+    return isinstance(value, list) and value != [] and all(type(seed) is int for seed in value)
+
+
+FITS = {
+    **dict.fromkeys(["threshold", "score", "score_all_empty"], _is_share),
+    **dict.fromkeys(["tiles", "tiles_scored"], _is_count),
+    **dict.fromkeys(["flip", "honest"], _is_bool),
+    "seeds": _are_seeds,
+    **dict.fromkeys(["tuned_on", "scheme", DIGEST], _is_text),
+}
+# Keys needed to report a run's score.
+SCORE = ["threshold", "score", "honest", "tuned_on", "tiles_scored", "tiles", "seeds"]

@@ -1,0 +1,140 @@
+"""Scores of whole lines by members that held them out: overlap, and the distance of top salt."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from saltseg.core.arrays import open_npy
+from saltseg.core.errors import InputError
+from saltseg.core.files import replacing, write_npy
+from saltseg.core.tables import read_csv
+from saltseg.ensemble.predictions import SCALE, quantised
+from saltseg.survey.lines import SALT, UNLABELLED, Lines
+
+COLUMNS = ["id", "start", "stop"]
+REMEDY = "delete it to predict again"
+
+
+def save_predictions(
+    path: Path, lines: Lines, names: list[str], probabilities: Iterable[np.ndarray]
+) -> None:
+    """Write probabilities, float32 (traces, samples) of each line, as they come, and a table."""
+    rows = lines.table.set_index("id").loc[names]
+    stops = (rows["stop"] - rows["start"]).cumsum()
+    shape = (int(stops.iloc[-1]), lines.labels.shape[1])
+    write_npy(path, np.uint16, shape, map(quantised, probabilities))
+    starts = stops.shift(fill_value=0)
+    with replacing(path.with_suffix(".csv")) as part:
+        pd.DataFrame({"id": names, "start": starts.array, "stop": stops.array}).to_csv(
+            part, index=False
+        )
+
+
+class LinePredictions:
+    """A member's probabilities of the lines it held out.
+
+    table: id of each line, and the rows ``start`` to ``stop`` of its traces
+    values: uint16 (traces, samples), SCALE for a probability of 1
+    """
+
+    def __init__(self, path: Path | str):
+        """Open the NPY file and the CSV file beside it; InputError if they are damaged."""
+        self.path = Path(path)
+        self.table = read_csv(self.path.with_suffix(".csv"), REMEDY, dtype={"id": str})
+        if self.table.columns.tolist() != COLUMNS or self.table.empty:
+            raise InputError(f"{self.path}: no lines in the table beside it; {REMEDY}")
+        traces = int(self.table["stop"].max())
+        self.values = open_npy(
+            self.path, np.uint16, traces, "beside it", REMEDY, each="traces", axes=("samples",)
+        )
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        """Return a line's values, uint16 (traces, samples), by its id."""
+        row = self.table.set_index("id").loc[name]
+        return self.values[int(row["start"]) : int(row["stop"])]
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Counts that lines are scored by; those of several lines add up.
+
+    pixels, salt, marked, both: labelled pixels, those of salt, those marked, those that are both
+    traces: labelled traces with salt that is marked and salt that is there
+    one_sided: labelled traces with salt in only one of the two
+    distance: sum over ``traces`` of the distance of the two tops of salt, in samples
+    """
+
+    pixels: int
+    salt: int
+    marked: int
+    both: int
+    traces: int
+    one_sided: int
+    distance: int
+
+    def __add__(self, other: "Counts") -> "Counts":
+        return Counts(*(a + b for a, b in zip(self._all(), other._all(), strict=True)))
+
+    def _all(self) -> tuple[int, ...]:
+        return tuple(vars(self).values())
+
+    def scores(self) -> dict[str, float | None]:
+        """Return intersection over union, Dice, and the mean distance of the tops in samples.
+
+        None if there is nothing to divide by: no salt, neither marked nor there.
+        """
+        union = self.salt + self.marked - self.both
+        return {
+            "iou": self.both / union if union else None,
+            "dice": 2 * self.both / (self.salt + self.marked) if union else None,
+            "top_distance": self.distance / self.traces if self.traces else None,
+            "salt_share": self.salt / self.pixels if self.pixels else None,
+        }
+
+
+def count(labels: np.ndarray, marked: np.ndarray) -> Counts:
+    """Compare labels, uint8 (traces, samples), with marked salt, bool of the same shape.
+
+    Unlabelled pixels do not count; a top of salt is compared where a trace is labelled all along.
+    """
+    known = labels != UNLABELLED
+    salt, marked = (labels == SALT) & known, marked & known
+    whole = known.all(axis=1)
+    has, found = salt[whole].any(axis=1), marked[whole].any(axis=1)
+    tops = [each[whole][has & found].argmax(axis=1) for each in (salt, marked)]
+    return Counts(
+        int(known.sum()),
+        int(salt.sum()),
+        int(marked.sum()),
+        int((salt & marked).sum()),
+        int((has & found).sum()),
+        int((has ^ found).sum()),
+        int(np.abs(tops[0] - tops[1]).sum()),
+    )
+
+
+def score_lines(
+    lines: Lines, members: list[LinePredictions], threshold: float
+) -> tuple[pd.DataFrame, dict]:
+    """Score each line by the mean of the members that held it out.
+
+    Return a row per line (id, plane, line, iou, dice, top_distance, salt_share) and the scores of
+    all lines together, with their number. Raises InputError if no member predicted a line.
+    """
+    rows, total = [], Counts(*[0] * 7)
+    for line in lines.table.itertuples():
+        values = [member[line.id] for member in members if line.id in set(member.table["id"])]
+        if not values:
+            continue
+        mean = np.sum(values, axis=0, dtype=np.uint32) / (len(values) * SCALE)
+        counts = count(lines[line.id][1], mean > threshold)
+        total += counts
+        rows.append({"id": line.id, "plane": line.plane, "line": line.line, **counts.scores()})
+    if not rows:
+        raise InputError(f"{lines.path}: no member predicted any of these lines")
+    together = {"lines": len(rows), "of_lines": len(lines.table), **total.scores()}
+    together["traces_with_salt_in_one_only"] = total.one_sided
+    return pd.DataFrame(rows), together

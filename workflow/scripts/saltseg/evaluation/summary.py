@@ -1,0 +1,68 @@
+"""A summary of the results in a few lines."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from saltseg.core.errors import InputError
+from saltseg.core.tables import read_csv
+
+# For a score whose threshold no other tile could tune.
+TUNED_ON_ITSELF = "the scored tile itself, since there is no other"
+
+
+def summary(threshold: dict, submission: Path | None, results: Path) -> str:
+    """Format score, honesty, threshold and files, from threshold.json and submission.csv.
+
+    Raises InputError if the submission is damaged.
+    """
+    sent = "none, since there are no test tiles"
+    if submission is not None:
+        masks = _read_masks(submission)
+        sent = f"{submission}: {len(masks)} tiles, {int((masks != '').sum())} of them with salt"
+    scored, tiles = threshold["tiles_scored"], threshold["tiles"]
+    said = honesty(threshold["honest"], threshold["tuned_on"])
+    members = ",".join(map(str, threshold["seeds"]))
+    return f"""\
+Score       {threshold["score"]:.4f} over {scored} of {tiles} labelled tiles ({said})
+            {threshold["score_all_empty"]:.4f} is the score of a submission without any salt on them
+Threshold   {threshold["threshold"]:.4f}, tuned for each fold on {threshold["tuned_on"]}
+Submission  {sent}
+Members     {results}/models/SEED/checkpoint.safetensors for SEED {members}
+Report      {results}/index.html; tiles to look at, worst first, in {results}/review.csv
+"""
+
+
+def _read_masks(submission: Path) -> pd.Series:
+    remedy = "delete it to rebuild it"
+    table = read_csv(submission, remedy, "submission", dtype=str, keep_default_na=False)
+    if "rle_mask" not in table:
+        raise InputError(f"{submission}: not a readable submission (no column rle_mask); {remedy}")
+    return table["rle_mask"]
+
+
+def honesty(honest: bool, tuned_on: str) -> str:
+    """Return the note on honesty that accompanies every score."""
+    if honest:
+        return "no member trained on the tile"
+    if tuned_on == TUNED_ON_ITSELF:
+        return "NOT honest: the threshold was tuned on the same tile"
+    return "NOT honest: the members trained on these tiles"
+
+
+def warning(threshold: dict) -> str:
+    """Return why the scores are not honest, from threshold.json; empty if they are."""
+    honest = threshold["honest"]
+    return "" if honest else honesty(honest, threshold["tuned_on"])
+
+
+def describe(threshold: dict) -> str:
+    """Return a one-line description of a submission, from threshold.json."""
+    note = warning(threshold)
+    note = f" ({note})" if note else ""
+    scored, tiles = threshold["tiles_scored"], threshold["tiles"]
+    seeds = ",".join(map(str, threshold["seeds"]))
+    return (
+        f"score {threshold['score']:.4f}{note} over {scored} of {tiles} labelled tiles, "
+        f"threshold {threshold['threshold']:.4f}, seeds {seeds}"
+    )

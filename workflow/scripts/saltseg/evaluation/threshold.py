@@ -1,0 +1,201 @@
+"""Exact search for the decision threshold that maximises the contest's metric.
+
+As the threshold rises past a pixel's probability, the pixel leaves the mask. A tile's score is
+therefore a step function of the threshold, with at most one step per distinct probability. The
+functions of all tiles are summed in integers; the optimum is the highest segment of the sum.
+"""
+
+import math
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+import pandas as pd
+
+from saltseg.core import metric
+from saltseg.core.errors import InputError
+from saltseg.ensemble.predictions import SCALE, Predictions, predicted_rows, summed
+from saltseg.evaluation.summary import TUNED_ON_ITSELF
+from saltseg.survey.tiles import Tiles
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Tiles' scores as step functions of the threshold, in tenths.
+
+    start: score of each tile if every pixel is salt, int64 (tiles)
+    tile, value, change: int64 (steps); when the threshold reaches ``value``, the score of ``tile``
+        changes by ``change``
+    unit: the value that represents a probability of 1
+    """
+
+    start: np.ndarray
+    tile: np.ndarray
+    value: np.ndarray
+    change: np.ndarray
+    unit: int
+
+    def curve(self, tiles: np.ndarray) -> "Curve":
+        """Return the sum over the tiles selected by a bool mask (tiles)."""
+        chosen = tiles[self.tile]
+        values, place = np.unique(self.value[chosen], return_inverse=True)
+        change = np.bincount(place, self.change[chosen], len(values)).astype(np.int64)
+        total = self.start[tiles].sum() + np.cumsum(change)
+        if not len(values) or values[0] > 0:
+            values = np.concatenate([[0], values])
+            total = np.concatenate([[self.start[tiles].sum()], total])
+        return Curve(values, total, self.unit, int(tiles.sum()))
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Score by threshold: segment i spans [starts[i], starts[i + 1]) / unit."""
+
+    starts: np.ndarray
+    totals: np.ndarray
+    unit: int
+    tiles: int
+
+    @property
+    def scores(self) -> np.ndarray:
+        """Mean score of each segment, float64 (segments)."""
+        return self.totals / (10 * self.tiles)
+
+    def best(self) -> float:
+        """Return the midpoint of the widest of the best segments, as a probability."""
+        ends = np.append(self.starts[1:], self.unit)
+        widths = np.where(self.totals == self.totals.max(), ends - self.starts, -1)
+        widest = int(widths.argmax())
+        return float((self.starts[widest] + ends[widest]) / (2 * self.unit))
+
+    def score(self, threshold: float) -> float:
+        """Return the mean score if pixels with a probability above ``threshold`` are salt."""
+        segment = np.searchsorted(self.starts, threshold * self.unit, side="right") - 1
+        return float(self.scores[segment])
+
+
+def steps(values: np.ndarray, masks: np.ndarray, unit: int) -> Steps:
+    """Return the score steps of values, uint32, and masks, bool, both (tiles, height, width)."""
+    values, masks = values.reshape(len(values), -1), masks.reshape(len(masks), -1)
+    # A tile without salt scores only once every pixel has left the mask, so no sort is needed.
+    salt = masks.any(axis=1)
+    empty = np.flatnonzero(~salt)
+    salty = np.flatnonzero(salt)
+    # Sort value and truth as one key, which is faster than argsort.
+    keys = values[salty] * np.uint32(2) + masks[salty]
+    keys.sort(axis=1)
+    # State k: the k pixels with the lowest values have left the mask.
+    intersection = np.zeros((len(salty), values.shape[1] + 1), dtype=np.int32)
+    np.cumsum((keys & 1).view(np.int32), axis=1, out=intersection[:, 1:])
+    union = intersection + np.arange(values.shape[1], -1, -1, dtype=np.int32)
+    np.subtract(intersection[:, -1:], intersection, out=intersection)
+    score = metric.tenths(intersection, union)
+    tile, place = np.nonzero(score[:, 1:] != score[:, :-1])
+    change = score[tile, place + 1] - score[tile, place]
+    # Pixels of equal value leave together: merge their changes, and drop those that cancel out.
+    joined = np.concatenate([salty[tile], empty])
+    reached = np.concatenate([keys[tile, place] >> 1, values[empty].max(axis=1, initial=0)])
+    step, place = np.unique(
+        joined.astype(np.int64) << 32 | reached.astype(np.int64), return_inverse=True
+    )
+    total = np.bincount(place, np.concatenate([change, np.full(len(empty), 10)]), len(step))
+    step, total = step[total != 0], total[total != 0].astype(np.int64)
+    start = np.zeros(len(values), dtype=np.int64)
+    start[salty] = score[:, 0]
+    return Steps(start, step >> 32, step & (2**32 - 1), total, unit)
+
+
+def steps_of_members(members: list[Predictions], ids: list[str], masks: np.ndarray) -> Steps:
+    """Return the steps of the mean over members; each tile needs at least one prediction."""
+    counts = sum(pd.Index(member.ids).get_indexer(pd.Index(ids)) >= 0 for member in members)
+    # A common unit that keeps means over different numbers of members integers.
+    common = math.lcm(*np.unique(counts).tolist())
+    unit = common * SCALE
+    if 2 * unit + 1 >= 2**32:
+        raise InputError(
+            f"the tiles were predicted by {np.unique(counts).tolist()} members, too many different "
+            "numbers to average exactly; choose ensemble.seeds to hold out each fold equally often"
+        )
+
+    def parts_of(share: np.ndarray) -> list[tuple[np.ndarray, ...]]:
+        first, parts = int(share[0]), []
+        for rows, total, count in summed(members, [ids[row] for row in share]):
+            weight = (common // count).astype(np.uint32)[:, None, None]
+            here = slice(first + rows.start, first + rows.stop)
+            part = steps(total * weight, masks[here], unit)
+            parts.append((part.start, part.tile + here.start, part.value, part.change))
+        return parts
+
+    # NumPy releases the GIL while sorting and counting.
+    cores = min(os.cpu_count() or 1, len(ids))
+    with ThreadPoolExecutor(cores) as pool:
+        shares = pool.map(parts_of, np.array_split(np.arange(len(ids)), cores))
+        parts = list(chain.from_iterable(shares))
+    return Steps(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)), unit=unit)
+
+
+def evaluate(
+    members: list[Predictions], tiles: Tiles, folds: pd.DataFrame, honest: bool
+) -> tuple[dict, pd.DataFrame]:
+    """Tune the threshold on the members' mean; return the content of threshold.json and the curve.
+
+    Only tiles with predictions are scored. ``honest`` states that no member trained on the tiles
+    it is scored on. Each row of the curve holds up to, but excluding, the next threshold.
+    """
+    rows = predicted_rows(members, tiles.ids)
+    ids = tiles.table["id"].iloc[rows].tolist()
+    masks = tiles.masks[rows]
+    tuned_on, groups = tuning_groups(folds["fold"].to_numpy()[rows])
+    steps = steps_of_members(members, ids, masks)
+    curve = steps.curve(np.ones(len(ids), dtype=bool))
+    result = {
+        **tune(steps, groups),
+        "score_all_empty": float((~masks.any(axis=(1, 2))).mean()),
+        "tuned_on": tuned_on,
+        # The best score that some threshold reaches is too good, whoever trained on the tile.
+        "honest": honest and tuned_on != TUNED_ON_ITSELF,
+        "tiles_scored": len(ids),
+        "tiles": len(tiles.table),
+    }
+    columns = {"threshold": curve.starts / curve.unit, "score": curve.scores, "honest": honest}
+    return result, pd.DataFrame(columns)
+
+
+def tune(steps: Steps, groups: np.ndarray) -> dict:
+    """Return the best threshold over all tiles and a cross-validated estimate of its score.
+
+    ``score`` is the one to quote: each group is scored with the threshold tuned on the other
+    groups. ``score_on_tuned_tiles`` is the optimum itself, and therefore slightly optimistic.
+
+    Args:
+        groups: int64 (tiles). If all are equal, there is nothing to tune across, and ``score`` is
+            ``score_on_tuned_tiles``.
+    """
+    everything = np.ones(len(groups), dtype=bool)
+    curve = steps.curve(everything)
+    threshold = curve.best()
+    by_group, total = {}, 0.0
+    for group in np.unique(groups).tolist():
+        here = groups == group
+        tuned = threshold if here.all() else steps.curve(~here).best()
+        score = steps.curve(here).score(tuned)
+        total += score * int(here.sum())
+        by_group[str(group)] = {"threshold": tuned, "score": score, "tiles": int(here.sum())}
+    return {
+        "threshold": threshold,
+        "score": total / len(groups),
+        "score_on_tuned_tiles": curve.score(threshold),
+        "score_at_half": curve.score(0.5),
+        "groups": by_group,
+    }
+
+
+def tuning_groups(folds: np.ndarray) -> tuple[str, np.ndarray]:
+    """Return the groups for tuning: the folds, two halves of a single fold, or a single tile."""
+    if len(np.unique(folds)) > 1:
+        return "the other folds", folds
+    if len(folds) < 2:
+        return TUNED_ON_ITSELF, folds
+    return "the other half of the fold", np.arange(len(folds)) % 2

@@ -1,0 +1,63 @@
+"""Predict tiles with one member."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from saltseg.core.errors import fewer_at_once
+from saltseg.device.compute import Compute
+from saltseg.networks import model
+from saltseg.networks.network import Network
+
+
+def predict(
+    network: Network,
+    images: np.ndarray,
+    depths: np.ndarray | None,
+    compute: Compute,
+    *,
+    batch_size: int,
+    flip: bool,
+    bar: bool = True,
+) -> Iterator[np.ndarray]:
+    """Yield probabilities of uint8 images (tiles, height, width), batch by batch as float32.
+
+    With ``flip``, average over the tile and its horizontal mirror image, mirrored back. Networks
+    trained with depths need ``depths``, float32 (tiles). ``bar`` shows the progress.
+
+    Raises InputError if a batch does not fit into memory.
+    """
+    network.eval()
+    starts = range(0, len(images), batch_size)
+    for start in tqdm(starts, unit="batch", disable=None if bar else True, leave=False):
+        part = slice(start, start + batch_size)
+        depth = None if depths is None else depths[part]
+        with fewer_at_once("inference.batch_size", batch_size):
+            probabilities = predict_batch(network, np.array(images[part]), depth, compute, flip)
+        yield probabilities
+
+
+@torch.inference_mode()
+def predict_batch(
+    network: Network,
+    images: np.ndarray,
+    depths: np.ndarray | None,
+    compute: Compute,
+    flip: bool,
+) -> np.ndarray:
+    """Probabilities, float32, of one batch of what ``predict`` takes, in evaluation mode."""
+    depth = None if depths is None else torch.from_numpy(depths).to(compute.device)
+
+    def probabilities(tiles: torch.Tensor) -> torch.Tensor:
+        with compute.autocast():
+            logits = network(tiles.contiguous(memory_format=torch.channels_last), depth)
+        return torch.sigmoid(logits[:, 0].float())
+
+    tiles = model.images_to_input(torch.from_numpy(images).to(compute.device).unsqueeze(1))
+    found = probabilities(tiles)
+    if flip:
+        # One after the other: half as much at once stays in a CPU's cache.
+        found = (found + probabilities(tiles.flip(-1)).flip(-1)) / 2
+    return found.cpu().numpy()

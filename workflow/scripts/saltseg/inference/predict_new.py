@@ -1,0 +1,68 @@
+"""Mark salt in new tiles with finished members, as the workflow does in its test tiles."""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from saltseg.core.errors import InputError, raise_faults
+from saltseg.device.compute import Compute
+from saltseg.ensemble.predictions import SCALE, quantised
+from saltseg.inference.predict import predict
+from saltseg.networks.network import Network
+from saltseg.survey.decoding import decode_all, decode_image, depths_of, id_faults
+from saltseg.survey.new_tiles import NewTiles
+
+logger = logging.getLogger(__name__)
+
+
+def read_tiles(
+    path: Path | str, with_depth: bool
+) -> tuple[list[str], np.ndarray, np.ndarray | None]:
+    """Read new tiles: sorted ids, images as uint8 (tiles, height, width), and depths.
+
+    Depths, float32 (tiles), are read only ``with_depth``; otherwise None.
+
+    Raises InputError that lists all errors in the files and tables.
+    """
+    with NewTiles(path) as source:
+        ids, depths = source.ids(source.folder), None
+        if source.notice():
+            logger.warning(source.notice())
+        faults = [*source.doubled, *id_faults(ids, str(path))]
+        if with_depth:
+            try:
+                depths = depths_of(source, ids, faults, required=True)
+                depths = depths.astype(np.float32)
+            except InputError as error:
+                faults.append(f"{error}; members trained with depth need the depth of each tile")
+        images, _ = decode_all(source, source.folder, ids, decode_image, faults)
+        raise_faults(f"{path} (new tiles)", faults)
+    return ids, images, depths
+
+
+def decide(
+    networks: list[Network],
+    images: np.ndarray,
+    depths: np.ndarray | None,
+    compute: Compute,
+    *,
+    threshold: float,
+    flip: bool,
+    batch_size: int,
+) -> Iterator[np.ndarray]:
+    """Yield the masks of uint8 images (tiles, height, width), one by one as bool (height, width).
+
+    Salt is where the members' mean probability exceeds ``threshold``. Other arguments are those of
+    ``predict``. All members predict a batch before the next, so only one batch is in memory.
+    """
+    members = [
+        # One progress bar is enough for all.
+        predict(network, images, depths, compute, batch_size=batch_size, flip=flip, bar=i == 0)
+        for i, network in enumerate(networks)
+    ]
+    for batches in zip(*members, strict=True):
+        # As integers, as they are stored and averaged for the test tiles.
+        total = np.sum([quantised(batch) for batch in batches], axis=0, dtype=np.uint32)
+        yield from total / (len(batches) * SCALE) > threshold

@@ -1,0 +1,74 @@
+"""Runtimes that compute finished members: ``compute.runtime``.
+
+A runtime is a function of a network on the CPU and of the ``Compute`` that returns a network which
+predicts the same, in a module of its own, and a line here. Each is imported only where it is used.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
+
+from saltseg.core.errors import InputError
+from saltseg.device.compute import Compute
+from saltseg.networks.network import Network
+
+logger = logging.getLogger(__name__)
+
+# Weights from which on a network saves more time than its translation takes, by `auto`. Not by the
+# number of tiles: however many there are, a tile gets the same prediction.
+LEAST_WEIGHTS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """A runtime other than PyTorch.
+
+    load: returns its function; the module's name is a literal, since the files that a stage depends
+        on are found by reading its imports
+    packages: what has to be installed for it
+    """
+
+    load: Callable[[], Callable[[Network, Compute], Network]]
+    packages: tuple[str, ...]
+
+    def missing(self) -> list[str]:
+        return [name for name in self.packages if find_spec(name) is None]
+
+
+RUNTIMES = {
+    "openvino": Runtime(
+        lambda: import_module("saltseg.inference.openvino_runtime").translated, ("openvino", "onnx")
+    ),
+}
+FASTEST_ON_CPU = "openvino"
+
+
+def prepared(network: Network, compute: Compute) -> Network:
+    """Return a network that predicts what a finished member's does, by the runtime chosen.
+
+    ``auto`` is OpenVINO on a CPU, where it is installed, for networks of ``LEAST_WEIGHTS`` weights
+    and more, and else PyTorch, which is also all that there is for a GPU.
+
+    Raises InputError if the runtime that is asked for is not installed.
+    """
+    name = compute.runtime
+    if name not in ("auto", "torch") and compute.device.type != "cpu":
+        logger.warning(f"compute.runtime: {name} is for CPUs; PyTorch predicts on the GPU")
+        name = "torch"
+    if name == "auto":
+        weights = sum(weight.numel() for weight in network.parameters())
+        fits = compute.device.type == "cpu" and weights >= LEAST_WEIGHTS
+        installed = not RUNTIMES[FASTEST_ON_CPU].missing()
+        name = FASTEST_ON_CPU if fits and installed else "torch"
+    if name == "torch":
+        return network.to(compute.device)
+    missing = RUNTIMES[name].missing()
+    if missing:
+        raise InputError(
+            f"compute.runtime is {name}, but {' and '.join(missing)} is not installed; "
+            f"pip install {' '.join(missing)}, or set it to auto or torch"
+        )
+    logger.info("%s predicts", name)
+    return RUNTIMES[name].load()(network, compute)

@@ -1,0 +1,189 @@
+"""The report as one page that needs no server, and the images for its tile browser."""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from saltseg.core import checksums
+from saltseg.core.errors import InputError
+from saltseg.ensemble.predictions import Predictions, averaged
+from saltseg.evaluation.review import REASONS, disagreement
+from saltseg.evaluation.summary import honesty
+from saltseg.report import palette, sprites, viewer
+from saltseg.report.times import duration, read_times
+from saltseg.survey.folds import coverage_class
+from saltseg.survey.tiles import Tiles
+
+DESCRIBED = ("title", "description")
+# What the browser knows of test tiles where there are none.
+NO_TEST = {"ids": "", "predicted": [], "class": [], "disagreement": [], "depth": []}
+CHUNK = 128  # tiles at a time, a multiple of sprites.ROWS
+
+
+def write_tiles(
+    folder: Path,
+    name: str,
+    tiles: Tiles,
+    ids: list[str],
+    members: list[Predictions],
+    threshold: float,
+    labelled: bool,
+) -> np.ndarray:
+    """Write sheets of tiles in the order of ``ids``; return predicted coverage, float64 (ids).
+
+    Tiles that no member predicted are drawn with a probability of 0.
+    """
+    rows = pd.Index(tiles.ids).get_indexer(pd.Index(ids))
+    coverage = np.zeros(len(ids))
+    # The mean over no members is NaN.
+    with np.errstate(invalid="ignore"):
+        for part, mean in averaged(members, ids, CHUNK):
+            mean, here = np.nan_to_num(mean), rows[part]
+            masks = tiles.masks[here] if labelled else None
+            predicted = mean > threshold
+            coverage[part] = predicted.mean((1, 2))
+            sprites.write_sheets(
+                folder, name, part.start, tiles.images[here], mean, predicted, masks
+            )
+    return coverage
+
+
+def labelled_facts(review: pd.DataFrame) -> dict:
+    """Return the tile browser's data for labelled tiles, in the order of the review."""
+    scored = review["members"].to_numpy() > 0
+    codes = ["", *REASONS]
+    return {
+        "ids": " ".join(review["id"]),
+        # In tenths; -1 where no member predicted the tile.
+        "score": whole(np.where(scored, 10 * review["score"].to_numpy(), -1)),
+        "reason": [codes.index(code) if code in codes else 0 for code in review["reason"]],
+        "iou": whole(1000 * review["iou"].to_numpy()),
+        "coverage": whole(1000 * review["coverage"].to_numpy()),
+        "predicted": whole(1000 * review["predicted_coverage"].to_numpy()),
+        "class": coverage_class(review["coverage"]).tolist(),
+        "disagreement": whole(1000 * review["disagreement"].to_numpy()),
+        "depth": known(review["depth"]),
+        "fold": review["fold"].tolist(),
+    }
+
+
+def test_facts(tiles: Tiles, coverage: np.ndarray, members: list[Predictions]) -> dict:
+    """Return the tile browser's data for test tiles, in their original order."""
+    return {
+        "ids": " ".join(tiles.ids),
+        "predicted": whole(1000 * coverage),
+        "class": coverage_class(coverage).tolist(),
+        "disagreement": whole(1000 * disagreement(members, tiles.ids)),
+        "depth": known(tiles.table["depth"]),
+    }
+
+
+def whole(values: np.ndarray) -> list[int | None]:
+    """Return rounded values, with None for NaN."""
+    return [None if np.isnan(value) else round(value) for value in values.tolist()]
+
+
+def known(values: pd.Series) -> list[float | None]:
+    """Values, with None for NaN."""
+    return [None if np.isnan(value) else value for value in values.tolist()]
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A drawing of the page.
+
+    name: id of its element
+    title, description: HTML
+    size: the drawing's viewBox
+    drawing: HTML of the elements in it; empty for a figure that says why it was not drawn
+    """
+
+    name: str
+    title: str
+    description: str
+    size: str = ""
+    drawing: str = ""
+
+
+def read_figure(path: Path | str) -> Figure:
+    """Read one of this project's SVG figures; raise InputError for other files."""
+    try:
+        text = checksums.read(path).decode()
+    except checksums.DamagedError:
+        raise
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not readable ({error}); delete it to draw it again") from None
+    found = [re.search(rf"<dc:{part}>(.*?)</dc:{part}>", text, re.DOTALL) for part in DESCRIBED]
+    drawing = re.search(r'<svg [^>]*?viewBox="([^"]*)"[^>]*>(.*)</svg>', text, re.DOTALL)
+    if not drawing or not all(found):
+        raise InputError(
+            f"{path}: expected a drawing with a title and a description; delete it to draw it again"
+        )
+    title, description = (match.group(1) for match in found)
+    if description.startswith("Not drawn"):
+        return Figure(Path(path).stem, title, description)
+    svg = re.sub(r"<metadata>.*?</metadata>|<\?.*?\?>", "", drawing.group(2), flags=re.DOTALL)
+    # Group ids would repeat across figures.
+    svg = re.sub(r'<g id="[^"]*"', "<g", svg)
+    return Figure(Path(path).stem, title, description, drawing.group(1), svg)
+
+
+def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Path) -> dict:
+    """Return the page's headline: the score, whether it is honest, and the run's key facts."""
+    times = read_times(benchmarks)
+    spent = duration(times["seconds"].sum()) if len(times) else "not recorded"
+    seeds = ", ".join(map(str, report["seeds"]))
+    said = honesty(report["honest"], report["tuned_on"])
+    facts = {
+        "Threshold": f"{report['threshold']:.4f}, tuned for each fold on {report['tuned_on']}",
+        "Members": f"{len(report['seeds'])} (seeds {seeds})",
+        "Labelled tiles": f"{report['tiles']}, of which {report['tiles_scored']} are scored",
+        "Test tiles": f"{test_tiles}, of which {with_salt} are predicted to contain salt"
+        if test_tiles
+        else "none",
+        "All-empty score": f"{report['score_all_empty']:.4f} for a submission without any salt",
+        "Computing time": f"{spent}, summed over all jobs, each since its last start or resume",
+    }
+    return {
+        "score": f"{report['score']:.4f}",
+        "honest": report["honest"],
+        "said": f"mean score of {report['tiles_scored']} labelled tiles; {said}",
+        "facts": facts,
+    }
+
+
+def write_page(path: Path, head: dict | None, figures: list[Figure], facts: dict) -> None:
+    """Write the page from its headline, if any, figures and tile browser data.
+
+    With the facts of a volume, ``facts["volume"]``, it has a viewer.
+    """
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    # A module's parts are beside it, and share its name.
+    modules = [__file__, viewer.__file__] if "volume" in facts else [__file__]
+    style, code = (
+        "".join(Path(module).with_suffix(f".{kind}").read_text() for module in modules)
+        for kind in ("css", "js")
+    )
+    text = environment.get_template("page.html").render(
+        colours={"truth": palette.TRUTH, "prediction": palette.PREDICTION, "error": palette.ERROR},
+        style=style,
+        volume="volume" in facts,
+        submission=facts["test"] != NO_TEST,
+        head=head,
+        figures=figures,
+        # Escape "<", so that no text can close the script element.
+        facts=json.dumps(facts, separators=(",", ":")).replace("<", "\\u003c"),
+        code=code,
+    )
+    path.write_text(text)

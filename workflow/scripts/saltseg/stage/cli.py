@@ -1,0 +1,142 @@
+"""The settings, log and error handling shared by all stages."""
+
+import argparse
+import faulthandler
+import fcntl
+import json
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+import yaml
+
+from saltseg.core.errors import InputError, first_line, is_for_want_of_memory
+from saltseg.core.files import writable
+
+TIME = "%H:%M:%S"
+
+
+def stage_parser(description: str, settings: bool = True) -> argparse.ArgumentParser:
+    """Return a stage's parser with --log and, if the stage has settings, --settings."""
+    parser = argparse.ArgumentParser(description=description)
+    if settings:
+        parser.add_argument(
+            "--settings",
+            type=read_settings,
+            required=True,
+            help="the configuration: a YAML file such as config/config.yaml, or JSON text",
+        )
+    parser.add_argument("--log", type=Path, help="also write messages to this file")
+    return parser
+
+
+def read_settings(text: str) -> dict:
+    """Read settings from JSON text, or from a YAML file if the text is not a JSON object."""
+    try:
+        if not text.startswith("{"):
+            text = Path(text).read_text()
+        # JSON is YAML, except for numbers such as 1e-05, which YAML reads as text.
+        settings = json.loads(text) if text.startswith("{") else yaml.safe_load(text)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
+    except (json.JSONDecodeError, yaml.YAMLError) as error:
+        raise argparse.ArgumentTypeError(f"{text}: {error}") from None
+    if not isinstance(settings, dict):
+        raise argparse.ArgumentTypeError(f"{text}: expected sections of settings")
+    return settings
+
+
+def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
+    """Run a stage; exit with status 1 and a message if it fails."""
+    args = parser.parse_args()
+    # Logging fails, too, on a full disk, and must not add a traceback.
+    logging.raiseExceptions = False
+    logging.captureWarnings(True)
+    with ExitStack() as stack:
+        # Another job's progress bar may occupy the line.
+        clear = "\r\x1b[K" if sys.stderr.isatty() else ""
+        name = job_name(Path(sys.argv[0]), args.log)
+        terminal = logging.Formatter(f"{clear}%(asctime)s {name} | %(message)s", TIME)
+        stack.enter_context(_handling(logging.StreamHandler(), terminal))
+        try:
+            if args.log:
+                stack.enter_context(_logging_to(args.log))
+            main(args)
+        except InputError as error:
+            logging.error("Error: %s", error)
+            sys.exit(1)
+        except Exception as error:
+            if is_for_want_of_memory(error):
+                logging.error(
+                    "Error: not enough memory (%s); request more, and run the same command again",
+                    first_line(error),
+                )
+            else:
+                logging.exception("Error: unexpected error; please report it with this log")
+            sys.exit(1)
+
+
+def job_name(script: Path, log: Path | None) -> str:
+    """Return a job's name for the terminal: its stage and, by its log, its seed or the like.
+
+    ``train 3`` for ``results/logs/train/3.log``, and ``rounds/0 train 3`` in an earlier round.
+    """
+    if log is None or "logs" not in log.parts:
+        return script.stem
+    place = len(log.parts) - 1 - log.parts[::-1].index("logs")
+    stage, *which = log.with_suffix("").parts[place + 1 :]
+    before = log.parts[max(place - 2, 0) : place]
+    parts = ["/".join(before)] if before[:1] == ("rounds",) else []
+    return " ".join([*parts, stage, *(["/".join(which)] if which else [])])
+
+
+@contextmanager
+def _logging_to(path: Path) -> Iterator[None]:
+    """Also write messages, and the interpreter's report of a crash, to a file."""
+    with ExitStack() as stack:
+        with writable(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(open(path.with_name(f".{path.name}.lock"), "w"))
+            _wait_for(lock, path)
+            handler = logging.FileHandler(path, mode="w")
+        stack.enter_context(_handling(handler, logging.Formatter("%(asctime)s %(message)s", TIME)))
+        faulthandler.enable(handler.stream)
+        try:
+            yield
+        finally:
+            faulthandler.disable()
+
+
+def _wait_for(lock: IO[str], log: Path) -> None:
+    """Take a job's lock, which is not its log, since Snakemake deletes and recreates that.
+
+    A job that outlived its workflow must not run beside the next run's, nor overwrite its results.
+    """
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        logging.warning(
+            f"{log}: a process of an earlier run is still running; waiting for it to end"
+        )
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    except OSError:
+        # Some network file systems have no locks.
+        pass
+
+
+@contextmanager
+def _handling(handler: logging.Handler, formatter: logging.Formatter) -> Iterator[None]:
+    root = logging.getLogger()
+    root.setLevel(logging.INFO)
+    handler.setFormatter(formatter)
+    root.addHandler(handler)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        # Closing writes what is buffered, which fails on a full disk.
+        with suppress(OSError):
+            handler.close()

@@ -1,0 +1,150 @@
+"""Folds of the labelled tiles, and the training and validation tiles of each member."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from saltseg.core.errors import InputError, raise_faults, shown
+from saltseg.core.tables import TEXTS, read_csv
+
+COVERAGE_CLASSES = 10
+
+
+def coverage_class(coverage: np.ndarray) -> np.ndarray:
+    """Return coverage classes, int64: 0 without salt, then 1 to 10 by tenths of the tile."""
+    return np.ceil(np.asarray(coverage) * COVERAGE_CLASSES).astype(np.int64)
+
+
+def folds_of(validation: dict, volume: bool) -> int:
+    """Return ``validation.folds``, or what null stands for there.
+
+    More of a volume, so that a member learns from most of its few labelled lines.
+    """
+    return validation["folds"] or (5 if volume else 2)
+
+
+def split(
+    tiles: pd.DataFrame,
+    *,
+    folds: int,
+    seed: int,
+    stratified: bool,
+    groups: np.ndarray | None = None,
+) -> pd.DataFrame:
+    """Assign tiles (columns id and coverage) to folds.
+
+    Without groups, fold sizes differ by at most one tile, and so do the counts of each coverage
+    class if ``stratified``. With groups, any values (tiles), each group stays in one fold, and the
+    folds are at least as balanced as an average random assignment of groups.
+
+    Return the columns id, coverage_class, group (only with groups) and fold (0 to folds - 1), in
+    the order of ``tiles``. Raises InputError for fewer tiles, or groups, than folds.
+    """
+    many, what = (len(tiles), "labelled tiles")
+    if groups is not None:
+        many, what = len(np.unique(groups)), "groups of labelled tiles"
+    if many < folds:
+        raise InputError(
+            f"validation.folds is {folds}, but there are only {many} {what}; "
+            "set it to that many or fewer"
+        )
+    random = np.random.default_rng(seed)
+    classes = coverage_class(tiles["coverage"])
+    strata = classes if stratified else np.zeros_like(classes)
+    table = {"id": tiles["id"], "coverage_class": classes}
+    if groups is None:
+        fold = _deal_tiles(strata, folds, random)
+    else:
+        table["group"] = groups
+        fold = _deal_groups(strata, groups, folds, random)
+    return pd.DataFrame({**table, "fold": fold})
+
+
+def _deal_tiles(strata: np.ndarray, folds: int, random: np.random.Generator) -> np.ndarray:
+    """Deal tiles to folds in turn, one stratum after another."""
+    shuffled = random.permutation(len(strata))
+    by_stratum = shuffled[np.argsort(strata[shuffled], kind="stable")]
+    fold = np.empty(len(strata), dtype=np.int64)
+    fold[by_stratum] = np.arange(len(strata)) % folds
+    return fold
+
+
+def _deal_groups(
+    strata: np.ndarray, groups: np.ndarray, folds: int, random: np.random.Generator
+) -> np.ndarray:
+    """Assign groups, largest first, to the fold with the fewest tiles of the group's strata."""
+    counts = pd.crosstab(groups, strata)
+    # Shuffle before the stable sort, so that the seed breaks ties.
+    counts = counts.iloc[random.permutation(len(counts))]
+    counts = counts.iloc[np.argsort(-counts.sum(axis=1).to_numpy(), kind="stable")]
+    share = counts.to_numpy() / counts.sum().to_numpy()
+    dealt, sizes, fold_of = np.zeros((folds, share.shape[1])), np.zeros(folds), {}
+    for group, made_of, size in zip(counts.index, share, counts.sum(axis=1), strict=True):
+        # Increase of the sum of squared shares over all folds, less the terms equal for every fold.
+        chosen = np.lexsort((sizes, (dealt @ made_of).round(9)))[0]
+        fold_of[group] = chosen
+        dealt[chosen] += made_of
+        sizes[chosen] += size
+    return pd.Series(groups).map(fold_of).to_numpy(dtype=np.int64)
+
+
+def read_groups(path: Path | str, column: str, ids: list[str]) -> np.ndarray:
+    """Read the group of each tile, str (ids), from a CSV file with the columns id and ``column``.
+
+    Raises InputError if the file, a column or a tile is missing, or a tile is repeated.
+    """
+    remedy = f"set validation.groups to a CSV file with the columns id and {column}"
+    table = read_csv(path, remedy, **TEXTS)
+    if not {"id", column} <= set(table.columns):
+        raise InputError(
+            f"{path}: expected the columns id and {column}, found {','.join(table.columns)}; "
+            "validation.group_column names the one to group by"
+        )
+    table = table[table["id"].isin(set(ids))]
+    twice = table["id"][table["id"].duplicated()].unique()
+    faults = [f"{path}: tile {name} appears more than once" for name in twice]
+    known = table["id"][table[column] != ""]
+    faults += [f"{path}: no {column} for tile {name}" for name in sorted({*ids} - {*known})]
+    raise_faults("Groups", faults)
+    return table.set_index("id", drop=False)[column].loc[ids].to_numpy()
+
+
+def read_folds(path: Path | str, ids: list[str]) -> pd.DataFrame:
+    """Read folds written by ``split``; raise InputError if damaged or not of the tiles ``ids``."""
+    remedy = "delete it to assign the folds again"
+    folds = read_csv(path, remedy, dtype={"id": str}, keep_default_na=False)
+    if not {"id", "fold"} <= set(folds.columns):
+        found = shown(",".join(map(str, folds.columns)))
+        raise InputError(f"{path}: expected the columns id and fold, found {found}; {remedy}")
+    if folds["id"].tolist() != ids:
+        odd = sorted(set(folds["id"]) ^ set(ids))
+        found = f"different in {shown(odd[0])}" if odd else "in another order or duplicated"
+        raise InputError(
+            f"{path}: expected the {len(ids)} labelled tiles, found {len(folds)} rows, {found}; "
+            f"{remedy}"
+        )
+    numbers = folds["fold"].unique().tolist()
+    if len(numbers) < 2 or set(numbers) != set(range(len(numbers))):
+        raise InputError(
+            f"{path}: expected folds 0, 1 and so on, found {shown(str(numbers))}; {remedy}"
+        )
+    return folds
+
+
+def roles(folds: pd.DataFrame, scheme: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return masks of a member's training and validation tiles, both bool (tiles).
+
+    ``kfold``: hold out fold seed mod k and train on the others. ``holdout``: every member holds
+    out fold 0. ``full``: train and validate on all tiles, so that no score is honest.
+    """
+    fold = folds["fold"].to_numpy()
+    if scheme == "full":
+        return np.ones(len(fold), dtype=bool), np.ones(len(fold), dtype=bool)
+    out = fold == (seed % (fold.max() + 1) if scheme == "kfold" else 0)
+    return ~out, out
+
+
+def is_honest(scheme: str) -> bool:
+    """Return whether members are scored only on tiles they did not train on."""
+    return scheme != "full"

@@ -1,0 +1,261 @@
+"""Labelled lines of a volume: whole sections, of which training sees windows cut anywhere.
+
+A set of lines is a table ``lines.csv`` and, beside it, ``lines_amplitude.npy`` (float16) and
+``lines_labels.npy`` (uint8: 0 other rock, 1 salt, 255 not interpreted), both (traces, samples), all
+lines one after another. A line's columns are its id, its plane (inline or crossline), its number,
+the number of its first trace, and the rows ``start`` to ``stop`` of its traces in the arrays.
+
+If there are fewer lines than folds, each is cut into pieces, which count as lines.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from saltseg.core.arrays import NpyRows, open_npy
+from saltseg.core.errors import InputError, shown
+from saltseg.core.files import replacing, write_npy
+from saltseg.core.tables import read_csv
+from saltseg.survey.amplitudes import to_8bit
+from saltseg.survey.geometry import Geometry
+
+INLINE, CROSSLINE = "inline", "crossline"
+OTHER, SALT, UNLABELLED = 0, 1, 255
+COLUMNS = ["id", "plane", "line", "first", "start", "stop"]
+REMEDY = "delete it to import again"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A labelled line, or a piece of one.
+
+    plane: "inline" or "crossline"
+    number: of the line, as in the trace headers
+    first: position of the first trace along the line, from 0
+    amplitude: float16 (traces, samples), in units of the survey's clip, NaN if missing
+    labels: uint8 (traces, samples): OTHER, SALT or UNLABELLED
+    piece: number of the piece, or None if the line is whole
+    """
+
+    plane: str
+    number: int
+    first: int
+    amplitude: np.ndarray
+    labels: np.ndarray
+    piece: int | None = None
+
+    @property
+    def id(self) -> str:
+        piece = "" if self.piece is None else f"_piece{self.piece}"
+        # Ids hold no sign but '-' and '_'.
+        return f"{self.plane}_{self.number}{piece}"
+
+    def cut(self, pieces: int) -> list["Line"]:
+        """Return pieces of the line that are as long as each other, to a trace."""
+        bounds = np.linspace(0, len(self.labels), pieces + 1).astype(int).tolist()
+        return [
+            Line(
+                self.plane,
+                self.number,
+                self.first + start,
+                self.amplitude[start:stop],
+                self.labels[start:stop],
+                piece,
+            )
+            for piece, (start, stop) in enumerate(pairwise(bounds))
+        ]
+
+
+def free_starts(labels: np.ndarray, tile: int) -> np.ndarray:
+    """Return where windows of ``tile`` x ``tile`` may start that are labelled all over.
+
+    Bool (traces - tile + 1, samples - tile + 1) of labels, uint8 (traces, samples); empty along an
+    axis that is shorter than a window.
+    """
+    traces, samples = (max(side - tile + 1, 0) for side in labels.shape)
+    if not traces or not samples:
+        return np.zeros((traces, samples), dtype=bool)
+    unknown = labels == UNLABELLED
+    if not unknown.any():
+        return np.ones((traces, samples), dtype=bool)
+    total = np.zeros(np.add(labels.shape, 1), dtype=np.int64)
+    np.cumsum(np.cumsum(unknown, axis=0), axis=1, out=total[1:, 1:])
+    within = total[tile:, tile:] - total[:-tile, tile:] - total[tile:, :-tile]
+    return within + total[:-tile, :-tile] == 0
+
+
+def grid(labels: np.ndarray, tile: int) -> list[tuple[int, int]]:
+    """Return starts (trace, sample) of windows that cover what is labelled of a line.
+
+    As few along each axis as cover all of it, evenly spaced, so that neighbours may overlap; those
+    that are not labelled all over are left out.
+    """
+    free = free_starts(labels, tile)
+    if not free.size:
+        return []
+    starts = [
+        np.rint(np.linspace(0, last - 1, -(-side // tile))).astype(int).tolist()
+        for last, side in zip(free.shape, labels.shape, strict=True)
+    ]
+    return [(trace, sample) for trace in starts[0] for sample in starts[1] if free[trace, sample]]
+
+
+def cut_tiles(
+    lines: list[Line], tile: int, normalisation: str
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """Cut lines to tiles on a fixed grid, to validate on.
+
+    Return a table (id, depth, coverage, line), images, uint8, and masks, bool, both (tiles, height,
+    width) with samples down and traces across.
+    """
+    rows, images, masks = [], [], []
+    for line in lines:
+        for trace, sample in grid(line.labels, tile):
+            window = (slice(trace, trace + tile), slice(sample, sample + tile))
+            images.append(to_8bit(line.amplitude[window].T, normalisation))
+            masks.append(line.labels[window].T == SALT)
+            name = f"{line.id}_trace{line.first + trace}_sample{sample}"
+            rows.append((name, np.nan, masks[-1].mean(), line.id))
+    table = pd.DataFrame(rows, columns=["id", "depth", "coverage", "line"])
+    if not rows:
+        return table, np.zeros((0, tile, tile), np.uint8), np.zeros((0, tile, tile), bool)
+    return table, np.stack(images), np.stack(masks)
+
+
+def save(path: Path, lines: list[Line]) -> None:
+    """Write ``lines.csv`` and the two arrays beside it."""
+    stops = np.cumsum([len(line.labels) for line in lines]).tolist()
+    rows = [
+        (line.id, line.plane, line.number, line.first, stop - len(line.labels), stop)
+        for line, stop in zip(lines, stops, strict=True)
+    ]
+    shape = (stops[-1], lines[0].labels.shape[1])
+    amplitudes = (line.amplitude for line in lines)
+    write_npy(path.with_name("lines_amplitude.npy"), np.float16, shape, amplitudes)
+    write_npy(path.with_name("lines_labels.npy"), np.uint8, shape, (line.labels for line in lines))
+    with replacing(path) as part:
+        pd.DataFrame(rows, columns=COLUMNS).to_csv(part, index=False)
+
+
+class Lines:
+    """Lines that ``save`` wrote.
+
+    table: a row per line, with COLUMNS
+    amplitude: float16 (traces, samples)
+    labels: uint8 (traces, samples)
+    """
+
+    def __init__(self, path: Path | str):
+        """Open a ``lines.csv``; InputError if it is damaged."""
+        self.path = Path(path)
+        self.table = read_csv(self.path, REMEDY, dtype={"id": str, "plane": str})
+        odd = self.table.columns.tolist() != COLUMNS or self.table.empty
+        if odd or self.table["id"].duplicated().any():
+            found = shown(",".join(map(str, self.table.columns)))
+            raise InputError(
+                f"{self.path}: expected distinct lines, with columns {','.join(COLUMNS)}; found "
+                f"{found}; {REMEDY}"
+            )
+
+    @cached_property
+    def amplitude(self) -> NpyRows:
+        return self._open("lines_amplitude.npy", np.float16)
+
+    @cached_property
+    def labels(self) -> NpyRows:
+        return self._open("lines_labels.npy", np.uint8)
+
+    def __getitem__(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return the amplitude and labels of a line, each (traces, samples), by its id."""
+        row = self.table.set_index("id").loc[name]
+        traces = slice(int(row["start"]), int(row["stop"]))
+        return self.amplitude[traces], self.labels[traces]
+
+    def _open(self, name: str, dtype: type) -> NpyRows:
+        path, traces = self.path.with_name(name), int(self.table["stop"].max())
+        of = f"of {self.path.name}"
+        return open_npy(path, dtype, traces, of, REMEDY, each="traces", axes=("samples",))
+
+
+def blocks(table: pd.DataFrame, axes: dict[str, np.ndarray], folds: int) -> pd.Series:
+    """Return the block of each line by its id, to hold out together.
+
+    A block is a run of neighbouring lines of one plane, as short as it may be so that a line held
+    out is as far from the lines trained on as an unlabelled line is, on average, from the labelled
+    ones; but never so long that there are fewer blocks than ``folds``. The pieces of a cut line are
+    blocks of their own.
+
+    Args:
+        table: lines, with COLUMNS.
+        axes: by plane, the numbers of all its lines in the volume, int64.
+    """
+    named = {}
+    for plane, lines in table.groupby("plane"):
+        numbers = np.sort(lines["line"].unique())
+        if lines["line"].duplicated().any():
+            named |= {name: name for name in lines["id"]}
+            continue
+        length = _block_length(numbers, axes[plane], folds)
+        block = pd.Series(np.arange(len(numbers)) // length, index=numbers)
+        for name, number in zip(lines["id"], lines["line"], strict=True):
+            named[name] = f"{plane}_{block[number]}"
+    return table["id"].map(named)
+
+
+def _block_length(labelled: np.ndarray, every: np.ndarray, folds: int) -> int:
+    """Lines to a block of one plane; see ``blocks``."""
+    longest = max(len(labelled) // folds, 1)
+    others = np.setdiff1d(every, labelled)
+    if not len(others):
+        return longest
+    aim = _distances(others, labelled).mean()
+    for length in range(1, longest):
+        block = np.arange(len(labelled)) // length
+        away = [
+            _distances(labelled[block == number], labelled[block != number])
+            for number in range(block[-1] + 1)
+        ]
+        if np.concatenate(away).mean() >= aim:
+            return length
+    return longest
+
+
+def _distances(lines: np.ndarray, from_lines: np.ndarray) -> np.ndarray:
+    """Distance of each line to the nearest of others, both sorted int64."""
+    place = np.searchsorted(from_lines, lines)
+    before = from_lines[np.maximum(place - 1, 0)]
+    after = from_lines[np.minimum(place, len(from_lines) - 1)]
+    return np.minimum(np.abs(lines - before), np.abs(after - lines))
+
+
+def lines_notices(table: pd.DataFrame) -> list[str]:
+    """Return notices about the score of these lines, usually none."""
+    notices = []
+    if table["line"].duplicated().any() and table.groupby("plane")["line"].nunique().sum() == 1:
+        notices.append(
+            "labels on a single line: folds are pieces of it, so the score shows how well the rest "
+            "of this line would be marked, and little about lines farther away"
+        )
+    if table["plane"].nunique() > 1:
+        notices.append(
+            "labelled inlines cross labelled crosslines: members see single traces of the lines "
+            "they hold out, so the score is slightly too high"
+        )
+    return notices
+
+
+def truth_of(lines: Lines, geometry: Geometry) -> dict[tuple[str, int], np.ndarray]:
+    """Return salt, bool (samples, traces), of each labelled line by its plane and its place."""
+    axes = {INLINE: geometry.inlines, CROSSLINE: geometry.crosslines}
+    along = {INLINE: geometry.crosslines.count, CROSSLINE: geometry.inlines.count}
+    truth = {}
+    for row in lines.table.itertuples():
+        key = row.plane, axes[row.plane].index(row.line)
+        whole = truth.setdefault(key, np.zeros((geometry.samples.count, along[row.plane]), bool))
+        labels = lines[row.id][1]
+        whole[:, row.first : row.first + len(labels)] = labels.T == SALT
+    return truth

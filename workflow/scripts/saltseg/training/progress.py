@@ -1,0 +1,131 @@
+"""The state of a training."""
+
+import copy
+import math
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+
+from saltseg.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """A row of history.csv.
+
+    train_loss, valid_loss: mean losses
+    valid_score: score of the validation tiles at a threshold of 0.5
+    honest: whether the member trains on none of the validation tiles
+    """
+
+    epoch: int
+    train_loss: float
+    valid_loss: float
+    valid_score: float
+    learning_rate: float
+    honest: bool
+
+    def monitored(self, monitor: str) -> float:
+        """Return the quantity minimised for a value of ``training.monitor``.
+
+        ``loss``: the validation loss; ``map``: the negative score; ``last``: the negative epoch.
+        """
+        values = {"loss": self.valid_loss, "map": -self.valid_score, "last": -self.epoch}
+        return values[monitor]
+
+
+class Progress:
+    """A network in training, its optimiser, history and best weights.
+
+    Attributes:
+        stepping: the network used for training steps, compiled if the recipe says so.
+        history: finished epochs.
+        best_epoch, best_state: number of the best epoch, initially 0, and its weights.
+    """
+
+    def __init__(self, network: nn.Module, recipe: Recipe):
+        self.recipe = recipe
+        self.network = network
+        self.stepping = _compiled(network) if recipe.compile else network
+        self.optimiser = recipe.make_optimiser(network)
+        self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            self.optimiser,
+            factor=0.5,
+            # PyTorch reduces one epoch after its patience; match Keras.
+            patience=recipe.plateau_patience - 1,
+            threshold=recipe.minimum_gain,
+            threshold_mode="abs",
+            min_lr=recipe.minimum_learning_rate,
+        )
+        self.history: list[Epoch] = []
+        self.least = math.inf
+        self.best_epoch = 0
+        self.best_state: dict[str, Tensor] = {}
+
+    @property
+    def stopped(self) -> bool:
+        """Whether early stopping applies: no gain for ``stopping_patience`` epochs."""
+        return len(self.history) - self.best_epoch >= self.recipe.stopping_patience
+
+    @property
+    def finished(self) -> bool:
+        return len(self.history) == self.recipe.epochs or self.stopped
+
+    def start_epoch(self) -> float:
+        """Prepare the next epoch; return its initial learning rate."""
+        if self.recipe.frozen_epochs:
+            thawed = len(self.history) >= self.recipe.frozen_epochs
+            self.network.encoder.requires_grad_(thawed)
+        self.network.train()
+        self.set_rate(0.0)
+        return self.optimiser.param_groups[0]["lr"]
+
+    def set_rate(self, done: float) -> None:
+        """Set the learning rate after a fraction ``done`` of the epoch; no effect on a plateau."""
+        factor = self.recipe.rate_factor((len(self.history) + done) / self.recipe.epochs)
+        if factor is not None:
+            for group in self.optimiser.param_groups:
+                group["lr"] = factor * group["share"] * self.recipe.learning_rate
+
+    def add(self, epoch: Epoch) -> None:
+        """Record an epoch, keep its weights if they are the best, and step the plateau schedule."""
+        self.history.append(epoch)
+        value = epoch.monitored(self.recipe.monitor)
+        gained = self.recipe.monitor == "last" or value < self.least - self.recipe.minimum_gain
+        if gained or not self.best_state:
+            self.least, self.best_epoch = value, epoch.epoch
+            # Copy: the state dict refers to weights that training keeps changing.
+            self.best_state = copy.deepcopy(self.network.state_dict())
+        if self.recipe.schedule == "plateau":
+            self.plateau.step(value)
+
+    def content(self) -> dict:
+        """Return the whole state as tensors and plain values."""
+        return {
+            "network": self.network.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "plateau": self.plateau.state_dict(),
+            "history": [asdict(epoch) for epoch in self.history],
+            "least": self.least,
+            "best_epoch": self.best_epoch,
+            "best_state": self.best_state,
+        }
+
+    def restore(self, content: dict) -> None:
+        """Restore the state from ``content``."""
+        self.network.load_state_dict(content["network"])
+        self.optimiser.load_state_dict(content["optimiser"])
+        self.plateau.load_state_dict(content["plateau"])
+        self.history = [Epoch(**row) for row in content["history"]]
+        self.least, self.best_epoch = content["least"], content["best_epoch"]
+        self.best_state = content["best_state"]
+
+
+def _compiled(network: nn.Module) -> nn.Module:
+    """Return the network compiled, with the compiler as deterministic as PyTorch's own operations.
+
+    ``Compute.select`` does not import the compiler, and so cannot set that.
+    """
+    torch.use_deterministic_algorithms(torch.are_deterministic_algorithms_enabled(), warn_only=True)
+    return torch.compile(network)
