@@ -13,10 +13,13 @@ BENCH := $(VENV)/bench
 # Apart, since a plugin that is not whole stops every snakemake, and most need none.
 CLUSTER := $(VENV)/cluster
 
+PYTEST = $(BIN)/python -m pytest --dist worksteal --durations 20 \
+	-n $$($(BIN)/python -c 'import os; print(min(os.cpu_count(), 4))')
+
 FINDINGS := residual unet bce depth vertical_flip full
 RECIPES := $(filter-out proxy,$(basename $(notdir $(wildcard benchmarks/recipes/*.yaml))))
 
-.PHONY: run demo-volume volume-labels volume-picture score test test-compile test-slurm test-engines lint status report grouped config files lock staleness soak combinations fuzz \
+.PHONY: run demo-volume volume-labels volume-picture score test test-slow test-all test-compile test-slurm test-engines lint status report grouped config files lock staleness soak combinations fuzz \
 	bench bench-surveys bench-volumes findings recipes clean clean-results help
 
 run: $(VENV)/run ## run the demo, from nothing to results/submission.csv; some minutes
@@ -32,9 +35,13 @@ report: $(VENV)/run ## write results/index.html and Snakemake's results/report.h
 	$(BIN)/python -m snakemake $(ARGS)
 	$(BIN)/python -m snakemake $(ARGS) --report results/report.html
 
-test: $(VENV)/test lint ## run all tests
-	$(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder --durations 20 \
-		-n $$($(BIN)/python -c 'import os; print(min(os.cpu_count(), 4))')
+test: $(VENV)/test lint ## check style, and test units and two tiny finished runs; some minutes
+	$(PYTEST) -m "not slow"
+
+test-slow: $(VENV)/test ## test all else: crashes, modules, combinations, engines; a quarter of an hour
+	$(PYTEST) -m slow
+
+test-all: test test-slow ## run all tests
 
 test-compile: $(VENV)/test ## train each network with training.compile on this processor; some minutes
 	SALT_COMPILE=1 $(BIN)/python -m pytest tests/unit/networks/test_networks.py -k compiled_to_the_end --durations 0

@@ -12,7 +12,7 @@ from hypothesis import settings
 
 from support import surveys
 from support.running import complete, unpack, with_config
-from support.surveys import LAYOUTS, Survey
+from support.surveys import LAYOUTS, TINY_VOLUME, Survey
 
 # On tiles this small several threads only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -27,21 +27,6 @@ settings.register_profile("steady", deadline=None, derandomize=True, max_example
 settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.register_profile("fuzz", deadline=None, max_examples=20_000)
 settings.load_profile("steady")
-
-# Those that take longest come first, so that no worker ends long after the other.
-LONGEST = (
-    *("test_workflow", "test_crash", "test_staleness", "test_module", "test_damage"),
-    *("test_combinations", "test_networks", "test_exported", "test_self_training", "test_saved"),
-    *("test_paths", "test_volume_prediction", "test_timm", "test_contest_recipes", "test_volumes"),
-    *("test_benchmarks", "test_own_survey", "test_kaggle", "test_runtimes", "test_train"),
-)
-
-
-def pytest_collection_modifyitems(items):
-    def place(item) -> int:
-        return LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST)
-
-    items.sort(key=place)
 
 
 @pytest.fixture(scope="session")
@@ -91,6 +76,16 @@ def run_once(tmp_path_factory):
 def finished(run_once) -> Path:
     """A folder in which the tiny workflow ran to its end; not to be changed."""
     return run_once("tiny", complete)
+
+
+@pytest.fixture(scope="session")
+def finished_volume(run_once) -> Path:
+    """Like `finished`, but with a volume, and its configuration in `config.yaml`; not to be
+    changed.
+    """
+    return run_once(
+        "volume", lambda folder: complete(folder, config=with_config(folder, TINY_VOLUME))
+    )
 
 
 @pytest.fixture

@@ -11,10 +11,13 @@ import pytest
 
 from support.running import ROOT, complete, snakemake, wait_for, with_config
 
-pytestmark = pytest.mark.skipif(
-    find_spec("snakemake_executor_plugin_cluster_generic") is None,
-    reason="no snakemake-executor-plugin-cluster-generic here: make test-engines",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        find_spec("snakemake_executor_plugin_cluster_generic") is None,
+        reason="no snakemake-executor-plugin-cluster-generic here: make test-engines",
+    ),
+]
 
 # Each job has a numbered folder with its process id, arguments and status.
 QSUB = """\

@@ -26,9 +26,10 @@ ABSENT = [
       if find_spec(f"snakemake_{name}") is None),
     *(name for name in ("rsync", "git") if shutil.which(name) is None),
 ]  # fmt: skip
-pytestmark = pytest.mark.skipif(
-    bool(ABSENT), reason=f"no {', '.join(ABSENT)} here: make test-engines"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(bool(ABSENT), reason=f"no {', '.join(ABSENT)} here: make test-engines"),
+]
 
 
 class Server(BaseHTTPRequestHandler):

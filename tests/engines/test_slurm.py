@@ -34,7 +34,10 @@ if find_spec("snakemake_executor_plugin_slurm") is None:
     REASON = "no snakemake-executor-plugin-slurm here: make test-slurm"
 elif " " in sys.executable:
     REASON = f"{sys.executable}: the plugin takes no path with a space; test in another folder"
-pytestmark = pytest.mark.skipif(REASON is not None, reason=REASON or "")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(REASON is not None, reason=REASON or ""),
+]
 
 # The profile, without what this Slurm lacks, and with less waiting.
 PROFILE = ["--workflow-profile", str(ROOT / "profiles/slurm")]

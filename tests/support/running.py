@@ -10,8 +10,6 @@ from pathlib import Path
 
 import yaml
 
-from support.forked import run_forked
-
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / ".test/config/config.yaml"
 # What a copy of the project needs to run.
@@ -98,8 +96,8 @@ def snakemake_command(*args) -> list[str]:
 
 
 def run_snakemake(*args, cwd: Path = ROOT, **options) -> subprocess.CompletedProcess:
-    """Run Snakemake, in the project's folder by default, with options of run_forked."""
-    return run_forked(list(map(str, args)), cwd, **options)
+    """Run Snakemake, in the project's folder by default, with options of subprocess.run."""
+    return _run(snakemake_command(*args), cwd=cwd, **options)
 
 
 def _run(command: list[str], **options) -> subprocess.CompletedProcess:

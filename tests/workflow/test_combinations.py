@@ -19,6 +19,8 @@ from support.combinations import DAMAGES, FACTORS, FILES, Check, Damage, faults_
 from support.covering import allowed_pairs, covering_array, pairs_of
 from support.surveys import png
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 

@@ -14,7 +14,10 @@ from saltseg.survey.import_train import import_train
 from saltseg.survey.source import Source
 
 ZIP = os.environ.get("SALT_CONTEST_ZIP")
-pytestmark = pytest.mark.skipif(not ZIP, reason="SALT_CONTEST_ZIP does not name the contest's zip")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(not ZIP, reason="SALT_CONTEST_ZIP does not name the contest's zip"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,8 @@ import yaml
 from saltseg.networks.checkpoint import Checkpoint
 from support.running import ROOT, SUBMISSION, complete, planned
 
+pytestmark = pytest.mark.slow
+
 # Keep the recipe's settings that determine which code runs.
 FEW = {
     "data": {"demo": {"tiles": 48, "test_tiles": 12}, "source": "demo"},

@@ -26,6 +26,8 @@ from support.running import (
 )
 from support.soak import HOWS, WHENS, Run, outputs, soak
 
+pytestmark = pytest.mark.slow
+
 CGROUPS = Path("/sys/fs/cgroup")
 
 

@@ -33,6 +33,8 @@ from saltseg.training.saved import fingerprint
 from support.running import ROOT, TINY, complete, planned, snakemake
 from support.surveys import forget_checksums
 
+pytestmark = pytest.mark.slow
+
 TRAIN, TEST = "results/data/train/tiles.csv", "results/data/test/tiles.csv"
 REPORT = dict.fromkeys(["threshold", "score", "score_all_empty"], 0.5)
 REPORT |= {"tiles": 4, "tiles_scored": 4, "flip": True, "honest": True, "seeds": [0]}

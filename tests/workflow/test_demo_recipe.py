@@ -9,6 +9,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from saltseg.networks import model
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 # What is tuned for a few minutes of training, and wrong for hours of it.

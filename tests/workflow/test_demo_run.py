@@ -16,6 +16,8 @@ from saltseg.survey.folds import roles
 from saltseg.survey.tiles import Tiles
 from support.running import ROOT, run_snakemake
 
+pytestmark = pytest.mark.slow
+
 FINE = 2**31 - 1  # keeps every bit of a float32 between 2^-8 and 1
 
 

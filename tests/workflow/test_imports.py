@@ -10,6 +10,8 @@ from snakemake.utils import update_config
 
 from support.running import ROOT, TINY
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 update_config(SETTINGS, yaml.safe_load(TINY.read_text()))
 TILES = ("--tiles", "results/data/train/tiles.csv", "--folds", "results/data/folds.csv")

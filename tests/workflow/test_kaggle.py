@@ -20,6 +20,8 @@ from saltseg.survey import kaggle
 from saltseg.survey.kaggle import CONTEST, TEST_TILES
 from support.running import ROOT, complete, planned, run_stage, snakemake, with_config
 
+pytestmark = pytest.mark.slow
+
 USER, KEY, TOKEN = "salty", "0f1e2d3c4b5a69788796a5b4c3d2e1f0", "KGAT_a/b+c=7d9e"
 BASIC = base64.b64encode(f"{USER}:{KEY}".encode()).decode()
 SIGNATURE = "b64-of-a-signed-address"

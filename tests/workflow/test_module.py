@@ -13,6 +13,8 @@ import yaml
 from saltseg.core.checksums import made_again
 from support.running import ROOT, TINY, run_snakemake
 
+pytestmark = pytest.mark.slow
+
 PROJECT = ("LICENSE", "config", "envs", "profiles", "workflow")
 NAME = "example/salt-segmentation"
 # Beside the interpreter, also where its environment is not activated.

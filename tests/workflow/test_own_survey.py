@@ -5,6 +5,8 @@ import pytest
 from support.running import SUBMISSION, complete, planned, snakemake, with_config
 from support.surveys import Survey, zipped
 
+pytestmark = pytest.mark.slow
+
 
 def images_and_masks(folder):
     """A zip of one folder with images/ and masks/, and nothing else."""

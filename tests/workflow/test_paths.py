@@ -9,6 +9,8 @@ import yaml
 
 from support.running import ROOT, TINY, complete, run_snakemake, snakemake
 
+pytestmark = pytest.mark.slow
+
 NAMES = [
     'it\'s "quoted" in words ',
     "$HOME $(touch hacked) `touch hacked`",

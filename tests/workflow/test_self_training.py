@@ -22,6 +22,8 @@ from saltseg.training.trainer import Labelled
 from support.running import SUBMISSION, complete, planned, with_config
 from support.surveys import forget_checksums
 
+pytestmark = pytest.mark.slow
+
 
 def slow_confidence(tile):
     """Loop over the pixels of one tile."""

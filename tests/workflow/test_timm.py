@@ -1,12 +1,15 @@
 """Whole runs with an encoder of timm."""
 
 import numpy as np
+import pytest
 import torch
 
 from saltseg.core.header import read_checkpoint
 from saltseg.networks.timm_unet import timm
 from support.running import SUBMISSION, complete, planned, snakemake, with_config
 from support.training import NEEDS_TIMM
+
+pytestmark = pytest.mark.slow
 
 ENCODER = {"name": "timm_unet", "encoder": "resnet18", "width": 1}
 ONE = {"ensemble": {"seeds": [0]}}

@@ -1,10 +1,8 @@
 """A seismic volume through the whole workflow: from SEG-Y with some labelled lines to SEG-Y."""
 
-import json
 import shutil
 
 import numpy as np
-import pandas as pd
 import pytest
 import yaml
 
@@ -15,14 +13,9 @@ from support.running import complete, planned, snakemake, with_config
 from support.surveys import TINY_VOLUME as TINY
 from support.surveys import mask_png
 
+pytestmark = pytest.mark.slow
+
 FILLED = ["mask.sgy", "probability.sgy", "top_salt.csv", "base_salt.csv", "next_lines.csv"]
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("a volume")
-    complete(folder, config=with_config(folder, TINY))
-    return folder
 
 
 def config_of(folder, **sections):
@@ -30,60 +23,22 @@ def config_of(folder, **sections):
     return with_config(folder, changes)
 
 
-def read(path):
-    with Segy(path) as file:
-        return file.read(0, file.layout.traces)
-
-
-def test_a_finished_run_has_nothing_to_do(finished):
-    assert planned(finished, config=finished / "config.yaml") == {}
-
-
-def test_the_filled_volume_has_the_sources_headers_and_traces(finished):
-    source = read(finished / "results/demo/volume.sgy")
-    probability, mask = (read(finished / "results/volume" / name) for name in FILLED[1::-1])
-    for copy in (probability, mask):
-        np.testing.assert_array_equal(copy["header"], source["header"])
-    assert ((probability["samples"] >= 0) & (probability["samples"] <= 1)).all()
-    report = json.loads((finished / "results/threshold.json").read_text())
-    np.testing.assert_array_equal(mask["samples"], probability["samples"] > report["threshold"])
-
-
-def test_the_score_covers_all_labelled_lines_by_members_that_held_them_out(finished):
-    results = finished / "results"
-    scores = json.loads((results / "volume/scores.json").read_text())
-    lines = Lines(results / "data/train/lines.csv")
-    assert scores["lines"] == scores["of_lines"] == len(lines.table) == 4
-    assert scores["honest"] is True
-    folds = pd.read_csv(results / "data/folds.csv").merge(
-        pd.read_csv(results / "data/train/tiles.csv"), on="id"
-    )
-    # No line is trained on in part, and held out in part.
-    assert (folds.groupby("line")["fold"].nunique() == 1).all()
-
-
-def test_the_page_has_a_viewer_of_the_volume(finished):
-    page = (finished / "results/index.html").read_text()
-    assert 'href="#volume"' in page
-    assert list((finished / "results/sections").glob("inline-*-grey.webp"))
-
-
-def test_members_of_a_run_fill_the_same_volume_alike_in_shards(finished, tmp_path):
-    shutil.copy(finished / "results/demo/volume.sgy", tmp_path / "again.sgy")
+def test_members_of_a_run_fill_the_same_volume_alike_in_shards(finished_volume, tmp_path):
+    shutil.copy(finished_volume / "results/demo/volume.sgy", tmp_path / "again.sgy")
     config = config_of(
         tmp_path,
-        predict={"source": str(tmp_path / "again.sgy"), "run": str(finished / "results")},
+        predict={"source": str(tmp_path / "again.sgy"), "run": str(finished_volume / "results")},
         inference={"shards": 2},
     )
     complete(tmp_path, "--", "predict", config=config)
     for name in FILLED[:4]:
-        expected = (finished / "results/volume" / name).read_bytes()
+        expected = (finished_volume / "results/volume" / name).read_bytes()
         assert (tmp_path / "results/predict" / name).read_bytes() == expected, name
     assert planned(tmp_path, "--", "predict", config=config) == {}
 
 
-def test_a_damaged_chunk_of_amplitudes_is_refused_by_name(finished, tmp_path):
-    shutil.copytree(finished, tmp_path / "run")
+def test_a_damaged_chunk_of_amplitudes_is_refused_by_name(finished_volume, tmp_path):
+    shutil.copytree(finished_volume, tmp_path / "run")
     run = tmp_path / "run"
     chunk = run / "results/data/volume.zarr/amplitude/c/0/0/0"
     data = bytearray(chunk.read_bytes())
@@ -95,9 +50,9 @@ def test_a_damaged_chunk_of_amplitudes_is_refused_by_name(finished, tmp_path):
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_labels_can_be_masks_drawn_line_by_line(finished, tmp_path):
+def test_labels_can_be_masks_drawn_line_by_line(finished_volume, tmp_path):
     """The source of the demo as a user's own file, with some of its truth as PNG files."""
-    results, masks = finished / "results", tmp_path / "my masks"
+    results, masks = finished_volume / "results", tmp_path / "my masks"
     masks.mkdir()
     geometry = Geometry.load(results / "data/geometry.json")
     traces = load_traces(results / "data/traces.npy", geometry)

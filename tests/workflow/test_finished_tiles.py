@@ -1,0 +1,113 @@
+"""The finished run of tiles, as a user finds it."""
+
+import json
+import re
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from saltseg.core import labels, metric, rle
+from saltseg.ensemble.predictions import SCALE, Predictions
+from saltseg.networks.checkpoint import Checkpoint
+from saltseg.survey.tiles import Tiles
+from support.running import complete, rule_texts
+
+
+def test_submission_has_the_samples_ids_in_their_order_and_readable_masks(finished):
+    with zipfile.ZipFile(finished / "results/demo/survey.zip") as archive:
+        sample = pd.read_csv(archive.open("sample_submission.csv"))
+    submission = pd.read_csv(finished / "results/submission.csv", dtype=str, keep_default_na=False)
+    assert submission.columns.tolist() == ["id", "rle_mask"]
+    assert submission["id"].tolist() == sample["id"].tolist()
+    for text in submission["rle_mask"]:
+        labels.decode(text, (101, 101))
+
+
+def test_submission_is_the_thresholded_mean_of_the_members(finished):
+    results = finished / "results"
+    members = [Predictions.load(results / f"predictions/test/{seed}/0.npy") for seed in (0, 1)]
+    mean = np.mean([member.values[:] / SCALE for member in members], axis=0)
+    threshold = json.loads((results / "threshold.json").read_text())["threshold"]
+    submission = pd.read_csv(results / "submission.csv", keep_default_na=False)
+    assert submission["rle_mask"].tolist() == [rle.encode(mask) for mask in mean > threshold]
+
+
+def test_threshold_scores_every_tile_by_the_member_that_held_it_out(finished):
+    results = finished / "results"
+    report = json.loads((results / "threshold.json").read_text())
+    assert report["scheme"] == "kfold" and report["honest"] is True
+    assert report["tiles_scored"] == report["tiles"] == 48
+    folds = pd.read_csv(results / "data/folds.csv", dtype={"id": str})
+    tiles = Tiles(results / "data/train/tiles.csv")
+    scores, tuned = [], []
+    for fold in (0, 1):
+        member = Predictions.load(results / f"predictions/validation/{fold}.npy")
+        assert member.ids == folds["id"][folds["fold"] == fold].tolist()
+        masks = tiles.masks[(folds["fold"] == fold).to_numpy()]
+        probabilities = member.values[:] / SCALE
+        scores.extend(metric.tile_scores(probabilities > report["threshold"], masks))
+        other = report["groups"][str(fold)]["threshold"]
+        tuned.extend(metric.tile_scores(probabilities > other, masks))
+    assert np.mean(scores) == pytest.approx(report["score_on_tuned_tiles"])
+    assert np.mean(tuned) == pytest.approx(report["score"])
+
+
+def test_checkpoint_header_alone_rebuilds_the_model(finished):
+    checkpoint = Checkpoint.load(finished / "results/models/1/checkpoint.safetensors")
+    assert checkpoint.about["seed"] == 1
+    assert checkpoint.about["model"] == {
+        "name": "residual_unet",
+        "width": 2,
+        "dropout": 0.1,
+        "encoder": None,
+        "depth": "none",
+        "scale": 1,
+        "hypercolumn": False,
+    }
+    checkpoint.rebuild()
+
+
+def test_history_has_a_row_per_epoch(finished):
+    history = pd.read_csv(finished / "results/models/0/history.csv")
+    assert history["epoch"].tolist() == [1]
+    assert history.pop("honest").all()
+    assert np.isfinite(history.to_numpy()).all()
+
+
+def test_summary_and_picture_are_there(finished):
+    summary = (finished / "results/summary.txt").read_text()
+    score = json.loads((finished / "results/threshold.json").read_text())["score"]
+    assert f"{score:.4f} over 48 of 48 labelled tiles" in summary
+    for name in ("gallery", "figures/worst", "figures/typical", "figures/best"):
+        with Image.open(finished / f"results/{name}.png") as picture:
+            assert min(picture.size) > 400
+
+
+def test_review_scores_every_labelled_tile_as_the_threshold_does(finished):
+    results = finished / "results"
+    review = pd.read_csv(results / "review.csv", dtype={"id": str}, keep_default_na=False)
+    report = json.loads((results / "threshold.json").read_text())
+    assert sorted(review["id"]) == sorted(Tiles(results / "data/train/tiles.csv").ids)
+    assert review["score"].mean() == pytest.approx(report["score_on_tuned_tiles"])
+    assert review["score"].is_monotonic_increasing and (review["members"] == 1).all()
+
+
+def test_figures_for_several_members_say_why_they_are_not_there(finished):
+    """In the tiny run each tile is held out by one member."""
+    text = (finished / "results/figures/members.svg").read_text()
+    assert "Not drawn: some tiles were held out by only one member" in text
+    with Image.open(finished / "results/figures/disagreement.png") as picture:
+        assert picture.size[1] < 200
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    assert "Nothing to be done" in complete(finished)
+
+
+def test_every_rule_has_what_an_engine_needs_to_know():
+    for rule in rule_texts():
+        for directive in ("log", "benchmark", "conda", "threads", "resources", "shell"):
+            assert re.search(rf"^    {directive}:", rule, re.MULTILINE), (rule, directive)

@@ -1,0 +1,50 @@
+"""The finished run of a volume, as a user finds it: SEG-Y to SEG-Y."""
+
+import json
+
+import numpy as np
+import pandas as pd
+
+from saltseg.survey.lines import Lines
+from saltseg.survey.segy import Segy
+from support.running import planned
+
+
+def read(path):
+    with Segy(path) as file:
+        return file.read(0, file.layout.traces)
+
+
+def test_a_finished_run_has_nothing_to_do(finished_volume):
+    assert planned(finished_volume, config=finished_volume / "config.yaml") == {}
+
+
+def test_the_filled_volume_has_the_sources_headers_and_traces(finished_volume):
+    source = read(finished_volume / "results/demo/volume.sgy")
+    probability, mask = (
+        read(finished_volume / "results/volume" / name) for name in ("probability.sgy", "mask.sgy")
+    )
+    for copy in (probability, mask):
+        np.testing.assert_array_equal(copy["header"], source["header"])
+    assert ((probability["samples"] >= 0) & (probability["samples"] <= 1)).all()
+    report = json.loads((finished_volume / "results/threshold.json").read_text())
+    np.testing.assert_array_equal(mask["samples"], probability["samples"] > report["threshold"])
+
+
+def test_the_score_covers_all_labelled_lines_by_members_that_held_them_out(finished_volume):
+    results = finished_volume / "results"
+    scores = json.loads((results / "volume/scores.json").read_text())
+    lines = Lines(results / "data/train/lines.csv")
+    assert scores["lines"] == scores["of_lines"] == len(lines.table) == 4
+    assert scores["honest"] is True
+    folds = pd.read_csv(results / "data/folds.csv").merge(
+        pd.read_csv(results / "data/train/tiles.csv"), on="id"
+    )
+    # No line is trained on in part, and held out in part.
+    assert (folds.groupby("line")["fold"].nunique() == 1).all()
+
+
+def test_the_page_has_a_viewer_of_the_volume(finished_volume):
+    page = (finished_volume / "results/index.html").read_text()
+    assert 'href="#volume"' in page
+    assert list((finished_volume / "results/sections").glob("inline-*-grey.webp"))
