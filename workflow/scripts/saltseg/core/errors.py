@@ -1,9 +1,12 @@
 """Errors that a user can fix; a stage reports them in a line or two, without a traceback."""
 
+import shlex
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 LISTED_FAULTS = 20
+RESULTS = "results"  # where a run writes, below its working directory and a module's prefix
 
 
 class InputError(ValueError):
@@ -26,6 +29,16 @@ def shown(text: str) -> str:
     """Return text from a file for a message: printable, and shortened if it is very long."""
     text = text if text.isprintable() else repr(text)
     return text if len(text) <= 300 else f"{text[:200]}...{text[-80:]}"
+
+
+def rebuild_hint(path: Path) -> str:
+    """Return, for a message, how to replace a damaged file and nothing else."""
+    if path.is_absolute() or RESULTS not in path.parts:
+        return "copy it again from its source, or rebuild it there"
+    return (
+        f"delete it, run 'snakemake {shlex.quote(str(path))}' (plus your other options) to rebuild "
+        "it, then run the same command again"
+    )
 
 
 def first_line(error: Exception) -> str:
