@@ -2,7 +2,7 @@
 #   docker build --tag registry.example.org/salt-segmentation .
 FROM python:3.11-slim
 
-COPY requirements.txt requirements.lock /requirements/
-COPY profiles/kubernetes/requirements.txt /requirements/kubernetes.txt
-RUN pip install --no-cache-dir --constraint /requirements/requirements.lock \
-    -r /requirements/requirements.txt -r /requirements/kubernetes.txt
+COPY pyproject.toml requirements.lock /project/
+COPY workflow/scripts/saltseg /project/workflow/scripts/saltseg
+RUN pip install --no-cache-dir --constraint /project/requirements.lock \
+    "/project[openvino,kubernetes]"

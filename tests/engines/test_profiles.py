@@ -1,6 +1,7 @@
-"""Profiles cover every rule, agree with them, and pin their requirements in one place."""
+"""Profiles cover every rule, agree with them, and have their plugins as extras."""
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from support.running import rule_texts
 
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(path.parent.name for path in (ROOT / "profiles").glob("*/config.yaml"))
+EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
 COMPUTING = {"train", "predict_validation", "predict_test", "predict"}
 COMPUTING |= {"predict_lines", "predict_volume"}
 
@@ -67,23 +69,13 @@ def test_each_profile_compares_and_resumes_like_the_default(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_the_readme_has_each_profile_and_what_it_needs(name):
     text = (ROOT / "profiles/README.md").read_text()
-    needs = ROOT / f"profiles/{name}/requirements.txt"
     assert re.search(rf"^\| \[?`{name}`", text, re.MULTILINE)
-    assert needs.exists() == (f"`profiles/{name}/requirements.txt`" in text)
-
-
-@pytest.mark.parametrize("name", [name for name in NAMES if name != "default"])
-def test_what_a_profile_needs_is_pinned_and_no_second_time(name):
-    lines = (ROOT / f"profiles/{name}/requirements.txt").read_text().splitlines()
-    stated = [line for line in lines if line and not line.startswith("#")]
-    assert stated and all(re.fullmatch(r"snakemake-[a-z0-9-]+==[0-9.]+", line) for line in stated)
+    assert (name in EXTRAS) == (f"`.[{name}]`" in text) == (name != "default")
 
 
 def test_the_tests_of_other_engines_have_the_plugins_of_all_profiles():
-    lines = (ROOT / "requirements-cluster.txt").read_text().splitlines()
-    files = {str(file.relative_to(ROOT)) for file in ROOT.glob("profiles/*/requirements.txt")}
-    read = {line.removeprefix("-r ") for line in lines if line.startswith("-r ")}
-    assert read == files | {"requirements-dev.txt"}
+    plugins = ",".join(name for name in EXTRAS if name in NAMES)
+    assert f"salt-segmentation[dev,{plugins}]" in EXTRAS["cluster"]
 
 
 def test_the_image_has_the_projects_own_pins_and_the_python_of_its_environments():
@@ -94,9 +86,8 @@ def test_the_image_has_the_projects_own_pins_and_the_python_of_its_environments(
     assert "==" not in text
     lines = [line.split()[1:-1] for line in text.splitlines() if line.startswith("COPY ")]
     copied = [name for line in lines for name in line]
-    assert copied == [
-        *("requirements.txt", "requirements.lock", "profiles/kubernetes/requirements.txt")
-    ]
-    assert "--constraint /requirements/requirements.lock" in text
+    assert copied == ["pyproject.toml", "requirements.lock", "workflow/scripts/saltseg"]
+    assert "--constraint /project/requirements.lock" in text
+    assert '"/project[openvino,kubernetes]"' in text
     kept = (ROOT / ".dockerignore").read_text().splitlines()
     assert [line.removeprefix("!") for line in kept if line.startswith("!")] == copied

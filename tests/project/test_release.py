@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from datetime import date
 
 import pytest
@@ -11,20 +12,20 @@ import yaml
 
 from support.running import ROOT, TINY
 
-CITATION = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"]
 
 
-def test_the_version_cited_is_the_last_one_in_the_changelog():
+def test_the_version_is_the_last_one_in_the_changelog():
     headings = re.findall(r"^## \[(.+?)\](?: - (\S+))?$", (ROOT / "CHANGELOG.md").read_text(), re.M)
     assert headings[0] == ("Unreleased", "")
-    assert headings[1] == (CITATION["version"], str(CITATION["date-released"]))
+    assert headings[1][0] == VERSION
     dates = [date.fromisoformat(day) for _, day in headings[1:]]
     assert dates == sorted(dates, reverse=True)
 
 
 def test_the_tag_to_deploy_is_that_of_the_version():
     named = re.findall(r"\bv(\d+\.\d+\S*?)[\s/\"]", (ROOT / "config/README.md").read_text())
-    assert set(named) == {CITATION["version"]}
+    assert set(named) == {VERSION}
 
 
 def test_each_version_lists_a_kind_of_change_once():
@@ -35,9 +36,8 @@ def test_each_version_lists_a_kind_of_change_once():
 
 
 def test_the_version_stands_in_one_place():
-    """Check that no file but these has it, in any form that a release would have to change."""
-    for name in ("pyproject.toml", "workflow/scripts/saltseg/__init__.py", "Makefile"):
-        assert not re.search(r"^(__)?version(__)? *:?=", (ROOT / name).read_text(), re.M)
+    for name in ("CITATION.cff", "workflow/scripts/saltseg/__init__.py", "Makefile"):
+        assert not re.search(r"^(__)?version(__)? *(:|:?=)", (ROOT / name).read_text(), re.M)
 
 
 @pytest.mark.skipif(

@@ -810,7 +810,7 @@ def remedy(said: str, program: str) -> list[list[str]]:
 def code_version() -> str:
     """Return a digest of all that a combination's outcome depends on."""
     found = hashlib.sha256(str(sys.version_info).encode())
-    files = [ROOT / name for name in ("Snakefile", "config/config.yaml", "requirements.txt")]
+    files = [ROOT / name for name in ("Snakefile", "config/config.yaml", "pyproject.toml")]
     files += [ROOT / f"tests/support/{name}.py" for name in ("combinations", "covering", "surveys")]
     for folder in ("workflow", "profiles/default"):
         files += (file for file in (ROOT / folder).rglob("*") if file.suffix != ".pyc")

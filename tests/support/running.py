@@ -13,7 +13,7 @@ import yaml
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / ".test/config/config.yaml"
 # What a copy of the project needs to run.
-PROJECT = ("Snakefile", "workflow", "config", "envs", "profiles", "requirements.txt")
+PROJECT = ("Snakefile", "workflow", "config", "envs", "profiles")
 
 # What costs least and yet takes every stage up to the masks.
 SUBMISSION = ("--", "results/submission.csv")

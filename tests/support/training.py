@@ -25,7 +25,7 @@ STILL = replace(
 NEVER = 10**9
 NEEDS_TIMM = pytest.mark.skipif(
     not all(find_spec(name) for name in ("timm", "torchvision")),
-    reason="needs timm: pip install -r requirements-timm.txt",
+    reason="needs timm: pip install -e '.[timm]'",
 )
 
 

@@ -119,7 +119,7 @@ def test_a_remote_modules_environments_are_fetched(repository, tmp_path, monkeyp
 
 @pytest.mark.skipif(sys.version_info >= (3, 13), reason="snakedeploy needs Python before 3.13")
 def test_what_snakedeploy_writes_runs_the_demo_to_its_end(offline, tmp_path):
-    assert SNAKEDEPLOY, "run `make test`, which installs requirements-dev.txt"
+    assert SNAKEDEPLOY, "run `make test`, which installs snakedeploy"
     deploy = [SNAKEDEPLOY, "deploy-workflow", f"https://github.com/{NAME}", "deployed"]
     deployed = subprocess.run(
         [*deploy, "--tag", "v0.1.0"], cwd=tmp_path, capture_output=True, text=True

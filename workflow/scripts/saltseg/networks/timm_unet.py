@@ -39,7 +39,7 @@ def timm() -> ModuleType:
     except ImportError as error:
         raise InputError(
             f"model.name: timm_unet needs timm and torchvision ({first_line(error)}); "
-            "pip install -r requirements-timm.txt"
+            "pip install -e '.[timm]'"
         ) from None
     # Weights are checked here, and what timm and its client of the hub remark on, such as each
     # attempt to connect, is noise in a job's log.
