@@ -15,7 +15,7 @@ import pandas as pd
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
 
-from saltseg.core.errors import InputError, raise_faults, shown
+from saltseg.core.errors import InputError, printable, raise_faults
 from saltseg.core.labels import decode
 from saltseg.core.metric import tile_scores
 
@@ -45,7 +45,7 @@ def score(submission: Path, answers: Path, shape: tuple[int, int]) -> np.ndarray
     if differ:
         raise InputError(
             f"{submission}: expected the {len(truth)} tiles of {answers}, found {len(found)}, "
-            f"different in {shown(differ[0])}"
+            f"different in {printable(differ[0])}"
         )
     faults, scores = [], []
     for name in truth:
@@ -54,7 +54,7 @@ def score(submission: Path, answers: Path, shape: tuple[int, int]) -> np.ndarray
             try:
                 masks.append(decode(runs, shape)[None])
             except ValueError as error:
-                faults.append(f"{path}: mask of {shown(name)}: {error}")
+                faults.append(f"{path}: mask of {printable(name)}: {error}")
         if len(masks) == 2:
             scores.append(tile_scores(*masks)[0])
     raise_faults("Masks", faults)
@@ -68,11 +68,11 @@ def read(path: Path) -> dict[str, str]:
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not a readable table ({error})") from None
     if not {"id", "rle_mask"} <= set(table.columns):
-        found = shown(",".join(map(str, table.columns)))
+        found = printable(",".join(map(str, table.columns)))
         raise InputError(f"{path}: expected the columns id and rle_mask, found {found}")
     twice = table["id"][table["id"].duplicated()]
     if len(twice):
-        raise InputError(f"{path}: id {shown(twice.iloc[0])} appears more than once")
+        raise InputError(f"{path}: id {printable(twice.iloc[0])} appears more than once")
     return dict(zip(table["id"], table["rle_mask"], strict=True))
 
 

@@ -79,15 +79,15 @@ def scores(results: Path) -> list[str]:
     found = []
     for marked in (mask[others], truth[nearest]):
         live = traces[others] >= 0
-        found += shown(count(truth[others][live].astype(np.uint8), marked[live]).scores())
+        found += printable(count(truth[others][live].astype(np.uint8), marked[live]).scores())
     return found
 
 
 def held_out(results: Path) -> list[str]:
-    return shown(json.loads((results / "volume/scores.json").read_text()))[:2]
+    return printable(json.loads((results / "volume/scores.json").read_text()))[:2]
 
 
-def shown(scores: dict) -> list[str]:
+def printable(scores: dict) -> list[str]:
     return [f"{scores['iou']:.3f}", f"{scores['dice']:.3f}", f"{scores['top_distance']:.1f}"]
 
 

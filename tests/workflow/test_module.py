@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from saltseg.core.checksums import made_again
+from saltseg.core.errors import rebuild_hint
 from support.running import ROOT, TINY, run_snakemake
 
 pytestmark = pytest.mark.slow
@@ -223,9 +223,9 @@ def test_a_modules_failure_ends_with_the_log_to_open(tmp_path):
 
 
 def test_a_damaged_file_below_a_prefix_is_rebuilt_by_name(tmp_path):
-    assert "run 'snakemake salt/results/a.npy'" in made_again(Path("salt/results/a.npy"))
-    assert "snakemake" not in made_again(tmp_path / "results/a.npy")
-    assert "snakemake" not in made_again(Path("other/a.npy"))
+    assert "run 'snakemake salt/results/a.npy'" in rebuild_hint(Path("salt/results/a.npy"))
+    assert "snakemake" not in rebuild_hint(tmp_path / "results/a.npy")
+    assert "snakemake" not in rebuild_hint(Path("other/a.npy"))
 
 
 def test_every_file_that_a_remote_module_fetches_is_listed():

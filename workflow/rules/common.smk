@@ -75,7 +75,7 @@ configfile: str(ROOT / "config/config.yaml")
 
 
 @contextmanager
-def telling(what=None):
+def exit_on_input_error(what=None):
     """Exit with a message, which begins with a key if there is one, as the last lines of the screen.
 
     A WorkflowError would end with a line of code, and in a dry run Snakemake's log goes to standard
@@ -90,7 +90,7 @@ def telling(what=None):
 if workflow.modifier.is_main_snakefile():
     for section in typed(workflow.config_settings.config_args):
         update_config(config, section)
-    with telling():
+    with exit_on_input_error():
         doubled = map(doubled_keys, workflow.overwrite_configfiles)
         raise_faults("Configuration", list(chain.from_iterable(doubled)))
 
@@ -98,7 +98,7 @@ if workflow.modifier.is_main_snakefile():
 PREFIX = workflow.modifier.path_modifier
 
 
-def placed(path):
+def with_prefix(path):
     """Return where a file of this workflow lies, by the prefix of a module.
 
     Snakemake does the same with inputs, outputs, logs and benchmarks, but not with parameters.
@@ -106,27 +106,27 @@ def placed(path):
     return PREFIX.replace_prefix(path)
 
 
-def foreign(path):
+def external_input(path):
     """Return the path of a user's own file as an input that a module's prefix leaves alone."""
-    return path if placed(path) == path else str(Path(path).absolute())
+    return path if with_prefix(path) == path else str(Path(path).absolute())
 
 
-def refuse_odd(what, path):
+def require_plain_path(what, path):
     """Exit with a message if Snakemake cannot use a path as it is."""
     text = str(path or "")
-    with telling(what):
+    with exit_on_input_error(what):
         if set("{}") & set(text):
             raise InputError(f"{text}: braces are wildcards to Snakemake; rename it")
         if text != text.encode(errors="replace").decode():
             raise InputError(f"{text!r}: expected a name in UTF-8; rename it")
 
 
-refuse_odd("the project's folder", ROOT.resolve())
+require_plain_path("the project's folder", ROOT.resolve())
 
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 # A module's config replaces that of config/config.yaml, and need not be complete.
 config = completed(config, SCHEMA)
-with telling():
+with exit_on_input_error():
     raise_faults("Configuration", faults(config, SCHEMA))
 
 # data.source is not an input of a rule, so it may have any name.
@@ -134,7 +134,7 @@ for section, key in [
     *(("validation", "groups"), ("data", "labels"), ("predict", "source"), ("predict", "run")),
     ("training", "encoder_weights"),
 ]:
-    refuse_odd(f"{section}.{key}", config[section][key])
+    require_plain_path(f"{section}.{key}", config[section][key])
 
 # Their order makes no difference.
 SEEDS = sorted(config["ensemble"]["seeds"])

@@ -14,20 +14,20 @@ def get_new_tiles(wildcards):
 
     Exit with a message if the folder of masks has other files, before Snakemake empties it.
     """
-    with telling("snakemake predict"):
-        refuse_others(Path(placed(NEW_MASKS)))
-    with telling("predict.source"):
+    with exit_on_input_error("snakemake predict"):
+        refuse_others(Path(with_prefix(NEW_MASKS)))
+    with exit_on_input_error("predict.source"):
         if config["predict"]["source"] is None:
             raise InputError(
                 "not set; give it the path of a folder or zip of PNG files, or of a SEG-Y file"
             )
         with NewTiles(config["predict"]["source"]) as source:
-            return ancient(foreign(str(source.path)))
+            return ancient(external_input(str(source.path)))
 
 
 def get_new_fingerprint(wildcards):
     """Return a digest of the new tiles."""
-    with telling("predict.source"), NewTiles(config["predict"]["source"]) as source:
+    with exit_on_input_error("predict.source"), NewTiles(config["predict"]["source"]) as source:
         return source.fingerprint()
 
 
@@ -65,6 +65,6 @@ def get_members(wildcards):
     """Return the members for new tiles: a finished run's, or this run's, trained if needed."""
     seeds = SEEDS
     if config["predict"]["run"] is not None:
-        with telling("predict.run"):
+        with exit_on_input_error("predict.run"):
             seeds = Decision.load(get_threshold(wildcards)).seeds
     return [str(run_folder() / f"models/{seed}/checkpoint.safetensors") for seed in seeds]

@@ -46,7 +46,7 @@ def refuse_to_submit_from_odd_folders():
     for what, path, special in paths:
         found = sorted(special & set(str(path)))
         if found:
-            with telling(what):
+            with exit_on_input_error(what):
                 named = " ".join("a space" if each == " " else each for each in found)
                 raise InputError(
                     f"{path}: the plugin that submits jobs hands it to a shell, to which "
@@ -58,10 +58,10 @@ ALIVE = clear_locks() if workflow.is_main_process else None
 
 if workflow.is_main_process and "--unlock" not in sys.argv:
     # Jobs check as well, but only after Snakemake has deleted their previous outputs.
-    with telling():
-        check_folder(placed("results"))
+    with exit_on_input_error():
+        check_folder(with_prefix("results"))
 
-if workflow.is_main_process and has_lost_record(results=placed("results")):
+if workflow.is_main_process and has_lost_record(results=with_prefix("results")):
     logger.warning(
         "results/ is here without the .snakemake/ that was beside it, so only dates can tell "
         "what is stale, and a changed setting goes unseen; --forceall rebuilds everything."

@@ -18,8 +18,8 @@ def volume_source():
         return DEMO_VOLUME
     if not is_segy(source):
         return None
-    refuse_odd("data.source", source)
-    with telling("data.source"):
+    require_plain_path("data.source", source)
+    with exit_on_input_error("data.source"):
         require_file(source)
     return source
 
@@ -40,7 +40,7 @@ if uncovered and workflow.is_main_process:
 groups = config["validation"]["groups"]
 if groups is not None and Path(groups) == Path(DEMO_SECTIONS):
     # A file of this workflow, which a module's prefix moves, unlike a user's own.
-    config["validation"]["groups"] = placed(groups)
+    config["validation"]["groups"] = with_prefix(groups)
 
 
 def survey():
@@ -50,13 +50,13 @@ def survey():
     are empty for surveys that the workflow itself generates.
     """
     if VOLUME:
-        with telling("model.depth"):
+        with exit_on_input_error("model.depth"):
             if config["model"]["depth"] != "none":
                 raise InputError("a volume's tiles have no depth; set it to none")
         return {"train": ""}
     if config["data"]["source"] in SURVEYS:
         return {"train": "", "test": ""}
-    with telling(), Source(config["data"]["source"]) as source:
+    with exit_on_input_error(), Source(config["data"]["source"]) as source:
         parts = ["train", "test"] if source.has_test else ["train"]
         if config["model"]["depth"] != "none":
             # Report it now, not when the trained members cannot predict.
@@ -66,7 +66,7 @@ def survey():
 
 FINGERPRINTS = survey()
 HAS_TEST = "test" in FINGERPRINTS
-with telling("self_training.rounds"):
+with exit_on_input_error("self_training.rounds"):
     if ROUNDS and not HAS_TEST:
         raise InputError(
             f"{ROUNDS} rounds need test tiles to label, but data.source "
@@ -77,7 +77,7 @@ with telling("self_training.rounds"):
 def get_survey(wildcards):
     """Return the survey if a rule makes it; exit with a message if there are no test tiles."""
     if not HAS_TEST:
-        with telling("data.source"):
+        with exit_on_input_error("data.source"):
             raise InputError(
                 f"{config['data']['source']}: expected test tiles as test/images/ID.png, found "
                 "none, so there is nothing to predict; add them, or leave out submission.csv"
@@ -112,12 +112,12 @@ def get_groups(wildcards):
     if Path(groups) == Path(rules.demo.output.sections):
         return rules.demo.output.sections
     if not Path(groups).is_file():
-        with telling("validation.groups"):
+        with exit_on_input_error("validation.groups"):
             raise InputError(
                 f"{groups}: no such file in {Path.cwd()}; give the path of a CSV file with the "
                 f"columns id and {config['validation']['group_column']}, or null"
             )
-    return foreign(groups)
+    return external_input(groups)
 
 
 def get_source(wildcards, input):

@@ -57,9 +57,9 @@ def get_encoder_weights(wildcards):
     if weights is None:
         return []
     if not Path(weights).is_file():
-        with telling("training.encoder_weights"):
+        with exit_on_input_error("training.encoder_weights"):
             raise InputError(
                 f"{weights}: no such file in {Path.cwd()}; give the path of a file of weights, "
                 "safetensors or of torch.save, or null"
             )
-    return foreign(weights)
+    return external_input(weights)

@@ -13,12 +13,12 @@ FILLED = [
 def predicted_volume(place):
     """Return a SEG-Y file of predict.source; exit with a message if it cannot be used."""
     source, path = config["predict"]["source"], PREDICTED_VOLUMES[place]
-    refuse_odd("predict.source", path)
-    with telling("predict.source"):
+    require_plain_path("predict.source", path)
+    with exit_on_input_error("predict.source"):
         if Path(source).is_dir():
             refuse_mixture(source)
         require_file(path)
-    return foreign(path)
+    return external_input(path)
 
 
 def volume_of(place):
@@ -26,11 +26,11 @@ def volume_of(place):
     if place:
         return predicted_volume(place)
     if VOLUME is None:
-        with telling("data.source"):
+        with exit_on_input_error("data.source"):
             raise InputError(
                 f"{config['data']['source']}: no SEG-Y file; expected one named *.sgy or *.segy"
             )
-    return VOLUME if VOLUME == DEMO_VOLUME else foreign(VOLUME)
+    return VOLUME if VOLUME == DEMO_VOLUME else external_input(VOLUME)
 
 
 def get_volume(wildcards):
@@ -43,7 +43,7 @@ def get_labels(wildcards):
     labels = config["data"]["labels"]
     if config["data"]["source"] == "demo-volume":
         return DEMO_LABELS
-    with telling("data.labels"):
+    with exit_on_input_error("data.labels"):
         if labels is None:
             raise InputError(
                 "not set, so there is nothing to train on; give it a SEG-Y file of the volume's "
@@ -51,7 +51,7 @@ def get_labels(wildcards):
             )
         if not Path(labels).exists():
             raise InputError(f"{labels}: no such file or folder in {Path.cwd()}")
-    return foreign(labels)
+    return external_input(labels)
 
 
 def place_of(wildcards):

@@ -141,7 +141,7 @@ rule plot_training:
         *code("plot_training", "plots"),
         script=script("plot_training"),
         seeds=SEEDS,
-        benchmarks=placed("results/benchmarks"),
+        benchmarks=with_prefix("results/benchmarks"),
     shell:
         "python {params.script:q} --seeds {params.seeds:q} --histories {input.histories:q} "
         "--checkpoints {input.checkpoints:q} --benchmarks {params.benchmarks:q} "
@@ -233,8 +233,8 @@ rule plot_data:
         *code("plot_data", "plots"),
         script=script("plot_data"),
         test=with_test(
-            *("--test-tiles", placed("results/data/test/tiles.csv")),
-            *("--predictions", *map(placed, TEST)),
+            *("--test-tiles", with_prefix("results/data/test/tiles.csv")),
+            *("--predictions", *map(with_prefix, TEST)),
         ),
     shell:
         "python {params.script:q} --tiles {input.tiles:q} {params.test:q} "
@@ -283,11 +283,11 @@ rule page:
         *code("page", "data"),
         script=script("page"),
         test=with_test(
-            *("--test-tiles", placed("results/data/test/tiles.csv")),
-            *("--test", *map(placed, TEST)),
+            *("--test-tiles", with_prefix("results/data/test/tiles.csv")),
+            *("--test", *map(with_prefix, TEST)),
         ),
         viewer=lambda wildcards, input: ["--viewer", input.viewer[0]] if input.viewer else [],
-        benchmarks=placed("results/benchmarks"),
+        benchmarks=with_prefix("results/benchmarks"),
     shell:
         "python {params.script:q} --tiles {input.tiles:q} {params.test:q} {params.viewer:q} "
         "--review {input.review:q} --threshold {input.threshold:q} --validation {input.validation:q} "

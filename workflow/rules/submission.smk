@@ -85,7 +85,7 @@ rule summary:
     params:
         *code("summary", "data"),
         script=script("summary"),
-        submission=with_test("--submission", placed("results/submission.csv")),
+        submission=with_test("--submission", with_prefix("results/submission.csv")),
     shell:
         "python {params.script:q} --threshold {input.threshold:q} {params.submission:q} "
         "--output {output:q} --log {log:q}"

@@ -46,9 +46,9 @@ rule train:
             ),
             *of_volume("survey.tile", "survey.normalisation", "survey.percentile"),
         ),
-        events=placed("results/{round}logs/tensorboard/{seed}"),
+        events=with_prefix("results/{round}logs/tensorboard/{seed}"),
         # Not an output, which would be deleted if the job fails.
-        state=placed("results/{round}states/{seed}.pt"),
+        state=with_prefix("results/{round}states/{seed}.pt"),
         further=further_tiles,
         lines=with_lines("lines"),
     shell:

@@ -91,7 +91,7 @@ rule import_volume:
         *code("import_volume", "volumes"),
         script=script("import_volume"),
         # Not an output, which would be deleted if the job fails.
-        state=placed("results/{place}states/volume.zarr"),
+        state=with_prefix("results/{place}states/volume.zarr"),
     shell:
         "python {params.script:q} --source={input.source:q} --geometry {input.geometry:q} "
         "--state {params.state:q} --output {output:q} --threads {threads} --log {log:q}"
@@ -254,7 +254,7 @@ rule volume:
     params:
         *code("volume", "volumes"),
         script=script("volume"),
-        folder=placed("results/{filled}"),
+        folder=with_prefix("results/{filled}"),
         lines=lambda wildcards, input: ["--lines", input.lines] if input.lines else [],
     shell:
         "python {params.script:q} --geometry {input.geometry:q} --source={input.source:q} "

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from saltseg.core.checksums import CheckedFile, DamagedError
-from saltseg.core.errors import InputError, shown
+from saltseg.core.checksums import CheckedFile
+from saltseg.core.errors import DamagedError, InputError, printable
 from saltseg.core.tables import TEXTS, read_csv
 
 # Raised by NumPy for truncated or altered headers.
@@ -85,7 +85,7 @@ def ids_beside(path: Path, remedy: str) -> list[str]:
     beside = path.with_suffix(".csv")
     table = read_csv(beside, remedy, f"table of the ids in {path.name}", **TEXTS)
     if "id" not in table:
-        found = shown(",".join(map(str, table.columns)))
+        found = printable(",".join(map(str, table.columns)))
         raise InputError(f"{beside}: expected the column id, found {found}; {remedy}")
     ids = table["id"].tolist()
     if len(set(ids)) < len(ids):

@@ -19,11 +19,10 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from saltseg.core.errors import InputError, shown
+from saltseg.core.errors import DamagedError, InputError, printable
 
 BLOCK = 2**20  # bytes
 SUFFIX = ".crc32"
-RESULTS = "results"  # where a run writes, below its working directory and a module's prefix
 NO_SUCH_FILE = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
 
 
@@ -137,24 +136,6 @@ class CheckedFile:
         raise DamagedError(self.path, difference)
 
 
-class DamagedError(InputError):
-    """A file differs from what was written; ``finding`` is the message without the remedy."""
-
-    def __init__(self, path: Path, difference: str):
-        self.finding = f"{path}: its content differs from what was written ({difference})"
-        super().__init__(f"{self.finding}; {made_again(path)}")
-
-
-def made_again(path: Path) -> str:
-    """Return, for a message, how to replace a damaged file and nothing else."""
-    if path.is_absolute() or RESULTS not in path.parts:
-        return "copy it again from its source, or rebuild it there"
-    return (
-        f"delete it, run 'snakemake {shlex.quote(str(path))}' (plus your other options) to rebuild "
-        "it, then run the same command again"
-    )
-
-
 def read(path: Path | str) -> bytes:
     """Return the checked content of a file.
 
@@ -259,6 +240,6 @@ def _date(path: Path, at: os.stat_result) -> None:
 
 def _unreadable(beside: Path, path: Path, error: Exception | str) -> InputError:
     return InputError(
-        f"{beside}: not readable checksums ({shown(str(error))}); delete it to use {path.name} "
+        f"{beside}: not readable checksums ({printable(str(error))}); delete it to use {path.name} "
         "unchecked"
     )

@@ -13,6 +13,14 @@ class InputError(ValueError):
     """A file or a setting is not as expected; the message names it and how to fix it."""
 
 
+class DamagedError(InputError):
+    """A file differs from what was written; ``finding`` is the message without the remedy."""
+
+    def __init__(self, path: Path, difference: str):
+        self.finding = f"{path}: its content differs from what was written ({difference})"
+        super().__init__(f"{self.finding}; {rebuild_hint(path)}")
+
+
 def raise_faults(what: str, faults: Iterable[str]) -> None:
     """Raise one InputError that lists the first 20 faults and counts the rest, if there are any."""
     faults = list(faults)
@@ -25,7 +33,7 @@ def raise_faults(what: str, faults: Iterable[str]) -> None:
     raise InputError("\n".join(lines))
 
 
-def shown(text: str) -> str:
+def printable(text: str) -> str:
     """Return text from a file for a message: printable, and shortened if it is very long."""
     text = text if text.isprintable() else repr(text)
     return text if len(text) <= 300 else f"{text[:200]}...{text[-80:]}"
@@ -46,7 +54,7 @@ def first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-def is_for_want_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Return whether an error means out of memory."""
     # PyTorch, which not every stage has, raises its own on a GPU and a RuntimeError on a CPU.
     return (
@@ -57,15 +65,15 @@ def is_for_want_of_memory(error: Exception) -> bool:
 
 
 @contextmanager
-def fewer_at_once(key: str, value: int, of: str = "tiles at once") -> Iterator[None]:
+def oom_hint(key: str, value: int, unit: str = "tiles at once") -> Iterator[None]:
     """Raise InputError with the value to try for ``key`` if ``value`` does not fit into memory."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        if not is_for_want_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         remedy = f"set {key} to {value // 2}" if value > 1 else "request more"
         raise InputError(
-            f"not enough memory for {value} {of} ({first_line(error)}); {remedy}, and run the same "
-            "command again"
+            f"not enough memory for {value} {unit} ({first_line(error)}); {remedy}, and run the "
+            "same command again"
         ) from None

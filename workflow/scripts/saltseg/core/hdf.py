@@ -17,7 +17,7 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from saltseg.core.errors import InputError, first_line, is_for_want_of_memory, rebuild_hint
+from saltseg.core.errors import InputError, first_line, is_out_of_memory, rebuild_hint
 from saltseg.core.files import replacing
 
 FORMAT = ("v110", "v110")
@@ -251,7 +251,7 @@ def _readable(path: Path) -> Iterator[None]:
     try:
         yield
     except DAMAGED_HDF as error:
-        if isinstance(error, InputError) or is_for_want_of_memory(error):
+        if isinstance(error, InputError) or is_out_of_memory(error):
             raise
         number = getattr(error, "errno", None)
         reason = os.strerror(number) if number else first_line(error)

@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 
 from saltseg.core import checksums
-from saltseg.core.errors import InputError
+from saltseg.core.errors import DamagedError, InputError
 
 FORMAT = "salt-segmentation/2"
 UNSEALED = 64 * "0"
@@ -31,7 +31,7 @@ def read_checkpoint(path: Path | str) -> tuple[dict, bytes]:
         start = 8 + int.from_bytes(data[:8], "little")
         header = data[:start]
         about = json.loads((json.loads(header[8:]).get("__metadata__") or {}).get("salt", "{}"))
-    except checksums.DamagedError:
+    except DamagedError:
         raise
     except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: not a readable checkpoint ({error}); {TRAIN_AGAIN}") from None
@@ -45,7 +45,7 @@ def read_checkpoint(path: Path | str) -> tuple[dict, bytes]:
     found = hashlib.sha256(header.replace(digest.encode(), UNSEALED.encode(), 1))
     found.update(memoryview(data)[start:])
     if found.hexdigest() != digest:
-        raise checksums.DamagedError(
+        raise DamagedError(
             Path(path), f"SHA-256: expected {digest:.12}..., found {found.hexdigest():.12}..."
         )
     return about, data

@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
 
-from saltseg.core.checksums import made_again
-from saltseg.core.errors import InputError, first_line
+from saltseg.core.errors import InputError, first_line, rebuild_hint
 
 # What Zarr and its codecs raise for files that are damaged, cut or not theirs.
 DAMAGED_ZARR = (OSError, ValueError, RuntimeError, LookupError, TypeError, EOFError)
@@ -24,7 +23,7 @@ def readable(path: Path, what: str) -> Iterator[None]:
         # Zarr leaves its other reads behind, of which asyncio would complain page after page.
         logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         raise InputError(
-            f"{path}: not a readable {what} ({first_line(error)}); {made_again(path)}"
+            f"{path}: not a readable {what} ({first_line(error)}); {rebuild_hint(path)}"
         ) from None
 
 
@@ -52,4 +51,4 @@ def require_shards(
         except OSError:
             size = 0
         if not size:
-            raise InputError(f"{file}: missing or empty, expected {what}; {made_again(store)}")
+            raise InputError(f"{file}: missing or empty, expected {what}; {rebuild_hint(store)}")

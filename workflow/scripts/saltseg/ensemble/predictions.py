@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from saltseg.core.arrays import NpyRows, ids_beside, open_npy
-from saltseg.core.errors import InputError, shown
+from saltseg.core.errors import InputError, printable
 from saltseg.core.files import replacing, write_npy
 
 SCALE = 65535
@@ -54,7 +54,7 @@ def load_all(
         if odd or not member.ids:
             raise InputError(
                 f"{member.path}: expected some of {len(ids)} tiles, found "
-                f"{shown(odd[0]) if odd else 'none'}; {PREDICT_AGAIN}"
+                f"{printable(odd[0]) if odd else 'none'}; {PREDICT_AGAIN}"
             )
         found, size = member.values.shape[1:], size or members[0].values.shape[1:]
         if found != size:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saltseg.core import checksums
-from saltseg.core.errors import InputError
+from saltseg.core.errors import DamagedError, InputError, rebuild_hint
 from saltseg.core.files import replacing
 
 DIGEST = "digest"
@@ -48,7 +48,7 @@ def read_report(path: Path | str, keys: list[str]) -> dict:
     """Read ``keys`` of threshold.json; raise InputError for another file or an older format."""
     try:
         found = json.loads(checksums.read(path))
-    except checksums.DamagedError:
+    except DamagedError:
         raise
     except OSError as error:
         raise InputError(
@@ -57,18 +57,18 @@ def read_report(path: Path | str, keys: list[str]) -> dict:
     except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path}: expected threshold.json of a finished run, found no JSON ({error}); "
-            f"{checksums.made_again(Path(path))}"
+            f"{rebuild_hint(Path(path))}"
         ) from None
     found = found if isinstance(found, dict) else {}
     missing = [key for key in [*keys, DIGEST] if not FITS[key](found.get(key))]
     if missing:
         raise InputError(
             f"{path}: {', '.join(missing)} missing or not as expected; it is no threshold.json "
-            f"or one of an older form: {checksums.made_again(Path(path))}"
+            f"or one of an older form: {rebuild_hint(Path(path))}"
         )
     if digest_of(found) != found[DIGEST]:
         expected, actual = found[DIGEST], digest_of(found)
-        raise checksums.DamagedError(
+        raise DamagedError(
             Path(path), f"SHA-256: expected {expected:.12}..., found {actual:.12}..."
         )
     return {key: found[key] for key in keys}

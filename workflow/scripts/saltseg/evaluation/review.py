@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import ndimage
 
 from saltseg.core import metric
-from saltseg.core.errors import InputError, shown
+from saltseg.core.errors import InputError, printable
 from saltseg.core.tables import read_csv
 from saltseg.ensemble.predictions import SCALE, Predictions, averaged, predicted_rows
 from saltseg.survey.tiles import Tiles
@@ -150,7 +150,7 @@ def read_review(path: Path | str, ids: list[str]) -> pd.DataFrame:
         path, REMEDY, dtype=dict.fromkeys(TEXTS, str), keep_default_na=False, na_values=missing
     )
     if list(table.columns) != COLUMNS:
-        found = shown(",".join(map(str, table.columns)))
+        found = printable(",".join(map(str, table.columns)))
         raise InputError(
             f"{path}: expected the columns {','.join(COLUMNS)}, found {found}; {REMEDY}"
         )

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from tqdm import tqdm
 
-from saltseg.core.errors import fewer_at_once
+from saltseg.core.errors import oom_hint
 from saltseg.device.compute import Compute
 from saltseg.networks import model
 from saltseg.networks.network import Network
@@ -34,7 +34,7 @@ def predict(
     for start in tqdm(starts, unit="batch", disable=None if bar else True, leave=False):
         part = slice(start, start + batch_size)
         depth = None if depths is None else depths[part]
-        with fewer_at_once("inference.batch_size", batch_size):
+        with oom_hint("inference.batch_size", batch_size):
             probabilities = predict_batch(network, np.array(images[part]), depth, compute, flip)
         yield probabilities
 

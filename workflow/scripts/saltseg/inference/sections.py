@@ -10,7 +10,7 @@ from itertools import product
 
 import numpy as np
 
-from saltseg.core.errors import fewer_at_once
+from saltseg.core.errors import oom_hint
 from saltseg.device.compute import Compute
 from saltseg.inference.predict import predict_batch
 from saltseg.networks.network import Network
@@ -134,5 +134,5 @@ def _read_padded(read: Read, shape: tuple[int, int], outer: list[slice]) -> np.n
 def _smaller(windows: Windows, batch_size: int) -> AbstractContextManager:
     """Return a context that names the setting to lower if memory runs out."""
     if batch_size > 1:
-        return fewer_at_once("inference.batch_size", batch_size, "windows at once")
-    return fewer_at_once("inference.window", windows.window, "pixels a side of a window")
+        return oom_hint("inference.batch_size", batch_size, "windows at once")
+    return oom_hint("inference.window", windows.window, "pixels a side of a window")

@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from saltseg.core.errors import InputError, shown
+from saltseg.core.errors import InputError, printable
 from saltseg.core.files import replacing
 from saltseg.core.header import FORMAT, TRAIN_AGAIN, UNSEALED, read_checkpoint, sealed
 from saltseg.networks import model
@@ -56,7 +56,7 @@ class Checkpoint:
         if type(seed) is not int or seed < 0:
             raise InputError(
                 f"{self.path}: expected the member's seed in its header, found "
-                f"{shown(repr(seed))}; delete it to train again"
+                f"{printable(repr(seed))}; delete it to train again"
             )
         return seed
 
@@ -79,7 +79,7 @@ class Checkpoint:
         if not fits:
             raise InputError(
                 f"{self.path}: its weights do not fit the network named in its header, "
-                f"{shown(str(self.about.get('model')))}; delete it to train again"
+                f"{printable(str(self.about.get('model')))}; delete it to train again"
             )
         odd = [name for name, tensor in self.state.items() if not tensor.isfinite().all()]
         if odd:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from importlib import import_module
 
-from saltseg.core.errors import shown
+from saltseg.core.errors import printable
 
 # Settings that not every network takes, and the value that stands for none of it.
 OPTIONAL = {
@@ -66,7 +66,7 @@ def not_taken(config: dict) -> Iterator[str]:
     """Yield a fault for an unknown network, and for each setting that a known one cannot have."""
     name = config["model"]["name"]
     if name not in NETWORKS:
-        yield f"model.name: expected one of {', '.join(NETWORKS)}, found {shown(str(name))}"
+        yield f"model.name: expected one of {', '.join(NETWORKS)}, found {printable(str(name))}"
         return
     for (section, key), none in OPTIONAL.items():
         value = config.get(section, {}).get(key, none)

@@ -16,7 +16,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
-from saltseg.core.errors import InputError, first_line, raise_faults, shown
+from saltseg.core.errors import InputError, first_line, printable, raise_faults
 from saltseg.networks.efficientnet_unet import EncoderUNet
 
 logger = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class TimmEncoder(nn.Module):
         if not timm().is_model(name):
             near = difflib.get_close_matches(name, timm().list_models(), n=3)
             raise InputError(
-                f"model.encoder: timm {timm().__version__} has no model {shown(name)}"
+                f"model.encoder: timm {timm().__version__} has no model {printable(name)}"
                 + (f"; similar are {', '.join(near)}" if near else "")
             )
         self.places, self.channels = self._levels()
@@ -123,7 +123,8 @@ class TimmEncoder(nn.Module):
         except Exception as error:  # of any of the libraries that timm downloads with
             raise InputError(
                 f"training.pretrained: timm gives no weights for {self.name} "
-                f"({shown(first_line(error))}); name a file with them in training.encoder_weights"
+                f"({printable(first_line(error))}); name a file with them in "
+                "training.encoder_weights"
             ) from None
         self.body.load_state_dict(body.state_dict())
 
@@ -156,7 +157,7 @@ class TimmEncoder(nn.Module):
         except Exception as error:  # of any model of the library
             raise InputError(
                 f"model.encoder: {self.name} gives no features of pictures of any size "
-                f"({shown(first_line(error))}); name another one"
+                f"({printable(first_line(error))}); name another one"
             ) from None
         strides = tuple(sorted(last))
         channels = [info.channels()[last[stride]] for stride in strides]
@@ -188,7 +189,7 @@ class TimmEncoder(nn.Module):
             if name not in state:
                 faults.append(f"{name} is missing")
             elif name not in wanted:
-                faults.append(f"{shown(name)} is no weight of {self.name}")
+                faults.append(f"{printable(name)} is no weight of {self.name}")
             else:
                 found, shape = tuple(state[name].shape), wanted[name]
                 grey = (*shape[:1], GREY, *shape[2:])
@@ -227,12 +228,13 @@ def _read(path: Path | str) -> dict[str, Tensor]:
     ) as error:
         raise InputError(
             f"training.encoder_weights: {path}: expected weights alone, in a file .safetensors or "
-            f"one of torch.save ({shown(first_line(error))})"
+            f"one of torch.save ({printable(first_line(error))})"
         ) from None
     odd = [name for name, each in state.items() if not isinstance(each, Tensor)]
     if odd:
         raise InputError(
-            f"training.encoder_weights: {path}: expected weights alone, found {shown(str(odd[0]))}"
+            f"training.encoder_weights: {path}: expected weights alone, found "
+            f"{printable(str(odd[0]))}"
         )
     return state
 

@@ -10,7 +10,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from saltseg.core import checksums
-from saltseg.core.errors import InputError
+from saltseg.core.errors import DamagedError, InputError
 from saltseg.ensemble.predictions import Predictions, averaged
 from saltseg.evaluation.review import REASONS, disagreement
 from saltseg.evaluation.summary import honesty
@@ -114,7 +114,7 @@ def read_figure(path: Path | str) -> Figure:
     """Read one of this project's SVG figures; raise InputError for other files."""
     try:
         text = checksums.read(path).decode()
-    except checksums.DamagedError:
+    except DamagedError:
         raise
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not readable ({error}); delete it to draw it again") from None

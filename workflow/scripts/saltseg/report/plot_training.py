@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import FixedLocator, LogLocator, MaxNLocator, NullLocator
 
-from saltseg.core.errors import InputError, shown
+from saltseg.core.errors import InputError, printable
 from saltseg.core.header import TRAIN_AGAIN, read_checkpoint
 from saltseg.core.tables import read_csv
 from saltseg.report.figures import FAINT, INK, NOT_HONEST, absent, panels, plt, save_svg
@@ -25,8 +25,8 @@ def read_history(path: Path | str) -> pd.DataFrame:
     if list(history.columns) != HISTORY or not len(history):
         raise InputError(
             f"{path}: expected epochs by the columns {','.join(HISTORY)}, found "
-            f"{len(history)} rows of {shown(','.join(map(str, history.columns)))}; delete it to "
-            "train again"
+            f"{len(history)} rows of {printable(','.join(map(str, history.columns)))}; delete it "
+            "to train again"
         )
     return history
 
@@ -36,7 +36,7 @@ def kept_epoch(path: Path | str) -> int:
     epoch = read_checkpoint(path)[0].get("epoch")
     if type(epoch) is not int:
         raise InputError(
-            f"{path}: expected the kept epoch in its header, found {shown(repr(epoch))}; "
+            f"{path}: expected the kept epoch in its header, found {printable(repr(epoch))}; "
             f"{TRAIN_AGAIN}"
         )
     return epoch

@@ -13,7 +13,7 @@ from typing import IO
 
 import yaml
 
-from saltseg.core.errors import InputError, first_line, is_for_want_of_memory
+from saltseg.core.errors import InputError, first_line, is_out_of_memory
 from saltseg.core.files import writable
 
 TIME = "%H:%M:%S"
@@ -69,7 +69,7 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
             logging.error("Error: %s", error)
             sys.exit(1)
         except Exception as error:
-            if is_for_want_of_memory(error):
+            if is_out_of_memory(error):
                 logging.error(
                     "Error: not enough memory (%s); request more, and run the same command again",
                     first_line(error),

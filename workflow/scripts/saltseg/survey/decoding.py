@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
-from saltseg.core.errors import InputError, shown
+from saltseg.core.errors import InputError, printable
 from saltseg.core.tables import TEXTS, parse_csv
 from saltseg.survey.source import Files
 
@@ -75,7 +75,7 @@ def read_table(source: Files, name: str, columns: list[str]) -> pd.DataFrame:
         raise InputError(f"{expected}found a first line of more than {LARGEST_HEADER} characters")
     table = parse_csv(data, name, nrows=LARGEST_ROWS + 1, **TEXTS)
     if list(table.columns) != columns:
-        raise InputError(f"{expected}found {shown(','.join(map(str, table.columns)))}")
+        raise InputError(f"{expected}found {printable(','.join(map(str, table.columns)))}")
     # Where rows are longer than the header, pandas takes their first fields for names of rows.
     if not isinstance(table.index, pd.RangeIndex):
         raise InputError(f"{expected}found rows of more fields than that; remove the others")
@@ -88,11 +88,11 @@ def id_faults(ids: Iterable[str], where: str) -> Iterator[str]:
     """Yield problems of ids that are duplicated or cannot name a file."""
     ids = pd.Series(list(ids), dtype=str)
     for name in ids[ids.duplicated()].unique():
-        yield f"{where}: id {shown(repr(name))} appears more than once"
+        yield f"{where}: id {printable(repr(name))} appears more than once"
     for name in ids.unique():
         if not SAFE_ID.fullmatch(name):
             yield (
-                f"{where}: id {shown(repr(name))} may hold only letters, digits, '-' and '_' "
+                f"{where}: id {printable(repr(name))} may hold only letters, digits, '-' and '_' "
                 "(64 at most)"
             )
 
@@ -116,11 +116,13 @@ def depths_of(
         # As the networks will have them.
         finite = np.isfinite(values.to_numpy(np.float32))
     for name, text in wanted.loc[~finite, ["id", "z"]].itertuples(index=False):
-        faults.append(f"depths.csv: depth of {shown(name)} is not a number: {shown(repr(text))}")
+        faults.append(
+            f"depths.csv: depth of {printable(name)} is not a number: {printable(repr(text))}"
+        )
     depths = dict(zip(wanted["id"], values, strict=True))
     if required:
         missing = [name for name in ids if name not in depths]
-        faults.extend(f"depths.csv: no depth for {shown(name)}" for name in missing)
+        faults.extend(f"depths.csv: no depth for {printable(name)}" for name in missing)
     return np.array([depths.get(name, np.nan) for name in ids], dtype=np.float64)
 
 

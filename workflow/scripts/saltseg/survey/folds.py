@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from saltseg.core.errors import InputError, raise_faults, shown
+from saltseg.core.errors import InputError, printable, raise_faults
 from saltseg.core.tables import TEXTS, read_csv
 
 COVERAGE_CLASSES = 10
@@ -115,11 +115,11 @@ def read_folds(path: Path | str, ids: list[str]) -> pd.DataFrame:
     remedy = "delete it to assign the folds again"
     folds = read_csv(path, remedy, dtype={"id": str}, keep_default_na=False)
     if not {"id", "fold"} <= set(folds.columns):
-        found = shown(",".join(map(str, folds.columns)))
+        found = printable(",".join(map(str, folds.columns)))
         raise InputError(f"{path}: expected the columns id and fold, found {found}; {remedy}")
     if folds["id"].tolist() != ids:
         odd = sorted(set(folds["id"]) ^ set(ids))
-        found = f"different in {shown(odd[0])}" if odd else "in another order or duplicated"
+        found = f"different in {printable(odd[0])}" if odd else "in another order or duplicated"
         raise InputError(
             f"{path}: expected the {len(ids)} labelled tiles, found {len(folds)} rows, {found}; "
             f"{remedy}"
@@ -127,7 +127,7 @@ def read_folds(path: Path | str, ids: list[str]) -> pd.DataFrame:
     numbers = folds["fold"].unique().tolist()
     if len(numbers) < 2 or set(numbers) != set(range(len(numbers))):
         raise InputError(
-            f"{path}: expected folds 0, 1 and so on, found {shown(str(numbers))}; {remedy}"
+            f"{path}: expected folds 0, 1 and so on, found {printable(str(numbers))}; {remedy}"
         )
     return folds
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from saltseg.core.errors import LISTED_FAULTS, InputError, raise_faults, shown
+from saltseg.core.errors import LISTED_FAULTS, InputError, printable, raise_faults
 from saltseg.survey.decoding import decode_mask
 from saltseg.survey.geometry import Axis, Geometry
 from saltseg.survey.lines import CROSSLINE, INLINE, OTHER, SALT, UNLABELLED, Line
@@ -60,28 +60,28 @@ def labels_from_masks(folder: Path, geometry: Geometry) -> Iterator[tuple[str, i
         if path.name.startswith(".") or path.suffix.lower() != ".png":
             continue
         if not named:
-            faults.append(f"{shown(path.name)}: expected a name such as inline_120.png")
+            faults.append(f"{printable(path.name)}: expected a name such as inline_120.png")
             continue
         plane, number = named[1].lower(), int(named[2])
         axis, along = geometry.inlines, geometry.crosslines
         if plane == CROSSLINE:
             axis, along = along, axis
         if number not in axis.numbers():
-            faults.append(f"{shown(path.name)}: no such {plane}; the volume has {axis}")
+            faults.append(f"{printable(path.name)}: no such {plane}; the volume has {axis}")
             continue
         try:
             mask = decode_mask(path.read_bytes())
         except (OSError, ValueError) as error:
-            faults.append(f"{shown(path.name)}: {error}")
+            faults.append(f"{printable(path.name)}: {error}")
             continue
         expected = (geometry.samples.count, along.count)
         if mask.shape != expected:
             faults.append(
-                f"{shown(path.name)}: expected {expected[1]} traces by {expected[0]} samples, one "
-                f"pixel each, found {mask.shape[1]}x{mask.shape[0]} pixels"
+                f"{printable(path.name)}: expected {expected[1]} traces by {expected[0]} samples, "
+                f"one pixel each, found {mask.shape[1]}x{mask.shape[0]} pixels"
             )
         elif (plane, number) in found:
-            faults.append(f"{shown(path.name)}: {plane} {number} appears twice")
+            faults.append(f"{printable(path.name)}: {plane} {number} appears twice")
         found[plane, number] = mask
     if not found and not faults:
         faults.append("no masks; expected PNG files such as inline_120.png or crossline_300.png")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from saltseg.core import labels
-from saltseg.core.errors import raise_faults, shown
+from saltseg.core.errors import printable, raise_faults
 from saltseg.survey.decoding import (
     decode_all,
     decode_image,
@@ -74,6 +74,6 @@ def _label_faults(source: Source, name: str, text: str, mask: np.ndarray) -> Ite
     try:
         if not np.array_equal(labels.decode(text, mask.shape), mask):
             png = source.called(f"train/masks/{name}.png")
-            yield f"train.csv: the mask of {shown(name)} differs from {png}"
+            yield f"train.csv: the mask of {printable(name)} differs from {png}"
     except ValueError as error:
-        yield f"train.csv: mask of {shown(name)}: {error}"
+        yield f"train.csv: mask of {printable(name)}: {error}"

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from saltseg.core.arrays import NpyRows, open_npy
-from saltseg.core.errors import InputError, shown
+from saltseg.core.errors import InputError, printable
 from saltseg.core.files import replacing, write_npy
 from saltseg.core.tables import read_csv
 from saltseg.survey.amplitudes import to_8bit
@@ -155,7 +155,7 @@ class Lines:
         self.table = read_csv(self.path, REMEDY, dtype={"id": str, "plane": str})
         odd = self.table.columns.tolist() != COLUMNS or self.table.empty
         if odd or self.table["id"].duplicated().any():
-            found = shown(",".join(map(str, self.table.columns)))
+            found = printable(",".join(map(str, self.table.columns)))
             raise InputError(
                 f"{self.path}: expected distinct lines, with columns {','.join(COLUMNS)}; found "
                 f"{found}; {REMEDY}"

@@ -12,7 +12,7 @@ import zipfile
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
-from saltseg.core.errors import InputError, shown
+from saltseg.core.errors import InputError, printable
 from saltseg.survey.source import Files, is_hidden, open_zip
 
 EXPECTED = "a zip or a folder of PNG files"
@@ -68,7 +68,7 @@ class NewTiles(Files):
             return
         if logical in self._files:
             self.doubled.append(
-                f"{shown(name)}: another file has the same name; rename or remove one"
+                f"{printable(name)}: another file has the same name; rename or remove one"
             )
         self._files.setdefault(logical, place)
 
@@ -76,7 +76,7 @@ class NewTiles(Files):
         """Return a sentence that names what is left out, or None."""
         if not self.left_out:
             return None
-        names = ", ".join(map(shown, self.left_out[:LISTED]))
+        names = ", ".join(map(printable, self.left_out[:LISTED]))
         more = ", ..." if len(self.left_out) > LISTED else ""
         count = len(self.left_out)
         what = "1 file" if count == 1 else f"{count} files"

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from saltseg.core.errors import InputError, shown
+from saltseg.core.errors import InputError, printable
 from saltseg.survey.source import is_hidden
 
 SUFFIXES = (".sgy", ".segy")
@@ -40,11 +40,11 @@ def refuse_mixture(folder: Path | str) -> None:
     for path in sorted(Path(folder).iterdir()):
         if path.is_file() and is_segy(path) and found.get(path.stem, path) != path:
             raise InputError(
-                f"{path}: {shown(found[path.stem].name)} has the same name; rename one"
+                f"{path}: {printable(found[path.stem].name)} has the same name; rename one"
             )
         if found and path.suffix.lower() == ".png":
             raise InputError(
-                f"{folder}: expected SEG-Y files or PNG files, found both ({shown(path.name)} "
-                f"beside {shown(min(each.name for each in found.values()))}); move one kind "
+                f"{folder}: expected SEG-Y files or PNG files, found both ({printable(path.name)} "
+                f"beside {printable(min(each.name for each in found.values()))}); move one kind "
                 "elsewhere"
             )

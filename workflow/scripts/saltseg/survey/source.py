@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from saltseg.core import checksums
-from saltseg.core.errors import InputError, shown
+from saltseg.core.errors import InputError, printable
 from saltseg.survey.tiles import no_depths
 
 LOGICAL_NAME = re.compile(
@@ -89,7 +89,7 @@ class Files:
 
     def called(self, name: str) -> str:
         """Return a logical name as messages show it."""
-        return shown(name)
+        return printable(name)
 
     def read(self, name: str) -> bytes:
         """Contents of a file; InputError if it is missing, damaged or absurdly large."""
@@ -142,7 +142,7 @@ class Source(Files):
 
     def called(self, name: str) -> str:
         """Return a file's name as the user has it: without train/ where there is no such folder."""
-        return shown(name.removeprefix("train/") if self._is_bare else name)
+        return printable(name.removeprefix("train/") if self._is_bare else name)
 
     def _add_folder(self, stack: ExitStack) -> None:
         root = self.path
@@ -168,7 +168,7 @@ class Source(Files):
         if name.lower().endswith(".png"):
             name = f"{name[:-4]}.png"
         if name in self._files:
-            raise InputError(f"{self.path}: {shown(name)} appears twice; remove one")
+            raise InputError(f"{self.path}: {printable(name)} appears twice; remove one")
         if LOGICAL_NAME.fullmatch(name):
             self._files[name] = place
 

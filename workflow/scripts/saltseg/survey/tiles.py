@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from saltseg.core.arrays import NpyRows, open_npy
-from saltseg.core.errors import LISTED_FAULTS, InputError, shown
+from saltseg.core.errors import LISTED_FAULTS, InputError, printable
 from saltseg.core.files import replacing, write_npy
 from saltseg.core.tables import read_csv
 
@@ -75,7 +75,7 @@ class Tiles:
             raise InputError(
                 f"{self.path}: expected the columns id, depth and, of labelled tiles, coverage, "
                 "with distinct ids and numbers (depths may be missing); found "
-                f"{shown(','.join(map(str, self.table.columns)))} of {len(self.table)} rows; "
+                f"{printable(','.join(map(str, self.table.columns)))} of {len(self.table)} rows; "
                 f"{IMPORT_AGAIN}"
             )
 
@@ -117,7 +117,7 @@ class Tiles:
 
 def no_depths(missing: list[str], tiles: int) -> str:
     """Return the message for tiles without the depths that networks need."""
-    names = ", ".join(map(shown, missing[:LISTED_FAULTS])) + ", ..." * (
+    names = ", ".join(map(printable, missing[:LISTED_FAULTS])) + ", ..." * (
         len(missing) > LISTED_FAULTS
     )
     return (

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from saltseg.core import metric
-from saltseg.core.errors import InputError, fewer_at_once, first_line, raise_faults
+from saltseg.core.errors import InputError, first_line, oom_hint, raise_faults
 from saltseg.device.compute import Compute
 from saltseg.ensemble.pseudo_labels import PseudoLabels
 from saltseg.networks import model
@@ -255,7 +255,7 @@ class Trainer:
         drawn = (order, *self.augmentation.draw(len(order), *self.size, generator))
         parts = (each.to(self.compute.device).split(self.recipe.batch_size) for each in drawn)
         with (
-            fewer_at_once("training.micro_batch", self.micro_batch),
+            oom_hint("training.micro_batch", self.micro_batch),
             _compiling() if self.recipe.compile else nullcontext(),
         ):
             return train_epoch(
