@@ -25,7 +25,7 @@ PYTEST = $(BIN)/python -m pytest --dist worksteal --durations 20 \
 FINDINGS := residual unet bce depth vertical_flip full
 RECIPES := $(filter-out proxy,$(basename $(notdir $(wildcard benchmarks/recipes/*.yaml))))
 
-.PHONY: run demo-volume volume-labels volume-picture score test test-slow test-all test-compile test-slurm test-engines lint status report grouped config files lock staleness soak combinations fuzz \
+.PHONY: run demo-volume volume-labels volume-picture score test test-slow test-all test-compile test-slurm test-engines lint status report grouped config files lock soak combinations fuzz \
 	bench bench-surveys bench-volumes findings recipes clean clean-results help
 
 run: $(VENV)/run ## run the demo, from nothing to results/submission.csv; some minutes
@@ -82,9 +82,6 @@ config: $(VENV)/run ## write config/config.yaml and the tables of config/README.
 files: ## list the files that a remote module fetches, in workflow/files.txt
 	@find config/config.yaml envs workflow/engine workflow/schemas workflow/scripts -type f \
 		! -path '*/__pycache__/*' | LC_ALL=C sort > workflow/files.txt
-
-staleness: $(VENV)/test ## observe what reruns after which change, for docs/staleness.md; 10 minutes
-	PYTHONPATH=workflow/scripts:workflow:tests $(BIN)/python tests/workflow/test_staleness.py
 
 soak: $(VENV)/run ## kill the demo 25 times and compare its bytes; half an hour
 	$(BIN)/python tests/support/soak.py --kills 25 --folder experiments/soak

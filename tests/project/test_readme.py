@@ -13,19 +13,6 @@ from saltseg.survey.source import Source
 ROOT = Path(__file__).parents[2]
 
 
-def test_every_feature_of_the_original_has_an_existing_test():
-    table = (ROOT / "docs/original.md").read_text()
-    rows = [line for line in table.splitlines() if line.startswith("|")][2:]
-    assert len(rows) >= 20
-    for row in rows:
-        tests = re.findall(r"`(test_\w+\.py)(?:::(\w+))?`", row.split("|")[3])
-        assert tests, f"no test in the row {row}"
-        for file, name in tests:
-            (path,) = (ROOT / "tests").rglob(file)
-            text = path.read_text()
-            assert not name or f"def {name}(" in text, f"{file} has no {name}"
-
-
 def anchors(document: Path) -> set[str]:
     """Return the anchors that GitHub gives a document's headings."""
     text = re.sub(r"```.*?```", "", document.read_text(), flags=re.DOTALL)

@@ -71,6 +71,16 @@ def rule_texts() -> list[str]:
     return found
 
 
+def stages_by_environment() -> list[tuple[str, str]]:
+    """Return each rule's stage and environment, from its command and conda directive."""
+    found = []
+    for rule in rule_texts():
+        stage = re.search(r'script=script\("(\w+)"\)', rule).group(1)
+        environment = re.search(r'"\.\./\.\./envs/(\w+)\.yaml"', rule).group(1)
+        found.append((stage, environment))
+    return found
+
+
 def below(*rules: str) -> dict[str, int]:
     """Jobs of some rules, and of all that depend on them."""
     found, waiting = set(), list(rules)
@@ -126,8 +136,18 @@ def complete(folder: Path, *args, **kwargs) -> str:
 
 
 def planned(folder: Path, *args, **kwargs) -> dict[str, int]:
-    """Jobs that a run would do, by rule."""
-    text = complete(folder, "--dry-run", *args, **kwargs)
+    """Return the number of jobs that a run of the tiny workflow would do, by rule."""
+    return _jobs_in(complete(folder, "--dry-run", *args, **kwargs))
+
+
+def planned_in(project: Path, *args) -> dict[str, int]:
+    """Return the number of jobs that a run in a project's own folder would do, by rule."""
+    done = run_snakemake("--dry-run", *args, cwd=project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return _jobs_in(done.stdout + done.stderr)
+
+
+def _jobs_in(text: str) -> dict[str, int]:
     table = re.search(r"^job +count\n-.*\n((?:\w+ +\d+\n)+)", text, re.MULTILINE)
     jobs = dict(line.split() for line in table.group(1).splitlines()) if table else {}
     targets = ("all", "default", "total")
