@@ -168,11 +168,7 @@ def code(stage, environment):
 
 
 def script(stage):
-    """Return the path of a stage's script, for its command.
-
-    As a function of inputs, whose results Snakemake does not compare, so that moving the project
-    makes nothing stale.
-    """
+    """Return the path of a stage's script, for its command."""
 
     def path(wildcards, input):
         return str(SCRIPTS / f"{stage}.py")
@@ -180,20 +176,51 @@ def script(stage):
     return path
 
 
-def settings(*names):
-    """Return the sections, or single keys such as "inference.flip", that a stage reads, as JSON.
+# The command of a stage. Rules give their files the names of its arguments.
+STAGE = "python {params.command:q} {params.settings:q} --log {log:q}"
 
-    A job is stale if it changes. It is one text instead of a parameter each, since Snakemake does
-    not notice two parameters that swap values, and a function's result, in which braces are no
-    wildcards.
+
+def command(stage):
+    """Return the path of a stage's script, and its named inputs and outputs as arguments.
+
+    An input `tiles` is passed as `--tiles`; those without a name, and empty ones, are not passed.
+    As a function of inputs, whose results Snakemake does not compare, so that moving the project
+    makes nothing stale.
+    """
+
+    def arguments(wildcards, input, output):
+        return [str(SCRIPTS / f"{stage}.py"), *flags(input), *flags(output)]
+
+    return arguments
+
+
+def flags(files):
+    """Return named inputs or outputs of a job as arguments."""
+    found = []
+    for name, paths in files.items():
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(paths, str):
+            found.append(f"{flag}={paths}")
+        elif paths:
+            found += [flag, *paths]
+    return found
+
+
+def settings(*names, ignoring=()):
+    """Return sections, or single keys such as "inference.flip", that a stage reads, as an argument.
+
+    A job is stale if one changes that is not among those `ignoring`, which are not passed. They are
+    one text instead of a parameter each, since Snakemake does not notice two parameters that swap
+    values, and a function's result, in which braces are no wildcards.
     """
     chosen = {}
     for name in names:
         section, _, key = name.partition(".")
         part = {key: config[section][key]} if key else config[section]
-        chosen.setdefault(section, {}).update(part)
-    text = json.dumps(chosen, sort_keys=True)
-    return lambda wildcards: text
+        left = {key: each for key, each in part.items() if f"{section}.{key}" not in ignoring}
+        chosen.setdefault(section, {}).update(left)
+    passed = ["--settings", json.dumps(chosen, sort_keys=True)] if chosen else []
+    return lambda wildcards: passed
 
 
 def get_gpus(wildcards):

@@ -17,17 +17,16 @@ rule demo:
         runtime=30,
     params:
         *code("demo", "demo"),
-        script=script("demo"),
+        command=command("demo"),
         settings=settings("data.demo"),
     shell:
-        "python {params.script:q} --settings {params.settings:q} "
-        "--archive {output.archive:q} --sections {output.sections:q} --log {log:q}"
+        STAGE
 
 
 # On the machine that runs Snakemake, since compute nodes often have no internet access.
 rule download:
     output:
-        KAGGLE_ZIP,
+        archive=KAGGLE_ZIP,
     log:
         "results/logs/download.log",
     benchmark:
@@ -40,9 +39,10 @@ rule download:
         mem_mb=1000,
         runtime=120,
     params:
-        script=script("download"),
+        command=command("download"),
+        settings=settings(),
     shell:
-        "python {params.script:q} --output {output:q} --log {log:q}"
+        STAGE
 
 
 if not VOLUME:
@@ -129,5 +129,5 @@ rule split:
         ),
         lines=with_lines("lines", "geometry"),
     shell:
-        "python {params.script:q} --settings {params.settings:q} "
+        "python {params.script:q} {params.settings:q} "
         "--tiles {input.tiles:q} {params.lines:q} --output {output:q} --log {log:q}"

@@ -26,6 +26,6 @@ rule threshold:
         script=script("threshold"),
         settings=settings("validation.scheme", "inference.flip"),
     shell:
-        "python {params.script:q} --settings {params.settings:q} "
+        "python {params.script:q} {params.settings:q} "
         "--tiles {input.tiles:q} --folds {input.folds:q} --predictions {input.predictions:q} "
         "--output {output.threshold:q} --curve {output.curve:q} --log {log:q}"

@@ -34,6 +34,6 @@ else:
             settings=settings("inference.batch_size", "compute"),
             fingerprint=get_new_fingerprint,
         shell:
-            "python {params.script:q} --settings {params.settings:q} --source={input.tiles:q} "
+            "python {params.script:q} {params.settings:q} --source={input.tiles:q} "
             "--checkpoints {input.checkpoints:q} --threshold {input.threshold:q} "
             "--output {output.table:q} --log {log:q}"

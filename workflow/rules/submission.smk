@@ -27,7 +27,7 @@ rule predict_test:
             *("inference.flip", "inference.batch_size", "inference.shards", "compute"),
         ),
     shell:
-        "python {params.script:q} --settings {params.settings:q} "
+        "python {params.script:q} {params.settings:q} "
         "--tiles {input.tiles:q} --checkpoint {input.checkpoint:q} --shard {wildcards.shard} "
         "--output {output.predictions:q} --log {log:q}"
 

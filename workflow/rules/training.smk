@@ -52,7 +52,7 @@ rule train:
         further=further_tiles,
         lines=with_lines("lines"),
     shell:
-        "python {params.script:q} --settings {params.settings:q} --seed {wildcards.seed} "
+        "python {params.script:q} {params.settings:q} --seed {wildcards.seed} "
         "--tiles {input.tiles:q} --folds {input.folds:q} {params.lines:q} {params.further:q} "
         "--checkpoint {output.checkpoint:q} --history {output.history:q} "
         "--events {params.events:q} --state {params.state:q} --log {log:q}"
@@ -81,7 +81,7 @@ rule pseudo_labels:
         script=script("pseudo_labels"),
         settings=settings("self_training.share"),
     shell:
-        "python {params.script:q} --settings {params.settings:q} --tiles {input.tiles:q} "
+        "python {params.script:q} {params.settings:q} --tiles {input.tiles:q} "
         "--predictions {input.predictions:q} --output {output.masks:q} --log {log:q}"
 
 
@@ -110,6 +110,6 @@ rule predict_validation:
         script=script("predict_validation"),
         settings=settings("validation.scheme", "inference.flip", "inference.batch_size", "compute"),
     shell:
-        "python {params.script:q} --settings {params.settings:q} "
+        "python {params.script:q} {params.settings:q} "
         "--tiles {input.tiles:q} --folds {input.folds:q} --checkpoint {input.checkpoint:q} "
         "--output {output.predictions:q} --log {log:q}"

@@ -29,7 +29,7 @@ rule demo_volume:
         script=script("demo_volume"),
         settings=settings("data.demo_volume"),
     shell:
-        "python {params.script:q} --settings {params.settings:q} --survey {output.volume:q} "
+        "python {params.script:q} {params.settings:q} --survey {output.volume:q} "
         "--labels {output.labels:q} --truth {output.truth:q} --log {log:q}"
 
 
@@ -66,7 +66,7 @@ rule scan_volume:
             "survey.percentile",
         ),
     shell:
-        "python {params.script:q} --settings {params.settings:q} --source={input:q} "
+        "python {params.script:q} {params.settings:q} --source={input:q} "
         "--output {output.geometry:q} --threads {threads} --log {log:q}"
 
 
@@ -126,7 +126,7 @@ if VOLUME:
             script=script("import_lines"),
             settings=settings("survey", "validation.folds"),
         shell:
-            "python {params.script:q} --settings {params.settings:q} --labels={input.labels:q} "
+            "python {params.script:q} {params.settings:q} --labels={input.labels:q} "
             "--geometry {input.geometry:q} --volume {input.volume:q} --lines {output.lines:q} "
             "--output {output.tiles:q} --log {log:q}"
 
@@ -161,7 +161,7 @@ if VOLUME:
                 *("inference.flip", "inference.window", "inference.margin"),
             ),
         shell:
-            "python {params.script:q} --settings {params.settings:q} --tiles {input.tiles:q} "
+            "python {params.script:q} {params.settings:q} --tiles {input.tiles:q} "
             "--folds {input.folds:q} --lines {input.lines:q} --checkpoint {input.checkpoint:q} "
             "--output {output.predictions:q} --log {log:q}"
 
@@ -220,7 +220,7 @@ rule predict_volume:
             ["--threshold", input.threshold] if input.threshold else []
         ),
     shell:
-        "python {params.script:q} --settings {params.settings:q} --volume {input.volume:q} "
+        "python {params.script:q} {params.settings:q} --volume {input.volume:q} "
         "--checkpoints {input.members:q} {params.threshold:q} --shard {wildcards.shard} "
         "--output {output:q} --log {log:q}"
 

@@ -1,7 +1,6 @@
 """Write the demo survey, in the contest's own formats."""
 
 import logging
-from pathlib import Path
 
 from saltseg.stage.cli import run, stage_parser
 from saltseg.synthetic.demo import write_survey
@@ -18,8 +17,6 @@ def main(args):
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
-    parser.add_argument("--archive", type=Path, required=True, help="zip of the survey, to write")
-    parser.add_argument(
-        "--sections", type=Path, required=True, help="CSV file of the tiles' places, to write"
-    )
+    parser.add_output("archive", "zip of the survey")
+    parser.add_output("sections", "CSV file of the tiles' positions")
     run(main, parser)

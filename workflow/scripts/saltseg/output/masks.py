@@ -46,8 +46,8 @@ def refuse_others(folder: Path) -> None:
     if others:
         more = f" and {len(others) - 1} more" if len(others) > 1 else ""
         raise InputError(
-            f"{folder}: masks would replace it, but {printable(others[0])}{more} was not written by "
-            "an earlier prediction; move it elsewhere"
+            f"{folder}: masks would replace it, but {printable(others[0])}{more} was not "
+            "written by an earlier prediction; move it elsewhere"
         )
 
 

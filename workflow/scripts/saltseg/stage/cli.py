@@ -19,9 +19,31 @@ from saltseg.core.files import writable
 TIME = "%H:%M:%S"
 
 
-def stage_parser(description: str, settings: bool = True) -> argparse.ArgumentParser:
+class StageParser(argparse.ArgumentParser):
+    """Arguments of a stage: its settings, and files by the names that its rule gives them."""
+
+    def add_input(
+        self, name: str, help: str, *, many: bool = False, optional: bool = False
+    ) -> None:
+        """Add a file that the stage reads; ``many`` of them are a list."""
+        self.set_defaults(inputs=[*(self.get_default("inputs") or []), name])
+        self._add_file(name, help, many, optional)
+
+    def add_output(self, name: str, help: str, *, many: bool = False) -> None:
+        """Add a file that the stage writes."""
+        self._add_file(name, f"{help}, to write", many, optional=False)
+
+    def _add_file(self, name: str, help: str, many: bool, optional: bool) -> None:
+        flag, nargs = f"--{name.replace('_', '-')}", "+" if many else None
+        default = [] if many and optional else None
+        self.add_argument(
+            flag, type=Path, nargs=nargs, default=default, required=not optional, help=help
+        )
+
+
+def stage_parser(description: str, settings: bool = True) -> StageParser:
     """Return a stage's parser with --log and, if the stage has settings, --settings."""
-    parser = argparse.ArgumentParser(description=description)
+    parser = StageParser(description=description, allow_abbrev=False)
     if settings:
         parser.add_argument(
             "--settings",
@@ -31,6 +53,16 @@ def stage_parser(description: str, settings: bool = True) -> argparse.ArgumentPa
         )
     parser.add_argument("--log", type=Path, help="also write messages to this file")
     return parser
+
+
+def inputs_of(args: argparse.Namespace) -> dict[str, list[Path]]:
+    """Return all files that a stage reads, by the names of its inputs."""
+    found = {name: getattr(args, name) for name in args.inputs}
+    return {
+        name: files if isinstance(files, list) else [files]
+        for name, files in found.items()
+        if files
+    }
 
 
 def read_settings(text: str) -> dict:
