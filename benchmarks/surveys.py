@@ -27,7 +27,12 @@ TILES = (5_000, 20_000, 200_000)
 WHOLE = 1_000_000
 # The last section of the page, measured by hand.
 BY_HAND = "## The contest's own size"
-WRITE = "import sys, survey; survey.write_test_tiles(survey.Path(sys.argv[1]), int(sys.argv[2]))"
+WRITE = f"""
+import sys
+sys.path.append({str(ROOT / "benchmarks/speed")!r})
+import survey
+survey.write_test_tiles(survey.Path(sys.argv[1]), int(sys.argv[2]))
+"""
 
 
 def job(*command) -> tuple[float, float]:
@@ -119,7 +124,6 @@ def page(measured: dict[int, dict[str, list[tuple[float, float]]]]) -> str:
 
 def main(counts: list[int]) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True)
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(SCRIPTS), str(ROOT / "benchmarks/speed")])
     train()
     text = page({count: measure(count) for count in sorted(counts)})
     path = ROOT / "benchmarks/surveys.md"

@@ -48,7 +48,6 @@ def machine(tmp_path, monkeypatch):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SALT_GPU_LEASES", str(tmp_path / "leases"))
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT / "workflow/scripts"))
     monkeypatch.setattr(lease, "_held", [])
     (tmp_path / "bin").mkdir()
 

@@ -193,10 +193,9 @@ def test_openvino_reports_to_nobody(tmp_path):
 
 
 def in_process(code, **environment):
-    path = {"PYTHONPATH": str(ROOT / "workflow/scripts")}
     return subprocess.run(
         [sys.executable, "-c", code],
-        **{"capture_output": True, "text": True, "env": os.environ | path | environment},
+        **{"capture_output": True, "text": True, "env": os.environ | environment},
     )
 
 

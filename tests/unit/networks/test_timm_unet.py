@@ -11,7 +11,6 @@ from safetensors.torch import save_file
 from saltseg.core.errors import InputError
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.networks.timm_unet import TimmEncoder, timm
-from support.running import ROOT
 from support.training import NEEDS_TIMM, labelled, member
 
 pytestmark = NEEDS_TIMM
@@ -233,10 +232,9 @@ def test_weights_have_one_source_only():
 
 def run_python(code, *args):
     """Run code in a new Python process, in which timm is not imported yet."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT / "workflow/scripts")}
     return subprocess.run(
         [sys.executable, "-c", code, *args],
-        env=environment, capture_output=True, text=True, check=False,
+        capture_output=True, text=True, check=False,
     )  # fmt: skip
 
 

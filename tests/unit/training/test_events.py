@@ -122,7 +122,7 @@ def test_without_a_folder_nothing_is_written_and_nothing_of_tensorboard_imported
     done = subprocess.run(
         [sys.executable, "-c", NOBODY_WATCHES],
         cwd=tmp_path,
-        env={"PYTHONPATH": str(SCRIPTS), "PYTHONDONTWRITEBYTECODE": "1"},
+        env={"PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
     )
