@@ -1,68 +1,72 @@
-"""What Snakemake keeps of a run in .snakemake: locks, and the record of finished jobs.
+"""What Snakemake keeps of finished jobs, and which failed jobs it tries again.
 
-Of Snakemake's internals, as of 9.27, this uses:
+Of Snakemake's internals this replaces:
 
-- locks as `.snakemake/locks/*.lock`, which outlive a killed run. tests/workflow/test_crash.py fails
-  (`test_the_same_command_recovers_from_a_killed_run_and_leaves_a_live_one_alone`) once they are
-  elsewhere: "Directory cannot be locked".
-- `finished`, a coroutine of the workflow's `persistence` that takes a job, called also for a job
-  that failed. tests/unit/engine/test_record.py fails (`test_snakemake_still_has_what_is_replaced`)
-  once it is of another form, and tests/workflow/test_crash.py
-  (`test_a_change_is_not_forgotten_by_a_kill`) once it is not called.
+- `finished` and `restore_output` of its persistence, because Snakemake 9 records failed jobs as
+  finished: https://github.com/snakemake/snakemake/issues/3808
+- `restart_times` of a job, because Snakemake retries whatever the error was:
+  https://github.com/snakemake/snakemake/issues/2441
+
+tests/unit/engine/test_record.py fails once these have another form.
 """
 
-import fcntl
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+
+from saltseg.stage.job_log import useful_retries
+from snakemake.jobs import Job
+from snakemake.persistence import PersistenceBase
+
+FINISHED, RESTART_TIMES = PersistenceBase.finished, Job.restart_times
 
 
-def clear_locks(folder: Path = Path(".snakemake")) -> IO[str] | None:
-    """Remove the locks of killed runs, unless another run is alive in this folder.
+def record_only_finished() -> None:
+    """Do not record failed jobs as finished.
 
-    Return a file to keep open for as long as this run lasts: it holds a lock that the system
-    releases when the process ends, however it ends. None if no file can be locked.
+    The outputs of a failed job are deleted, or are those of an earlier one if flagged as `update`.
+    A missing file counts as up to date while the files made from it exist, so the change that the
+    job was to apply would be forgotten.
     """
-    with suppress(OSError):
-        folder.mkdir(exist_ok=True)
-        held = open(folder / "alive", "a")  # noqa: SIM115, since the caller keeps it open
-        with suppress(BlockingIOError):
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            for lock in (folder / "locks").glob("*.lock"):
-                lock.unlink()
-        fcntl.flock(held, fcntl.LOCK_SH)
-        return held
-    return None
+    kept = set()
+
+    def restore_output(persistence, path: Path) -> bool:
+        """Keep a failed job's previous output, which stages replace at once or not at all."""
+        kept.add(path)
+        persistence.cleanup_backup(path)
+        return path.exists()
+
+    async def finished(persistence, job) -> None:
+        outputs = {Path(file) for file in job.output}
+        if all(file.exists() for file in outputs) and not outputs & kept:
+            await FINISHED(persistence, job)
+        kept.difference_update(outputs)
+
+    PersistenceBase.finished, PersistenceBase.restore_output = finished, restore_output
 
 
-def record_only_finished(persistence, touched: Callable[[str], None]) -> None:
-    """Do not record failed jobs as finished, which Snakemake 9 does.
+def retry_only_what_helps() -> None:
+    """Do not run a job again that ended with an error which a repeat would meet again."""
 
-    The outputs of a failed job are deleted. A missing file counts as up to date while the files
-    made from it exist, so the change that the job was to apply would be forgotten.
+    def restart_times(job) -> int:
+        retries = RESTART_TIMES.fget(job)
+        return min([useful_retries(Path(log), retries) for log in job.log], default=retries)
+
+    Job.restart_times = property(restart_times)
+
+
+def lost_record(results: Path, stamp: Path) -> bool:
+    """Return whether results are older than the record of how they were made.
 
     Args:
-        touched: called with each output of an ended job, which Snakemake has just touched.
+        stamp: a file beside the record, made here if missing: it is as old as the record.
     """
-    finished = persistence.finished
-
-    async def record(job) -> None:
-        for file in job.output:
-            touched(file)
-        if all(Path(file).exists() for file in job.output):
-            await finished(job)
-
-    persistence.finished = record
-
-
-def has_lost_record(folder: Path = Path(), results: str = "results") -> bool:
-    """Return whether a folder has results, but no `.snakemake/metadata` on how they were made.
-
-    As of Snakemake 9.27; the case "`.snakemake` deleted" of tests/workflow/test_staleness.py shows
-    what follows.
-    """
-    return (folder / results / "data").exists() and not (folder / ".snakemake/metadata").exists()
+    with suppress(OSError):
+        stamp.parent.mkdir(parents=True, exist_ok=True)
+        stamp.touch(exist_ok=False)
+    made = [path for path in results.glob("data/*") if path.is_file()]
+    with suppress(OSError):
+        return any(path.stat().st_mtime < stamp.stat().st_mtime for path in made)
+    return False
 
 
 def remove_states(results: Path) -> None:

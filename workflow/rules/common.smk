@@ -61,14 +61,10 @@ sys.path[:0] = [str(SCRIPTS.resolve()), str((ROOT / "workflow").resolve())]
 # Jobs find the Python that runs Snakemake even if its environment is not activated.
 os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])}
 
-from engine.given import doubled_keys, typed
-from engine.terminal import make_terse
+from engine.given import doubled_keys
 from saltseg.core.errors import InputError, raise_faults
 from saltseg.settings.config import completed, faults
 from saltseg.stage.code_files import behaviour, local_files
-
-printing = workflow.output_settings
-make_terse(logger, printing.dryrun or printing.verbose or printing.printshellcmds)
 
 
 configfile: str(ROOT / "config/config.yaml")
@@ -88,8 +84,6 @@ def exit_on_input_error(what=None):
 
 
 if workflow.modifier.is_main_snakefile():
-    for section in typed(workflow.config_settings.config_args):
-        update_config(config, section)
     with exit_on_input_error():
         doubled = map(doubled_keys, workflow.overwrite_configfiles)
         raise_faults("Configuration", list(chain.from_iterable(doubled)))

@@ -21,6 +21,10 @@ class DamagedError(InputError):
         super().__init__(f"{self.finding}; {rebuild_hint(path)}")
 
 
+class MemoryShortage(InputError):
+    """Too little main memory, of which a scheduler may grant more."""
+
+
 def raise_faults(what: str, faults: Iterable[str]) -> None:
     """Raise one InputError that lists the first 20 faults and counts the rest, if there are any."""
     faults = list(faults)
@@ -73,7 +77,9 @@ def oom_hint(key: str, value: int, unit: str = "tiles at once") -> Iterator[None
         if not is_out_of_memory(error):
             raise
         remedy = f"set {key} to {value // 2}" if value > 1 else "request more"
-        raise InputError(
+        # A GPU has no more memory at the next attempt.
+        on_gpu = type(error).__name__ == "OutOfMemoryError"
+        raise (InputError if on_gpu else MemoryShortage)(
             f"not enough memory for {value} {unit} ({first_line(error)}); {remedy}, and run the "
             "same command again"
         ) from None

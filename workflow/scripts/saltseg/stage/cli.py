@@ -5,6 +5,7 @@ import faulthandler
 import fcntl
 import json
 import logging
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -13,10 +14,11 @@ from typing import IO
 
 import yaml
 
-from saltseg.core.errors import InputError, first_line, is_out_of_memory
+from saltseg.core.errors import InputError, MemoryShortage, first_line, is_out_of_memory
 from saltseg.core.files import writable
+from saltseg.stage.job_log import ERROR, INTERRUPTED, OUT_OF_MEMORY, TIME, job_name
 
-TIME = "%H:%M:%S"
+SIGTERM = 143  # exit status of a shell's command that is terminated
 
 
 class StageParser(argparse.ArgumentParser):
@@ -82,8 +84,9 @@ def read_settings(text: str) -> dict:
 
 
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
-    """Run a stage; exit with status 1 and a message if it fails."""
+    """Run a stage; exit with a message, and not with status 0, if it fails or is interrupted."""
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     # Logging fails, too, on a full disk, and must not add a traceback.
     logging.raiseExceptions = False
     logging.captureWarnings(True)
@@ -97,32 +100,29 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
             if args.log:
                 stack.enter_context(_logging_to(args.log))
             main(args)
+        except KeyboardInterrupt:
+            logging.error(f"{INTERRUPTED}stopped by a signal; run the same command again")
+            sys.exit(SIGTERM)
         except InputError as error:
-            logging.error("Error: %s", error)
+            logging.error(f"{OUT_OF_MEMORY if isinstance(error, MemoryShortage) else ERROR}{error}")
             sys.exit(1)
         except Exception as error:
-            if is_out_of_memory(error):
-                logging.error(
-                    "Error: not enough memory (%s); request more, and run the same command again",
-                    first_line(error),
-                )
-            else:
-                logging.exception("Error: unexpected error; please report it with this log")
+            log_unexpected(error)
             sys.exit(1)
 
 
-def job_name(script: Path, log: Path | None) -> str:
-    """Return a job's name for the terminal: its stage and, by its log, its seed or the like.
-
-    ``train 3`` for ``results/logs/train/3.log``, and ``rounds/0 train 3`` in an earlier round.
-    """
-    if log is None or "logs" not in log.parts:
-        return script.stem
-    place = len(log.parts) - 1 - log.parts[::-1].index("logs")
-    stage, *which = log.with_suffix("").parts[place + 1 :]
-    before = log.parts[max(place - 2, 0) : place]
-    parts = ["/".join(before)] if before[:1] == ("rounds",) else []
-    return " ".join([*parts, stage, *(["/".join(which)] if which else [])])
+def log_unexpected(error: Exception) -> None:
+    """Log an error that no stage foresees, and whether a repeat may not meet it."""
+    if is_out_of_memory(error):
+        logging.error(
+            "%snot enough memory (%s); request more, and run the same command again",
+            OUT_OF_MEMORY, first_line(error),
+        )  # fmt: skip
+    elif isinstance(error, OSError) or type(error).__name__ == "AcceleratorError":
+        # A disk, a network or a GPU that fails on one machine need not fail on the next.
+        logging.exception(f"{INTERRUPTED}the machine failed; run the same command again")
+    else:
+        logging.exception(f"{ERROR}unexpected error; please report it with this log")
 
 
 @contextmanager
