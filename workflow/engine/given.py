@@ -1,40 +1,9 @@
-"""What a user sets, in the files of --configfile and by --config, where Snakemake would lose it.
+"""What a user gives twice in a configuration file, of which YAML keeps the last."""
 
-Of Snakemake's internals, as of 9.27, this makes up for `parse_config`, which reads all below the
-first level as text, so that `--config "training={epochs: 3}"` sets the epochs to "3".
-"""
-
-import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
-
-
-def typed(entries: Iterable[str] | None) -> Iterator[dict]:
-    """Yield the sections that `--config` entries such as ``training={epochs: 3}`` set.
-
-    An entry is read as a Python literal, as Snakemake's help has it, or else as YAML, as in a
-    configuration file. Entries that set no section stay as Snakemake read them.
-
-    Args:
-        entries: as given on the command line; None without `--config`.
-    """
-    for entry in entries or []:
-        name, _, text = entry.partition("=")
-        value = _read(text)
-        if isinstance(value, dict):
-            yield {name: value}
-
-
-def _read(text: str) -> object:
-    """Return a Python literal or a YAML value; None if the text is neither."""
-    for reader in (ast.literal_eval, yaml.safe_load):
-        try:
-            return reader(text)
-        except (ValueError, SyntaxError, yaml.YAMLError):
-            continue
-    return None
 
 
 def doubled_keys(file: Path) -> Iterator[str]:

@@ -16,8 +16,9 @@ rule train:
             "results/data/train/lines_amplitude.npy", "results/data/train/lines_labels.npy"
         ),
     output:
-        checkpoint="results/{round}models/{seed}/checkpoint.safetensors",
-        history="results/{round}models/{seed}/history.csv",
+        # Not deleted before their successors are complete.
+        checkpoint=update("results/{round}models/{seed}/checkpoint.safetensors"),
+        history=update("results/{round}models/{seed}/history.csv"),
     log:
         "results/{round}logs/train/{seed}.log",
     benchmark:

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import torch
 
+from saltseg.core.errors import InputError
 from saltseg.core.files import replacing
+from saltseg.core.header import read_checkpoint
 from saltseg.device.compute import Compute
 from saltseg.device.gpu_lease import hold_gpu
 from saltseg.ensemble.pseudo_labels import PseudoLabels
@@ -38,8 +40,13 @@ def main(args):
     )  # fmt: skip
     if args.settings["model"]["depth"] != "none":
         tiles.require_depths()
+    made_from = fingerprint(dependencies(args, compute))
+    if args.history.exists() and is_made_from(args.checkpoint, made_from):
+        # A run with other settings was interrupted, and these are the former ones again.
+        logging.info("member %d: trained already, in %s", args.seed, args.checkpoint)
+        return
     labelled, survey = training_data(args, tiles, trains, compute)
-    saved = Saved(args.state, fingerprint(dependencies(args, compute))) if args.state else None
+    saved = Saved(args.state, made_from) if args.state else None
     with events.writer(args.events if training.pop("tensorboard") else None) as record:
         checkpoint, history = Trainer(
             labelled,
@@ -56,6 +63,7 @@ def main(args):
         ).run()
     with replacing(args.history) as path:
         pd.DataFrame(history).to_csv(path, index=False)
+    checkpoint.about["made_from"] = made_from
     checkpoint.save(args.checkpoint)
     logging.info("kept epoch %d, in %s", checkpoint.about["epoch"], args.checkpoint)
 
@@ -81,6 +89,15 @@ def training_data(args, tiles: Tiles, trains: np.ndarray, compute: Compute):
         labelled += Labelled.of(pseudo, unlabelled, compute.device)
         logging.info("and on %d tiles with pseudo-labels", len(pseudo.ids))
     return labelled, None
+
+
+def is_made_from(path: Path, made_from: str) -> bool:
+    """Return whether a checkpoint is complete and the one that this training would end with."""
+    try:
+        about, _ = read_checkpoint(path)
+    except InputError:
+        return False
+    return about.get("made_from") == made_from
 
 
 def dependencies(args, compute: Compute) -> list[str | Path]:

@@ -1,102 +1,101 @@
-"""Locks of killed runs, the record of failed jobs, and what is left after a run."""
+"""The record of failed jobs, their retries, and what is left after a run."""
 
 import asyncio
-import fcntl
 import inspect
 import os
 from types import SimpleNamespace
 
 import pytest
+from snakemake.jobs import Job
 from snakemake.persistence import PersistenceBase
 
+from engine import record
 from engine.record import (
-    clear_locks,
     fresh_summary,
-    has_lost_record,
+    lost_record,
     record_only_finished,
     remove_states,
+    retry_only_what_helps,
 )
 
 
 @pytest.fixture
-def snakemakes(tmp_path):
-    (tmp_path / "locks").mkdir()
-    (tmp_path / "locks/0.input.lock").touch()
-    return tmp_path
+def persistence(monkeypatch):
+    """Snakemake's record, reduced to a list of the jobs on it."""
+
+    async def finished(self, job):
+        self.jobs.append(job)
+
+    monkeypatch.setattr(record, "FINISHED", finished)
+    for name in ("finished", "restore_output"):
+        monkeypatch.setattr(PersistenceBase, name, getattr(PersistenceBase, name))
+    record_only_finished()
+
+    class Persistence(PersistenceBase):
+        jobs, backups = [], []
+
+        def cleanup_backup(self, path):
+            self.backups.append(path)
+
+    Persistence.__abstractmethods__ = frozenset()
+    made = Persistence.__new__(Persistence)
+    made.jobs, made.backups = [], []
+    return made
 
 
-def locks(folder):
-    return sorted(path.name for path in (folder / "locks").iterdir())
-
-
-def test_locks_of_a_dead_run_are_removed(snakemakes):
-    (snakemakes / "alive").touch()
-    with clear_locks(snakemakes):
-        assert locks(snakemakes) == []
-
-
-def test_locks_of_a_live_run_are_kept(snakemakes):
-    with open(snakemakes / "alive", "a") as other:
-        fcntl.flock(other, fcntl.LOCK_SH)
-        with clear_locks(snakemakes):
-            assert locks(snakemakes) == ["0.input.lock"]
-
-
-def test_a_run_holds_its_lock_until_it_ends(snakemakes):
-    held = clear_locks(snakemakes)
-    with open(snakemakes / "alive") as other, pytest.raises(BlockingIOError):
-        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    held.close()
-    with open(snakemakes / "alive") as other:
-        fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def test_without_a_file_to_lock_no_lock_is_removed(snakemakes):
-    (snakemakes / "alive").mkdir()
-    assert clear_locks(snakemakes) is None
-    assert locks(snakemakes) == ["0.input.lock"]
-
-
-def recorded(job):
-    """Return the jobs on record after one that ended, and the files that were reported touched."""
-    jobs, touched = [], []
-
-    class Persistence:
-        async def finished(self, job):
-            jobs.append(job)
-
-    persistence = Persistence()
-    record_only_finished(persistence, touched.append)
-    asyncio.run(persistence.finished(job))
-    return jobs, touched
-
-
-def test_a_job_is_recorded_only_if_it_made_all_its_files(tmp_path):
+def test_a_job_is_recorded_only_if_it_made_all_its_files(persistence, tmp_path):
     made, missing = tmp_path / "made", tmp_path / "missing"
     made.touch()
     done = SimpleNamespace(output=[made])
-    assert recorded(done) == ([done], [made])
-    assert recorded(SimpleNamespace(output=[made, missing])) == ([], [made, missing])
+    asyncio.run(persistence.finished(done))
+    asyncio.run(persistence.finished(SimpleNamespace(output=[made, missing])))
+    assert persistence.jobs == [done]
+
+
+def test_a_failed_update_keeps_the_file_and_its_record(persistence, tmp_path):
+    made = tmp_path / "made"
+    made.write_text("hours of work")
+    job = SimpleNamespace(output=[made])
+    assert persistence.restore_output(made) is True
+    asyncio.run(persistence.finished(job))
+    assert (made.read_text(), persistence.jobs, persistence.backups) == ("hours of work", [], [made])
+    # Its next attempt succeeds.
+    asyncio.run(persistence.finished(job))
+    assert persistence.jobs == [job]
 
 
 def test_snakemake_still_has_what_is_replaced():
-    finished = PersistenceBase.finished
+    finished, restored = record.FINISHED, PersistenceBase.restore_output
     assert inspect.iscoroutinefunction(finished)
     assert list(inspect.signature(finished).parameters) == ["self", "job"]
+    assert len(inspect.signature(restored).parameters) == 2
+    assert isinstance(record.RESTART_TIMES, property)
 
 
-@pytest.mark.parametrize(
-    ("there", "lost"),
-    [
-        (["results/data"], True),
-        (["results/data", ".snakemake/metadata"], False),
-        (["results", ".snakemake"], False),
-    ],
-)
-def test_results_without_their_record_are_noticed(tmp_path, there, lost):
-    for name in there:
-        (tmp_path / name).mkdir(parents=True, exist_ok=True)
-    assert has_lost_record(tmp_path) is lost
+def test_a_job_whose_log_ends_with_an_error_is_not_retried(monkeypatch, tmp_path):
+    monkeypatch.setattr(record, "RESTART_TIMES", property(lambda job: 20))
+    monkeypatch.setattr(Job, "restart_times", Job.restart_times)
+    retry_only_what_helps()
+    log = tmp_path / "train.log"
+    job = SimpleNamespace(log=[str(log)])
+    assert Job.restart_times.fget(SimpleNamespace(log=[])) == 20
+    assert Job.restart_times.fget(job) == 20
+    log.write_text("10:00:00 Error: model.encoder: timm has no model resnet999\n")
+    assert Job.restart_times.fget(job) == 0
+
+
+def test_results_older_than_their_record_are_noticed_until_they_are_rebuilt(tmp_path):
+    results, stamp = tmp_path / "results", tmp_path / ".snakemake/started"
+    assert not lost_record(results, stamp)
+    (results / "data").mkdir(parents=True)
+    (results / "data/train.h5").touch()
+    assert not lost_record(results, stamp)
+    os.utime(results / "data/train.h5", (1000, 1000))
+    stamp.unlink()
+    for _ in range(2):
+        assert lost_record(results, stamp)
+    (results / "data/train.h5").touch()
+    assert not lost_record(results, stamp)
 
 
 def test_states_of_finished_members_alone_are_removed(tmp_path):
