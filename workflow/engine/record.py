@@ -13,9 +13,10 @@ tests/unit/engine/test_record.py fails once these have another form.
 from contextlib import suppress
 from pathlib import Path
 
-from saltseg.stage.job_log import useful_retries
 from snakemake.jobs import Job
 from snakemake.persistence import PersistenceBase
+
+from saltseg.stage.job_log import useful_retries
 
 FINISHED, RESTART_TIMES = PersistenceBase.finished, Job.restart_times
 

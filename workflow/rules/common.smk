@@ -60,6 +60,8 @@ SCRIPTS = ROOT / "workflow/scripts"
 sys.path[:0] = [str(SCRIPTS.resolve()), str((ROOT / "workflow").resolve())]
 # Jobs find the Python that runs Snakemake even if its environment is not activated.
 os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])}
+# A notebook's drawing backend is not there in jobs, and scripts find the package beside them.
+os.environ |= {"MPLBACKEND": "agg", "PYTHONSAFEPATH": ""}
 
 from engine.given import doubled_keys
 from saltseg.core.errors import InputError, raise_faults

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from snakemake_interface_logger_plugins.common import LogEvent
+
 from snakemake_logger_plugin_saltseg import LogHandler
 
 TIMEOUT = "SLURM-job '17' failed, SLURM status is: 'TIMEOUT'. Reason: Unknown."

@@ -58,7 +58,8 @@ def test_a_failed_update_keeps_the_file_and_its_record(persistence, tmp_path):
     job = SimpleNamespace(output=[made])
     assert persistence.restore_output(made) is True
     asyncio.run(persistence.finished(job))
-    assert (made.read_text(), persistence.jobs, persistence.backups) == ("hours of work", [], [made])
+    assert (persistence.jobs, persistence.backups) == ([], [made])
+    assert made.read_text() == "hours of work"
     # Its next attempt succeeds.
     asyncio.run(persistence.finished(job))
     assert persistence.jobs == [job]

@@ -6,12 +6,14 @@ Snakemake prints about each job goes to its log file only, unless --dry-run, --v
 """
 
 import sys
+from contextlib import suppress
 from logging import LogRecord
 from pathlib import Path
 
-from saltseg.stage.job_log import cause, job_name, time_of
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
+
+from saltseg.stage.job_log import cause, job_name, time_of
 
 HIDDEN = {
     LogEvent.WORKFLOW_STARTED,
@@ -36,9 +38,7 @@ CHATTER = (
 )
 # What Snakemake's executors append to a scheduler's reason.
 ADVICE = "For further error details see the cluster/cloud log"
-INTERRUPTED = (
-    "Interrupted. Finished results are kept; run the same command again to continue."
-)
+INTERRUPTED = "Interrupted. Finished results are kept; run the same command again to continue."
 TIMEOUT = (
     "A job reached its time limit. Raise it, for example with --set-resources train:runtime=600 "
     "(minutes), and run the same command again: training resumes from the last saved epoch."
@@ -94,7 +94,9 @@ class LogHandler(LogHandlerBase):
             self.print(f"{time_of(record.created)} {name_of(record)} | {reason}")
 
     def print(self, text: str) -> None:
-        print(text, file=self.stream, flush=True)
+        # A closed pipe or a full disk must not end the run.
+        with suppress(OSError, ValueError):
+            print(text, file=self.stream, flush=True)
 
     def close(self) -> None:
         """Print the causes of a failed run as its last lines."""

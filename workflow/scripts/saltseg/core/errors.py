@@ -21,7 +21,7 @@ class DamagedError(InputError):
         super().__init__(f"{self.finding}; {rebuild_hint(path)}")
 
 
-class MemoryShortage(InputError):
+class MemoryShortageError(InputError):
     """Too little main memory, of which a scheduler may grant more."""
 
 
@@ -79,7 +79,7 @@ def oom_hint(key: str, value: int, unit: str = "tiles at once") -> Iterator[None
         remedy = f"set {key} to {value // 2}" if value > 1 else "request more"
         # A GPU has no more memory at the next attempt.
         on_gpu = type(error).__name__ == "OutOfMemoryError"
-        raise (InputError if on_gpu else MemoryShortage)(
+        raise (InputError if on_gpu else MemoryShortageError)(
             f"not enough memory for {value} {unit} ({first_line(error)}); {remedy}, and run the "
             "same command again"
         ) from None

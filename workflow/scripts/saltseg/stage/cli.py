@@ -14,7 +14,7 @@ from typing import IO
 
 import yaml
 
-from saltseg.core.errors import InputError, MemoryShortage, first_line, is_out_of_memory
+from saltseg.core.errors import InputError, MemoryShortageError, first_line, is_out_of_memory
 from saltseg.core.files import writable
 from saltseg.stage.job_log import ERROR, INTERRUPTED, OUT_OF_MEMORY, TIME, job_name
 
@@ -104,7 +104,9 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
             logging.error(f"{INTERRUPTED}stopped by a signal; run the same command again")
             sys.exit(SIGTERM)
         except InputError as error:
-            logging.error(f"{OUT_OF_MEMORY if isinstance(error, MemoryShortage) else ERROR}{error}")
+            logging.error(
+                f"{OUT_OF_MEMORY if isinstance(error, MemoryShortageError) else ERROR}{error}"
+            )
             sys.exit(1)
         except Exception as error:
             log_unexpected(error)

@@ -53,7 +53,7 @@ def cause(log: Path, others: list[Path]) -> Cause:
     if error:
         return Cause(error)
     if lines:
-        return Cause([f"ended without an error message; its last line: {lines[-1]}"], killed=True)
+        return Cause([f"ended without an error message, after: {lines[-1]}"], killed=True)
     for other in others:
         printed = [line for line in read_lines(other) if line.strip()][-SHOWN:]
         if printed:
@@ -86,7 +86,8 @@ def last_error(lines: list[str]) -> list[str]:
 
 def is_error(line: str) -> bool:
     """Return whether a line of a log begins the message of a failure."""
-    return bool(TIMED.match(line)) and TIMED.sub("", line).startswith((ERROR, INTERRUPTED, OUT_OF_MEMORY))
+    begins = (ERROR, INTERRUPTED, OUT_OF_MEMORY)
+    return bool(TIMED.match(line)) and TIMED.sub("", line).startswith(begins)
 
 
 def read_lines(log: Path) -> list[str]:
