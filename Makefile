@@ -86,8 +86,8 @@ files: ## list the files that a remote module fetches, in workflow/files.txt
 soak: $(VENV)/run ## kill the demo 25 times and compare its bytes; half an hour
 	$(BIN)/python tests/support/soak.py --kills 25 --folder experiments/soak
 
-combinations: $(VENV)/test ## run all pairs of configuration values on tiny surveys; two hours (ARGS="--only 7")
-	$(BIN)/python tests/support/combinations.py --folder experiments/combinations $(ARGS)
+combinations: $(VENV)/test ## run all pairs of configuration values on tiny surveys; half an hour
+	SALT_COMBINATIONS=all $(PYTEST) tests/workflow/test_combinations.py $(ARGS)
 
 fuzz: $(VENV)/test ## damage surveys, tables and results at random; an hour
 	$(BIN)/python -m pytest --hypothesis-profile=fuzz tests/hostile/test_fuzz.py

@@ -1,263 +1,222 @@
-"""The covering array of `make combinations`, what its check sees, and one combination of it."""
+"""The whole workflow, and new tiles, with all pairs of some values of the configuration.
+
+Each combination of a covering array runs on its own tiny survey, as a user would run it; a second
+run has nothing to do; other shards give the same submission; and `snakemake predict` gives the test
+tiles the submission's masks, pixel by pixel. `make combinations` runs all of them, the tests two.
+"""
 
 import json
 import os
-import subprocess
-import sys
+import shutil
 from collections import Counter
-from itertools import product
+from collections.abc import Callable
+from itertools import combinations, product
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
+from PIL import Image
 
-from engine.config_files import keys
-from saltseg.settings.config import faults
-from support import combinations as check
-from support.combinations import DAMAGES, FACTORS, FILES, Check, Damage, faults_of_message, refusal
-from support.covering import allowed_pairs, covering_array, pairs_of
-from support.surveys import png
+from saltseg.core.labels import decode
+from saltseg.evaluation.decision import write_report
+from saltseg.settings.config import completed, faults
+from support.networks import MISSING
+from support.running import ROOT, SUBMISSION, complete, planned
+from support.surveys import Survey
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
 SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
+Row = dict[str, object]
+NO_DEPTHS = "no test depths"
+# The first value of each goes with all others.
+FACTORS = {
+    "model.name": ["residual_unet", "unet", "efficientnet_lite0_unet"],
+    "survey": ["nested zip", "flat zip", "unpacked folder", NO_DEPTHS],
+    "tile": [(33, 33), (47, 35), (101, 101)],
+    "model.depth": ["none", "both"],
+    "model.hypercolumn": [False, True],
+    "validation.scheme": ["kfold", "holdout", "full"],
+    "validation.groups": [None, "it's a $HOME é.csv"],
+    "ensemble.seeds": [[0, 1], [3]],
+    "training.batch_size": [4, 1, 50],
+    "training.micro_batch": [None, 1],
+    "training.loss": [
+        "bce",
+        "dice",
+        "dice_per_tile",
+        "bce_dice",
+        "lovasz",
+        "symmetric_lovasz",
+        "lovasz_bce",
+        "symmetric_lovasz_bce",
+    ],
+    "training.late_loss": [None, "symmetric_lovasz"],
+    "training.optimiser": ["adam", "adamw"],
+    "training.schedule": ["plateau", "one_cycle"],
+    "training.monitor": ["loss", "map", "last"],
+    "self_training.rounds": [0, 1],
+    "inference.flip": [True, False],
+    "inference.shards": [1, 3],
+    "compute.precision": ["auto", "fp32"],
+    "compute.runtime": ["torch"] if MISSING else ["auto", "torch", "openvino"],
+}
+SMALL = {
+    "model": {"width": 1},
+    "validation": {"folds": 2, "group_column": "line"},
+    "training": {"epochs": 2, "passes_per_epoch": 1, "late_from": 2},
+    "compute": {"threads": 1},
+    "self_training": {"share": 0.5},
+}
 
 
-@pytest.fixture(scope="module")
-def rows():
-    return check.array()
+def configuration(row: Row, source: str = "survey") -> dict:
+    """Return the configuration of a combination."""
+    config = {section: dict(keys) for section, keys in SMALL.items()}
+    for name, value in row.items():
+        section, _, key = name.partition(".")
+        if key:
+            config.setdefault(section, {})[key] = value
+    return config | {"data": {"source": source}}
 
 
-def test_each_key_of_the_configuration_has_its_place():
-    places = [*check.KEYS, *check.RARE, *check.SET_HERE, *check.CANNOT_MATTER]
-    assert sorted(places) == sorted(dict(keys(SCHEMA)))
+def allowed(row: Row) -> bool:
+    """Return whether the values of a combination go together."""
+    if row["model.depth"] != "none" and row["survey"] == NO_DEPTHS:
+        return False
+    return not faults(completed(configuration(row), SCHEMA), SCHEMA)
 
 
-def test_each_value_that_the_schema_lists_is_run(rows):
-    tried = {name: [repr(row[name]) for row in rows] for name in rows[0]}
-    missing = set()
-    for name, part in keys(SCHEMA):
-        listed = [True, False] if part.get("type") == "boolean" else part.get("enum", [])
-        # Any loss can be the late one.
-        if name != "training.late_loss" and name not in check.CANNOT_MATTER:
-            missing |= {(name, value) for value in listed if repr(value) not in tried[name]}
-    if not check.WEIGHTS:
-        missing.discard(("training.pretrained", True))
-    if not check.TIMM:
-        missing.discard(("model.name", "timm_unet"))
-    assert missing == check.NOT_HERE.keys()
+def pairs_of(row: Row) -> set:
+    """Return all pairs of values of a combination, each as ((name, value), (name, value))."""
+    # By repr, which lists have as well, and which tells 1 from True.
+    return set(combinations([(name, repr(value)) for name, value in row.items()], 2))
 
 
-def test_any_two_values_that_go_together_meet_in_a_combination(rows):
-    pairs = list(allowed_pairs(FACTORS, lambda row: refusal(row) is None, "model.name"))
-    assert len(pairs) > 5000
-    met = set().union(*map(pairs_of, rows))
-    assert [pair for pair in pairs if not pairs_of(pair) <= met] == []
+def covering_array(factors: dict[str, list], allowed: Callable[[Row], bool]) -> list[Row]:
+    """Return combinations in which any two values meet that go together, always the same ones.
+
+    The first factor decides which values of others are allowed. Each combination begins with a pair
+    that no earlier one has, and then takes the values with which it has most such pairs.
+    """
+    anchor, plain = next(iter(factors)), {name: values[0] for name, values in factors.items()}
+    missing = {}
+    for (first, values), (second, others) in combinations(factors.items(), 2):
+        for one, other in product(values, others):
+            pair = {first: one, second: other}
+            if any(allowed({**plain, anchor: value, **pair}) for value in factors[anchor]):
+                missing[pairs_of(pair).pop()] = pair
+    used, rows = Counter(), []
+    while missing:
+        row = dict(next(iter(missing.values())))
+        for name in factors:
+            free = [row[name]] if name in row else factors[name]
+            free = [value for value in free if allowed({**plain, **row, name: value})]
+            met = [
+                len(missing.keys() & pairs_of(in_order({**row, name: value}, factors)))
+                for value in free
+            ]
+            best = max(range(len(free)), key=lambda i: (met[i], -used[name, repr(free[i])]))
+            row[name] = free[best]
+        rows.append(in_order(row, factors))
+        used.update((name, repr(value)) for name, value in row.items())
+        for pair in pairs_of(rows[-1]):
+            missing.pop(pair, None)
+    return rows
 
 
-def test_no_combination_is_refused(rows):
-    assert [(refusal(row), row) for row in rows if refusal(row)] == []
-    assert [found for row in rows if (found := faults(check.configuration(row), SCHEMA))] == []
+def in_order(row: Row, factors: dict[str, list]) -> Row:
+    return {name: row[name] for name in factors if name in row}
 
 
-def test_values_that_contradict_each_other_never_meet():
+ROWS = covering_array(FACTORS, allowed)
+# Two that share few values, or all.
+RUN = range(len(ROWS)) if "SALT_COMBINATIONS" in os.environ else (0, len(ROWS) // 2)
+
+
+def test_any_two_values_that_go_together_meet_in_a_combination():
     factors = {"a": [0, 1, 2], "b": [0, 1], "c": [0, 1, 2]}
-    rows = covering_array(factors, lambda row: row["a"] + row["c"] < 3, "b")
-    assert all(row["a"] + row["c"] < 3 for row in rows)
+    rows = covering_array(factors, lambda row: row["b"] + row["c"] < 3)
+    assert all(row["b"] + row["c"] < 3 for row in rows)
     met = set().union(*map(pairs_of, rows))
     for one, two in (("a", "b"), ("a", "c"), ("b", "c")):
         for x, y in product(factors[one], factors[two]):
-            together = (one, two) != ("a", "c") or x + y < 3
-            assert (pairs_of({one: x, two: y}) <= met) == together
+            together = (one, two) != ("b", "c") or x + y < 3
+            assert (((one, repr(x)), (two, repr(y))) in met) == together
 
 
-def test_the_array_is_the_same_in_each_process(rows):
-    code = "import json; from support import combinations; print(json.dumps(combinations.array()))"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT / "tests",
-        env={**os.environ, "PYTHONHASHSEED": "5"},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert json.loads(done.stdout) == json.loads(json.dumps(rows))
+def test_each_value_is_in_some_combination_and_none_is_refused():
+    assert all(map(allowed, ROWS))
+    for name, values in FACTORS.items():
+        assert {repr(row[name]) for row in ROWS} == set(map(repr, values)), name
 
 
-def test_each_kind_of_file_is_damaged_in_each_way_several_times(rows):
-    plans = check.schedule(rows)
-    done = Counter((damage.kind, damage.how) for plan in plans for damage in plan)
-    assert {pair: done[pair] for pair in product(FILES, DAMAGES) if done[pair] < 3} == {}
-    for row, plan in zip(rows, plans, strict=True):
-        assert len({damage.kind for damage in plan}) == check.DAMAGED
-        assert all(check.has(row, damage.kind) for damage in plan)
+def write_survey(row: Row, folder: Path) -> Survey:
+    """Write a combination's survey, and lines of its tiles as groups."""
+    survey = Survey(17, 7, *row["tile"])
+    layout = row["survey"]
+    if layout == NO_DEPTHS:
+        layout = "unpacked folder"
+        for name in survey.test_ids:
+            survey.drop_row("depths.csv", name)
+    survey.write(folder / "survey", layout)
+    names = [*survey.ids, *survey.test_ids]
+    lines = pd.DataFrame({"id": names, "line": [f"line {i % 6}" for i in range(len(names))]})
+    lines.to_csv(folder / "it's a $HOME é.csv", index=False)
+    return survey
 
 
-# What the check sees
+def read_masks(path: Path, shape: tuple[int, int]) -> dict[str, np.ndarray]:
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    runs = zip(table["id"], table["rle_mask"], strict=True)
+    return {name: np.asarray(decode(text, shape)).astype(bool) for name, text in runs}
 
 
-@pytest.mark.parametrize("how", DAMAGES)
-def test_damage_changes_a_file(tmp_path, how):
-    path, data = tmp_path / "file", bytes(range(100))
-    path.write_bytes(data)
-    inode = path.stat().st_ino
-    check.damage_file(path, how, seed=3)
-    found = path.read_bytes()
-    assert path.stat().st_ino == inode and not check.is_whole(path, data)
-    if how == "flipped":
-        assert len(found) == 100
-        (place,) = [i for i in range(100) if found[i] != data[i]]
-        assert (found[place] ^ data[place]).bit_count() == 1
-    else:
-        assert found == data[: {"cut": 50, "emptied": 0}[how]]
+@pytest.mark.parametrize("number", RUN)
+def test_a_combination_runs_and_predicts_the_same_masks_again(tmp_path, number):
+    row = ROWS[number]
+    print(row)
+    survey = write_survey(row, tmp_path)
+    results, source = tmp_path / "results", next((tmp_path / "survey").glob("*.zip"), None)
+    config = tmp_path / "config.yaml"
 
+    def configure(**changes) -> dict:
+        settings = configuration(row, str(source or tmp_path / "survey"))
+        for section, keys in changes.items():
+            settings.setdefault(section, {}).update(keys)
+        config.write_text(yaml.safe_dump(settings))
+        return {"config": config}
 
-NAMED = "Error: results/a b.npy: damaged; delete it to make it again"
+    complete(tmp_path, **configure())
+    assert planned(tmp_path, **configure()) == {}
+    report = json.loads((results / "threshold.json").read_text())
+    assert report["seeds"] == row["ensemble.seeds"]
+    assert report["honest"] == (row["validation.scheme"] != "full")
 
+    # Tiny members' own threshold can give empty masks.
+    write_report(results / "threshold.json", {**report, "threshold": 0.5})
+    complete(tmp_path, *SUBMISSION, **configure())
+    submission = (results / "submission.csv").read_bytes()
+    masks = read_masks(results / "submission.csv", row["tile"])
+    assert set(masks) == set(survey.test_ids)
 
-@pytest.mark.parametrize(
-    ("said", "findings"),
-    [
-        (NAMED, []),
-        (f"Traceback (most recent call last)\n{NAMED}", ["a traceback"]),
-        (NAMED + "\nand more" * 30, ["the end of the message names no damaged file"]),
-        ("Error: results/a b.npy: damaged", ["the message says no remedy"]),
-    ],
-)
-def test_a_message_names_the_file_and_a_remedy_at_its_end(said, findings):
-    found = faults_of_message(said, ["results/a b.npy"])
-    assert [finding.partition(":")[0] for finding in found] == findings
-    (unnamed,) = faults_of_message(said.replace("Traceback", ""), [])
-    assert unnamed.startswith("the message names no damaged file")
+    shutil.copytree(results, tmp_path / "kept/results")
+    new = tmp_path / "new tiles"
+    new.mkdir()
+    for name in survey.test_ids:
+        (new / f"{name}.png").write_bytes(survey.files[f"test/images/{name}.png"])
+    depths = {"id": survey.test_ids, "z": [survey.depths[name] for name in survey.test_ids]}
+    pd.DataFrame(depths).to_csv(new / "depths.csv", index=False)
+    again = configure(predict={"source": str(new), "run": str(tmp_path / "kept/results")})
+    complete(tmp_path, "--", "predict", **again)
+    predicted = read_masks(results / "predict/masks.csv", row["tile"])
+    for name, mask in masks.items():
+        np.testing.assert_array_equal(predicted[name], mask)
+        with Image.open(results / f"predict/masks/{name}.png") as picture:
+            np.testing.assert_array_equal(np.asarray(picture) == 255, mask)
 
-
-def test_times_of_each_round_are_no_difference():
-    timed = ("logs/train/0.log", "rounds/1/benchmarks/train/0.tsv", "rounds/0/logs/train/0.log")
-    assert all(map(check.is_timed, timed))
-    kept = ("rounds/0/models/0/history.csv", "models/0/history.csv", "figures/learning.svg")
-    assert not any(map(check.is_timed, kept))
-
-
-def test_a_remedy_is_read_as_a_shell_would():
-    said = "Delete them:\n  rm -r 'results/a b' c\n  snakemake 'results/a b' (and more)\n"
-    said += "  snakemake c   (and more)\n"
-    assert check.remedy(said, "rm") == [["results/a b", "c"]]
-    assert check.remedy(said, "snakemake") == [["results/a b"], ["c"]]
-    assert check.remedy("make it with 'snakemake results/a'", "snakemake") == [["results/a"]]
-    assert check.remedy("nothing of use", "rm") == []
-
-
-@pytest.mark.parametrize("spoilt", [None, "picture", "table", "submission", "missing"])
-def test_a_pixel_that_differs_is_found(tmp_path, spoilt):
-    row = {name: values[0] for name, values in FACTORS.items()}
-    found = Check(row, [], tmp_path)
-    found.away, found.shape = tmp_path, (5, 4)
-    mask = np.zeros((5, 4), dtype=bool)
-    mask[1:3, 2:] = True
-    found.masks = {"a": mask.copy(), "b": ~mask}
-    texts = {name: check.runs(each) for name, each in found.masks.items()}
-    pictures = tmp_path / "results/predict/masks"
-    pictures.mkdir(parents=True)
-    for name, each in found.masks.items():
-        (pictures / f"{name}.png").write_bytes(png(each * np.uint8(255)))
-    if spoilt == "picture":
-        (pictures / "a.png").write_bytes(png(~mask * np.uint8(255)))
-    elif spoilt == "table":
-        texts["a"] = "1 1"
-    elif spoilt == "submission":
-        found.masks["a"][0, 0] ^= True
-    elif spoilt == "missing":
-        del texts["a"]
-    found.compare(texts, "folder")
-    assert bool(found.finds) == (spoilt is not None)
-
-
-class Scripted(Check):
-    """A check whose runs print given text, and rebuild requested files."""
-
-    def snakemake(self, *args, **kwargs):
-        self.ran.append(args)
-        for name in set(args) & self.mended.keys():
-            if self.answers[0][0] == 0:
-                (self.place / name).write_bytes(self.mended[name])
-        code, said = self.answers.pop(0)
-        return subprocess.CompletedProcess(args, code, said)
-
-
-@pytest.mark.parametrize("named", [True, False])
-def test_a_remedy_may_stop_at_another_damaged_file_that_it_names(tmp_path, named):
-    """And stages stay forced until a run succeeds: no stage ran where one stopped before."""
-    row = {name: values[0] for name, values in FACTORS.items()}
-    found = Scripted(row, [Damage("review", "cut", True)], tmp_path)
-    names = ("results/review.csv", "results/threshold.json")
-    paths = {found.place / name: (Damage(name, "cut", True), "") for name in names}
-    originals = dict.fromkeys(paths, b"whole")
-    for path in paths:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(b"")
-    message = "Error: {0}: damaged; delete it, run 'snakemake {0}' to make it again"
-    one, two = (message.format(name) for name in names)
-    found.ran, found.expected = [], check.visible(found.results)
-    found.mended = dict.fromkeys(names, b"whole")
-    found.answers = [(1, one), (1, two if named else "Error: broken"), (1, two), (0, ""), (0, "")]
-    found.answers += [(0, "")]
-    found.follow(paths, originals, ["--forcerun", "gallery"])
-    assert [args for args in found.ran if args[:1] == ("--forcerun",)] == [
-        ("--forcerun", "gallery")
-    ] * 3
-    told = [finding for finding in found.finds if finding.startswith("the remedy fails")]
-    assert told == ([] if named else ["the remedy fails: snakemake results/review.csv"])
-
-
-def test_a_redrawn_figure_of_times_may_differ(tmp_path):
-    row = {name: values[0] for name, values in FACTORS.items()}
-    found = Scripted(row, [], tmp_path)
-    path = found.results / "figures/times.svg"
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"")
-    damage = Damage("figure", "emptied", False)
-    message = "Error: {0}: damaged; delete it, run 'snakemake {0}' to make it again"
-    found.ran, found.expected = [], check.visible(found.results)
-    found.mended = {"results/figures/times.svg": b"later"}
-    found.answers = [(1, message.format("results/figures/times.svg")), *[(0, "")] * 3]
-    found.follow({path: (damage, "page")}, {path: b"whole"}, [])
-    assert found.finds == [] and path.read_bytes() == b"later"
-
-
-# A whole one
-
-
-def test_a_combination_holds_all_promises(tmp_path):
-    """One unlike the demo wherever that costs little; `make combinations` runs the others."""
-    row = {name: values[0] for name, values in FACTORS.items()} | {
-        "survey": "folder of zips",
-        "tile": (47, 31),
-        "groups": "survey line",
-        "place": "it's a $HOME é",
-        "predicted from": "elsewhere",
-        "unlabelled": 7,
-        "model.name": "efficientnet_lite0_unet",
-        "model.hypercolumn": True,
-        "validation.scheme": "full",
-        "validation.folds": 3,
-        "ensemble.seeds": [3],
-        # Enough of it for masks that are neither empty nor full.
-        "training.epochs": 8,
-        "training.pretrained": check.WEIGHTS,
-        "training.loss": "lovasz_bce",
-        "training.optimiser": "adamw",
-        "training.schedule": "one_cycle",
-        "inference.batch_size": 4,
-        "inference.shards": 3,
-    }
-    assert refusal(row) is None
-    damages = [
-        Damage("validation predictions", "flipped", kept=True),
-        Damage("folds", "cut", kept=True),
-        Damage("threshold", "emptied", kept=True),
-    ]
-    found = check.run_one(row, damages, tmp_path / "combination", number=0, cores=2)
-    assert found.finds == []
-    assert found.damaged == 4 and found.salt > 0
+    shards = configure(inference={"shards": 4 - row["inference.shards"]})
+    complete(tmp_path, *SUBMISSION, **shards)
+    assert (results / "submission.csv").read_bytes() == submission
