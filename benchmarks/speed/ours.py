@@ -15,7 +15,7 @@ from survey import tiles_and_masks
 from saltseg.device.compute import Compute
 from saltseg.ensemble.predictions import save
 from saltseg.inference.predict import predict
-from saltseg.inference.runtimes import prepared
+from saltseg.inference.runtimes import for_inference
 from saltseg.training.augmentation import Augmentation
 from saltseg.training.recipe import Recipe
 from saltseg.training.trainer import Labelled, Trainer
@@ -125,7 +125,7 @@ def prediction(
 ) -> Callable[[], int]:
     """Predict tiles with the flip and write the predictions to disk."""
     trainer = member(survey, width, 1, batch_size)
-    network = prepared(trainer.network.eval(), trainer.compute)
+    network = for_inference(trainer.network.eval(), trainer.compute)
     images, _ = tiles_and_masks(survey, tiles)
     ids = [str(number) for number in range(tiles)]
 

@@ -15,7 +15,7 @@ from saltseg.ensemble.predictions import save
 from saltseg.evaluation.decision import Decision
 from saltseg.inference.exported import write_export
 from saltseg.inference.predict import predict
-from saltseg.inference.runtimes import prepared
+from saltseg.inference.runtimes import for_inference
 from saltseg.networks import model
 from saltseg.networks.network import Network
 
@@ -34,7 +34,7 @@ def built(network: str) -> Network:
 def project(survey: str, output: str, network: str, tiles: int = 128) -> Callable[[], int]:
     """Predict as the stages do, in batches of 32."""
     compute = ours.select()
-    member = prepared(built(network), compute)
+    member = for_inference(built(network), compute)
     return _repeating(
         survey,
         output,

@@ -7,7 +7,7 @@ from saltseg.device.compute import Compute
 from saltseg.device.gpu_lease import hold_gpu
 from saltseg.evaluation.decision import Decision
 from saltseg.inference.predict_new import decide, read_tiles
-from saltseg.inference.runtimes import prepared
+from saltseg.inference.runtimes import for_inference
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.output.masks import write_masks
 from saltseg.stage.cli import run, stage_parser
@@ -17,7 +17,7 @@ def main(args):
     hold_gpu(args.settings["compute"]["device"])
     compute = Compute.select(**args.settings["compute"])
     decision = Decision.load(args.threshold)
-    members = [prepared(Checkpoint.load(path).rebuild(), compute) for path in args.checkpoints]
+    members = [for_inference(Checkpoint.load(path).rebuild(), compute) for path in args.checkpoints]
     with_depth = any(member.uses_depth for member in members)
     ids, images, depths = read_tiles(args.source, with_depth)
     masks = decide(

@@ -8,7 +8,7 @@ import numpy as np
 from saltseg.device.compute import Compute
 from saltseg.device.gpu_lease import hold_gpu
 from saltseg.evaluation.held_out_lines import save_predictions
-from saltseg.inference.runtimes import prepared
+from saltseg.inference.runtimes import for_inference
 from saltseg.inference.sections import predict_section, windows_for
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.stage.cli import run, stage_parser
@@ -22,7 +22,7 @@ def main(args):
     hold_gpu(args.settings["compute"]["device"])
     compute = Compute.select(**args.settings["compute"])
     checkpoint = Checkpoint.load(args.checkpoint)
-    network = prepared(checkpoint.rebuild(), compute)
+    network = for_inference(checkpoint.rebuild(), compute)
     tiles, lines = Tiles(args.tiles), Lines(args.lines)
     folds = read_folds(args.folds, tiles.ids)
     _, validates = roles(folds, args.settings["validation"]["scheme"], checkpoint.seed)

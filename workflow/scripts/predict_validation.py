@@ -7,7 +7,7 @@ from saltseg.device.compute import Compute
 from saltseg.device.gpu_lease import hold_gpu
 from saltseg.ensemble.predictions import save
 from saltseg.inference.predict import predict
-from saltseg.inference.runtimes import prepared
+from saltseg.inference.runtimes import for_inference
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.folds import read_folds, roles
@@ -18,7 +18,7 @@ def main(args):
     hold_gpu(args.settings["compute"]["device"])
     compute = Compute.select(**args.settings["compute"])
     checkpoint = Checkpoint.load(args.checkpoint)
-    network = prepared(checkpoint.rebuild(), compute)
+    network = for_inference(checkpoint.rebuild(), compute)
     tiles = Tiles(args.tiles)
     if network.uses_depth:
         tiles.require_depths()

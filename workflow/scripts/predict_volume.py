@@ -6,7 +6,7 @@ from pathlib import Path
 from saltseg.device.compute import Compute
 from saltseg.device.gpu_lease import hold_gpu
 from saltseg.evaluation.decision import Decision
-from saltseg.inference.runtimes import prepared
+from saltseg.inference.runtimes import for_inference
 from saltseg.inference.sections import windows_for
 from saltseg.inference.volume import Grey, predict_shard
 from saltseg.networks.checkpoint import Checkpoint
@@ -20,7 +20,7 @@ def main(args):
     compute = Compute.select(**args.settings["compute"])
     inference, volume = args.settings["inference"], Volume(args.volume)
     checkpoints = [Checkpoint.load(path) for path in args.checkpoints]
-    members = [prepared(checkpoint.rebuild(), compute) for checkpoint in checkpoints]
+    members = [for_inference(checkpoint.rebuild(), compute) for checkpoint in checkpoints]
     windows = windows_for(members, inference["window"], inference["margin"])
     lines, share = predict_shard(
         volume,

@@ -14,7 +14,7 @@ from saltseg.core.errors import InputError
 from saltseg.device.compute import Compute
 from saltseg.inference import runtimes
 from saltseg.inference.predict import predict
-from saltseg.inference.runtimes import LEAST_WEIGHTS, RUNTIMES, prepared
+from saltseg.inference.runtimes import LEAST_WEIGHTS, RUNTIMES, for_inference
 from support.networks import NAMES, OPENVINO, options_of, seen_data
 from support.running import ROOT
 
@@ -49,10 +49,10 @@ def computing(runtime, bf16=False):
 def test_openvino_predicts_what_pytorch_does(name):
     compute = computing("openvino")
     network = seen_data(**settings_of(name))
-    translated = prepared(network, compute)
-    assert type(translated) is not type(network)
+    compiled = for_inference(network, compute)
+    assert type(compiled) is not type(network)
     for shape in SHAPES:
-        found, expected = (probabilities(each, shape, compute) for each in (translated, network))
+        found, expected = (probabilities(each, shape, compute) for each in (compiled, network))
         assert found.dtype == np.float32
         assert expected.std() > 0.01
         assert np.abs(found - expected).max() < 1e-4, shape
@@ -64,7 +64,7 @@ def test_openvino_in_bf16_is_as_near_as_pytorch_in_bf16(name):
     # On a processor without bf16, OpenVINO computes in fp32.
     compute = computing("openvino", bf16=True)
     network = seen_data(name=name, width=8, dropout=0)
-    translated = prepared(network, compute)
+    compiled = for_inference(network, compute)
     for shape in SHAPES:
         # Without the flip, which makes two tiles of one.
         exact, near, found = (
@@ -72,7 +72,7 @@ def test_openvino_in_bf16_is_as_near_as_pytorch_in_bf16(name):
             for each, way in (
                 (network, computing("torch")),
                 (network, compute),
-                (translated, compute),
+                (compiled, compute),
             )
         )
         near, found = np.abs(near - exact), np.abs(found - exact)
@@ -85,7 +85,7 @@ def test_openvino_s_bytes_are_the_same_in_any_batch_and_each_time(bf16):
     compute = computing("openvino", bf16)
     network = seen_data(name="residual_unet", width=4, dropout=0)
     images = torch.from_numpy(tiles_of((12, 1, 101, 101))) / 255
-    first, second = prepared(network, compute), prepared(network, compute)
+    first, second = for_inference(network, compute), for_inference(network, compute)
     expected = first(images)
     for batch_size in (1, 5, 12):
         for each in (first, second):
@@ -95,30 +95,31 @@ def test_openvino_s_bytes_are_the_same_in_any_batch_and_each_time(bf16):
 
 
 @OPENVINO
-def test_a_translated_network_has_the_whole_interface_of_a_network():
+def test_a_compiled_network_has_the_whole_interface_of_a_network():
     network = seen_data(name="efficientnet_lite1_unet", width=2, dropout=0, scale=2)
-    translated = prepared(network, computing("openvino"))
-    assert (translated.step, translated.reach) == (network.step, network.reach)
-    assert translated.padding(101) == network.padding(101)
-    assert translated.coarsest(50, 70) == network.coarsest(50, 70)
-    assert translated.uses_depth is network.uses_depth is False
+    compiled = for_inference(network, computing("openvino"))
+    assert compiled.stride == network.stride
+    assert compiled.receptive_radius == network.receptive_radius
+    assert compiled.padding(101) == network.padding(101)
+    assert compiled.bottleneck_size(50, 70) == network.bottleneck_size(50, 70)
+    assert compiled.uses_depth is network.uses_depth is False
     with pytest.raises(InputError, match="at least 16 pixels a side, found 15x20"):
-        translated(torch.zeros(1, 1, 20, 15))
-    with_depth = prepared(seen_data(**settings_of("unet")), computing("openvino"))
+        compiled(torch.zeros(1, 1, 20, 15))
+    with_depth = for_inference(seen_data(**settings_of("unet")), computing("openvino"))
     with pytest.raises(InputError, match="trained with the tiles' depths"):
         with_depth(torch.zeros(1, 1, 20, 20))
 
 
 @OPENVINO
-def test_weights_that_change_later_do_not_change_a_translated_network():
+def test_weights_that_change_later_do_not_change_a_compiled_network():
     network = seen_data(name="unet", width=2, dropout=0)
-    translated = prepared(network, computing("openvino"))
+    compiled = for_inference(network, computing("openvino"))
     images = torch.rand(2, 1, 20, 20)
-    before = translated(images)
+    before = compiled(images)
     with torch.no_grad():
         for weight in network.parameters():
             weight.zero_()
-    assert torch.equal(translated(images), before)
+    assert torch.equal(compiled(images), before)
 
 
 @OPENVINO
@@ -128,7 +129,7 @@ def test_each_member_has_the_threads_of_openvino_and_pytorch_has_one():
         torch.set_num_threads(3)
         compute = Compute(CPU, bf16=False, runtime="openvino", threads=2)
         for _ in range(2):
-            network = prepared(seen_data(name="unet", width=1, dropout=0), compute)
+            network = for_inference(seen_data(name="unet", width=1, dropout=0), compute)
             compiled = network._request.get_compiled_model()
             assert compiled.get_property("INFERENCE_NUM_THREADS") == 2
             assert torch.get_num_threads() == 1
@@ -142,11 +143,11 @@ import numpy as np, torch
 from saltseg.core.errors import InputError
 from saltseg.device.compute import Compute
 from saltseg.inference.predict import predict
-from saltseg.inference.runtimes import prepared
+from saltseg.inference.runtimes import for_inference
 from saltseg.networks import model
 
 compute = Compute(torch.device("cpu"), bf16=False, runtime="openvino")
-network = prepared(model.build(name="unet", width=32, dropout=0), compute)
+network = for_inference(model.build(name="unet", width=32, dropout=0), compute)
 few = np.zeros((2, 64, 64), np.uint8)
 list(predict(network, few, None, compute, batch_size=2, flip=False))
 free = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
@@ -176,11 +177,11 @@ sys.addaudithook(lambda event, args: seen.append(event) if event.startswith(
     ("socket.", "subprocess.", "os.system", "os.posix_spawn", "urllib.")) else None)
 import yaml
 from saltseg.device.compute import Compute
-from saltseg.inference.runtimes import prepared
+from saltseg.inference.runtimes import for_inference
 from saltseg.networks import model
 
 compute = Compute(torch.device("cpu"), bf16=False, runtime="openvino")
-prepared(model.build(name="unet", width=1, dropout=0), compute)(torch.zeros(1, 1, 32, 32))
+for_inference(model.build(name="unet", width=1, dropout=0), compute)(torch.zeros(1, 1, 32, 32))
 print(sorted(set(seen)), sys.modules.get("openvino_telemetry"))
 """
 
@@ -207,11 +208,11 @@ def calls(monkeypatch):
     """Networks that a stand-in for OpenVINO, installed, was asked to translate."""
     found = []
 
-    def translated(network, compute):
+    def compiled(network, compute):
         found.append(network)
         return network
 
-    monkeypatch.setitem(RUNTIMES, "openvino", runtimes.Runtime(lambda: translated, ("json",)))
+    monkeypatch.setitem(RUNTIMES, "openvino", runtimes.Runtime(lambda: compiled, ("json",)))
     return found
 
 
@@ -222,17 +223,17 @@ def test_auto_translates_networks_that_are_worth_it(calls):
     small, large = seen_data(**SMALL), seen_data(**LARGE)
     weights = [sum(each.numel() for each in one.parameters()) for one in (small, large)]
     assert weights[0] < LEAST_WEIGHTS <= weights[1]
-    prepared(small, computing("auto"))
+    for_inference(small, computing("auto"))
     assert calls == []
-    prepared(large, computing("auto"))
+    for_inference(large, computing("auto"))
     assert calls == [large]
 
 
 def test_a_runtime_that_is_named_is_used(calls):
     small, large = seen_data(**SMALL), seen_data(**LARGE)
-    assert prepared(large, computing("torch")) is large
+    assert for_inference(large, computing("torch")) is large
     assert calls == []
-    prepared(small, computing("openvino"))
+    for_inference(small, computing("openvino"))
     assert calls == [small]
 
 
@@ -241,9 +242,9 @@ def test_without_openvino_auto_is_pytorch_and_openvino_is_an_error(monkeypatch):
         RUNTIMES, "openvino", runtimes.Runtime(lambda: 1 / 0, ("no_such_package", "json"))
     )
     large = seen_data(**LARGE)
-    assert prepared(large, computing("auto")) is large
+    assert for_inference(large, computing("auto")) is large
     with pytest.raises(InputError, match="openvino, but no_such_package is not installed"):
-        prepared(large, computing("openvino"))
+        for_inference(large, computing("openvino"))
 
 
 @pytest.mark.parametrize("runtime", ["auto", "openvino", "torch"])
@@ -251,7 +252,7 @@ def test_a_gpu_is_pytorch_s(calls, caplog, runtime):
     # A device without memory stands for one that is no CPU.
     gpu = Compute(torch.device("meta"), bf16=False, runtime=runtime)
     with caplog.at_level(logging.WARNING):
-        found = prepared(seen_data(**LARGE), gpu)
+        found = for_inference(seen_data(**LARGE), gpu)
     assert next(found.parameters()).device.type == "meta"
     assert calls == []
     notices = [record.message for record in caplog.records]

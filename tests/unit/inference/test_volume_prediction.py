@@ -129,7 +129,7 @@ def reach_of(network: Network, width: int) -> int:
                 stride=part.stride,
                 padding=part.padding,
             )
-    step, furthest = network.step, 0
+    step, furthest = network.stride, 0
     first = width // 2 - width // 2 % step
     # A few at once: all of them would take gigabytes.
     for at in torch.arange(first, first + step).split(4):
@@ -143,9 +143,9 @@ def reach_of(network: Network, width: int) -> int:
 @pytest.mark.parametrize(("name", "settings", "width"), REACHES)
 def test_a_logit_depends_on_no_pixel_beyond_the_reach(name, settings, width):
     network = network_of(name, **settings)
-    reach = network.reach
-    assert width > 2 * reach + 2 * network.step
-    assert reach - network.step < reach_of(network, width) <= reach
+    reach = network.receptive_radius
+    assert width > 2 * reach + 2 * network.stride
+    assert reach - network.stride < reach_of(network, width) <= reach
 
 
 @pytest.mark.parametrize(("name", "settings"), SETTINGS)
@@ -162,7 +162,7 @@ def test_windows_with_the_networks_own_margin_show_no_seam(name, settings, flip)
 
 def test_a_margin_may_be_set_and_is_at_most_a_third_of_the_window():
     networks = [network_of("unet"), network_of("residual_unet")]
-    assert windows_for(networks, 1024) == Windows(1024, networks[1].reach)
+    assert windows_for(networks, 1024) == Windows(1024, networks[1].receptive_radius)
     assert windows_for(networks, 1024, 64) == Windows(1024, 64)
     assert windows_for(networks, 100, 64) == Windows(192, 64)
 

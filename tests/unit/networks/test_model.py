@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 from saltseg.core.errors import InputError
 from saltseg.networks import model
-from saltseg.networks.network import Dropout
+from saltseg.networks.cpu_kernels import Dropout, TransposedConv
 from saltseg.networks.registry import NETWORKS
-from saltseg.networks.unet import Grow, PlainLevel, ResidualBlock, ResidualLevel
+from saltseg.networks.unet import PlainLevel, ResidualBlock, ResidualLevel
 from support.networks import NAMES, NEEDED
 
 SCHEMA = Path(__file__).parents[3] / "workflow/schemas/config.schema.yaml"
@@ -254,7 +254,7 @@ def test_a_rate_next_to_one_keeps_next_to_nothing(rate):
 @pytest.mark.parametrize("sides", [(6, 6), (5, 12), (1, 1)])
 def test_growing_and_its_gradients_are_pytorch_s_transposed_convolution(sides, dtype, bound):
     torch.manual_seed(0)
-    grow = Grow(8, 4).double()
+    grow = TransposedConv(8, 4).double()
     nn.init.normal_(grow.bias)
     inputs = [torch.randn(3, 8, *sides, dtype=torch.float64), grow.weight, grow.bias]
     inputs = [x.detach().requires_grad_() for x in inputs]

@@ -18,7 +18,8 @@ import predict_test
 from saltseg.core.errors import InputError
 from saltseg.ensemble.predictions import Predictions, averaged
 from saltseg.networks import model
-from saltseg.networks.network import Dropout, Network
+from saltseg.networks.cpu_kernels import Dropout
+from saltseg.networks.network import Network
 from saltseg.networks.registry import NETWORKS, OPTIONAL, Entry
 from saltseg.output.submission import write_submission
 from saltseg.survey import tiles as packed

@@ -18,8 +18,8 @@ import openvino  # noqa: E402
 from openvino.properties import hint, inference_num_threads, num_streams  # noqa: E402
 
 
-def translated(network: Network, compute: Compute) -> Network:
-    """Return a network on the CPU as one that OpenVINO computes, in the precision of ``compute``.
+def compile_openvino(network: Network, compute: Compute) -> Network:
+    """Compile a network on the CPU for OpenVINO, in the precision of ``compute``.
 
     From then on PyTorch uses one thread: others would spin while they wait for work, which took up
     to a tenth of OpenVINO's speed.
@@ -71,15 +71,15 @@ class OpenVINONetwork(Network):
         return torch.from_numpy(logits)
 
     @property
-    def step(self) -> int:
-        return self._described[0].step
+    def stride(self) -> int:
+        return self._described[0].stride
 
     @property
-    def reach(self) -> int:
-        return self._described[0].reach
+    def receptive_radius(self) -> int:
+        return self._described[0].receptive_radius
 
     def padding(self, side: int) -> tuple[int, int]:
         return self._described[0].padding(side)
 
-    def coarsest(self, height: int, width: int) -> tuple[int, int]:
-        return self._described[0].coarsest(height, width)
+    def bottleneck_size(self, height: int, width: int) -> tuple[int, int]:
+        return self._described[0].bottleneck_size(height, width)

@@ -16,8 +16,8 @@ from saltseg.networks.network import Network
 
 logger = logging.getLogger(__name__)
 
-# Weights from which on a network saves more time than its translation takes, by `auto`. Not by the
-# number of tiles: however many there are, a tile gets the same prediction.
+# Weights from which `auto` uses OpenVINO: with fewer, compiling takes longer than it saves. Not by
+# the number of tiles, on which no prediction depends.
 LEAST_WEIGHTS = 1_000_000
 
 
@@ -39,17 +39,18 @@ class Runtime:
 
 RUNTIMES = {
     "openvino": Runtime(
-        lambda: import_module("saltseg.inference.openvino_runtime").translated, ("openvino", "onnx")
+        lambda: import_module("saltseg.inference.openvino_runtime").compile_openvino,
+        ("openvino", "onnx"),
     ),
 }
 FASTEST_ON_CPU = "openvino"
 
 
-def prepared(network: Network, compute: Compute) -> Network:
-    """Return a network that predicts what a finished member's does, by the runtime chosen.
+def for_inference(network: Network, compute: Compute) -> Network:
+    """Return a network that predicts what a finished member's does, by ``compute.runtime``.
 
-    ``auto`` is OpenVINO on a CPU, where it is installed, for networks of ``LEAST_WEIGHTS`` weights
-    and more, and else PyTorch, which is also all that there is for a GPU.
+    ``auto`` is OpenVINO, if installed, on a CPU for networks of at least ``LEAST_WEIGHTS`` weights,
+    and PyTorch otherwise. A GPU always uses PyTorch.
 
     Raises InputError if the runtime that is asked for is not installed.
     """

@@ -103,13 +103,13 @@ def windows_for(networks: list[Network], window: int, margin: int | None = None)
     whole section. Raises InputError if there is no such margin.
     """
     if margin is None:
-        margin = max(network.reach for network in networks)
+        margin = max(network.receptive_radius for network in networks)
     return Windows(window, margin)
 
 
 def around(windows: Windows, core: slice, side: int, network: Network) -> slice:
     """Return the window that a network needs around a core; see ``Windows.around``."""
-    return windows.around(core, side, network.padding(side), network.step)
+    return windows.around(core, side, network.padding(side), network.stride)
 
 
 def at_once(windows: Windows, shape: tuple[int, int], batch_size: int, tile: int) -> int:

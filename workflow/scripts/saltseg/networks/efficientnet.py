@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from saltseg.core.errors import InputError
+from saltseg.networks.cpu_kernels import depthwise_conv2d
 
 # Per stage, at width and depth 1: blocks, kernel size, stride, expansion and channels.
 STAGES = (
@@ -30,73 +31,10 @@ VARIANTS = {0: (1.0, 1.0), 1: (1.0, 1.1), 2: (1.1, 1.2)}
 STEM = 32
 
 
-class _DepthwiseFunction(torch.autograd.Function):
-    """Depthwise convolution whose backward pass uses only kernels that are fast on a CPU."""
-
-    @staticmethod
-    def forward(ctx, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        ctx.stride, ctx.padding = stride, padding
-        return F.conv2d(x, weight, None, stride, padding, 1, len(weight))
-
-    @staticmethod
-    def backward(ctx, slope: Tensor) -> tuple:
-        x, weight = ctx.saved_tensors
-        return (
-            _input_gradient(slope, x, weight, ctx.stride, ctx.padding),
-            _weight_gradient(slope, x, weight, ctx.stride, ctx.padding),
-            None,
-            None,
-        )
-
-
-def _input_gradient(slope: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
-    """Compute the input gradient as a stride-1 convolution with the flipped kernel.
-
-    For larger strides, zeros are inserted between the output gradients (``slope``).
-    """
-    if stride > 1:
-        height, width = (stride * (side - 1) + 1 for side in slope.shape[-2:])
-        shape = (*slope.shape[:2], height, width)
-        spread = torch.empty(
-            shape, dtype=slope.dtype, device=slope.device, memory_format=torch.channels_last
-        ).zero_()
-        spread[..., ::stride, ::stride] = slope
-        slope = spread
-    around = weight.shape[-1] - 1 - padding
-    found = F.conv2d(slope, weight.flip(2, 3), None, 1, around, 1, len(weight))
-    # Pad trailing rows and columns that the stride skipped.
-    missed = [side - other for side, other in zip(x.shape[-2:], found.shape[-2:], strict=True)]
-    return F.pad(found, (0, missed[1], 0, missed[0])) if any(missed) else found
-
-
-def _weight_gradient(slope: Tensor, x: Tensor, weight: Tensor, stride: int, padding: int) -> Tensor:
-    """Compute the weight gradient; for 5x5 kernels, from four overlapping 3x3 kernels."""
-
-    def of_three(x: Tensor, padding: int) -> Tensor:
-        return torch.ops.aten.convolution_backward(
-            slope, x, weight[..., :3, :3], None, [stride] * 2, [padding] * 2, [1, 1], False, [0, 0],
-            len(weight), [False, True, False],
-        )[1]  # fmt: skip
-
-    if weight.shape[-1] == 3:
-        return of_three(x, padding)
-    x = F.pad(x, [padding] * 4)
-    height, width = (stride * (side - 1) + 3 for side in slope.shape[-2:])
-    found = torch.empty_like(weight)
-    for top in (0, 2):
-        for left in (0, 2):
-            window = x[..., top : top + height, left : left + width]
-            window = window.contiguous(memory_format=torch.channels_last)
-            found[..., top : top + 3, left : left + 3] = of_three(window, 0)
-    return found
-
-
 class Conv(nn.Conv2d):
     """Convolution with TensorFlow's "SAME" padding, which puts the odd pixel at the end.
 
-    Depthwise if ``groups`` equals the number of channels. On a CPU, PyTorch has no fast gradients
-    for depthwise kernels of size 5 or stride 2; they took 66 % of a training step.
+    Depthwise if ``groups`` equals the number of channels.
     """
 
     def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1):
@@ -109,13 +47,9 @@ class Conv(nn.Conv2d):
             missing = [(-size % stride or stride) for size in x.shape[:1:-1]]
             missing = [max(self.kernel_size[0] - each, 0) for each in missing]
             x = F.pad(x, [side for each in missing for side in (each // 2, each - each // 2)])
-        weight = self.weight
-        if x.device.type != "cpu" or self.groups == 1 or not torch.is_grad_enabled():
-            return F.conv2d(x, weight, None, stride, padding, 1, self.groups)
-        if torch.is_autocast_enabled("cpu"):
-            kind = torch.get_autocast_dtype("cpu")
-            x, weight = x.to(kind), weight.to(kind)
-        return _DepthwiseFunction.apply(x, weight, stride, padding)
+        if self.groups > 1:
+            return depthwise_conv2d(x, self.weight, stride, padding)
+        return F.conv2d(x, self.weight, None, stride, padding)
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:

@@ -4,8 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from saltseg.networks.cpu_kernels import Dropout
 from saltseg.networks.efficientnet import Encoder
-from saltseg.networks.network import ConvBNReLU, Dropout, Network
+from saltseg.networks.network import ConvBNReLU, Network
 
 HYPERCOLUMN = 16  # channels of each level but the last
 
@@ -88,10 +89,10 @@ class EncoderUNet(Network):
         return logits[..., top : top + height, left : left + width]
 
     @property
-    def step(self) -> int:
+    def stride(self) -> int:
         return self.STRIDE // self.scale
 
-    def coarsest(self, height: int, width: int) -> tuple[int, int]:
+    def bottleneck_size(self, height: int, width: int) -> tuple[int, int]:
         return -(-height * self.scale // self.STRIDE), -(-width * self.scale // self.STRIDE)
 
     def _framed(self, images: Tensor) -> tuple[int, int, Tensor]:
@@ -109,7 +110,7 @@ class EfficientNetUNet(EncoderUNet):
         variant: of the encoder, 0, 1 or 2; the others as for ``EncoderUNet``.
     """
 
-    REACH = (520, 652, 652)  # by variant, of the picture as the encoder sees it
+    RECEPTIVE_RADIUS = (520, 652, 652)  # by variant, of the picture as the encoder sees it
 
     def __init__(
         self,
@@ -123,5 +124,5 @@ class EfficientNetUNet(EncoderUNet):
         self.variant = variant
 
     @property
-    def reach(self) -> int:
-        return self.REACH[self.variant] // self.scale
+    def receptive_radius(self) -> int:
+        return self.RECEPTIVE_RADIUS[self.variant] // self.scale

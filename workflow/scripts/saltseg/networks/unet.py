@@ -4,28 +4,12 @@ from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
-from torch.nn.grad import conv2d_input
 
-from saltseg.networks.network import BNReLU, Dropout, Network
+from saltseg.networks.cpu_kernels import Dropout, TransposedConv
+from saltseg.networks.network import BNReLU, Network
 
 # Levels whose input gets the tile's depth as a channel, by the configuration's model.depth.
 DEPTH_LEVELS = {"none": (), "first_pool": (1,), "bottleneck": (4,), "both": (1, 4)}
-
-
-class Grow(nn.ConvTranspose2d):
-    """3x3 transposed convolution of stride 2, from n to 2n + 1 pixels a side."""
-
-    def __init__(self, inputs: int, outputs: int):
-        super().__init__(inputs, outputs, 3, stride=2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        # A traced network is exported, and other runtimes know the operation by its own name.
-        if x.device.type != "cpu" or torch.jit.is_tracing():
-            return super().forward(x)
-        # The gradient of a convolution, which it is by definition, has a fast kernel in bf16.
-        size = (len(x), self.out_channels, *(2 * side + 1 for side in x.shape[-2:]))
-        grown = conv2d_input(size, self.weight.to(x.dtype), x, stride=2)
-        return grown.add_(self.bias.to(x.dtype)[:, None, None])
 
 
 class ResidualBlock(nn.Module):
@@ -92,7 +76,7 @@ class UNet(Network):
     POOLINGS = 4
     LEVEL = PlainLevel
     NORMALISE_JOINTS = True
-    REACH = 122
+    RECEPTIVE_RADIUS = 122
     FIRST_DROPOUT = 1.0  # rate after the first pooling, as a share of the others'
 
     def __init__(self, width: int, dropout: float, depth: str = "none"):
@@ -111,7 +95,9 @@ class UNet(Network):
             for i in range(self.POOLINGS)
         )
         channels.reverse()
-        self.grow = nn.ModuleList(Grow(inputs, outputs) for inputs, outputs in pairwise(channels))
+        self.grow = nn.ModuleList(
+            TransposedConv(inputs, outputs) for inputs, outputs in pairwise(channels)
+        )
         self.skip_norm = nn.ModuleList(self._norm(2 * outputs) for outputs in channels[1:])
         self.up = nn.ModuleList(self.LEVEL(2 * outputs, outputs) for outputs in channels[1:])
         self.skip_dropout = Dropout(dropout)
@@ -148,14 +134,14 @@ class UNet(Network):
         return self.head(self.head_norm(x))
 
     @property
-    def step(self) -> int:
+    def stride(self) -> int:
         return 2**self.POOLINGS
 
     @property
-    def reach(self) -> int:
-        return self.REACH
+    def receptive_radius(self) -> int:
+        return self.RECEPTIVE_RADIUS
 
-    def coarsest(self, height: int, width: int) -> tuple[int, int]:
+    def bottleneck_size(self, height: int, width: int) -> tuple[int, int]:
         return height // 2**self.POOLINGS, width // 2**self.POOLINGS
 
     def _depth_channel(self, depths: Tensor, x: Tensor) -> Tensor:
@@ -175,7 +161,7 @@ class ResidualUNet(UNet):
 
     LEVEL = ResidualLevel
     NORMALISE_JOINTS = False
-    REACH = 260
+    RECEPTIVE_RADIUS = 260
     FIRST_DROPOUT = 0.5
 
 

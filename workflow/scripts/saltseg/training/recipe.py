@@ -1,29 +1,13 @@
 """Training settings: the configuration's section ``training``, its optimiser and schedule."""
 
-import inspect
 import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, AdamW, Optimizer
+from torch.optim import Adam, AdamW
 
-
-def _without_compiler(kind: type[Optimizer]) -> type[Optimizer]:
-    """Return an optimiser that never imports PyTorch's compiler, which takes longer than PyTorch.
-
-    PyTorch wraps these methods so that torch.compile leaves them out; none of ours is compiled.
-    """
-    plain = {
-        name: inspect.unwrap(getattr(kind, name))
-        for name in ("add_param_group", "load_state_dict", "state_dict", "step", "zero_grad")
-    }
-    # Which the wrapper does as well.
-    plain["step"] = torch.no_grad()(plain["step"])
-    return type(kind.__name__, (kind,), plain)
-
-
-OPTIMISERS = {"adam": _without_compiler(Adam), "adamw": _without_compiler(AdamW)}
+OPTIMISERS = {"adam": Adam, "adamw": AdamW}
 WARM_UP = 0.2  # share of a one-cycle schedule in which the rate rises
 
 
