@@ -16,7 +16,7 @@ from packaging.version import Version
 
 from engine.environments import CONDA_NAMES, generate, pinned_versions
 from saltseg.stage.code_files import local_files
-from support.running import rule_texts
+from support.running import stages_by_environment
 
 ROOT = Path(__file__).parents[2]
 MANIFEST = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -39,16 +39,6 @@ def third_party(files: set[Path]) -> set[str]:
     }
 
 
-def stages_by_environment() -> list[tuple[str, str]]:
-    """Return each rule's stage and environment, from its command and conda directive."""
-    found = []
-    for rule in rule_texts():
-        stage = re.search(r'script=script\("(\w+)"\)', rule).group(1)
-        environment = re.search(r'"\.\./\.\./envs/(\w+)\.yaml"', rule).group(1)
-        found.append((stage, environment))
-    return found
-
-
 def test_each_dependency_is_pinned_exactly_and_once():
     lines = [*PROJECT["dependencies"], *chain.from_iterable(EXTRAS.values())]
     stated = [line for line in lines if not line.startswith("salt-segmentation[")]
@@ -56,23 +46,6 @@ def test_each_dependency_is_pinned_exactly_and_once():
     # The tests and the benchmarks both run exported members.
     assert {line for line in stated if stated.count(line) > 1} == {"onnxruntime==1.32.0"}
     assert len(pinned_versions(PROJECT)) == len(set(stated))
-
-
-def test_the_supported_versions_of_python_are_the_same_everywhere():
-    workflow = yaml.safe_load((ROOT / ".github/workflows/test.yml").read_text())
-    tested = workflow["jobs"]["test"]["strategy"]["matrix"]["python"]
-    makefile = (ROOT / "Makefile").read_text()
-    oldest, newest = tested[0], tested[-1]
-    after = f"3.{int(newest.removeprefix('3.')) + 1}"
-    assert PROJECT["requires-python"] == f">={oldest},<{after}"
-    for name in ("README.md", "CONTRIBUTING.md", "Makefile", "docs/reproducibility.md"):
-        text = (ROOT / name).read_text()
-        found = re.findall(r"\bPython (3\S+ (?:to|or) \S+\b)", text)
-        assert found == [f"{oldest} to {newest}"], name
-    assert f"sys.version_info >= ({oldest.replace('.', ', ')})" in makefile
-    assert f"--python-version {oldest}" in makefile
-    assert MANIFEST["tool"]["ruff"]["target-version"] == f"py{oldest.replace('.', '')}"
-    assert f"python:{oldest}-slim" in (ROOT / "Dockerfile").read_text()
 
 
 def test_the_environments_for_conda_have_the_manifests_pins():
@@ -91,14 +64,6 @@ def test_an_environment_holds_what_its_stages_import_and_nothing_else(environmen
         if used == environment:
             files |= set(local_files(ROOT / f"workflow/scripts/{stage}.py"))
     assert set(ENVIRONMENTS[environment]["conda"]) == third_party(files)
-
-
-def test_a_rules_code_is_that_of_its_stage_and_environment():
-    rules = "".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
-    counted = re.findall(r'\*code\("(\w+)", "(\w+)"\)', rules)
-    # Results that are only passed on stay the same if their code changes.
-    carrying = [("download", "data"), ("submit", "data")]
-    assert sorted([*counted, *carrying]) == sorted(stages_by_environment())
 
 
 def test_each_stage_has_a_rule_and_each_rule_a_stage():
@@ -147,14 +112,3 @@ def test_what_is_installed_here_is_what_the_lock_says():
     here = {name: version for name, version in found.items() if name in wanted}
     told = f"{AGAIN} after a change to the manifest, or `make test` to install from the lock"
     assert {name: wanted[name] for name in here} == here, told
-
-
-def test_all_that_is_installed_is_installed_from_the_lock():
-    found = []
-    for name in ("Makefile", "Dockerfile", ".ci/run", "profiles/README.md", "config/README.md"):
-        text = re.sub(r"\\\n\s*", "", (ROOT / name).read_text())
-        found += re.findall(r"^.*(?:pip|\(PIP\)) install.*", text, re.MULTILINE)
-    # The manifest pins uv; Kaggle's client is each user's own.
-    found = [line for line in found if "$(UV)" not in line and not line.endswith(" kaggle")]
-    assert len(found) >= 6
-    assert all(re.search(r"(--constraint|-c) \S*requirements\.lock", line) for line in found)

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from engine.config_files import generated
 from saltseg.survey.import_test import import_test
@@ -20,16 +21,27 @@ def anchors(document: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in headings}
 
 
-def test_every_link_leads_to_a_file_and_to_a_heading_of_it():
-    documents = [ROOT / "CONTRIBUTING.md", ROOT / "README.md"]
-    for folder in ("benchmarks", "config", "docs", "profiles"):
-        documents += (ROOT / folder).glob("*.md")
-    for document in documents:
-        for link in re.findall(r"\]\((?!http)([^)\s]+)\)", document.read_text()):
-            name, _, heading = link.partition("#")
-            target = document.parent / name if name else document
-            assert target.exists(), f"{document}: {link}"
-            assert not heading or heading in anchors(target), f"{document}: {link}"
+DOCUMENTS = [ROOT / "CONTRIBUTING.md", ROOT / "README.md"]
+for folder in ("benchmarks", "config", "docs", "profiles"):
+    DOCUMENTS += (ROOT / folder).glob("*.md")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_link_leads_to_a_file_and_to_a_heading_of_it(document):
+    for link in re.findall(r"\]\((?!http)([^)\s]+)\)", document.read_text()):
+        name, _, heading = link.partition("#")
+        target = document.parent / name if name else document
+        assert target.exists(), link
+        assert not heading or heading in anchors(target), link
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_command_names_a_target_and_a_configuration_that_exist(document):
+    code = " ".join(re.findall(r"```.*?```|`[^`]+`", document.read_text(), re.DOTALL))
+    targets = re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert set(re.findall(r"\bmake ([a-z][a-z-]*)", code)) <= set(targets)
+    for name in re.findall(r"\bconfig/[a-z][\w-]*\.yaml", code):
+        assert (ROOT / name).exists(), name
 
 
 def test_defaults_and_tables_of_keys_are_as_the_schema_has_them():
