@@ -63,16 +63,16 @@ def run(folder: Path, every: int) -> Path:
 
 
 def labelled(results: Path) -> int:
-    return Lines(results / "data/train/lines.csv").table["line"].nunique()
+    return Lines(results / "data/lines.h5").table["line"].nunique()
 
 
 def scores(results: Path) -> list[str]:
     """Return scores of the mask, and of a copy of the nearest labelled inline."""
     geometry = Geometry.load(results / "data/geometry.json")
-    traces = load_traces(results / "data/traces.npy", geometry)
+    traces = load_traces(results / "data/traces.h5", geometry)
     truth, mask = (read(results / name, traces) for name in ("demo/truth.sgy", "volume/mask.sgy"))
     numbers = geometry.inlines.numbers()
-    own = np.unique(Lines(results / "data/train/lines.csv").table["line"])
+    own = np.unique(Lines(results / "data/lines.h5").table["line"])
     places = np.searchsorted(numbers, own)
     others = np.setdiff1d(np.arange(len(numbers)), places)
     nearest = places[np.abs(numbers[others, None] - own).argmin(axis=1)]

@@ -15,7 +15,7 @@ import numpy as np
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "workflow/scripts"))
 
-from saltseg.output.surfaces import surfaces  # noqa: E402
+from saltseg.output.surfaces import find_surfaces  # noqa: E402
 from saltseg.report.figures import plt  # noqa: E402
 from saltseg.report.palette import PREDICTION, TRUTH  # noqa: E402
 from saltseg.survey.geometry import Geometry, load_traces  # noqa: E402
@@ -33,13 +33,13 @@ def main() -> None:
     args = parser.parse_args()
     results = args.results
     geometry = Geometry.load(results / "data/geometry.json")
-    traces = load_traces(results / "data/traces.npy", geometry)
+    traces = load_traces(results / "data/traces.h5", geometry)
     threshold = json.loads((results / "threshold.json").read_text())["threshold"]
     amplitude, probability, truth = (
         read(results / name, traces)
         for name in ("demo/volume.sgy", "volume/probability.sgy", "demo/truth.sgy")
     )
-    labelled = np.unique(Lines(results / "data/train/lines.csv").table["line"])
+    labelled = np.unique(Lines(results / "data/lines.h5").table["line"])
 
     figure, panels = plt.subplots(2, 3, figsize=(10, 7.6), layout="constrained")
     axes = geometry.inlines, geometry.crosslines, geometry.samples
@@ -129,7 +129,7 @@ def label(panel, across: str, down: str) -> None:
 
 def top_of(salt: np.ndarray, samples: np.ndarray, traces: np.ndarray) -> np.ndarray:
     """Return the times of the first salt sample, float64 (inlines, crosslines), else NaN."""
-    has, top, _, _ = surfaces(salt & (traces >= 0)[..., None], 1.0)
+    has, top, _, _ = find_surfaces(salt & (traces >= 0)[..., None], 1.0)
     times = np.full(has.shape, np.nan)
     times[has] = samples[top]
     return times

@@ -33,7 +33,7 @@ CROSSLINES, SAMPLES = 1_000, 1_000
 SHARD = 2  # GB
 HEADS, TRACE_HEADER, INLINE, CROSSLINE = 3_600, 240, slice(188, 192), slice(192, 196)
 SHARE = re.compile(r"(\d+) % of the time by the members")
-STAGES = ("scan_volume", "import_volume", "predict_volume", "predict")
+STAGES = ("scan_volume", "import_volume", "predict_volume", "merge_volume", "mask_volume")
 SMALL = {
     "data": {"source": "demo-volume"},
     "ensemble": {"seeds": [0]},
@@ -123,8 +123,7 @@ def page(measured: dict[float, dict]) -> str:
         f"{processor()}. One member of",
         f"width 2 fills a SEG-Y file of {CROSSLINES:,} crosslines by {SAMPLES:,} samples, inlines "
         "only, without flip,",
-        f"in slabs of at most {SHARD} GB. `predict` writes the SEG-Y files and the surfaces. The "
-        f"column of {WHOLE} GB is",
+        f"in slabs of at most {SHARD} GB. The column of {WHOLE} GB is",
         f"extrapolated linearly from {less:g} and {greatest:g} GB.",
     ]
     titles = ("CPU seconds, total over jobs", "Wall seconds, total over jobs",

@@ -34,7 +34,7 @@ def test_the_filled_volume_has_the_sources_headers_and_traces(finished_volume):
 def test_the_score_covers_all_labelled_lines_by_members_that_held_them_out(finished_volume):
     results = finished_volume / "results"
     scores = json.loads((results / "volume/scores.json").read_text())
-    lines = Lines(results / "data/train/lines.csv")
+    lines = Lines(results / "data/lines.h5")
     assert scores["lines"] == scores["of_lines"] == len(lines.table) == 4
     assert scores["honest"] is True
     folds = pd.read_csv(results / "data/folds.csv").merge(

@@ -55,7 +55,7 @@ def test_labels_can_be_masks_drawn_line_by_line(finished_volume, tmp_path):
     results, masks = finished_volume / "results", tmp_path / "my masks"
     masks.mkdir()
     geometry = Geometry.load(results / "data/geometry.json")
-    traces = load_traces(results / "data/traces.npy", geometry)
+    traces = load_traces(results / "data/traces.h5", geometry)
     with Segy(results / "demo/truth.sgy") as file:
         for place in (2, 9):
             salt = np.nan_to_num(file.read_traces(traces[place])) > 0
@@ -65,7 +65,7 @@ def test_labels_can_be_masks_drawn_line_by_line(finished_volume, tmp_path):
     own = {"source": "a survey.sgy", "labels": "my masks"}
     config = config_of(tmp_path, data=own)
     complete(tmp_path, "--", "results/data/folds.csv", config=config)
-    table = Lines(tmp_path / "results/data/train/lines.csv").table
+    table = Lines(tmp_path / "results/data/lines.h5").table
     assert table["line"].tolist() == [1203, 1210]
 
 

@@ -4,27 +4,20 @@ from saltseg.survey.segy_files import refuse_mixture, require_file
 
 DEMO_LABELS = "results/demo/labels.sgy"
 # Outputs for a volume, in results/volume/ or results/predict/.
-FILLED = [
-    *("probability.zarr", "probability.sgy", "mask.sgy"),
-    *("top_salt.csv", "base_salt.csv", "next_lines.csv"),
+VOLUME_OUTPUTS = [
+    "probability.zarr",
+    "probability.sgy",
+    "mask.sgy",
+    "top_salt.csv",
+    "base_salt.csv",
+    "next_lines.csv",
 ]
 
 
-def predicted_volume(place):
-    """Return a SEG-Y file of predict.source; exit with a message if it cannot be used."""
-    source, path = config["predict"]["source"], PREDICTED_VOLUMES[place]
-    require_plain_path("predict.source", path)
-    with exit_on_input_error("predict.source"):
-        if Path(source).is_dir():
-            refuse_mixture(source)
-        require_file(path)
-    return external_input(path)
-
-
-def volume_of(place):
-    """Return the SEG-Y file that belongs to a results folder."""
-    if place:
-        return predicted_volume(place)
+def segy_for(prefix):
+    """Return the SEG-Y file that belongs to a results folder; exit if it cannot be used."""
+    if prefix:
+        return get_predicted_segy(prefix)
     if VOLUME is None:
         with exit_on_input_error("data.source"):
             raise InputError(
@@ -33,9 +26,37 @@ def volume_of(place):
     return VOLUME if VOLUME == DEMO_VOLUME else external_input(VOLUME)
 
 
-def get_volume(wildcards):
+def get_predicted_segy(prefix):
+    """Return a SEG-Y file of predict.source; exit with a message if it cannot be used."""
+    source, path = config["predict"]["source"], PREDICTED_VOLUMES[prefix]
+    require_plain_path("predict.source", path)
+    with exit_on_input_error("predict.source"):
+        if Path(source).is_dir():
+            refuse_mixture(source)
+        require_file(path)
+    return external_input(path)
+
+
+def get_segy(wildcards):
     """Return the SEG-Y file that a job reads."""
-    return volume_of(wildcards.place)
+    return segy_for(prefix_of(wildcards))
+
+
+def prefix_of(wildcards):
+    """Return the folder below results/ of the data and predictions that a job reads."""
+    if hasattr(wildcards, "prefix"):
+        return wildcards.prefix
+    return "" if wildcards.folder == "volume" else f"{wildcards.folder}/"
+
+
+def under_prefix(pattern):
+    """Return an input function for a file, or one per shard, of that folder."""
+
+    def files(wildcards):
+        shards = range(SHARDS) if "{shard}" in pattern else [0]
+        return expand(pattern, prefix=prefix_of(wildcards), shard=shards)
+
+    return files
 
 
 def get_labels(wildcards):
@@ -54,38 +75,27 @@ def get_labels(wildcards):
     return external_input(labels)
 
 
-def place_of(wildcards):
-    """Return the folder of the data and predictions that volume outputs are made from."""
-    return "" if wildcards.filled == "volume" else f"{wildcards.filled}/"
-
-
-def of_place(pattern):
-    """Return an input function for a file, or one per shard, of that folder."""
-
-    def files(wildcards):
-        shards = range(SHARDS) if "{shard}" in pattern else [0]
-        return expand(pattern, place=place_of(wildcards), shard=shards)
-
-    return files
-
-
 def get_volume_members(wildcards):
     """Return the members that predict a volume: those of this run, or of predict.run."""
-    if wildcards.place:
+    if wildcards.prefix:
         return get_members(wildcards)
     return expand("results/models/{seed}/checkpoint.safetensors", seed=SEEDS)
 
 
 def get_volume_flip(wildcards):
-    """Return the threshold of another run, which says how its members predict."""
-    return get_threshold(wildcards) if wildcards.place else []
+    """Return whether to average over the flip: as this run, or predict.run, tuned its threshold."""
+    flip = config["inference"]["flip"]
+    if wildcards.prefix and config["predict"]["run"] is not None:
+        with exit_on_input_error("predict.run"):
+            flip = Decision.load(get_threshold(wildcards)).flip
+    return "--flip" if flip else "--no-flip"
 
 
 def get_volume_threshold(wildcards):
     """Return the threshold of the members that predict a volume."""
-    return "results/threshold.json" if wildcards.filled == "volume" else get_threshold(wildcards)
+    return get_threshold(wildcards) if prefix_of(wildcards) else "results/threshold.json"
 
 
-def get_interpreted(wildcards):
-    """Return the table of labelled lines, which need no interpretation."""
-    return "results/data/train/lines.csv" if wildcards.filled == "volume" else []
+def get_labelled_lines(wildcards):
+    """Return the labelled lines, which need no interpretation; none for other volumes."""
+    return [] if prefix_of(wildcards) else "results/data/lines.h5"

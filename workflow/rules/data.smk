@@ -103,7 +103,7 @@ rule split:
     input:
         tiles="results/data/train/tiles.csv",
         groups=get_groups,
-        lines=of_volume("results/data/train/lines.csv"),
+        lines=of_volume("results/data/lines.h5"),
         geometry=of_volume("results/data/geometry.json"),
     output:
         "results/data/folds.csv",

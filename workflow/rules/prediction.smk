@@ -5,7 +5,7 @@ if PREDICTED_VOLUMES:
 
     rule predict:
         input:
-            [f"results/{place}{name}" for place in PREDICTED_VOLUMES for name in FILLED],
+            [f"results/{prefix}{name}" for prefix in PREDICTED_VOLUMES for name in VOLUME_OUTPUTS],
 
 else:
 

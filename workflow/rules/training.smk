@@ -11,10 +11,7 @@ rule train:
         pseudo_labels=get_pseudo_labels,
         unlabelled=get_unlabelled,
         encoder_weights=get_encoder_weights,
-        lines=of_volume("results/data/train/lines.csv"),
-        line_arrays=of_volume(
-            "results/data/train/lines_amplitude.npy", "results/data/train/lines_labels.npy"
-        ),
+        lines=of_volume("results/data/lines.h5"),
     output:
         # Not deleted before their successors are complete.
         checkpoint=update("results/{round}models/{seed}/checkpoint.safetensors"),

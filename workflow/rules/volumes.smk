@@ -4,9 +4,9 @@
 
 wildcard_constraints:
     # Folder of a volume's data and predictions: empty, predict/ or predict/NAME/.
-    place=r"(predict/([^/]+/)?)?",
+    prefix=r"(predict/([^/]+/)?)?",
     # Folder of the outputs made from them.
-    filled=r"volume|predict(/[^/]+)?",
+    folder=r"volume|predict(/[^/]+)?",
 
 
 rule demo_volume:
@@ -26,11 +26,10 @@ rule demo_volume:
         runtime=30,
     params:
         *code("demo_volume", "demo"),
-        script=script("demo_volume"),
+        command=command("demo_volume"),
         settings=settings("data.demo_volume"),
     shell:
-        "python {params.script:q} {params.settings:q} --survey {output.volume:q} "
-        "--labels {output.labels:q} --truth {output.truth:q} --log {log:q}"
+        STAGE
 
 
 rule scan:
@@ -40,15 +39,14 @@ rule scan:
 
 rule scan_volume:
     input:
-        get_volume,
+        source=get_segy,
     output:
-        geometry="results/{place}data/geometry.json",
-        traces="results/{place}data/traces.npy",
-        positions="results/{place}data/positions.npy",
+        geometry="results/{prefix}data/geometry.json",
+        traces="results/{prefix}data/traces.h5",
     log:
-        "results/{place}logs/scan_volume.log",
+        "results/{prefix}logs/scan_volume.log",
     benchmark:
-        "results/{place}benchmarks/scan_volume.tsv"
+        "results/{prefix}benchmarks/scan_volume.tsv"
     conda:
         "../../envs/volumes.yaml"
     threads: 2
@@ -57,7 +55,7 @@ rule scan_volume:
         runtime=120,
     params:
         *code("scan_volume", "volumes"),
-        script=script("scan_volume"),
+        command=command("scan_volume"),
         settings=settings(
             "survey.inline_byte",
             "survey.crossline_byte",
@@ -66,21 +64,20 @@ rule scan_volume:
             "survey.percentile",
         ),
     shell:
-        "python {params.script:q} {params.settings:q} --source={input:q} "
-        "--output {output.geometry:q} --threads {threads} --log {log:q}"
+        f"{STAGE} --threads {{threads}}"
 
 
 rule import_volume:
     input:
-        source=get_volume,
-        geometry="results/{place}data/geometry.json",
-        traces="results/{place}data/traces.npy",
+        source=get_segy,
+        geometry="results/{prefix}data/geometry.json",
+        traces="results/{prefix}data/traces.h5",
     output:
-        directory("results/{place}data/volume.zarr"),
+        volume=directory("results/{prefix}data/volume.zarr"),
     log:
-        "results/{place}logs/import_volume.log",
+        "results/{prefix}logs/import_volume.log",
     benchmark:
-        "results/{place}benchmarks/import_volume.tsv"
+        "results/{prefix}benchmarks/import_volume.tsv"
     conda:
         "../../envs/volumes.yaml"
     threads: 2
@@ -89,12 +86,10 @@ rule import_volume:
         runtime=480,
     params:
         *code("import_volume", "volumes"),
-        script=script("import_volume"),
-        # Not an output, which would be deleted if the job fails.
-        state=with_prefix("results/{place}states/volume.zarr"),
+        command=command("import_volume"),
+        settings=settings(),
     shell:
-        "python {params.script:q} --source={input.source:q} --geometry {input.geometry:q} "
-        "--state {params.state:q} --output {output:q} --threads {threads} --log {log:q}"
+        f"{STAGE} --threads {{threads}}"
 
 
 if VOLUME:
@@ -108,9 +103,7 @@ if VOLUME:
             tiles="results/data/train/tiles.csv",
             images="results/data/train/images.npy",
             masks="results/data/train/masks.npy",
-            lines="results/data/train/lines.csv",
-            amplitude="results/data/train/lines_amplitude.npy",
-            labels="results/data/train/lines_labels.npy",
+            lines="results/data/lines.h5",
         log:
             "results/logs/import_lines.log",
         benchmark:
@@ -135,13 +128,10 @@ if VOLUME:
         input:
             tiles="results/data/train/tiles.csv",
             folds="results/data/folds.csv",
-            lines="results/data/train/lines.csv",
-            amplitude="results/data/train/lines_amplitude.npy",
-            labels="results/data/train/lines_labels.npy",
+            lines="results/data/lines.h5",
             checkpoint="results/models/{seed}/checkpoint.safetensors",
         output:
-            predictions="results/predictions/lines/{seed}.npy",
-            ids="results/predictions/lines/{seed}.csv",
+            predictions="results/predictions/lines/{seed}.h5",
         log:
             "results/logs/predict_lines/{seed}.log",
         benchmark:
@@ -157,8 +147,13 @@ if VOLUME:
             *code("predict_lines", "torch"),
             script=script("predict_lines"),
             settings=settings(
-                *("validation.scheme", "survey.tile", "survey.normalisation", "compute"),
-                *("inference.flip", "inference.window", "inference.margin"),
+                "validation.scheme",
+                "survey.tile",
+                "survey.normalisation",
+                "compute",
+                "inference.flip",
+                "inference.window",
+                "inference.margin",
             ),
         shell:
             "python {params.script:q} {params.settings:q} --tiles {input.tiles:q} "
@@ -167,11 +162,9 @@ if VOLUME:
 
     rule score_lines:
         input:
-            lines="results/data/train/lines.csv",
-            labels="results/data/train/lines_labels.npy",
+            lines="results/data/lines.h5",
             threshold="results/threshold.json",
-            predictions=expand("results/predictions/lines/{seed}.npy", seed=SEEDS),
-            ids=expand("results/predictions/lines/{seed}.csv", seed=SEEDS),
+            predictions=expand("results/predictions/lines/{seed}.h5", seed=SEEDS),
         output:
             scores="results/volume/scores.json",
             table="results/volume/lines.csv",
@@ -187,24 +180,22 @@ if VOLUME:
             runtime=30,
         params:
             *code("score_lines", "data"),
-            script=script("score_lines"),
+            command=command("score_lines"),
+            settings=settings(),
         shell:
-            "python {params.script:q} --lines {input.lines:q} --threshold {input.threshold:q} "
-            "--predictions {input.predictions:q} --table {output.table:q} "
-            "--output {output.scores:q} --log {log:q}"
+            STAGE
 
 
 rule predict_volume:
     input:
-        volume="results/{place}data/volume.zarr",
+        volume="results/{prefix}data/volume.zarr",
         members=get_volume_members,
-        threshold=get_volume_flip,
     output:
-        directory("results/{place}predictions/volume/{shard}.zarr"),
+        predictions=temp(directory("results/{prefix}predictions/volume/{shard}.zarr")),
     log:
-        "results/{place}logs/predict_volume/{shard}.log",
+        "results/{prefix}logs/predict_volume/{shard}.log",
     benchmark:
-        "results/{place}benchmarks/predict_volume/{shard}.tsv"
+        "results/{prefix}benchmarks/predict_volume/{shard}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: THREADS
@@ -214,37 +205,33 @@ rule predict_volume:
         runtime=1440,
     params:
         *code("predict_volume", "torch"),
-        script=script("predict_volume"),
-        settings=settings("inference", "compute"),
-        threshold=lambda wildcards, input: (
-            ["--threshold", input.threshold] if input.threshold else []
+        command=command("predict_volume"),
+        settings=settings(
+            "inference.planes",
+            "inference.window",
+            "inference.margin",
+            "inference.shards",
+            "inference.batch_size",
+            "compute",
         ),
+        flip=get_volume_flip,
     shell:
-        "python {params.script:q} {params.settings:q} --volume {input.volume:q} "
-        "--checkpoints {input.members:q} {params.threshold:q} --shard {wildcards.shard} "
-        "--output {output:q} --log {log:q}"
+        f"{STAGE} --shard {{wildcards.shard}} {{params.flip}}"
 
 
-rule volume:
+rule merge_volume:
     input:
-        source=lambda wildcards: volume_of(place_of(wildcards)),
-        geometry=of_place("results/{place}data/geometry.json"),
-        traces=of_place("results/{place}data/traces.npy"),
-        positions=of_place("results/{place}data/positions.npy"),
-        shards=of_place("results/{place}predictions/volume/{shard}.zarr"),
-        threshold=get_volume_threshold,
-        lines=get_interpreted,
+        source=get_segy,
+        geometry=under_prefix("results/{prefix}data/geometry.json"),
+        traces=under_prefix("results/{prefix}data/traces.h5"),
+        shards=under_prefix("results/{prefix}predictions/volume/{shard}.zarr"),
     output:
-        probability=directory("results/{filled}/probability.zarr"),
-        segy="results/{filled}/probability.sgy",
-        mask="results/{filled}/mask.sgy",
-        top="results/{filled}/top_salt.csv",
-        base="results/{filled}/base_salt.csv",
-        next="results/{filled}/next_lines.csv",
+        probability=directory("results/{folder}/probability.zarr"),
+        segy="results/{folder}/probability.sgy",
     log:
-        "results/logs/{filled}.log",
+        "results/logs/merge_volume/{folder}.log",
     benchmark:
-        "results/benchmarks/{filled}.tsv"
+        "results/benchmarks/merge_volume/{folder}.tsv"
     conda:
         "../../envs/volumes.yaml"
     threads: 2
@@ -252,25 +239,53 @@ rule volume:
         mem_mb=4000,
         runtime=480,
     params:
-        *code("volume", "volumes"),
-        script=script("volume"),
-        folder=with_prefix("results/{filled}"),
-        lines=lambda wildcards, input: ["--lines", input.lines] if input.lines else [],
+        *code("merge_volume", "volumes"),
+        command=command("merge_volume"),
+        settings=settings(),
     shell:
-        "python {params.script:q} --geometry {input.geometry:q} --source={input.source:q} "
-        "--shards {input.shards:q} --threshold {input.threshold:q} {params.lines:q} "
-        "--output {params.folder:q} --log {log:q}"
+        STAGE
+
+
+# All that depends on the threshold.
+rule mask_volume:
+    input:
+        source=get_segy,
+        geometry=under_prefix("results/{prefix}data/geometry.json"),
+        traces=under_prefix("results/{prefix}data/traces.h5"),
+        probability="results/{folder}/probability.zarr",
+        threshold=get_volume_threshold,
+        lines=get_labelled_lines,
+    output:
+        mask="results/{folder}/mask.sgy",
+        top="results/{folder}/top_salt.csv",
+        base="results/{folder}/base_salt.csv",
+        next="results/{folder}/next_lines.csv",
+    log:
+        "results/logs/mask_volume/{folder}.log",
+    benchmark:
+        "results/benchmarks/mask_volume/{folder}.tsv"
+    conda:
+        "../../envs/volumes.yaml"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        *code("mask_volume", "volumes"),
+        command=command("mask_volume"),
+        settings=settings(),
+    shell:
+        STAGE
 
 
 rule viewer:
     input:
         geometry="results/data/geometry.json",
-        positions="results/data/positions.npy",
+        traces="results/data/traces.h5",
         volume="results/data/volume.zarr",
         probability="results/volume/probability.zarr",
         threshold="results/threshold.json",
-        lines="results/data/train/lines.csv",
-        labels="results/data/train/lines_labels.npy",
+        lines="results/data/lines.h5",
     output:
         pictures=directory("results/sections"),
         facts="results/volume/viewer.json",
@@ -286,10 +301,8 @@ rule viewer:
         runtime=120,
     params:
         *code("viewer", "volumes"),
-        script=script("viewer"),
+        command=command("viewer"),
+        settings=settings(),
         members=len(SEEDS),
     shell:
-        "python {params.script:q} --geometry {input.geometry:q} --volume {input.volume:q} "
-        "--probability {input.probability:q} --threshold {input.threshold:q} "
-        "--lines {input.lines:q} --members {params.members} --pictures {output.pictures:q} "
-        "--output {output.facts:q} --log {log:q}"
+        f"{STAGE} --members {{params.members}}"

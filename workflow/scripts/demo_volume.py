@@ -1,29 +1,28 @@
 """Write the demo volume as SEG-Y: a synthetic survey, the labels of some inlines, and the truth."""
 
 import logging
-from pathlib import Path
 
 from saltseg.stage.cli import run, stage_parser
 from saltseg.synthetic.volume import write_volume
 
 
 def main(args):
-    survey = args.settings["data"]["demo_volume"]
-    labelled = write_volume(args.survey, args.labels, args.truth, **survey)
+    volume = args.settings["data"]["demo_volume"]
+    labelled = write_volume(args.volume, args.labels, args.truth, **volume)
     logging.info(
         "A synthetic volume of %d inlines, %d crosslines and %d samples, labelled on %d inlines, "
         "to %s",
-        survey["inlines"], survey["crosslines"], survey["samples"], len(labelled), args.survey,
-    )  # fmt: skip
+        volume["inlines"],
+        volume["crosslines"],
+        volume["samples"],
+        len(labelled),
+        args.volume,
+    )
 
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
-    parser.add_argument("--survey", type=Path, required=True, help="SEG-Y of amplitudes, to write")
-    parser.add_argument(
-        "--labels", type=Path, required=True, help="SEG-Y of the labelled inlines, to write"
-    )
-    parser.add_argument(
-        "--truth", type=Path, required=True, help="SEG-Y of all labels, for scoring alone, to write"
-    )
+    parser.add_output("volume", "SEG-Y of amplitudes")
+    parser.add_output("labels", "SEG-Y of the labelled inlines")
+    parser.add_output("truth", "SEG-Y of all labels, for scoring alone")
     run(main, parser)

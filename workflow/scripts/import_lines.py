@@ -33,8 +33,14 @@ def main(args):
             own, traces, _ = scan(args.labels, **{key: survey[key] for key in keys})
             refuse_other_geometry(args.labels, own, geometry)
             file = stack.enter_context(Segy(args.labels, own.endian, own.format))
-            contract = (survey["tile"], survey["unlabelled"])
-            labels = labels_from_segy(own, traces, file.read_traces, geometry, *contract)
+            labels = labels_from_segy(
+                own,
+                traces,
+                file.read_traces,
+                geometry,
+                tile=survey["tile"],
+                unlabelled=survey["unlabelled"],
+            )
         labelled = import_lines(volume, geometry, labels, folds)
     table, images, masks = lines.cut_tiles(labelled, survey["tile"], survey["normalisation"])
     if not len(table):
@@ -58,6 +64,6 @@ if __name__ == "__main__":
     parser.add_argument("--geometry", type=Path, required=True, help="geometry.json of the volume")
     parser.add_argument("--volume", type=Path, required=True, help="Zarr group of its amplitudes")
     parser.add_argument("--labels", type=Path, required=True, help="SEG-Y file or folder of masks")
-    parser.add_argument("--lines", type=Path, required=True, help="lines.csv to write")
+    parser.add_argument("--lines", type=Path, required=True, help="lines.h5 to write")
     parser.add_argument("--output", type=Path, required=True, help="tiles.csv to write")
     run(main, parser)

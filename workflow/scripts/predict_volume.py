@@ -1,14 +1,14 @@
 """Predict one shard of a survey's volume with all members."""
 
 import logging
-from pathlib import Path
+from argparse import BooleanOptionalAction
+from time import perf_counter
 
 from saltseg.device.compute import Compute
 from saltseg.device.gpu_lease import hold_gpu
-from saltseg.evaluation.decision import Decision
 from saltseg.inference.runtimes import for_inference
 from saltseg.inference.sections import windows_for
-from saltseg.inference.volume import Grey, predict_shard
+from saltseg.inference.volume import Greyscale, VolumeOptions, VolumePredictor
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.output.shards import Layout
 from saltseg.stage.cli import run, stage_parser
@@ -19,42 +19,40 @@ def main(args):
     hold_gpu(args.settings["compute"]["device"])
     compute = Compute.select(**args.settings["compute"])
     inference, volume = args.settings["inference"], Volume(args.volume)
-    checkpoints = [Checkpoint.load(path) for path in args.checkpoints]
+    checkpoints = [Checkpoint.load(path) for path in args.members]
     members = [for_inference(checkpoint.rebuild(), compute) for checkpoint in checkpoints]
-    windows = windows_for(members, inference["window"], inference["margin"])
-    lines, share = predict_shard(
-        volume,
-        members,
-        compute,
-        args.output,
-        layout=Layout.of(
-            volume.shape, windows, inference["planes"], inference["shards"], len(members)
-        ),
-        shard=args.shard,
-        windows=windows,
-        grey=Grey.of(checkpoints, volume.attributes["percentile"]),
-        flip=Decision.load(args.threshold).flip if args.threshold else inference["flip"],
+    options = VolumeOptions(
+        windows=windows_for(members, inference["window"], inference["margin"]),
+        greyscale=Greyscale.of(checkpoints, volume.percentile),
+        flip=args.flip,
         batch_size=inference["batch_size"],
     )
+    layout = Layout.of(
+        volume.shape, options.windows, inference["planes"], inference["shards"], len(members)
+    )
+    predictor, begun = VolumePredictor(members, compute, options), perf_counter()
+    lines = predictor.predict(volume, layout, args.shard, args.predictions)
     logging.info(
         "%d lines of %d samples predicted to %s, %.0f %% of the time by the members",
-        *(lines, volume.shape[2], args.output, 100 * share),
+        lines,
+        volume.shape[2],
+        args.predictions,
+        100 * predictor.seconds_of_members / (perf_counter() - begun),
     )
 
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
-    parser.add_argument("--volume", type=Path, required=True, help="Zarr store of the amplitudes")
+    parser.add_input("volume", "Zarr store of the amplitudes")
+    parser.add_input("members", "the members, safetensors files", many=True)
     parser.add_argument(
-        "--checkpoints", type=Path, nargs="+", required=True, help="the members, safetensors files"
-    )
-    parser.add_argument(
-        "--threshold",
-        type=Path,
-        help="threshold.json of another run's members, for whether to flip",
+        "--flip",
+        action=BooleanOptionalAction,
+        required=True,
+        help="whether predictions are averaged over the flip",
     )
     parser.add_argument(
         "--shard", type=int, default=0, help="which of inference.shards, counted from 0"
     )
-    parser.add_argument("--output", type=Path, required=True, help="Zarr store to write")
+    parser.add_output("predictions", "Zarr store")
     run(main, parser)

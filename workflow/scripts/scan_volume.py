@@ -2,11 +2,9 @@
 
 import logging
 import os
-from pathlib import Path
 
-from saltseg.core.files import write_npy
 from saltseg.stage.cli import run, stage_parser
-from saltseg.survey.geometry import describe
+from saltseg.survey.geometry import describe, save_traces
 from saltseg.survey.scan import scan
 
 
@@ -16,17 +14,14 @@ def main(args):
     geometry, traces, positions = scan(args.source, threads=args.threads, **settings)
     for line in describe(geometry).splitlines():
         logging.info("%s", line)
-    for name, array in (("traces", traces), ("positions", positions)):
-        write_npy(args.output.with_name(f"{name}.npy"), array.dtype, array.shape, [array])
-    geometry.save(args.output)
+    save_traces(args.traces, traces, positions)
+    geometry.save(args.geometry)
 
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
-    parser.add_argument("--source", type=Path, required=True, help="SEG-Y file")
-    parser.add_argument(
-        "--output", type=Path, required=True,
-        help="geometry.json to write, and traces.npy and positions.npy beside it",
-    )  # fmt: skip
+    parser.add_input("source", "SEG-Y file")
+    parser.add_output("geometry", "geometry.json")
+    parser.add_output("traces", "traces.h5")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="to read with")
     run(main, parser)

@@ -2,7 +2,6 @@
 
 import json
 import logging
-from pathlib import Path
 
 from saltseg.core.files import replacing
 from saltseg.evaluation.decision import SCORE, read_report
@@ -18,7 +17,7 @@ def main(args):
     together["honest"] = report["honest"]
     with replacing(args.table) as path:
         table.to_csv(path, index=False)
-    with replacing(args.output) as path:
+    with replacing(args.scores) as path:
         path.write_text(json.dumps(together, indent=2) + "\n")
     logging.info(
         "%d held-out lines: IoU %.3f, Dice %.3f, top of salt %.1f samples off%s",
@@ -30,9 +29,9 @@ def main(args):
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__, settings=False)
-    parser.add_argument("--lines", type=Path, required=True, help="lines.csv of the labelled lines")
-    parser.add_argument("--threshold", type=Path, required=True, help="threshold.json")
-    parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="NPY files")
-    parser.add_argument("--table", type=Path, required=True, help="CSV file of lines, to write")
-    parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
+    parser.add_input("lines", "lines.h5 of the labelled lines")
+    parser.add_input("threshold", "threshold.json")
+    parser.add_input("predictions", "HDF5 files", many=True)
+    parser.add_output("table", "CSV file of lines")
+    parser.add_output("scores", "JSON file")
     run(main, parser)

@@ -8,7 +8,7 @@ from saltseg.core.files import replacing
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.folds import folds_of, read_groups, split
 from saltseg.survey.geometry import Geometry
-from saltseg.survey.lines import CROSSLINE, INLINE, Lines, blocks, lines_notices
+from saltseg.survey.lines import Lines, hold_out_blocks, lines_notices
 from saltseg.survey.tiles import Tiles
 
 
@@ -21,9 +21,8 @@ def main(args):
     if settings["groups"] is not None:
         groups = read_groups(settings["groups"], settings["group_column"], tiles.ids)
     if args.lines:
-        lines, geometry = Lines(args.lines).table, Geometry.load(args.geometry)
-        axes = {INLINE: geometry.inlines.numbers(), CROSSLINE: geometry.crosslines.numbers()}
-        held_out = blocks(lines, axes, number)
+        lines = Lines(args.lines).table
+        held_out = hold_out_blocks(lines, Geometry.load(args.geometry), number)
         groups = tiles.table["line"].map(dict(zip(lines["id"], held_out, strict=True))).to_numpy()
         for notice in lines_notices(lines):
             logging.warning(notice)
@@ -43,7 +42,7 @@ def main(args):
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
     parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the labelled tiles")
-    parser.add_argument("--lines", type=Path, help="lines.csv, where the tiles are of lines")
+    parser.add_argument("--lines", type=Path, help="lines.h5, where the tiles are of lines")
     parser.add_argument("--geometry", type=Path, help="geometry.json of the lines' volume")
     parser.add_argument("--output", type=Path, required=True, help="CSV file of the folds")
     run(main, parser)

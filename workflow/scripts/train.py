@@ -113,7 +113,6 @@ def dependencies(args, compute: Compute) -> list[str | Path]:
         found += [Path(args.settings["training"]["encoder_weights"])]
     if args.lines:
         found += [args.lines]
-        found += [args.lines.with_name(f"lines_{name}.npy") for name in ("amplitude", "labels")]
     if args.pseudo_labels:
         found += [args.pseudo_labels, args.pseudo_labels.with_suffix(".csv")]
         found += [args.unlabelled, args.unlabelled.with_name("images.npy")]
@@ -124,7 +123,7 @@ if __name__ == "__main__":
     parser = stage_parser(__doc__)
     parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the labelled tiles")
     parser.add_argument("--folds", type=Path, required=True, help="CSV file of the folds")
-    parser.add_argument("--lines", type=Path, help="lines.csv of a volume, to cut windows from")
+    parser.add_argument("--lines", type=Path, help="lines.h5 of a volume, to cut windows from")
     parser.add_argument("--pseudo-labels", type=Path, help="NPY file of further masks")
     parser.add_argument("--unlabelled", type=Path, help="tiles.csv of the tiles they are of")
     parser.add_argument("--seed", type=int, required=True, help="seed, and number, of the member")

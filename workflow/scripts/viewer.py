@@ -2,51 +2,47 @@
 
 import json
 import logging
-from pathlib import Path
 
 from saltseg.core.files import replacing, replacing_folder
 from saltseg.evaluation.decision import Decision
 from saltseg.output.volume import Probability
-from saltseg.report.viewer import Survey, spacing_of, write_viewer
+from saltseg.report.viewer import VolumeView, measure_spacing, write_viewer
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.geometry import Geometry, load_positions
-from saltseg.survey.lines import Lines, truth_of
+from saltseg.survey.lines import Lines, salt_by_line
 from saltseg.survey.volume import Volume
 
 
 def main(args):
-    geometry, volume = Geometry.load(args.geometry), Volume(args.volume)
-    positions = load_positions(args.geometry.with_name("positions.npy"), geometry)
-    probability = Probability(args.probability)
-    survey = Survey(
-        volume.inlines,
-        volume.crosslines,
-        volume.samples,
+    geometry, probability = Geometry.load(args.geometry), Probability(args.probability)
+    view = VolumeView(
+        grid=geometry,
         # SEG-Y does not say whether samples are times or depths.
-        "ms",
-        volume.read,
-        probability.read,
-        probability.disagreement if args.members > 1 else None,
-        Decision.load(args.threshold).threshold,
-        truth_of(Lines(args.lines), geometry),
-        spacing_of(positions),
+        unit="ms",
+        amplitude=Volume(args.volume).read,
+        probability=probability.read,
+        disagreement=probability.disagreement if args.members > 1 else None,
+        threshold=Decision.load(args.threshold).threshold,
+        truth=salt_by_line(Lines(args.lines), geometry),
+        spacing=measure_spacing(load_positions(args.traces, geometry)),
     )
     with replacing_folder(args.pictures) as folder:
-        facts = write_viewer(folder, survey)
+        facts = write_viewer(folder, view)
     facts["folder"] = args.pictures.name
-    with replacing(args.output) as path:
+    with replacing(args.facts) as path:
         path.write_text(json.dumps(facts) + "\n")
     logging.info("%s Pictures to %s", facts["summary"], args.pictures)
 
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__, settings=False)
-    parser.add_argument("--geometry", type=Path, required=True, help="geometry.json of the volume")
-    parser.add_argument("--volume", type=Path, required=True, help="Zarr store of amplitudes")
-    parser.add_argument("--probability", type=Path, required=True, help="Zarr store of predictions")
-    parser.add_argument("--threshold", type=Path, required=True, help="threshold.json")
-    parser.add_argument("--lines", type=Path, required=True, help="lines.csv of the labelled lines")
+    parser.add_input("geometry", "geometry.json of the volume")
+    parser.add_input("traces", "traces.h5 of the volume")
+    parser.add_input("volume", "Zarr store of amplitudes")
+    parser.add_input("probability", "Zarr store of predictions")
+    parser.add_input("threshold", "threshold.json")
+    parser.add_input("lines", "lines.h5 of the labelled lines")
     parser.add_argument("--members", type=int, required=True, help="how many there are")
-    parser.add_argument("--pictures", type=Path, required=True, help="folder of pictures, to write")
-    parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
+    parser.add_output("pictures", "folder of pictures")
+    parser.add_output("facts", "JSON file")
     run(main, parser)

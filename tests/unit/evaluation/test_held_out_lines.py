@@ -1,16 +1,21 @@
 """Scores of held-out lines against a slow reference, pixel by pixel."""
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from saltseg.core.errors import InputError
-from saltseg.core.files import write_npy
-from saltseg.evaluation.held_out_lines import Counts, LinePredictions, count, score_lines
+from saltseg.evaluation.held_out_lines import (
+    Counts,
+    LinePredictions,
+    count,
+    save_predictions,
+    score_lines,
+)
 from saltseg.survey import lines
-from saltseg.survey.lines import INLINE, SALT, UNLABELLED, Line, Lines
+from saltseg.survey.grid import INLINE
+from saltseg.survey.lines import SALT, UNLABELLED, Line, Lines
 
 
 def slow(labels, marked):
@@ -58,25 +63,22 @@ def test_nothing_to_divide_by_gives_no_score():
 def labelled(tmp_path):
     labels = np.array([[0, 1, 1], [0, 0, 1]], np.uint8)
     lines.save(
-        tmp_path / "lines.csv",
-        [Line(INLINE, number, 0, np.zeros((2, 3), np.float16), labels) for number in (1, 2, 3)],
+        tmp_path / "lines.h5",
+        [Line(INLINE, number, 0, np.zeros((2, 3), np.float16), labels) for number in (1, 2, 9)],
     )
-    return Lines(tmp_path / "lines.csv")
+    return Lines(tmp_path / "lines.h5")
 
 
-def predictions(path, of):
-    """What a member predicts: a value for all pixels of each line."""
-    rows = np.concatenate([np.full((2, 3), value, np.uint16) for value in of.values()])
-    write_npy(path, np.uint16, rows.shape, [rows])
-    table = pd.DataFrame({"id": list(of), "start": range(0, 2 * len(of), 2)})
-    table.assign(stop=table["start"] + 2).to_csv(path.with_suffix(".csv"), index=False)
+def predictions(path, labelled, values):
+    """Write what a member predicts: a probability for all pixels of each line."""
+    save_predictions(path, labelled, list(values), (np.full((2, 3), v) for v in values.values()))
     return LinePredictions(path)
 
 
 def test_members_that_held_out_the_same_line_are_averaged(labelled, tmp_path):
     members = [
-        predictions(tmp_path / "0.npy", {"inline_1": 65535, "inline_2": 65535}),
-        predictions(tmp_path / "1.npy", {"inline_2": 0}),
+        predictions(tmp_path / "0.h5", labelled, {"inline_1": 1.0, "inline_2": 1.0}),
+        predictions(tmp_path / "1.h5", labelled, {"inline_2": 0.0}),
     ]
     table, together = score_lines(labelled, members, 0.6)
     # All of line 1 is marked, and nothing of line 2, whose mean is a half.
@@ -88,14 +90,14 @@ def test_members_that_held_out_the_same_line_are_averaged(labelled, tmp_path):
 
 def test_lines_that_nobody_predicted_are_no_score(labelled, tmp_path):
     with pytest.raises(InputError, match="no member predicted any of these lines"):
-        score_lines(labelled, [predictions(tmp_path / "0.npy", {"inline_9": 1})], 0.5)
+        score_lines(labelled, [], 0.5)
 
 
-def test_damaged_predictions_are_refused(tmp_path):
-    predictions(tmp_path / "0.npy", {"inline_1": 7})
-    path = tmp_path / "0.npy"
-    data = bytearray(path.read_bytes())
-    data[-1] ^= 1
-    path.write_bytes(data)
-    with pytest.raises(InputError, match="its content differs"):
+def test_damaged_predictions_are_refused(labelled, tmp_path):
+    path = tmp_path / "0.h5"
+    predictions(path, labelled, {"inline_1": 0.7})
+    data = path.read_bytes()
+    path.write_bytes(data.replace(np.uint16(round(0.7 * 65534)).tobytes() * 6, b"3" * 12))
+    assert path.read_bytes() != data
+    with pytest.raises(InputError, match=r"0\.h5: not a readable HDF5 file, or damaged"):
         LinePredictions(path)["inline_1"]

@@ -12,15 +12,17 @@ from torch import nn
 from torch.nn import functional
 
 from saltseg.core.errors import InputError
+from saltseg.core.quantisation import MISSING, SCALE
 from saltseg.device.compute import Compute
 from saltseg.inference.predict import predict_batch
 from saltseg.inference.sections import predict_section, windows_for
-from saltseg.inference.volume import Grey, predict_shard
+from saltseg.inference.volume import Greyscale, VolumeOptions, VolumePredictor
 from saltseg.networks import model
 from saltseg.networks.network import Network
-from saltseg.output.shards import MISSING, SCALE, Layout, Shards, planes_of
+from saltseg.output.shards import Layout, Shards, planes_of
 from saltseg.survey import volume as stores
 from saltseg.survey.amplitudes import bridged
+from saltseg.survey.grid import Axis, Grid
 from saltseg.survey.volume import Volume
 from saltseg.survey.windows import Windows
 from support.training import NEEDS_TIMM
@@ -58,9 +60,8 @@ def section_of(*shape):
 
 
 def volume_of(path: Path, shape, missing=()) -> Volume:
-    amplitude = stores.create(
-        path, np.arange(shape[0]), np.arange(shape[1]), np.arange(shape[2]) * 4.0, 1.0
-    )
+    grid = Grid(Axis(0, 1, shape[0]), Axis(0, 1, shape[1]), Axis(0.0, 4.0, shape[2]))
+    amplitude = stores.create(path, grid, percentile=99.9)
     values = np.random.default_rng(3).normal(0, 0.4, shape).astype(np.float16)
     for inline, crossline in missing:
         values[inline, crossline] = np.nan
@@ -73,20 +74,10 @@ def predicted(
 ):
     layout = Layout.of(volume.shape, windows, planes, shards, len(networks))
     paths = [folder / f"{shards}-{shard}.zarr" for shard in range(shards)]
+    options = VolumeOptions(windows, Greyscale(normalisation, 64), flip=True, batch_size=8)
+    predictor = VolumePredictor(networks, CPU, options)
     for shard, path in enumerate(paths):
-        predict_shard(
-            volume,
-            networks,
-            CPU,
-            path,
-            layout=layout,
-            shard=shard,
-            windows=windows,
-            grey=Grey(normalisation, 64),
-            flip=True,
-            batch_size=8,
-            bar=False,
-        )
+        predictor.predict(volume, layout, shard, path)
     return Shards(paths, volume.shape), paths
 
 
@@ -357,5 +348,5 @@ def test_shards_that_do_not_fit_are_refused(tmp_path, volume, two_shards, harm):
         paths[1] = two_shards / "windows/2-1.zarr"
     elif harm == "one too few":
         del paths[1]
-    with pytest.raises(InputError, match="not a readable prediction"):
-        Shards(paths, volume.shape)
+    with pytest.raises(InputError, match=r"not a readable prediction|expected shard"):
+        read_all(Shards(paths, volume.shape), "inline")

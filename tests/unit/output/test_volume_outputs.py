@@ -12,12 +12,15 @@ import pytest
 import segyio
 
 from saltseg.core.errors import InputError
+from saltseg.core.quantisation import MISSING, SCALE
 from saltseg.evaluation.decision import write_report
 from saltseg.output import next_lines
-from saltseg.output.next_lines import Doubt
-from saltseg.output.shards import LINES, MISSING, SCALE, Layout, Shards
-from saltseg.output.surfaces import surfaces, writing
-from saltseg.output.volume import Axes, Block, Probability, merged, salt_of, store
+from saltseg.output.next_lines import Disagreement, choose_lines
+from saltseg.output.shards import LINES, Layout, Shards
+from saltseg.output.surfaces import find_surfaces, writing_surfaces
+from saltseg.output.volume import Block, Probability, is_salt, merge, write_probability
+from saltseg.survey import lines as labelled
+from saltseg.survey.grid import Axis, Grid
 from saltseg.survey.windows import Windows
 
 SCRIPTS = Path(__file__).parents[3] / "workflow/scripts"
@@ -27,16 +30,9 @@ WINDOWS = Windows(96, 16)
 SHAPE = (70, 90, 33)
 
 
-def axes_of(shape=SHAPE) -> Axes:
-    random = np.random.default_rng(1)
-    positions = random.uniform(1e5, 9e5, (2, *shape[:2]))
-    positions[:, 3, 4] = np.nan
-    return Axes(
-        100 + 2 * np.arange(shape[0]),
-        7 + np.arange(shape[1]),
-        1000 + 4.0 * np.arange(shape[2]),
-        positions,
-    )
+GRID = Grid(Axis(100, 2, SHAPE[0]), Axis(7, 1, SHAPE[1]), Axis(1000.0, 4.0, SHAPE[2]))
+POSITIONS = np.random.default_rng(1).uniform(1e5, 9e5, (2, *SHAPE[:2]))
+POSITIONS[:, 3, 4] = np.nan
 
 
 def filled(folder: Path, planes="both", shards=3, members=2, shape=SHAPE):
@@ -61,18 +57,25 @@ def filled(folder: Path, planes="both", shards=3, members=2, shape=SHAPE):
 
 @pytest.fixture(scope="module", params=["inline", "crossline", "both"])
 def stored(request, tmp_path_factory):
-    """A store, the shards' values that it was made from, and its blocks."""
+    """A store, and the shards' values that it was made from."""
     folder = tmp_path_factory.mktemp("stored")
     shards, values = filled(folder, request.param)
-    blocks = list(store(folder / "probability.zarr", axes_of(), merged(shards, bar=False)))
-    return folder / "probability.zarr", values, blocks
+    write_probability(folder / "probability.zarr", GRID, POSITIONS, shards)
+    return folder / "probability.zarr", values
+
+
+@pytest.fixture
+def one_plane(tmp_path):
+    shards, _ = filled(tmp_path, "inline", 1)
+    write_probability(tmp_path / "probability.zarr", GRID, POSITIONS, shards)
+    return tmp_path / "probability.zarr"
 
 
 # The store
 
 
 def test_probability_is_the_mean_over_planes_and_missing_where_these_are(stored):
-    path, values, _ = stored
+    path, values = stored
     found = Probability(path).read()
     each = [np.where(p == MISSING, np.nan, p / SCALE) for p, _ in values.values()]
     assert found.dtype == np.float32
@@ -82,17 +85,16 @@ def test_probability_is_the_mean_over_planes_and_missing_where_these_are(stored)
 
 def test_xarray_opens_the_store_with_its_coordinates(stored):
     xarray = pytest.importorskip("xarray")
-    path, values, _ = stored
-    axes = axes_of()
+    path, values = stored
     with xarray.open_zarr(path, consolidated=False) as found:
         probability = found["probability"]
         assert probability.dims == ("inline", "crossline", "sample")
         np.testing.assert_allclose(probability, Probability(path).read(), atol=1e-6)
         line = probability.sel(inline=104, crossline=10)
         assert line.sizes == {"sample": SHAPE[2]}
-        for name, expected in zip(("x", "y"), axes.positions, strict=True):
+        for name, expected in zip(("x", "y"), POSITIONS, strict=True):
             np.testing.assert_array_equal(probability.coords[name], expected)
-        np.testing.assert_array_equal(found["sample"], axes.samples)
+        np.testing.assert_array_equal(found["sample"], GRID.samples.numbers())
         assert float(found["disagreement"].max()) <= 0.5
         if len(values) == 1:
             ((_, stored_as),) = values.values()
@@ -101,7 +103,7 @@ def test_xarray_opens_the_store_with_its_coordinates(stored):
 
 def test_disagreement_is_that_of_all_members_in_both_planes(tmp_path):
     shards, values = filled(tmp_path)
-    blocks = list(merged(shards, bar=False))
+    blocks = list(merge(shards))
     for block in blocks[:2]:
         part = block.inlines, block.crosslines
         means = [values[plane][0][part] / SCALE for plane in values]
@@ -114,33 +116,31 @@ def test_disagreement_is_that_of_all_members_in_both_planes(tmp_path):
 
 
 def test_blocks_are_the_whole_volume_once(stored):
-    _, _, blocks = stored
-    seen = np.zeros(SHAPE[:2], dtype=int)
-    for block in blocks:
-        seen[block.inlines, block.crosslines] += 1
+    probability, disagreement = np.zeros((2, *SHAPE))
+    for block in Probability(stored[0]).blocks():
+        part = block.inlines, block.crosslines
+        probability[part] += block.probability
+        disagreement[part] += block.disagreement
         assert block.probability.shape[0] <= LINES
-    assert (seen == 1).all()
+    expected = Probability(stored[0]).read()
+    found = np.where(probability == MISSING, np.nan, probability / SCALE)
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+    np.testing.assert_allclose(disagreement / 510, Probability(stored[0]).disagreement(), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["probability", "disagreement"])
 @pytest.mark.parametrize("gone", [True, False])
-def test_a_missing_or_empty_file_is_no_missing_trace(tmp_path, name, gone):
-    shards, _ = filled(tmp_path, "inline", 1)
-    path = tmp_path / "probability.zarr"
-    for _ in store(path, axes_of(), merged(shards, bar=False)):
-        pass
+def test_a_missing_or_empty_file_is_no_missing_trace(one_plane, name, gone):
+    path = one_plane
     chunk = next(each for each in (path / name / "c").rglob("*") if each.is_file())
     chunk.unlink() if gone else chunk.write_bytes(b"")
     opened = Probability(path)
-    with pytest.raises(InputError, match=r"missing or empty, expected predictions; delete|copy it"):
+    with pytest.raises(InputError, match=r"c/\S+ is missing or empty.*rebuild it there"):
         (opened.read if name == "probability" else opened.disagreement)()
 
 
-def test_a_damaged_store_is_refused_by_name(tmp_path):
-    shards, _ = filled(tmp_path, "inline", 1)
-    path = tmp_path / "probability.zarr"
-    for _ in store(path, axes_of(), merged(shards, bar=False)):
-        pass
+def test_a_damaged_store_is_refused_by_name(one_plane):
+    path = one_plane
     chunk = next(each for each in (path / "probability/c").rglob("*") if each.is_file())
     data = bytearray(chunk.read_bytes())
     data[100] ^= 1
@@ -149,11 +149,11 @@ def test_a_damaged_store_is_refused_by_name(tmp_path):
         Probability(path).read()
 
 
-def test_nothing_is_left_if_it_was_not_completed(tmp_path):
+def test_nothing_is_left_if_it_was_not_completed(tmp_path, monkeypatch):
     shards, _ = filled(tmp_path, "inline", 1)
-    blocks = store(tmp_path / "probability.zarr", axes_of(), merged(shards, bar=False))
-    next(blocks)
-    blocks.close()
+    monkeypatch.setattr(Shards, "read", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_probability(tmp_path / "probability.zarr", GRID, POSITIONS, shards)
     assert [path.name for path in tmp_path.iterdir()] == ["0.zarr"]
 
 
@@ -164,21 +164,22 @@ def test_nothing_is_left_if_it_was_not_completed(tmp_path):
 def test_salt_is_above_the_threshold(threshold):
     values = np.arange(MISSING + 1).astype(np.uint16)
     expected = [v / SCALE > threshold for v in range(MISSING)] + [False]
-    np.testing.assert_array_equal(salt_of(values, threshold), expected)
+    np.testing.assert_array_equal(is_salt(values, threshold), expected)
 
 
 def test_tables_are_those_of_a_slow_reference(tmp_path, stored):
-    path, _, blocks = stored
-    axes, probability, threshold = axes_of(), Probability(path).read(), 0.93
-    with writing(tmp_path / "top.csv", tmp_path / "base.csv", axes, threshold) as tables:
-        salt = sum(tables.add(block) for block in blocks)
+    stored_at, _ = stored
+    probability, threshold = Probability(stored_at).read(), 0.93
+    tops, bases = tmp_path / "top.csv", tmp_path / "base.csv"
+    with writing_surfaces(tops, bases, GRID, POSITIONS, threshold) as tables:
+        salt = sum(tables.add(block) for block in Probability(stored_at).blocks())
     found = {}
     for name in ("top", "base"):
         with open(tmp_path / f"{name}.csv") as file:
             found[name] = {(row["inline"], row["crossline"]): row for row in csv.DictReader(file)}
     expected = total = 0
-    for i, inline in enumerate(axes.inlines.tolist()):
-        for j, crossline in enumerate(axes.crosslines.tolist()):
+    for i, inline in enumerate(GRID.inlines.numbers().tolist()):
+        for j, crossline in enumerate(GRID.crosslines.numbers().tolist()):
             places = [
                 k for k in range(SHAPE[2])
                 if not np.isnan(probability[i, j, k]) and probability[i, j, k] > threshold
@@ -190,19 +191,19 @@ def test_tables_are_those_of_a_slow_reference(tmp_path, stored):
             total += len(places)
             for name, place in (("top", places[0]), ("base", places[-1])):
                 row = found[name][str(inline), str(crossline)]
-                assert float(row["z"]) == axes.samples[place]
+                assert float(row["z"]) == GRID.samples.numbers()[place]
                 assert float(row["thickness"]) == 4.0 * len(places)
                 if (i, j) == (3, 4):
                     assert row["x"] == row["y"] == ""
                 else:
-                    assert float(row["x"]) == pytest.approx(axes.positions[0, i, j], abs=0.01)
-                    assert float(row["y"]) == pytest.approx(axes.positions[1, i, j], abs=0.01)
+                    assert float(row["x"]) == pytest.approx(POSITIONS[0, i, j], abs=0.01)
+                    assert float(row["y"]) == pytest.approx(POSITIONS[1, i, j], abs=0.01)
     assert len(found["top"]) == len(found["base"]) == expected > 10
     assert salt == total
 
 
 def test_a_volume_without_salt_has_empty_surfaces(tmp_path):
-    has, top, base, thickness = surfaces(np.zeros((3, 4, 5), dtype=bool), 4.0)
+    has, top, base, thickness = find_surfaces(np.zeros((3, 4, 5), dtype=bool), 4.0)
     assert not has.any()
     assert len(top) == len(base) == len(thickness) == 0
 
@@ -211,10 +212,8 @@ def test_a_volume_without_salt_has_empty_surfaces(tmp_path):
 
 
 def lines_from(doubt, interpreted=None, count=20):
-    inlines, crosslines = (np.arange(100, 100 + side) for side in doubt.shape)
-    return next_lines.next_lines(
-        doubt.astype(np.float32), inlines, crosslines, interpreted or {}, count
-    )
+    grid = Grid(*(Axis(100, 1, side) for side in (*doubt.shape, 1)))
+    return choose_lines(doubt.astype(np.float32), grid, interpreted or {}, count)
 
 
 def test_lines_are_where_members_disagree_best_first_and_spread_out():
@@ -240,7 +239,7 @@ def test_first_line_settles_most_of_all():
     for axis, direction in enumerate(("inline", "crossline")):
         for place in range(doubt.shape[axis]):
             away = np.arange(doubt.shape[axis]) - place
-            weights = np.exp(-((away / next_lines.REACH) ** 2) / 2)
+            weights = np.exp(-((away / next_lines.INFLUENCE) ** 2) / 2)
             settled = (np.moveaxis(doubt, axis, 0) * weights[:, None]).sum() / doubt.sum()
             best[settled] = direction, 100 + place
     assert (table["direction"][0], table["line"][0]) == best[max(best)]
@@ -253,7 +252,7 @@ def test_interpreted_lines_and_their_neighbours_are_not_proposed():
     table = lines_from(doubt, done, 5)
     assert not set(done["inline"]) & set(table["line"][table["direction"] == "inline"])
     crosslines = table["line"][table["direction"] == "crossline"]
-    assert (crosslines - 125).abs().min() > next_lines.REACH
+    assert (crosslines - 125).abs().min() > next_lines.INFLUENCE
 
 
 @pytest.mark.parametrize(("shape", "direction"), [((1, 40), "inline"), ((40, 1), "crossline")])
@@ -263,13 +262,13 @@ def test_a_single_line_is_the_only_one(shape, direction):
     assert lines_from(np.zeros(shape)).empty
 
 
-def test_doubt_is_the_mean_over_a_trace_and_none_where_it_is_missing():
+def test_disagreement_is_the_mean_over_a_trace_and_none_where_it_is_missing():
     probability = np.full((1, 2, 4), SCALE // 2, dtype=np.uint16)
     probability[0, 1] = MISSING
     disagreement = np.array([[[0, 51, 102, 51], [255] * 4]], dtype=np.uint8)
     block = Block(slice(2, 3), slice(0, 2), probability, disagreement)
     for predictions, expected in ((2, 0.1), (1, 0.5)):
-        doubt = Doubt((3, 2, 4), predictions)
+        doubt = Disagreement((3, 2, 4), predictions)
         doubt.add(block)
         assert doubt.per_trace[2, 0] == pytest.approx(expected, abs=1e-4)
         assert doubt.per_trace[2, 1] == 0
@@ -296,11 +295,12 @@ def segy_of(path: Path, shape: tuple[int, int, int], missing=()) -> np.ndarray:
     return places
 
 
-def test_the_stage_writes_all_from_shards_and_a_source(tmp_path):
+def test_the_stages_write_all_from_shards_and_a_source(tmp_path):
     shape, gap = (6, 5, 33), (2, 3)
     places = segy_of(tmp_path / "source.sgy", shape, {gap})
     run_stage("scan_volume", "--settings", SURVEY, "--source", tmp_path / "source.sgy",
-              "--output", tmp_path / "geometry.json")  # fmt: skip
+              "--geometry", tmp_path / "geometry.json",
+              "--traces", tmp_path / "traces.h5")  # fmt: skip
     layout, random = Layout.of(shape, WINDOWS, "inline", 2, 1), np.random.default_rng(2)
     values = random.integers(0, SCALE, shape, dtype=np.uint16, endpoint=True)
     values[gap] = MISSING
@@ -310,11 +310,18 @@ def test_the_stage_writes_all_from_shards_and_a_source(tmp_path):
             arrays["probability"][...] = values
             arrays["disagreement"][...] = 0
     write_report(tmp_path / "threshold.json", {"threshold": 0.4, "flip": True, "seeds": [0]})
-    (tmp_path / "lines.csv").write_text("id,plane,line\na,inline,104\nb,inline,106\n")
-    run_stage("volume", "--geometry", tmp_path / "geometry.json", "--source",
-              tmp_path / "source.sgy", "--shards", *paths, "--threshold",
-              tmp_path / "threshold.json", "--lines", tmp_path / "lines.csv", "--output",
-              tmp_path / "out")  # fmt: skip
+    empty = np.zeros((5, 33))
+    some = [labelled.Line("inline", n, 0, empty, empty) for n in (104, 106)]
+    labelled.save(tmp_path / "lines.h5", some)
+    source = ("--source", tmp_path / "source.sgy", "--geometry", tmp_path / "geometry.json",
+              "--traces", tmp_path / "traces.h5")  # fmt: skip
+    out = tmp_path / "out"
+    run_stage("merge_volume", *source, "--shards", *paths, "--probability",
+              out / "probability.zarr", "--segy", out / "probability.sgy")  # fmt: skip
+    run_stage("mask_volume", *source, "--probability", out / "probability.zarr", "--threshold",
+              tmp_path / "threshold.json", "--lines", tmp_path / "lines.h5", "--mask",
+              out / "mask.sgy", "--top", out / "top_salt.csv", "--base", out / "base_salt.csv",
+              "--next", out / "next_lines.csv")  # fmt: skip
     for name, expected in (("probability", values / SCALE), ("mask", values / SCALE > 0.4)):
         with segyio.open(tmp_path / f"out/{name}.sgy", ignore_geometry=True) as file:
             found = file.trace.raw[:]
@@ -327,8 +334,12 @@ def test_the_stage_writes_all_from_shards_and_a_source(tmp_path):
     assert not (lines["direction"].eq("inline") & lines["line"].isin([104, 106])).any()
     names = {path.name for path in (tmp_path / "out").iterdir() if path.name[0] != "."}
     assert names == {
-        *("probability.zarr", "probability.sgy", "mask.sgy"),
-        *("top_salt.csv", "base_salt.csv", "next_lines.csv"),
+        "probability.zarr",
+        "probability.sgy",
+        "mask.sgy",
+        "top_salt.csv",
+        "base_salt.csv",
+        "next_lines.csv",
     }
 
 

@@ -9,7 +9,16 @@ from PIL import Image
 
 from saltseg.report import palette, viewer
 from saltseg.report.page import NO_TEST, write_page
-from saltseg.report.viewer import Survey, chosen, fill, shrunk, spacing_of, step_for, write_viewer
+from saltseg.report.viewer import (
+    VolumeView,
+    choose_lines,
+    fill,
+    measure_spacing,
+    shrink,
+    step_for,
+    write_viewer,
+)
+from saltseg.survey.grid import Axis, Grid
 from support.browser import CHROMIUM, Browser
 
 needs_chromium = pytest.mark.skipif(
@@ -36,11 +45,11 @@ class Made:
         self.truth = ball < 60
         self.most = 0
         labels = {("inline", k): self.truth[k].T for k in range(4, shape[0], 8)}
-        self.survey = Survey(
+        self.view = VolumeView(
             **{
-                "inlines": 100 + np.arange(shape[0]),
-                "crosslines": 300 + 2 * np.arange(shape[1]),
-                "samples": 1000 + 4.0 * np.arange(shape[2]),
+                "grid": Grid(
+                    Axis(100, 1, shape[0]), Axis(300, 2, shape[1]), Axis(1000.0, 4.0, shape[2])
+                ),
                 "unit": "ms",
                 "amplitude": self.reader(self.amplitude),
                 "probability": self.reader(self.probability),
@@ -63,7 +72,7 @@ class Made:
 
 def page_of(made: Made, folder) -> dict:
     (folder / "sections").mkdir()
-    facts = write_viewer(folder / "sections", made.survey)
+    facts = write_viewer(folder / "sections", made.view)
     tiles = {"labelled": NO_TILES, "test": NO_TEST, "rows": 16, "reasons": {}}
     write_page(folder / "index.html", None, [], tiles | {"volume": facts})
     return facts
@@ -100,18 +109,18 @@ def test_long_sides_are_shrunk_by_powers_of_two(count, step):
 
 def test_shrinking_takes_the_mean_also_at_the_end():
     values = np.arange(5.0)[:, None] * np.ones(3)
-    np.testing.assert_array_equal(shrunk(values, (2, 1)), [[0.5] * 3, [2.5] * 3, [4] * 3])
-    np.testing.assert_array_equal(shrunk(values, (2, 1), np.max)[:, 0], [1, 3, 4])
+    np.testing.assert_array_equal(shrink(values, (2, 1)), [[0.5] * 3, [2.5] * 3, [4] * 3])
+    np.testing.assert_array_equal(shrink(values, (2, 1), np.max)[:, 0], [1, 3, 4])
 
 
 def test_lines_are_spread_evenly_and_labelled_ones_preferred():
-    assert chosen(5, 9, [2]).tolist() == [0, 1, 2, 3, 4]
-    lines = chosen(1000, 50, [5, 105, 205, 305])
+    assert choose_lines(5, 9, [2]).tolist() == [0, 1, 2, 3, 4]
+    lines = choose_lines(1000, 50, [5, 105, 205, 305])
     assert len(lines) == 50 and {5, 105, 205, 305} <= set(lines.tolist())
     assert lines[0] <= 5 and lines[-1] == 999 and np.diff(lines).max() < 2 * 1000 / 49
-    assert {500, 501, 502, 503} <= set(chosen(1000, 10, [500, 501, 502, 503]).tolist())
+    assert {500, 501, 502, 503} <= set(choose_lines(1000, 10, [500, 501, 502, 503]).tolist())
     # Labels on every line leave room for others, and are thinned evenly.
-    many = chosen(1000, 10, list(range(0, 500, 2)))
+    many = choose_lines(1000, 10, list(range(0, 500, 2)))
     assert len(many) <= 10 and (many > 600).sum() >= 3 and 0 in many and 498 in many
 
 
@@ -119,7 +128,7 @@ def test_lines_are_spread_evenly_and_labelled_ones_preferred():
 def test_blocks_make_the_pictures_of_the_whole(made, monkeypatch, block):
     monkeypatch.setattr(viewer, "BLOCK", block)
     made.most = 0
-    planes, maps = fill(made.survey)
+    planes, maps = fill(made.view)
     assert made.most <= block[0] * block[1] * made.shape[2]
     amplitude = np.nan_to_num(127.5 + 255 * made.amplitude.astype(np.float32), nan=255)
     greys = [amplitude, 255 * made.probability, 1020 * made.disagreement]
@@ -146,18 +155,18 @@ def test_large_volumes_are_shrunk_and_thinned(monkeypatch, block):
     monkeypatch.setattr(viewer, "LONGEST_SIDE", 16)
     monkeypatch.setattr(viewer, "MOST_PIXELS", 13 * 10 * 4)
     monkeypatch.setattr(viewer, "BLOCK", block)
-    inline, crossline, cut = fill(made.survey)[0]
+    inline, crossline, cut = fill(made.view)[0]
     assert inline.layers.shape == (2, 4, 10, 13) and cut.layers.shape[2:] == (10, 10)
     assert crossline.layers.shape[2:] == (10, 13)
-    assert set(inline.places.tolist()) >= {4, 12} and len(set(inline.places.tolist())) == 4
-    place = inline.places[1]
+    assert set(inline.lines.tolist()) >= {4, 12} and len(set(inline.lines.tolist())) == 4
+    place = inline.lines[1]
     section = 255 * np.pad(made.probability[place], ((0, 3), (0, 2)), mode="edge")
     expected = section.reshape(10, 4, 13, 4).mean((1, 3))
     np.testing.assert_allclose(inline.layers[1, 1], expected, atol=1)
 
 
 def test_files_hold_each_layer_in_its_place(made, folder):
-    facts = write_viewer(folder / "sections", made.survey)
+    facts = write_viewer(folder / "sections", made.view)
     names = sorted(path.name for path in (folder / "sections").iterdir())
     assert len(names) == 2 * sum(made.shape) + 3
     assert facts["planes"][0]["labelled"] == [int(k % 8 == 4) for k in range(24)]
@@ -204,10 +213,10 @@ def test_spacing_is_that_of_most_traces():
     across, along = np.mgrid[:5, :7].astype(float)
     positions = np.stack([3 * along - 8 * across, 4 * along + 6 * across])
     positions[:, 0, :3] = np.nan
-    assert spacing_of(positions) == pytest.approx((10, 5))
+    assert measure_spacing(positions) == pytest.approx((10, 5))
     # A line alone has no second distance, and coordinates may be missing or all the same.
     for useless in (positions[:, :1], np.full((2, 5, 7), np.nan), np.zeros((2, 5, 7))):
-        assert spacing_of(useless) is None
+        assert measure_spacing(useless) is None
 
 
 def test_a_line_alone_has_one_direction_and_no_map(tmp_path):

@@ -6,38 +6,17 @@ import numpy as np
 import pytest
 
 from saltseg.core.errors import InputError
-from saltseg.survey.geometry import Amplitude, Axis, Geometry
+from saltseg.survey.grid import CROSSLINE, INLINE, Axis, Grid
 from saltseg.survey.import_lines import (
     import_lines,
     labels_from_masks,
     labels_from_segy,
     refuse_other_geometry,
 )
-from saltseg.survey.lines import CROSSLINE, INLINE, UNLABELLED
+from saltseg.survey.lines import UNLABELLED
 from support.surveys import mask_png
 
-VOLUME = Geometry(
-    path="volume.sgy",
-    size=0,
-    endian="big",
-    format=5,
-    start=3600,
-    inline_byte=189,
-    crossline_byte=193,
-    coordinates_byte=None,
-    sorting="inline",
-    two_d=False,
-    inlines=Axis(100, 2, 6),
-    crosslines=Axis(300, 1, 8),
-    samples=Axis(0, 4, 5),
-    interval=4000,
-    traces=48,
-    missing=0,
-    doubled=0,
-    dead=0,
-    nan=0,
-    amplitude=Amplitude(-1, 1, 0, 1, 99.9, 1),
-)
+VOLUME = Grid(Axis(100, 2, 6), Axis(300, 1, 8), Axis(0, 4, 5))
 
 
 class Amplitudes:

@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 
 from saltseg.core.errors import InputError
-from saltseg.survey.geometry import Axis, Geometry, describe, load_positions, load_traces
+from saltseg.survey.geometry import (
+    Geometry,
+    describe,
+    load_positions,
+    load_traces,
+    save_traces,
+)
+from saltseg.survey.grid import Axis
 from saltseg.survey.scan import scan
 from saltseg.survey.segy import Segy
 from support.segy_files import (
@@ -491,13 +498,42 @@ def test_a_geometry_comes_back_from_its_file(path, tmp_path):
     geometry, traces, positions = scan(full(path)[0])
     geometry.save(tmp_path / "geometry.json")
     assert Geometry.load(tmp_path / "geometry.json") == geometry
-    np.save(tmp_path / "traces.npy", traces)
-    np.save(tmp_path / "positions.npy", positions)
-    np.testing.assert_array_equal(load_traces(tmp_path / "traces.npy", geometry), traces)
-    np.testing.assert_array_equal(load_positions(tmp_path / "positions.npy", geometry), positions)
+    save_traces(tmp_path / "traces.h5", traces, positions)
+    np.testing.assert_array_equal(load_traces(tmp_path / "traces.h5", geometry), traces)
+    np.testing.assert_array_equal(load_positions(tmp_path / "traces.h5", geometry), positions)
     other = replace(geometry, inlines=Axis(1, 1, 3))
-    with pytest.raises(InputError, match=r"shape \(3, 8\)"):
-        load_traces(tmp_path / "traces.npy", other)
+    with pytest.raises(InputError, match=r"traces\.h5: expected a dataset traces.*\(3, 8\)"):
+        load_traces(tmp_path / "traces.h5", other)
+
+
+def test_a_digit_that_changed_in_a_geometry_is_noticed(path, tmp_path):
+    scan(full(path)[0])[0].save(tmp_path / "geometry.json")
+    text = (tmp_path / "geometry.json").read_text()
+    (tmp_path / "geometry.json").write_text(text.replace('"count": 5', '"count": 4'))
+    with pytest.raises(InputError, match=r"geometry\.json: not a readable geometry .*digest"):
+        Geometry.load(tmp_path / "geometry.json")
+
+
+@pytest.mark.parametrize("name", ["traces", "positions"])
+def test_a_flipped_byte_in_traces_is_noticed(path, tmp_path, name):
+    geometry, traces, positions = scan(full(path)[0])
+    traces[1:] = -1
+    save_traces(tmp_path / "traces.h5", traces, positions)
+    data = (tmp_path / "traces.h5").read_bytes()
+    load = {"traces": load_traces, "positions": load_positions}[name]
+    expected, noticed = load(tmp_path / "traces.h5", geometry), 0
+    for place in range(0, len(data), 7):
+        changed = bytearray(data)
+        changed[place] ^= 0xFF
+        (tmp_path / "traces.h5").write_bytes(changed)
+        try:
+            found = load(tmp_path / "traces.h5", geometry)
+        except InputError:
+            noticed += 1
+        else:
+            # A byte of the other dataset, or one that nothing reads.
+            np.testing.assert_array_equal(found, expected)
+    assert noticed > 20
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"inlines": 1}', "null", "\x00"])
@@ -515,7 +551,7 @@ def test_a_geometry_is_plain_json(path, tmp_path):
     assert found["format"] == 5
 
 
-def test_an_axis_finds_places_by_numbers():
+def test_an_axis_finds_indices_by_numbers():
     axis = Axis(-4, 3, 5)
     assert [axis.index(number) for number in axis.numbers()] == list(range(5))
     assert axis.last == 8

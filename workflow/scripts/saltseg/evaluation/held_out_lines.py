@@ -7,49 +7,46 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from saltseg.core.arrays import open_npy
-from saltseg.core.errors import InputError
-from saltseg.core.files import replacing, write_npy
-from saltseg.core.tables import read_csv
-from saltseg.ensemble.predictions import SCALE, quantised
+from saltseg.core.errors import InputError, rebuild_hint
+from saltseg.core.hdf import HdfFile, writing
+from saltseg.core.quantisation import SCALE, quantise
 from saltseg.survey.lines import SALT, UNLABELLED, Lines
 
-COLUMNS = ["id", "start", "stop"]
-REMEDY = "delete it to predict again"
+COLUMNS = {"id": str, "start": np.int64, "stop": np.int64}
 
 
 def save_predictions(
     path: Path, lines: Lines, names: list[str], probabilities: Iterable[np.ndarray]
 ) -> None:
-    """Write probabilities, float32 (traces, samples) of each line, as they come, and a table."""
+    """Write probabilities, float32 (traces, samples) of each line, as they come, and a table.
+
+    Raises InputError for lack of disk space or permission.
+    """
     rows = lines.table.set_index("id").loc[names]
-    stops = (rows["stop"] - rows["start"]).cumsum()
-    shape = (int(stops.iloc[-1]), lines.labels.shape[1])
-    write_npy(path, np.uint16, shape, map(quantised, probabilities))
-    starts = stops.shift(fill_value=0)
-    with replacing(path.with_suffix(".csv")) as part:
-        pd.DataFrame({"id": names, "start": starts.array, "stop": stops.array}).to_csv(
-            part, index=False
-        )
+    stops = (rows["stop"] - rows["start"]).cumsum().to_numpy()
+    starts = np.concatenate([[0], stops[:-1]])
+    shape = (int(stops[-1]), lines.labels.shape[1])
+    with writing(path) as file:
+        file.put_table(pd.DataFrame({"id": names, "start": starts, "stop": stops}))
+        file.put_batches("probability", np.uint16, shape, map(quantise, probabilities))
 
 
 class LinePredictions:
     """A member's probabilities of the lines it held out.
 
     table: id of each line, and the rows ``start`` to ``stop`` of its traces
-    values: uint16 (traces, samples), SCALE for a probability of 1
+    values: uint16 (traces, samples), as in ``core.quantisation``, read as used
     """
 
     def __init__(self, path: Path | str):
-        """Open the NPY file and the CSV file beside it; InputError if they are damaged."""
+        """Open an HDF5 file; InputError if it is damaged."""
         self.path = Path(path)
-        self.table = read_csv(self.path.with_suffix(".csv"), REMEDY, dtype={"id": str})
-        if self.table.columns.tolist() != COLUMNS or self.table.empty:
-            raise InputError(f"{self.path}: no lines in the table beside it; {REMEDY}")
+        file = HdfFile(path)
+        self.table = file.table(COLUMNS)
+        if self.table.empty:
+            raise InputError(f"{path}: no lines; {rebuild_hint(self.path)}")
         traces = int(self.table["stop"].max())
-        self.values = open_npy(
-            self.path, np.uint16, traces, "beside it", REMEDY, each="traces", axes=("samples",)
-        )
+        self.values = file.rows("probability", np.uint16, (traces, None))
 
     def __getitem__(self, name: str) -> np.ndarray:
         """Return a line's values, uint16 (traces, samples), by its id."""

@@ -104,7 +104,7 @@ def windows_for(networks: list[Network], window: int, margin: int | None = None)
     """
     if margin is None:
         margin = max(network.receptive_radius for network in networks)
-    return Windows(window, margin)
+    return Windows.at_least(window, margin)
 
 
 def around(windows: Windows, core: slice, side: int, network: Network) -> slice:

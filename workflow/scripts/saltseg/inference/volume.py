@@ -1,5 +1,6 @@
 """Probabilities of a survey's volume, section by section, in shards of bounded memory."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -11,33 +12,27 @@ from tqdm import tqdm
 
 from saltseg.core.errors import InputError
 from saltseg.core.files import replacing_folder
+from saltseg.core.quantisation import MISSING, quantise
 from saltseg.device.compute import Compute
 from saltseg.inference.sections import around, at_once, predict_core
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.networks.network import Network
-from saltseg.output.shards import (
-    ARRAYS,
-    LINES,
-    MISSING,
-    PLANES,
-    Layout,
-    quantised,
-    quantised_deviation,
-)
+from saltseg.output.shards import ARRAYS, LINES, Layout, quantise_deviation
 from saltseg.survey.amplitudes import LocalBounds, bridged, to_8bit
+from saltseg.survey.grid import CROSSLINE, INLINE, PLANES
 from saltseg.survey.volume import Volume
 from saltseg.survey.windows import Windows
 
 # Traces down the volume's last axis, as the samples of pictures.
-AS_PICTURES = {"inline": (0, 2, 1), "crossline": (1, 2, 0)}
-
-
+AS_PICTURES = {INLINE: (0, 2, 1), CROSSLINE: (1, 2, 0)}
 # For members trained on tiles: the contest's were stretched one by one.
 OF_TILES = {"normalisation": "window", "tile": 101}
 
+Core = tuple[slice, slice]
+
 
 @dataclass(frozen=True)
-class Grey:
+class Greyscale:
     """How amplitudes are converted to grey values.
 
     normalisation: one of ``amplitudes.NORMALISATIONS``
@@ -48,8 +43,8 @@ class Grey:
     tile: int
 
     @classmethod
-    def of(cls, checkpoints: list[Checkpoint], percentile: float) -> "Grey":
-        """Return the way that members were trained with; the contest's for members of tiles.
+    def of(cls, checkpoints: list[Checkpoint], percentile: float) -> "Greyscale":
+        """Return the conversion that members were trained with; the contest's for tiles.
 
         Raises InputError if they differ, and where the volume's clip is another ``percentile``
         of its amplitudes than that of the members' own volume.
@@ -68,105 +63,103 @@ class Grey:
         return cls(ways[0]["normalisation"], ways[0]["tile"])
 
 
-def predict_shard(
-    volume: Volume,
-    networks: list[Network],
-    compute: Compute,
-    path: Path,
-    *,
-    layout: Layout,
-    shard: int,
-    windows: Windows,
-    grey: Grey,
-    flip: bool,
-    batch_size: int,
-    bar: bool = True,
-) -> tuple[int, float]:
-    """Predict the lines of a shard with all members, and write them to a store at ``path``.
+@dataclass(frozen=True)
+class VolumeOptions:
+    """How a volume is predicted.
 
-    ``batch_size`` counts tiles: windows are predicted together as long as they have no more pixels.
-    The result is the same to the bit for any number of shards.
-
-    Returns the number of lines, and the share of the time that the members took.
-
-    Raises InputError if a member needs the tiles' depths, which a volume does not have, or if there
-    is no such shard.
+    flip: whether predictions are averaged over the flip
+    batch_size: in tiles; windows are predicted together as long as they have no more pixels
     """
-    if any(network.uses_depth for network in networks):
-        raise InputError(
-            "members that were trained with the tiles' depths cannot predict a volume, which has "
-            "none; train them with model.depth: none"
-        )
-    blocks = [
-        (plane, slice(start, min(start + LINES, lines.stop)))
-        for plane in layout.cores
-        for lines in [layout.lines(plane, shard)]
-        for start in range(lines.start, lines.stop, LINES)
-    ]
-    begun, by_members = perf_counter(), 0.0
-    with replacing_folder(path) as part:
-        arrays = layout.create(part, shard)
-        cores = {
-            plane: list(product(windows.cores(volume.shape[2]), windows.cores(traces)))
+
+    windows: Windows
+    greyscale: Greyscale
+    flip: bool
+    batch_size: int
+
+
+class VolumePredictor:
+    """Predicts a volume with all members, the same to the bit for any number of shards.
+
+    seconds_of_members: how long the members have computed so far
+    """
+
+    def __init__(self, networks: list[Network], compute: Compute, options: VolumeOptions):
+        """Raises InputError if a member needs the tiles' depths, which a volume does not have."""
+        if any(network.uses_depth for network in networks):
+            raise InputError(
+                "members that were trained with the tiles' depths cannot predict a volume, which "
+                "has none; train them with model.depth: none"
+            )
+        self._networks, self._compute, self._options = networks, compute, options
+        self.seconds_of_members = 0.0
+
+    def predict(self, volume: Volume, layout: Layout, shard: int, path: Path) -> int:
+        """Predict the lines of a shard to a store at ``path``; return the number of lines.
+
+        Raises InputError if there is no such shard, or the volume is damaged.
+        """
+        blocks = [
+            (plane, slice(start, min(start + LINES, layout.lines(plane, shard).stop)))
             for plane in layout.cores
-            for traces in [volume.shape[1 - PLANES.index(plane)]]
-        }
+            for start in layout.lines(plane, shard)[::LINES]
+        ]
+        cores = {plane: self._cores(plane, volume.shape) for plane in layout.cores}
         total = sum(len(cores[plane]) for plane, _ in blocks)
-        with tqdm(total=total, unit="window", disable=None if bar else True, leave=False) as shown:
+        with (
+            replacing_folder(path) as part,
+            tqdm(total=total, unit="window", disable=None, leave=False) as bar,
+        ):
+            arrays = layout.create(part, shard)
             for plane, lines in blocks:
-                sections = _Sections(volume, plane, lines, grey)
                 first = layout.lines(plane, shard).start
-                at = slice(lines.start - first, lines.stop - first)
-                together = at_once(windows, sections.shape[1:], batch_size, grey.tile)
-                for core in cores[plane]:
-                    found, seconds = _predict_core(
-                        *(sections, core, networks, compute),
-                        windows=windows,
-                        flip=flip,
-                        batch_size=together,
-                    )
-                    by_members += seconds
-                    where = (at, core[1], core[0]) if plane == "inline" else (core[1], at, core[0])
+                index = slice(lines.start - first, lines.stop - first)
+                sections = _Sections(volume, plane, lines, self._options.greyscale)
+                for core, found in self._predict_sections(sections, cores[plane]):
+                    samples, traces = core
+                    here = (index, traces) if plane == INLINE else (traces, index)
                     for name, values in found.items():
                         back = values.transpose(np.argsort(AS_PICTURES[plane]))
-                        arrays[plane][name][where] = back
-                    shown.update()
-    share = by_members / (perf_counter() - begun)
-    return sum(lines.stop - lines.start for _, lines in blocks), share
+                        arrays[plane][name][(*here, samples)] = back
+                    bar.update()
+        return sum(lines.stop - lines.start for _, lines in blocks)
 
+    def _cores(self, plane: str, shape: tuple[int, int, int]) -> list[Core]:
+        """Return samples and traces of the cores of a plane's sections."""
+        traces = shape[1 - PLANES.index(plane)]
+        windows = self._options.windows
+        return list(product(windows.cores(shape[2]), windows.cores(traces)))
 
-def _predict_core(
-    sections: "_Sections",
-    core: tuple[slice, slice],
-    networks: list[Network],
-    compute: Compute,
-    *,
-    windows: Windows,
-    flip: bool,
-    batch_size: int,
-) -> tuple[dict[str, np.ndarray], float]:
-    """Return probability and disagreement of a core as stored, (lines, samples, traces).
-
-    Second, the seconds that the members took.
-    """
-    pixels = sections.around(core, networks, windows)
-    size = sections.shape[0], *(part.stop - part.start for part in core)
-    found = {name: np.empty(size, dtype) for name, dtype in ARRAYS.items()}
-    batches = predict_core(
-        *(networks, pixels.read, sections.shape, core, compute),
-        windows=windows,
-        flip=flip,
-        batch_size=batch_size,
-    )
-    seconds, started, first = 0.0, perf_counter(), 0
-    for mean, deviation in batches:
-        seconds += perf_counter() - started
-        part = slice(first, first + len(mean))
-        found["probability"][part] = quantised(mean)
-        found["disagreement"][part] = quantised_deviation(deviation)
-        started, first = perf_counter(), part.stop
-    found["probability"][np.broadcast_to(pixels.missing(core), size)] = MISSING
-    return found, seconds
+    def _predict_sections(
+        self, sections: "_Sections", cores: list[Core]
+    ) -> Iterator[tuple[Core, dict[str, np.ndarray]]]:
+        """Yield each core with its probability and disagreement, (lines, samples, traces)."""
+        options = self._options
+        batch_size = at_once(
+            options.windows, sections.shape[1:], options.batch_size, options.greyscale.tile
+        )
+        for core in cores:
+            pixels = sections.around(core, self._networks, options.windows)
+            size = sections.shape[0], *(part.stop - part.start for part in core)
+            found = {name: np.empty(size, dtype) for name, dtype in ARRAYS.items()}
+            batches = predict_core(
+                self._networks,
+                pixels.read,
+                sections.shape,
+                core,
+                self._compute,
+                windows=options.windows,
+                flip=options.flip,
+                batch_size=batch_size,
+            )
+            started, first = perf_counter(), 0
+            for mean, deviation in batches:
+                self.seconds_of_members += perf_counter() - started
+                part = slice(first, first + len(mean))
+                found["probability"][part] = quantise(mean)
+                found["disagreement"][part] = quantise_deviation(deviation)
+                started, first = perf_counter(), part.stop
+            found["probability"][np.broadcast_to(pixels.missing(core), size)] = MISSING
+            yield core, found
 
 
 class _Sections:
@@ -175,19 +168,18 @@ class _Sections:
     shape: (lines, samples, traces)
     """
 
-    def __init__(self, volume: Volume, plane: str, lines: slice, grey: Grey):
-        self.volume, self.plane, self.lines, self.grey = volume, plane, lines, grey
+    def __init__(self, volume: Volume, plane: str, lines: slice, greyscale: Greyscale):
+        self.volume, self.plane, self.lines = volume, plane, lines
+        self.greyscale = greyscale
         traces = volume.shape[1 - PLANES.index(plane)]
         self.shape = (lines.stop - lines.start, volume.shape[2], traces)
 
     def read(self, samples: slice, traces: slice) -> np.ndarray:
         """Return amplitudes, float16 (lines, samples, traces)."""
-        lines = (self.lines, traces) if self.plane == "inline" else (traces, self.lines)
+        lines = (self.lines, traces) if self.plane == INLINE else (traces, self.lines)
         return self.volume.read(*lines, samples).transpose(AS_PICTURES[self.plane])
 
-    def around(
-        self, core: tuple[slice, slice], networks: list[Network], windows: Windows
-    ) -> "_Pixels":
+    def around(self, core: Core, networks: list[Network], windows: Windows) -> "_Pixels":
         """Return the part that the windows of all networks around a core need."""
         part = []
         for inner, side in zip(core, self.shape[1:], strict=True):
@@ -200,7 +192,7 @@ class _Sections:
             # Line by line, for the sake of memory.
             grey = np.empty(whole.shape, np.uint8)
             for line, values in zip(grey, whole, strict=True):
-                line[...] = to_8bit(values, self.grey.normalisation)
+                line[...] = to_8bit(values, self.greyscale.normalisation)
         else:
             grey = self._bounds.to_8bit(whole, *corner)
         # A missing trace has no sample.
@@ -208,11 +200,11 @@ class _Sections:
 
     @cached_property
     def _bounds(self) -> LocalBounds | None:
-        if self.grey.normalisation != "window":
+        if self.greyscale.normalisation != "window":
             return None
         whole = slice(0, self.shape[1])
         return LocalBounds.measure_in_parts(
-            lambda traces: self.read(whole, traces), self.shape, self.grey.tile
+            lambda traces: self.read(whole, traces), self.shape, self.greyscale.tile
         )
 
 
@@ -235,6 +227,6 @@ class _Pixels:
             :, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
         ]
 
-    def missing(self, core: tuple[slice, slice]) -> np.ndarray:
+    def missing(self, core: Core) -> np.ndarray:
         left = self.corner[1]
         return self.gaps[:, :, core[1].start - left : core[1].stop - left]

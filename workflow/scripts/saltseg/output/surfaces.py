@@ -13,17 +13,18 @@ import numpy as np
 import pandas as pd
 
 from saltseg.core.files import replacing
-from saltseg.output.volume import Axes, Block
+from saltseg.output.volume import Block
+from saltseg.survey.grid import Grid
 
 COLUMNS = ["inline", "crossline", "x", "y", "z", "thickness"]
 
 
-def surfaces(
+def find_surfaces(
     salt: np.ndarray, step: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Find top and base of salt, bool (inlines, crosslines, samples), a sample each ``step``.
 
-    Return which traces have salt as bool (inlines, crosslines), and of these the places of the
+    Return which traces have salt as bool (inlines, crosslines), and of these the indices of the
     first and of the last salt sample as int64, and the thickness as float64.
     """
     has = salt.any(axis=2)
@@ -33,41 +34,46 @@ def surfaces(
     return has, top, base, found.sum(axis=1) * step
 
 
-class Surfaces:
-    """The two tables, written as blocks of the volume come."""
+class SurfaceWriter:
+    """Writes the two tables as blocks of the volume come."""
 
-    def __init__(self, top: Path, base: Path, axes: Axes, threshold: float):
-        self._files, self._axes, self._threshold = (top, base), axes, threshold
+    def __init__(self, top: Path, base: Path, grid: Grid, positions: np.ndarray, threshold: float):
+        """``positions`` are x and y, float64 (2, inlines, crosslines), NaN if unknown."""
+        self._files, self._grid, self._positions = (top, base), grid, positions
+        self._threshold = threshold
         for path in self._files:
             _write(path, pd.DataFrame(columns=COLUMNS), "w")
 
     def add(self, block: Block) -> int:
         """Add the rows of a block's traces; return how many of its samples are salt."""
-        axes = self._axes
-        samples = axes.samples
-        step = float(samples[1] - samples[0]) if len(samples) > 1 else 1.0
+        samples = self._grid.samples
         salt = block.salt(self._threshold)
-        has, top, base, thickness = surfaces(salt, step)
-        x, y = axes.positions[:, block.inlines, block.crosslines][:, has]
+        has, top, base, thickness = find_surfaces(salt, samples.step if samples.count > 1 else 1.0)
+        x, y = self._positions[:, block.inlines, block.crosslines][:, has]
         inline, crossline = np.nonzero(has)
-        for path, place in zip(self._files, (top, base), strict=True):
-            columns = (
-                axes.inlines[block.inlines][inline],
-                axes.crosslines[block.crosslines][crossline],
-                *(x, y, samples[place], thickness),
-            )
-            _write(path, pd.DataFrame(dict(zip(COLUMNS, columns, strict=True))), "a")
+        for path, sample in zip(self._files, (top, base), strict=True):
+            columns = {
+                "inline": self._grid.inlines.numbers()[block.inlines][inline],
+                "crossline": self._grid.crosslines.numbers()[block.crosslines][crossline],
+                "x": x,
+                "y": y,
+                "z": samples.numbers()[sample].astype(np.float64),
+                "thickness": thickness,
+            }
+            _write(path, pd.DataFrame(columns), "a")
         return int(salt.sum())
 
 
 @contextmanager
-def writing(top: Path, base: Path, axes: Axes, threshold: float) -> Iterator[Surfaces]:
+def writing_surfaces(
+    top: Path, base: Path, grid: Grid, positions: np.ndarray, threshold: float
+) -> Iterator[SurfaceWriter]:
     """Yield the tables to add blocks to, which replace the old ones once complete.
 
     Raises InputError for lack of disk space or permission.
     """
     with replacing(top) as top_part, replacing(base) as base_part:
-        yield Surfaces(top_part, base_part, axes, threshold)
+        yield SurfaceWriter(top_part, base_part, grid, positions, threshold)
 
 
 def _write(path: Path, rows: pd.DataFrame, mode: str) -> None:

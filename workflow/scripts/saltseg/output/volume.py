@@ -1,4 +1,4 @@
-"""The volume of probabilities, and outputs derived from it in the same pass.
+"""The volume of probabilities: merged from shards, written, and read block by block.
 
 ``probability.zarr`` is a group (Zarr v3) that xarray opens: ``probability`` and ``disagreement``
 (inline, crossline, sample) with their scale in attributes, the numbers of lines ``inline`` and
@@ -15,41 +15,23 @@ from pathlib import Path
 import numpy as np
 import zarr
 from tqdm import tqdm
-from zarr.codecs import BytesCodec, Crc32cCodec, ZstdCodec
 
 from saltseg.core.files import replacing_folder
-from saltseg.core.stores import readable, require_shards
-from saltseg.output.shards import DEVIATIONS, DIMENSIONS, MISSING, SCALE, Shards
-from saltseg.survey.volume import CHUNK, shard_shape
+from saltseg.core.quantisation import MISSING, SCALE
+from saltseg.core.stores import CHUNK, ArraySpec, Store, create_store, shard_shape
+from saltseg.output.shards import DEVIATIONS, Shards
+from saltseg.survey.grid import CROSSLINE, DIMENSIONS, INLINE, Grid
+from saltseg.survey.volume import coordinates, fill_coordinates
 
-VERSION = 1
-
-
-@dataclass(frozen=True)
-class Axes:
-    """Coordinates of a volume.
-
-    inlines, crosslines: numbers, int64
-    samples: times or depths, float64
-    positions: x and y, float64 (2, inlines, crosslines), NaN if they are not known
-    """
-
-    inlines: np.ndarray
-    crosslines: np.ndarray
-    samples: np.ndarray
-    positions: np.ndarray
-
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        return len(self.inlines), len(self.crosslines), len(self.samples)
+VERSION = 2
 
 
 @dataclass(frozen=True)
 class Block:
     """Values of some traces, all samples of them.
 
-    inlines, crosslines: places, not numbers
-    probability: uint16 (inlines, crosslines, samples), as in ``shards``
+    inlines, crosslines: by index, not number
+    probability: uint16 (inlines, crosslines, samples), as in ``core.quantisation``
     disagreement: uint8, likewise
     """
 
@@ -60,37 +42,33 @@ class Block:
 
     @property
     def live(self) -> np.ndarray:
-        """Whether each trace is there, bool (inlines, crosslines)."""
+        """Whether each trace exists, bool (inlines, crosslines)."""
         return self.probability[..., 0] != MISSING
 
     def salt(self, threshold: float) -> np.ndarray:
-        """Where the probability is above a threshold, bool (inlines, crosslines, samples)."""
-        return salt_of(self.probability, threshold)
+        """Return where the probability is above a threshold, bool of its shape."""
+        return is_salt(self.probability, threshold)
 
 
 class Probability:
     """A volume of probabilities on disk.
 
     shape: (inlines, crosslines, samples)
+    predictions: how many the disagreement is of, members times planes
     """
 
     def __init__(self, path: Path | str):
         """Open a store; InputError if it is missing, damaged or something else."""
-        self.path = Path(path)
-        with readable(self.path, "prediction"):
-            group = zarr.open_group(self.path, mode="r")
-            self._arrays = {name: group[name] for name in ("probability", "disagreement")}
-            array = self._arrays["probability"]
-            self.shape = array.shape
-            if array.dtype != np.uint16 or len(self.shape) != 3:
-                raise ValueError(f"found {array.dtype} {self.shape}")
+        self._store = Store(path, "prediction", VERSION)
+        self.shape = self._store.arrays["probability"].shape
+        self.predictions: int = self._store.attributes["predictions"]
 
     def read(self, *part: slice) -> np.ndarray:
-        """Return a part by places, float32 (inlines, crosslines, samples), NaN if missing.
+        """Return a part by index, float32 (inlines, crosslines, samples), NaN if missing.
 
         Raises InputError if the store is damaged.
         """
-        values = self._values("probability", *part)
+        values = self._store.read("probability", *part)
         found = values / np.float32(SCALE)
         found[values == MISSING] = np.nan
         return found
@@ -100,49 +78,75 @@ class Probability:
 
         Raises InputError if the store is damaged.
         """
-        return self._values("disagreement", *part) / np.float32(DEVIATIONS)
+        return self._store.read("disagreement", *part) / np.float32(DEVIATIONS)
 
     def mask(self, threshold: float, *part: slice) -> np.ndarray:
         """Return where a part is above a threshold, bool; missing traces are not.
 
         Raises InputError if the store is damaged.
         """
-        return salt_of(self._values("probability", *part), threshold)
+        return is_salt(self._store.read("probability", *part), threshold)
 
-    def _values(self, name: str, *part: slice) -> np.ndarray:
-        array = self._arrays[name]
-        require_shards(self.path, name, array.shape, array.shards, part, "predictions")
-        with readable(self.path, "prediction"):
-            return np.asarray(array[part])
+    def blocks(self) -> Iterator[Block]:
+        """Yield the whole volume block by block, inline by inline.
+
+        Raises InputError if the store is damaged.
+        """
+        for part in _parts(self.shape):
+            arrays = (self._store.read(name, *part) for name in ("probability", "disagreement"))
+            yield Block(*part, *arrays)
 
 
-def salt_of(values: np.ndarray, threshold: float) -> np.ndarray:
-    """Where stored probabilities, uint16, are above a threshold, bool of the same shape."""
+def is_salt(values: np.ndarray, threshold: float) -> np.ndarray:
+    """Return where stored probabilities, uint16, are above a threshold, bool of the same shape."""
     # The least value above it: exact, and in the values' own type.
     least = int(np.floor(threshold * SCALE)) + 1
     return (values >= least) & (values != MISSING)
 
 
-def merged(shards: Shards, bar: bool = True) -> Iterator[Block]:
-    """Yield the whole volume block by block, inline by inline, in the blocks of ``Store``."""
-    step = shard_shape(shards.layout.shape)[:2]
-    starts = [range(0, n, m) for n, m in zip(shards.layout.shape, step, strict=False)]
-    blocks = list(product(*starts))
-    for corner in tqdm(blocks, unit="block", disable=None if bar else True, leave=False):
-        part = [
-            slice(start, min(start + size, side))
-            for start, size, side in zip(corner, step, shards.layout.shape, strict=False)
-        ]
-        found = [shards.read(plane, *part) for plane in shards.layout.cores]
-        yield Block(*part, *(found[0] if len(found) == 1 else _averaged(*found)))
+def write_probability(path: Path, grid: Grid, positions: np.ndarray, shards: Shards) -> None:
+    """Merge shards to one store, complete or not at all.
+
+    positions: x and y of traces, float64 (2, inlines, crosslines), NaN if unknown
+
+    Raises InputError for lack of disk space or permission, or if a shard is damaged.
+    """
+    predictions = shards.layout.members * len(shards.layout.cores)
+    with replacing_folder(path) as part:
+        arrays = _create(part, grid, positions, predictions)
+        for block in merge(shards):
+            index = block.inlines, block.crosslines
+            arrays["probability"][index] = block.probability
+            arrays["disagreement"][index] = block.disagreement
 
 
-def _averaged(
+def merge(shards: Shards) -> Iterator[Block]:
+    """Yield the whole volume block by block, inline by inline, in the shards of its store.
+
+    Raises InputError if a shard is damaged.
+    """
+    parts = list(_parts(shards.layout.shape))
+    for part in tqdm(parts, unit="block", disable=None, leave=False):
+        planes = [shards.read(plane, *part) for plane in shards.layout.cores]
+        yield Block(*part, *(planes[0] if len(planes) == 1 else _mean_of_planes(*planes)))
+
+
+def _parts(shape: tuple[int, int, int]) -> Iterator[tuple[slice, slice]]:
+    """Yield inlines and crosslines of each shard of a volume's store."""
+    steps = shard_shape(shape)[:2]
+    for corner in product(*map(range, (0, 0), shape[:2], steps)):
+        yield tuple(
+            slice(start, min(start + step, side))
+            for start, step, side in zip(corner, steps, shape[:2], strict=True)
+        )
+
+
+def _mean_of_planes(
     first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over two planes, and standard deviation over the members of both."""
+    """Return the mean over two planes, and the standard deviation over the members of both."""
     one, other = (each[0].astype(np.float32) for each in (first, second))
-    # Of two missing values, too.
+    # The mean of two missing values is MISSING, too.
     mean = np.rint((one + other) / 2).astype(np.uint16)
     variance = sum(np.square(each[1], dtype=np.float32) for each in (first, second)) / 2
     apart = (one - other) * np.float32(DEVIATIONS / SCALE / 2)
@@ -150,62 +154,27 @@ def _averaged(
     return mean, np.rint(deviation).clip(0, 255).astype(np.uint8)
 
 
-def store(path: Path, axes: Axes, blocks: Iterator[Block]) -> Iterator[Block]:
-    """Write blocks to a store as they come, and hand each on; complete, or not at all.
+def _create(
+    path: Path, grid: Grid, positions: np.ndarray, predictions: int
+) -> dict[str, zarr.Array]:
+    """Create the store with its coordinates, and return its arrays to fill."""
 
-    Raises InputError for lack of disk space or permission.
-    """
-    with replacing_folder(path) as part:
-        arrays = _create(part, axes)
-        for block in blocks:
-            where = (block.inlines, block.crosslines)
-            arrays["probability"][where] = block.probability
-            arrays["disagreement"][where] = block.disagreement
-            yield block
+    def values(dtype: str, scale: int, fill_value: int, **attributes: int) -> ArraySpec:
+        # By these attributes xarray returns numbers from 0 to 1 (CF conventions).
+        attributes |= {"scale_factor": 1 / scale, "coordinates": "x y"}
+        shards = shard_shape(grid.shape)
+        return ArraySpec(grid.shape, dtype, DIMENSIONS, CHUNK, shards, fill_value, attributes)
 
-
-def _create(path: Path, axes: Axes) -> dict[str, zarr.Array]:
-    group = zarr.create_group(path, attributes={"version": VERSION})
-    codecs = {
-        "serializer": BytesCodec(endian="little"),
-        "compressors": [ZstdCodec(level=1), Crc32cCodec()],
-        "config": {"write_empty_chunks": True},
+    per_trace = ArraySpec(grid.shape[:2], "float64", [INLINE, CROSSLINE])
+    specs = {
+        **coordinates(grid),
+        "x": per_trace,
+        "y": per_trace,
+        "probability": values("uint16", SCALE, MISSING, _FillValue=MISSING),
+        "disagreement": values("uint8", DEVIATIONS, 0),
     }
-    coordinates = {
-        "inline": (axes.inlines, ["inline"]),
-        "crossline": (axes.crosslines, ["crossline"]),
-        "sample": (axes.samples, ["sample"]),
-        "x": (axes.positions[0], ["inline", "crossline"]),
-        "y": (axes.positions[1], ["inline", "crossline"]),
-    }
-    for name, (values, dimensions) in coordinates.items():
-        array = group.create_array(
-            name,
-            shape=values.shape,
-            dtype=values.dtype,
-            chunks=tuple(max(side, 1) for side in values.shape),
-            dimension_names=dimensions,
-            **codecs,
-        )
-        array[...] = values
-    arrays = {}
-    for name, dtype, scale, missing in (
-        ("probability", "uint16", SCALE, MISSING),
-        ("disagreement", "uint8", DEVIATIONS, None),
-    ):
-        # What xarray turns to numbers from 0 to 1, by the CF conventions.
-        attributes = {"scale_factor": 1 / scale, "coordinates": "x y"}
-        if missing is not None:
-            attributes["_FillValue"] = missing
-        arrays[name] = group.create_array(
-            name,
-            shape=axes.shape,
-            dtype=dtype,
-            chunks=CHUNK,
-            shards=shard_shape(axes.shape),
-            fill_value=0 if missing is None else missing,
-            dimension_names=DIMENSIONS,
-            attributes=attributes,
-            **codecs,
-        )
+    arrays = create_store(path, {"version": VERSION, "predictions": predictions}, specs)
+    fill_coordinates(arrays, grid)
+    for name, of_axis in zip(("x", "y"), positions, strict=True):
+        arrays[name][...] = of_axis
     return arrays

@@ -18,8 +18,9 @@ from PIL import Image
 
 from saltseg.report.palette import PREDICTION, RAMP, TRUTH, rgb
 from saltseg.report.sprites import QUALITY, outline
+from saltseg.survey.grid import INLINE, PLANES, Axis, Grid
 
-PLANES = ("inline", "crossline", "slice")  # in the order of a volume's axes
+DIRECTIONS = (*PLANES, "slice")  # in the order of a volume's axes
 LONGEST_SIDE = 512  # pixels of a picture; longer ones are shrunk by a power of two
 MOST_LINES = 160  # pictures in a direction
 MOST_PIXELS = 8_000_000  # of all pictures in a direction; all three take about 10 MB
@@ -58,22 +59,19 @@ SHADES: tuple[Shade, ...] = (
 
 
 @dataclass(frozen=True)
-class Survey:
+class VolumeView:
     """What the viewer shows.
 
-    inlines, crosslines: numbers of the lines
-    samples: times or depths, in ``unit``
+    unit: of times or depths of samples
     amplitude: reads amplitudes in units of the clip, NaN if a trace is missing
     probability: reads mean probabilities, 0 to 1; NaN is 0
     disagreement: reads standard deviations over members, or None with a single member
     threshold: probabilities above it are salt
-    truth: bool (samples, traces) of a labelled line, by its plane and its place; may read from disk
+    truth: bool (samples, traces) of a labelled line, by its plane and its index
     spacing: metres between inlines and between crosslines, or None where unknown
     """
 
-    inlines: np.ndarray
-    crosslines: np.ndarray
-    samples: np.ndarray
+    grid: Grid
     unit: str
     amplitude: Reader
     probability: Reader
@@ -82,41 +80,33 @@ class Survey:
     truth: Mapping[tuple[str, int], np.ndarray] = field(default_factory=dict)
     spacing: tuple[float, float] | None = None
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        return len(self.inlines), len(self.crosslines), len(self.samples)
-
-    @property
-    def numbers(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return self.inlines, self.crosslines, self.samples
-
 
 @dataclass
 class Plane:
     """The pictures in one direction, filled block by block.
 
     axis: that the pictures are perpendicular to
-    places: of the lines that are shown, int64, along the axis
+    lines: indices of those that are shown, int64, along the axis
     layers: uint8 (layers, lines, *the two other axes), shrunk
     """
 
     axis: int
-    places: np.ndarray
+    lines: np.ndarray
     layers: np.ndarray
 
     @property
     def name(self) -> str:
-        return PLANES[self.axis]
+        return DIRECTIONS[self.axis]
 
     def pictures(self, number: int) -> np.ndarray:
         """Return the layers of a line as they are seen: uint8 (layers, height, width).
 
         Samples go down; in a slice, inlines go up.
         """
-        return seen(self.axis, self.layers[:, number])
+        return orient(self.axis, self.layers[:, number])
 
 
-def seen(axis: int, drawn: np.ndarray) -> np.ndarray:
+def orient(axis: int, drawn: np.ndarray) -> np.ndarray:
     """Turn the last two axes of a section or map from those of the volume to those of a picture."""
     return drawn[..., ::-1, :] if axis == 2 else drawn.swapaxes(-1, -2)
 
@@ -126,7 +116,7 @@ def step_for(count: int) -> int:
     return 1 << max(-(-count // LONGEST_SIDE) - 1, 0).bit_length()
 
 
-def shrunk(values: np.ndarray, steps: tuple[int, ...], of: Callable = np.mean) -> np.ndarray:
+def shrink(values: np.ndarray, steps: tuple[int, ...], of: Callable = np.mean) -> np.ndarray:
     """Shrink each axis by its step, taking the mean (or another summary) of what falls together."""
     for axis, step in enumerate(steps):
         if step == 1:
@@ -138,7 +128,7 @@ def shrunk(values: np.ndarray, steps: tuple[int, ...], of: Callable = np.mean) -
     return values
 
 
-def chosen(count: int, most: int, wanted: list[int]) -> np.ndarray:
+def choose_lines(count: int, most: int, wanted: list[int]) -> np.ndarray:
     """Choose at most ``most`` of ``count`` lines, evenly spread: sorted int64.
 
     Of the wanted ones as many as make half of them take the places of those nearest.
@@ -155,24 +145,24 @@ def chosen(count: int, most: int, wanted: list[int]) -> np.ndarray:
     return np.unique(lines)
 
 
-def empty_planes(survey: Survey) -> list[Plane]:
+def create_planes(view: VolumeView) -> list[Plane]:
     """Return the directions that the volume has pictures in; a 2-D line has one."""
-    shape, planes = survey.shape, []
+    shape, planes = view.grid.shape, []
     shown = [-(-count // step_for(count)) for count in shape]
-    layers = 2 if survey.disagreement is None else 3
-    for axis, name in enumerate(PLANES):
+    layers = 2 if view.disagreement is None else 3
+    for axis, name in enumerate(DIRECTIONS):
         sides = [n for k, n in enumerate(shown) if k != axis]
         if min(sides) < 2:
             continue
         most = max(min(MOST_LINES, MOST_PIXELS // (sides[0] * sides[1])), 1)
-        labelled = [place for plane, place in survey.truth if plane == name]
-        places = chosen(shape[axis], most, labelled)
-        drawn = np.zeros((layers, len(places), *sides), dtype=np.uint8)
-        planes.append(Plane(axis, places, drawn))
+        labelled = [index for plane, index in view.truth if plane == name]
+        lines = choose_lines(shape[axis], most, labelled)
+        drawn = np.zeros((layers, len(lines), *sides), dtype=np.uint8)
+        planes.append(Plane(axis, lines, drawn))
     return planes
 
 
-def blocks(shape: tuple[int, int, int]) -> Iterator[tuple[slice, slice]]:
+def list_blocks(shape: tuple[int, int, int]) -> Iterator[tuple[slice, slice]]:
     """Yield the volume's blocks of traces, each of whole shards and whole shrunk pixels."""
     sizes = [max(size, step_for(count)) for size, count in zip(BLOCK, shape, strict=False)]
     for inline in range(0, shape[0], sizes[0]):
@@ -181,31 +171,31 @@ def blocks(shape: tuple[int, int, int]) -> Iterator[tuple[slice, slice]]:
             yield slice(inline, ends[0]), slice(crossline, ends[1])
 
 
-def fill(survey: Survey) -> tuple[list[Plane], dict[str, np.ndarray]]:
+def fill(view: VolumeView) -> tuple[list[Plane], dict[str, np.ndarray]]:
     """Read the volume once, block by block, for its pictures and its maps.
 
     Return the planes, and the maps (inlines, crosslines): "traces", codes uint8; "top", the time or
     depth of the first salt, and "thickness" of all of it, both float64, NaN without salt.
     """
-    planes, steps = empty_planes(survey), [step_for(count) for count in survey.shape]
-    interval = abs(survey.samples[-1] - survey.samples[0]) / max(len(survey.samples) - 1, 1)
-    traces = np.zeros(survey.shape[:2], dtype=np.uint8)
-    top, thickness = np.full((2, *survey.shape[:2]), np.nan)
-    readers = [survey.amplitude, survey.probability, survey.disagreement][: len(planes[0].layers)]
-    for block in blocks(survey.shape):
+    planes, steps = create_planes(view), [step_for(count) for count in view.grid.shape]
+    samples = view.grid.samples.numbers()
+    traces = np.zeros(view.grid.shape[:2], dtype=np.uint8)
+    top, thickness = np.full((2, *view.grid.shape[:2]), np.nan)
+    readers = [view.amplitude, view.probability, view.disagreement][: len(planes[0].layers)]
+    for block in list_blocks(view.grid.shape):
         amplitude, probability, *_ = read = [np.asarray(reader(*block)) for reader in readers]
         missing = np.isnan(amplitude).all(axis=2)
         dead = ~(amplitude != 0).any(axis=2)
         traces[block] = np.select([missing, dead], [MISSING, DEAD], LIVE)
-        salt = (probability > survey.threshold) & ~missing[..., None]
+        salt = (probability > view.threshold) & ~missing[..., None]
         found = salt.any(axis=2)
-        top[block][found] = survey.samples[salt.argmax(axis=2)[found]]
-        thickness[block][found] = salt.sum(axis=2)[found] * interval
+        top[block][found] = samples[salt.argmax(axis=2)[found]]
+        thickness[block][found] = salt.sum(axis=2)[found] * view.grid.samples.step
         for layer, (values, shade) in enumerate(zip(read, SHADES, strict=False)):
             for plane in planes:
                 put(plane, layer, values, shade, block, steps)
-    for name, place in survey.truth:
-        lines = traces[place] if name == "inline" else traces[:, place]
+    for name, index in view.truth:
+        lines = traces[index] if name == INLINE else traces[:, index]
         lines[lines != MISSING] = LABELLED
     return planes, {"traces": traces, "top": top, "thickness": thickness}
 
@@ -216,13 +206,13 @@ def put(
     """Put a block's part of a plane's lines in its place, as shades of grey."""
     whole = (*block, slice(0, values.shape[2]))
     at, axis = whole[plane.axis], plane.axis
-    here = np.flatnonzero((plane.places >= at.start) & (plane.places < at.stop))
+    here = np.flatnonzero((plane.lines >= at.start) & (plane.lines < at.stop))
     if not len(here):
         return
-    lines = values.take(plane.places[here] - at.start, axis=axis)
+    lines = values.take(plane.lines[here] - at.start, axis=axis)
     lines = np.moveaxis(shade(lines.astype(np.float32)), axis, 0)
     others = [k for k in range(3) if k != axis]
-    drawn = np.rint(shrunk(np.clip(lines, 0, 255), (1, *(steps[k] for k in others))))
+    drawn = np.rint(shrink(np.clip(lines, 0, 255), (1, *(steps[k] for k in others))))
     corner = [whole[k].start // steps[k] for k in others]
     window = tuple(
         slice(start, start + n) for start, n in zip(corner, drawn.shape[1:], strict=True)
@@ -233,47 +223,47 @@ def put(
 # --- pictures ------------------------------------------------------------------------------------
 
 
-def write_viewer(folder: Path, survey: Survey) -> dict:
+def write_viewer(folder: Path, view: VolumeView) -> dict:
     """Write the pictures to a folder, and return what the page's script needs to know of them."""
-    planes, maps = fill(survey)
+    planes, maps = fill(view)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         # Pillow releases the GIL while encoding.
         for plane in planes:
-            list(pool.map(lambda k, plane=plane: write_line(folder, plane, k, survey),
-                          range(len(plane.places))))  # fmt: skip
+            list(pool.map(lambda k, plane=plane: write_line(folder, plane, k, view),
+                          range(len(plane.lines))))  # fmt: skip
     known = {"traces": write_traces(folder, maps["traces"])}
     for name in MAPS:
-        known[name] = write_map(folder, name, maps[name], maps["traces"] == MISSING, survey.unit)
+        known[name] = write_map(folder, name, maps[name], maps["traces"] == MISSING, view.unit)
     return {
         "folder": folder.name,
-        "unit": survey.unit,
-        "planes": [plane_facts(plane, survey) for plane in planes],
+        "unit": view.unit,
+        "planes": [plane_facts(plane, view) for plane in planes],
         "layers": dict(list(LAYERS.items())[: len(planes[0].layers)]),
-        "maps": known if min(survey.shape[:2]) > 1 else {},
-        "aspect": aspect(survey, 2),
-        "summary": summary(survey, maps),
-        "inlines": ends(survey.inlines),
-        "crosslines": ends(survey.crosslines),
+        "maps": known if min(view.grid.shape[:2]) > 1 else {},
+        "aspect": aspect_ratio(view, 2),
+        "summary": summarise(view, maps),
+        "inlines": first_and_last(view.grid.inlines),
+        "crosslines": first_and_last(view.grid.crosslines),
     }
 
 
-def write_line(folder: Path, plane: Plane, number: int, survey: Survey) -> None:
+def write_line(folder: Path, plane: Plane, number: int, view: VolumeView) -> None:
     """Write the two files of a line."""
     pictures = plane.pictures(number)
     stem = f"{plane.name}-{number}"
     grey = Image.fromarray(np.concatenate(list(pictures), axis=1))
     grey.save(folder / f"{stem}-grey.webp", quality=QUALITY, method=2)
-    drawn = [outlined(pictures[1], 255 * survey.threshold, PREDICTION)]
-    truth = survey.truth.get((plane.name, int(plane.places[number])))
+    drawn = [draw_outline(pictures[1], 255 * view.threshold, PREDICTION)]
+    truth = view.truth.get((plane.name, int(plane.lines[number])))
     if truth is not None:
         steps = [step_for(count) for count in truth.shape]
-        mask = shrunk(255 * np.asarray(truth, dtype=np.float32), steps)
-        drawn.append(outlined(np.rint(mask).astype(np.uint8), 127.5, TRUTH))
+        mask = shrink(255 * np.asarray(truth, dtype=np.float32), steps)
+        drawn.append(draw_outline(np.rint(mask).astype(np.uint8), 127.5, TRUTH))
     masks = Image.fromarray(np.concatenate(drawn, axis=1))
     masks.save(folder / f"{stem}-masks.webp", lossless=True, quality=20, method=1)
 
 
-def outlined(picture: np.ndarray, threshold: float, colour: str) -> np.ndarray:
+def draw_outline(picture: np.ndarray, threshold: float, colour: str) -> np.ndarray:
     """Draw the outline of what is above a threshold: RGBA uint8, finer where it is small."""
     height, width = picture.shape
     fine = max(round(OUTLINE_SIDE / max(height, width)), 1)
@@ -288,7 +278,7 @@ def outlined(picture: np.ndarray, threshold: float, colour: str) -> np.ndarray:
 
 def write_traces(folder: Path, traces: np.ndarray) -> dict:
     """Write the map of traces; return its legend."""
-    drawn = shrunk(traces, [step_for(count) for count in traces.shape], np.max)
+    drawn = shrink(traces, [step_for(count) for count in traces.shape], np.max)
     table = np.zeros((4, 4), dtype=np.uint8)
     for code, colour in COLOURS.items():
         table[code] = (*rgb(colour), 255)
@@ -306,8 +296,8 @@ def write_map(folder: Path, name: str, values: np.ndarray, missing: np.ndarray, 
     found = np.isfinite(values)
     low, high = (values[found].min(), values[found].max()) if found.any() else (0.0, 0.0)
     # Where one pixel stands for several traces it shows the middle of those with salt.
-    known = shrunk(found.astype(np.float32), steps)
-    middle = shrunk(np.where(found, values, 0), steps) / np.maximum(known, 1e-6)
+    known = shrink(found.astype(np.float32), steps)
+    middle = shrink(np.where(found, values, 0), steps) / np.maximum(known, 1e-6)
     title, colours = MAPS[name]
     place = np.linspace(0, 1, len(colours))
     stops = np.array([rgb(colour) for colour in colours]).T
@@ -315,7 +305,7 @@ def write_map(folder: Path, name: str, values: np.ndarray, missing: np.ndarray, 
     drawn = np.full((*middle.shape, 4), 255, dtype=np.uint8)
     drawn[..., :3] = np.stack([np.interp(part, place, channel) for channel in stops], axis=-1)
     drawn[known == 0] = NO_SALT
-    drawn[shrunk(missing.astype(np.float32), steps) == 1] = 0
+    drawn[shrink(missing.astype(np.float32), steps) == 1] = 0
     save_map(folder, name, drawn)
     return {
         "title": title,
@@ -334,64 +324,65 @@ def save_map(folder: Path, name: str, drawn: np.ndarray) -> None:
 # --- facts ---------------------------------------------------------------------------------------
 
 
-def plane_facts(plane: Plane, survey: Survey) -> dict:
+def plane_facts(plane: Plane, view: VolumeView) -> dict:
     """Return the script's data on one direction."""
-    numbers = survey.numbers[plane.axis][plane.places].tolist()
+    numbers = view.grid.axes[plane.axis].numbers()[plane.lines].tolist()
     across = 0 if plane.axis == 1 else 1
     down = 0 if plane.axis == 2 else 2
+    top, bottom = first_and_last(view.grid.axes[down])
     title, line = {
         "inline": ("Inlines", "Inline"),
         "crossline": ("Crosslines", "Crossline"),
-        "slice": (f"{kind(survey)} slices", kind(survey)),
+        "slice": (f"{domain_name(view)} slices", domain_name(view)),
     }[plane.name]
     return {
         "name": plane.name,
         "title": title,
         "line": line,
         "numbers": [round(number, 3) for number in numbers],
-        "start": first_shown(plane, survey.threshold),
-        "total": survey.shape[plane.axis],
-        "labelled": [int((plane.name, place) in survey.truth) for place in plane.places.tolist()],
-        "across": [axis_name(across, survey), *ends(survey.numbers[across])],
+        "start": choose_start(plane, view.threshold),
+        "total": view.grid.shape[plane.axis],
+        "labelled": [int((plane.name, index) in view.truth) for index in plane.lines.tolist()],
+        "across": [axis_name(across, view), *first_and_last(view.grid.axes[across])],
         # In a slice inlines go up.
-        "down": [axis_name(down, survey), *ends(survey.numbers[down])[:: -1 if down == 0 else 1]],
-        "aspect": aspect(survey, plane.axis),
+        "down": [axis_name(down, view), *((bottom, top) if down == 0 else (top, bottom))],
+        "aspect": aspect_ratio(view, plane.axis),
         "size": list(plane.pictures(0).shape[1:]),
     }
 
 
-def first_shown(plane: Plane, threshold: float) -> int:
+def choose_start(plane: Plane, threshold: float) -> int:
     """Return the line to begin with: of those with much of the salt's outline the most central."""
     outlines = np.diff(plane.layers[1] > 255 * threshold, axis=-1).sum((1, 2))
     much = np.flatnonzero(outlines >= 0.7 * outlines.max())
     return int(much[np.abs(much - len(outlines) // 2).argmin()])
 
 
-def kind(survey: Survey) -> str:
-    return "Time" if survey.unit == "ms" else "Depth"
+def domain_name(view: VolumeView) -> str:
+    return "Time" if view.unit == "ms" else "Depth"
 
 
-def axis_name(axis: int, survey: Survey) -> str:
-    return ("Inline", "Crossline", kind(survey))[axis]
+def axis_name(axis: int, view: VolumeView) -> str:
+    return ("Inline", "Crossline", domain_name(view))[axis]
 
 
-def ends(numbers: np.ndarray) -> list[float]:
+def first_and_last(axis: Axis) -> list[float]:
     """Return the first and the last number."""
-    return [numbers[0].item(), numbers[-1].item()]
+    return [axis.first, axis.last]
 
 
-def aspect(survey: Survey, axis: int) -> float:
+def aspect_ratio(view: VolumeView, axis: int) -> float:
     """Return width over height of a picture, with traces as far apart as they are.
 
     A sample is as high as a crossline is wide, unless that made a section too narrow to look at.
     """
-    ratio = survey.spacing[0] / survey.spacing[1] if survey.spacing else 1
-    lengths = (survey.shape[0] * ratio, survey.shape[1], survey.shape[2])
+    ratio = view.spacing[0] / view.spacing[1] if view.spacing else 1
+    lengths = (view.grid.shape[0] * ratio, view.grid.shape[1], view.grid.shape[2])
     across, down = {0: (1, 2), 1: (0, 2), 2: (1, 0)}[axis]
     return round(float(np.clip(lengths[across] / lengths[down], *ASPECTS[axis == 2])), 4)
 
 
-def spacing_of(positions: np.ndarray) -> tuple[float, float] | None:
+def measure_spacing(positions: np.ndarray) -> tuple[float, float] | None:
     """Return the distance between inlines and between crosslines, or None if it is unknown.
 
     ``positions`` are x and y of the traces, float64 (2, inlines, crosslines), NaN if missing.
@@ -406,17 +397,17 @@ def spacing_of(positions: np.ndarray) -> tuple[float, float] | None:
     return found[0], found[1]
 
 
-def summary(survey: Survey, maps: dict[str, np.ndarray]) -> str:
+def summarise(view: VolumeView, maps: dict[str, np.ndarray]) -> str:
     """Return in a sentence how much salt was found, and where."""
     live = np.isin(maps["traces"], (LIVE, LABELLED))
     found = np.isfinite(maps["top"])
-    lines = f"{len(survey.inlines)} inlines, {len(survey.crosslines)} crosslines"
-    start = f"{lines}, {len(survey.samples)} samples; "
+    inlines, crosslines, samples = view.grid.shape
+    start = f"{inlines} inlines, {crosslines} crosslines, {samples} samples; "
     if not found.any():
         return start + "no salt was predicted."
     top, thick = maps["top"][found], maps["thickness"][found]
     share = 100 * (found & live).sum() / max(live.sum(), 1)
     return start + (
         f"salt is predicted under {share:.0f} % of the live traces, its top at {top.min():g} to "
-        f"{top.max():g} {survey.unit}, its median thickness {np.median(thick):g} {survey.unit}."
+        f"{top.max():g} {view.unit}, its median thickness {np.median(thick):g} {view.unit}."
     )

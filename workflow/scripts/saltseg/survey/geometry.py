@@ -1,19 +1,19 @@
 """Geometry of a SEG-Y file, known before anything is computed: format, grid and amplitudes.
 
-``geometry.json`` holds a Geometry. Beside it lie ``traces.npy``, int32 (inlines, crosslines), the
-number of each trace in the file, -1 where it is missing, and ``positions.npy``, float64
+``geometry.json`` holds a Geometry. ``traces.h5`` holds ``traces``, int32 (inlines, crosslines), the
+number of each trace in the file, -1 where it is missing, and ``positions``, float64
 (2, inlines, crosslines), x and y, NaN if the trace or its coordinates are missing.
 """
 
-import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 
-from saltseg.core import checksums
 from saltseg.core.errors import InputError
-from saltseg.core.files import replacing
+from saltseg.core.hdf import HdfFile, writing
+from saltseg.core.sealed_json import read_sealed, write_sealed
+from saltseg.survey.grid import Axis, Grid
 
 FORMATS = {
     1: "IBM float",
@@ -32,35 +32,6 @@ SCAN_AGAIN = "delete it to scan the file again"
 
 
 @dataclass(frozen=True)
-class Axis:
-    """Evenly spaced numbers of lines, or times or depths of samples."""
-
-    first: float
-    step: float
-    count: int
-
-    @property
-    def last(self) -> float:
-        return self.first + self.step * (self.count - 1)
-
-    def numbers(self) -> np.ndarray:
-        """Return all numbers: (count), int64 where first and step are whole, or float64."""
-        return self.first + self.step * np.arange(self.count)
-
-    def index(self, number: float) -> int:
-        """Return the place of a number; KeyError where there is none."""
-        place = round((number - self.first) / self.step)
-        if not 0 <= place < self.count or self.first + self.step * place != number:
-            raise KeyError(number)
-        return place
-
-    def __str__(self) -> str:
-        if self.count == 1:
-            return f"{self.first:g}"
-        return f"{self.first:.10g} to {self.last:.10g}, step {self.step:g}"
-
-
-@dataclass(frozen=True)
 class Amplitude:
     """Amplitudes of all traces that are not dead, NaN and infinite values aside.
 
@@ -76,8 +47,8 @@ class Amplitude:
 
 
 @dataclass(frozen=True)
-class Geometry:
-    """A post-stack SEG-Y file.
+class Geometry(Grid):
+    """A post-stack SEG-Y file: its grid, which includes missing traces, and how it is stored.
 
     path, size: as scanned; size in bytes
     endian: "big" or "little"
@@ -88,12 +59,10 @@ class Geometry:
     coordinates_byte: where x and y are in a trace's header; None if there are none
     sorting: "inline", "crossline" or "none"
     two_d: whether it is a 2-D line, of one inline
-    inlines, crosslines: of the grid, which has a place for missing traces; steps are positive
-    samples: in milliseconds or metres, from the delay of the first trace
     interval: microseconds, or millimetres, as stored
     traces: in the file
-    missing: places of the grid without a trace
-    doubled: traces whose place another one, earlier in the file, has taken
+    missing: positions of the grid without a trace
+    doubled: traces at the position of another one, earlier in the file
     dead: traces that hold zeros alone, or no number at all
     nan: samples that are NaN or infinite
     notes: what else to know
@@ -109,9 +78,6 @@ class Geometry:
     coordinates_byte: tuple[int, int] | None
     sorting: str
     two_d: bool
-    inlines: Axis
-    crosslines: Axis
-    samples: Axis
     interval: float
     traces: int
     missing: int
@@ -121,20 +87,15 @@ class Geometry:
     amplitude: Amplitude
     notes: list[str] = field(default_factory=list)
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        return self.inlines.count, self.crosslines.count, self.samples.count
-
     def save(self, path: Path | str) -> None:
         """Write as JSON; InputError for lack of disk space or permission."""
-        with replacing(path) as part:
-            part.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        write_sealed(path, asdict(self))
 
     @classmethod
     def load(cls, path: Path | str) -> "Geometry":
         """Read from JSON; InputError if it is missing, damaged or something else."""
         try:
-            found = json.loads(checksums.read(path))
+            found = read_sealed(path)
             for name in ("inlines", "crosslines", "samples"):
                 found[name] = Axis(**found[name])
             found["amplitude"] = Amplitude(**found["amplitude"])
@@ -143,42 +104,32 @@ class Geometry:
             return cls(**found)
         except OSError as error:
             raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-        except InputError:
-            raise
         except (ValueError, TypeError, KeyError, RecursionError) as error:
             raise InputError(f"{path}: not a readable geometry ({error}); {SCAN_AGAIN}") from None
 
 
-def load_traces(path: Path | str, geometry: Geometry) -> np.ndarray:
+def save_traces(path: Path | str, traces: np.ndarray, positions: np.ndarray) -> None:
+    """Write numbers and positions of traces; InputError for lack of disk space or permission."""
+    with writing(path) as file:
+        # Fletcher-32 alone would not notice changes of -1.
+        file.put("traces", traces, compress=True)
+        file.put("positions", positions)
+
+
+def load_traces(path: Path | str, grid: Grid) -> np.ndarray:
     """Return the numbers of traces: int32 (inlines, crosslines), -1 where missing.
 
-    Raises InputError if the file is missing, damaged or of another geometry.
+    Raises InputError if the file is missing, damaged or of another grid.
     """
-    return _load(path, np.int32, geometry.shape[:2])
+    return HdfFile(path).rows("traces", np.int32, grid.shape[:2])[:]
 
 
-def load_positions(path: Path | str, geometry: Geometry) -> np.ndarray:
+def load_positions(path: Path | str, grid: Grid) -> np.ndarray:
     """Return x and y: float64 (2, inlines, crosslines), NaN if missing.
 
-    Raises InputError if the file is missing, damaged or of another geometry.
+    Raises InputError if the file is missing, damaged or of another grid.
     """
-    return _load(path, np.float64, (2, *geometry.shape[:2]))
-
-
-def _load(path: Path | str, dtype: type, shape: tuple[int, ...]) -> np.ndarray:
-    try:
-        checksums.check(path)
-        array = np.load(path, allow_pickle=False)
-    except InputError:
-        raise
-    except (OSError, ValueError, EOFError, SyntaxError, TypeError) as error:
-        raise InputError(f"{path}: not a readable array ({error}); {SCAN_AGAIN}") from None
-    if not isinstance(array, np.ndarray) or array.dtype != dtype or array.shape != shape:
-        raise InputError(
-            f"{path}: expected {np.dtype(dtype)} values of shape {shape}, as the geometry beside "
-            f"it; found another array; {SCAN_AGAIN}"
-        )
-    return array
+    return HdfFile(path).rows("positions", np.float64, (2, *grid.shape[:2]))[:]
 
 
 def describe(geometry: Geometry) -> str:

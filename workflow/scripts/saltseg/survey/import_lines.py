@@ -8,8 +8,8 @@ import numpy as np
 
 from saltseg.core.errors import LISTED_FAULTS, InputError, printable, raise_faults
 from saltseg.survey.decoding import decode_mask
-from saltseg.survey.geometry import Axis, Geometry
-from saltseg.survey.lines import CROSSLINE, INLINE, OTHER, SALT, UNLABELLED, Line
+from saltseg.survey.grid import CROSSLINE, INLINE, Axis, Grid
+from saltseg.survey.lines import OTHER, SALT, UNLABELLED, Line
 from saltseg.survey.volume import Volume
 
 MASK_NAME = re.compile(r"(inline|crossline)_(-?\d+)\.png", re.IGNORECASE)
@@ -19,7 +19,7 @@ COVERED = 0.9
 
 def import_lines(
     volume: Volume,
-    geometry: Geometry,
+    grid: Grid,
     labels: Iterator[tuple[str, int, np.ndarray]],
     pieces_of: int,
 ) -> list[Line]:
@@ -30,9 +30,8 @@ def import_lines(
     """
     lines = []
     for plane, number, of_line in labels:
-        axis = geometry.inlines if plane == INLINE else geometry.crosslines
-        place = axis.index(number)
-        one = slice(place, place + 1)
+        index = grid.line_axis(plane).index(number)
+        one = slice(index, index + 1)
         if plane == INLINE:
             amplitude = volume.read(one, slice(None))[0]
         else:
@@ -48,7 +47,7 @@ def import_lines(
     return lines
 
 
-def labels_from_masks(folder: Path, geometry: Geometry) -> Iterator[tuple[str, int, np.ndarray]]:
+def labels_from_masks(folder: Path, grid: Grid) -> Iterator[tuple[str, int, np.ndarray]]:
     """Yield plane, number and labels of the lines that masks ``inline_NNN.png`` are drawn of.
 
     A mask has a column per trace of its line and a row per sample. Raises InputError with all
@@ -63,18 +62,17 @@ def labels_from_masks(folder: Path, geometry: Geometry) -> Iterator[tuple[str, i
             faults.append(f"{printable(path.name)}: expected a name such as inline_120.png")
             continue
         plane, number = named[1].lower(), int(named[2])
-        axis, along = geometry.inlines, geometry.crosslines
-        if plane == CROSSLINE:
-            axis, along = along, axis
-        if number not in axis.numbers():
-            faults.append(f"{printable(path.name)}: no such {plane}; the volume has {axis}")
+        if number not in grid.line_axis(plane).numbers():
+            faults.append(
+                f"{printable(path.name)}: no such {plane}; the volume has {grid.line_axis(plane)}"
+            )
             continue
         try:
             mask = decode_mask(path.read_bytes())
         except (OSError, ValueError) as error:
             faults.append(f"{printable(path.name)}: {error}")
             continue
-        expected = (geometry.samples.count, along.count)
+        expected = (grid.samples.count, grid.trace_axis(plane).count)
         if mask.shape != expected:
             faults.append(
                 f"{printable(path.name)}: expected {expected[1]} traces by {expected[0]} samples, "
@@ -90,7 +88,7 @@ def labels_from_masks(folder: Path, geometry: Geometry) -> Iterator[tuple[str, i
         yield plane, number, mask.T.astype(np.uint8)
 
 
-def refuse_other_geometry(path: Path, labels: Geometry, volume: Geometry) -> None:
+def refuse_other_geometry(path: Path, labels: Grid, volume: Grid) -> None:
     """Raise InputError if the geometry of labels does not fit the volume's."""
     faults = []
     for name in ("inlines", "crosslines"):
@@ -106,10 +104,10 @@ def refuse_other_geometry(path: Path, labels: Geometry, volume: Geometry) -> Non
 
 
 def labels_from_segy(
-    labels: Geometry,
+    labels: Grid,
     traces: np.ndarray,
     read: Callable[[np.ndarray], np.ndarray],
-    volume: Geometry,
+    volume: Grid,
     tile: int,
     unlabelled: float | None,
 ) -> Iterator[tuple[str, int, np.ndarray]]:
@@ -123,7 +121,7 @@ def labels_from_segy(
         traces: int32 (inlines, crosslines), number of each trace in the file, -1 where missing.
         read: gives the samples of traces by their numbers, floats (traces, samples).
     """
-    # Place of the file's lines in the volume.
+    # Indices of the file's lines in the volume.
     rows = [volume.inlines.index(number) for number in labels.inlines.numbers().tolist()]
     columns = [volume.crosslines.index(number) for number in labels.crosslines.numbers().tolist()]
     there = traces >= 0
@@ -134,24 +132,24 @@ def labels_from_segy(
     across = np.flatnonzero(
         (own >= min(tile, volume.inlines.count)) & (told.sum(axis=0) < COVERED * own)
     )
-    whole = (volume.crosslines, columns)
     for line in straight.tolist():
         number = int(labels.inlines.numbers()[line])
-        yield INLINE, number, _placed(traces[line], read, *whole, unlabelled)
-    whole = (volume.inlines, rows)
+        here = _labels_along(traces[line], read, volume.crosslines, columns, unlabelled)
+        yield INLINE, number, here
     for line in across.tolist():
         number = int(labels.crosslines.numbers()[line])
-        yield CROSSLINE, number, _placed(traces[:, line], read, *whole, unlabelled)
+        here = _labels_along(traces[:, line], read, volume.inlines, rows, unlabelled)
+        yield CROSSLINE, number, here
 
 
-def _placed(
+def _labels_along(
     traces: np.ndarray,
     read: Callable[[np.ndarray], np.ndarray],
     axis: Axis,
-    places: list[int],
+    indices: list[int],
     unlabelled: float | None,
 ) -> np.ndarray:
-    """Return labels, uint8 (traces of the axis, samples), with the file's at their places."""
+    """Return labels, uint8 (traces of the axis, samples), with the file's at some indices."""
     there = np.flatnonzero(traces >= 0)
     values = read(traces[there])
     labels = np.full((axis.count, values.shape[1]), UNLABELLED, dtype=np.uint8)
@@ -159,5 +157,5 @@ def _placed(
     own[np.isnan(values) if unlabelled is None else np.isnan(values) | (values == unlabelled)] = (
         UNLABELLED
     )
-    labels[np.asarray(places)[there]] = own
+    labels[np.asarray(indices)[there]] = own
     return labels

@@ -1,32 +1,34 @@
 """Labelled lines of a volume: whole sections, of which training sees windows cut anywhere.
 
-A set of lines is a table ``lines.csv`` and, beside it, ``lines_amplitude.npy`` (float16) and
-``lines_labels.npy`` (uint8: 0 other rock, 1 salt, 255 not interpreted), both (traces, samples), all
-lines one after another. A line's columns are its id, its plane (inline or crossline), its number,
-the number of its first trace, and the rows ``start`` to ``stop`` of its traces in the arrays.
+``lines.h5`` holds ``amplitude`` (float16) and ``labels`` (uint8: 0 other rock, 1 salt, 255 not
+interpreted), both (traces, samples), all lines one after another, and a table of lines: the id, the
+plane (inline or crossline), the line's number, the index of its first trace, and the rows ``start``
+to ``stop`` of its traces in the arrays.
 
 If there are fewer lines than folds, each is cut into pieces, which count as lines.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from saltseg.core.arrays import NpyRows, open_npy
-from saltseg.core.errors import InputError, printable
-from saltseg.core.files import replacing, write_npy
-from saltseg.core.tables import read_csv
+from saltseg.core.errors import InputError, rebuild_hint
+from saltseg.core.hdf import HdfFile, writing
 from saltseg.survey.amplitudes import to_8bit
-from saltseg.survey.geometry import Geometry
+from saltseg.survey.grid import PLANES, Grid
 
-INLINE, CROSSLINE = "inline", "crossline"
 OTHER, SALT, UNLABELLED = 0, 1, 255
-COLUMNS = ["id", "plane", "line", "first", "start", "stop"]
-REMEDY = "delete it to import again"
+COLUMNS = {
+    "id": str,
+    "plane": str,
+    "line": np.int64,
+    "first": np.int64,
+    "start": np.int64,
+    "stop": np.int64,
+}
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Line:
 
     plane: "inline" or "crossline"
     number: of the line, as in the trace headers
-    first: position of the first trace along the line, from 0
+    first: index of the first trace along the line, from 0
     amplitude: float16 (traces, samples), in units of the survey's clip, NaN if missing
     labels: uint8 (traces, samples): OTHER, SALT or UNLABELLED
     piece: number of the piece, or None if the line is whole
@@ -88,7 +90,7 @@ def free_starts(labels: np.ndarray, tile: int) -> np.ndarray:
     return within + total[:-tile, :-tile] == 0
 
 
-def grid(labels: np.ndarray, tile: int) -> list[tuple[int, int]]:
+def tile_starts(labels: np.ndarray, tile: int) -> list[tuple[int, int]]:
     """Return starts (trace, sample) of windows that cover what is labelled of a line.
 
     As few along each axis as cover all of it, evenly spaced, so that neighbours may overlap; those
@@ -107,14 +109,14 @@ def grid(labels: np.ndarray, tile: int) -> list[tuple[int, int]]:
 def cut_tiles(
     lines: list[Line], tile: int, normalisation: str
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
-    """Cut lines to tiles on a fixed grid, to validate on.
+    """Cut lines to tiles at fixed starts, to validate on.
 
     Return a table (id, depth, coverage, line), images, uint8, and masks, bool, both (tiles, height,
     width) with samples down and traces across.
     """
     rows, images, masks = [], [], []
     for line in lines:
-        for trace, sample in grid(line.labels, tile):
+        for trace, sample in tile_starts(line.labels, tile):
             window = (slice(trace, trace + tile), slice(sample, sample + tile))
             images.append(to_8bit(line.amplitude[window].T, normalisation))
             masks.append(line.labels[window].T == SALT)
@@ -127,47 +129,39 @@ def cut_tiles(
 
 
 def save(path: Path, lines: list[Line]) -> None:
-    """Write ``lines.csv`` and the two arrays beside it."""
+    """Write lines; InputError for lack of disk space or permission."""
     stops = np.cumsum([len(line.labels) for line in lines]).tolist()
     rows = [
         (line.id, line.plane, line.number, line.first, stop - len(line.labels), stop)
         for line, stop in zip(lines, stops, strict=True)
     ]
     shape = (stops[-1], lines[0].labels.shape[1])
-    amplitudes = (line.amplitude for line in lines)
-    write_npy(path.with_name("lines_amplitude.npy"), np.float16, shape, amplitudes)
-    write_npy(path.with_name("lines_labels.npy"), np.uint8, shape, (line.labels for line in lines))
-    with replacing(path) as part:
-        pd.DataFrame(rows, columns=COLUMNS).to_csv(part, index=False)
+    with writing(path) as file:
+        file.put_table(pd.DataFrame(rows, columns=list(COLUMNS)))
+        file.put_batches("amplitude", np.float16, shape, (line.amplitude for line in lines))
+        # Fletcher-32 alone would not notice changes of UNLABELLED.
+        labels = (line.labels for line in lines)
+        file.put_batches("labels", np.uint8, shape, labels, compress=True)
 
 
 class Lines:
     """Lines that ``save`` wrote.
 
     table: a row per line, with COLUMNS
-    amplitude: float16 (traces, samples)
-    labels: uint8 (traces, samples)
+    amplitude: float16 (traces, samples), read as used
+    labels: uint8 (traces, samples), read as used
     """
 
     def __init__(self, path: Path | str):
-        """Open a ``lines.csv``; InputError if it is damaged."""
+        """Open lines; InputError if they are damaged."""
         self.path = Path(path)
-        self.table = read_csv(self.path, REMEDY, dtype={"id": str, "plane": str})
-        odd = self.table.columns.tolist() != COLUMNS or self.table.empty
-        if odd or self.table["id"].duplicated().any():
-            found = printable(",".join(map(str, self.table.columns)))
-            raise InputError(
-                f"{self.path}: expected distinct lines, with columns {','.join(COLUMNS)}; found "
-                f"{found}; {REMEDY}"
-            )
-
-    @cached_property
-    def amplitude(self) -> NpyRows:
-        return self._open("lines_amplitude.npy", np.float16)
-
-    @cached_property
-    def labels(self) -> NpyRows:
-        return self._open("lines_labels.npy", np.uint8)
+        file = HdfFile(path)
+        self.table = file.table(COLUMNS)
+        if self.table.empty or self.table["id"].duplicated().any():
+            raise InputError(f"{path}: expected distinct lines; {rebuild_hint(self.path)}")
+        traces = int(self.table["stop"].max())
+        self.amplitude = file.rows("amplitude", np.float16, (traces, None))
+        self.labels = file.rows("labels", np.uint8, (traces, None))
 
     def __getitem__(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the amplitude and labels of a line, each (traces, samples), by its id."""
@@ -175,13 +169,8 @@ class Lines:
         traces = slice(int(row["start"]), int(row["stop"]))
         return self.amplitude[traces], self.labels[traces]
 
-    def _open(self, name: str, dtype: type) -> NpyRows:
-        path, traces = self.path.with_name(name), int(self.table["stop"].max())
-        of = f"of {self.path.name}"
-        return open_npy(path, dtype, traces, of, REMEDY, each="traces", axes=("samples",))
 
-
-def blocks(table: pd.DataFrame, axes: dict[str, np.ndarray], folds: int) -> pd.Series:
+def hold_out_blocks(table: pd.DataFrame, grid: Grid, folds: int) -> pd.Series:
     """Return the block of each line by its id, to hold out together.
 
     A block is a run of neighbouring lines of one plane, as short as it may be so that a line held
@@ -191,7 +180,7 @@ def blocks(table: pd.DataFrame, axes: dict[str, np.ndarray], folds: int) -> pd.S
 
     Args:
         table: lines, with COLUMNS.
-        axes: by plane, the numbers of all its lines in the volume, int64.
+        grid: of the volume.
     """
     named = {}
     for plane, lines in table.groupby("plane"):
@@ -199,7 +188,7 @@ def blocks(table: pd.DataFrame, axes: dict[str, np.ndarray], folds: int) -> pd.S
         if lines["line"].duplicated().any():
             named |= {name: name for name in lines["id"]}
             continue
-        length = _block_length(numbers, axes[plane], folds)
+        length = _block_length(numbers, grid.line_axis(plane).numbers(), folds)
         block = pd.Series(np.arange(len(numbers)) // length, index=numbers)
         for name, number in zip(lines["id"], lines["line"], strict=True):
             named[name] = f"{plane}_{block[number]}"
@@ -207,7 +196,7 @@ def blocks(table: pd.DataFrame, axes: dict[str, np.ndarray], folds: int) -> pd.S
 
 
 def _block_length(labelled: np.ndarray, every: np.ndarray, folds: int) -> int:
-    """Lines to a block of one plane; see ``blocks``."""
+    """Return the lines to a block of one plane; see ``hold_out_blocks``."""
     longest = max(len(labelled) // folds, 1)
     others = np.setdiff1d(every, labelled)
     if not len(others):
@@ -225,10 +214,10 @@ def _block_length(labelled: np.ndarray, every: np.ndarray, folds: int) -> int:
 
 
 def _distances(lines: np.ndarray, from_lines: np.ndarray) -> np.ndarray:
-    """Distance of each line to the nearest of others, both sorted int64."""
-    place = np.searchsorted(from_lines, lines)
-    before = from_lines[np.maximum(place - 1, 0)]
-    after = from_lines[np.minimum(place, len(from_lines) - 1)]
+    """Return the distance of each line to the nearest of others, both sorted int64."""
+    following = np.searchsorted(from_lines, lines)
+    before = from_lines[np.maximum(following - 1, 0)]
+    after = from_lines[np.minimum(following, len(from_lines) - 1)]
     return np.minimum(np.abs(lines - before), np.abs(after - lines))
 
 
@@ -248,14 +237,18 @@ def lines_notices(table: pd.DataFrame) -> list[str]:
     return notices
 
 
-def truth_of(lines: Lines, geometry: Geometry) -> dict[tuple[str, int], np.ndarray]:
-    """Return salt, bool (samples, traces), of each labelled line by its plane and its place."""
-    axes = {INLINE: geometry.inlines, CROSSLINE: geometry.crosslines}
-    along = {INLINE: geometry.crosslines.count, CROSSLINE: geometry.inlines.count}
+def salt_by_line(lines: Lines, grid: Grid) -> dict[tuple[str, int], np.ndarray]:
+    """Return salt, bool (samples, traces), of each labelled line by its plane and its index."""
     truth = {}
     for row in lines.table.itertuples():
-        key = row.plane, axes[row.plane].index(row.line)
-        whole = truth.setdefault(key, np.zeros((geometry.samples.count, along[row.plane]), bool))
+        key = row.plane, grid.line_axis(row.plane).index(row.line)
+        empty = np.zeros((grid.samples.count, grid.trace_axis(row.plane).count), bool)
         labels = lines[row.id][1]
+        whole = truth.setdefault(key, empty)
         whole[:, row.first : row.first + len(labels)] = labels.T == SALT
     return truth
+
+
+def lines_by_plane(table: pd.DataFrame) -> dict[str, list[int]]:
+    """Return the numbers of labelled lines by plane, of a table with COLUMNS."""
+    return {plane: table["line"][table["plane"] == plane].unique().tolist() for plane in PLANES}

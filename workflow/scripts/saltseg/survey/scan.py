@@ -7,7 +7,8 @@ from math import gcd
 import numpy as np
 
 from saltseg.core.errors import InputError
-from saltseg.survey.geometry import Amplitude, Axis, Geometry
+from saltseg.survey.geometry import Amplitude, Geometry
+from saltseg.survey.grid import Axis
 from saltseg.survey.segy import Segy, decode, field, require_stated_format
 
 KEYS = "survey.inline_byte and survey.crossline_byte"

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from itertools import count
 
 GRID = 32  # pixels; cores end at multiples of it, as the chunks of volumes do
-
-
 LEAST = 3  # margins in a window; less would be spent on margins all but alone
 
 
@@ -25,8 +23,10 @@ class Windows:
     window: int
     margin: int
 
-    def __post_init__(self):
-        object.__setattr__(self, "window", max(self.window, LEAST * self.margin, GRID))
+    @classmethod
+    def at_least(cls, window: int, margin: int) -> "Windows":
+        """Return windows of the requested size, or larger if the margin needs it."""
+        return cls(max(window, LEAST * margin, GRID), margin)
 
     def core(self, side: int) -> int:
         """Return the pixels of a core along a side of so many, a multiple of ``GRID``."""
