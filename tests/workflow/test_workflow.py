@@ -80,11 +80,6 @@ def test_a_section_on_the_command_line_counts_as_in_a_file(finished, tmp_path):
     assert expected["train"] == 3
 
 
-def test_the_catalogues_snakefile_finds_nothing_to_do_either(finished):
-    text = complete(finished, snakefile=ROOT / "workflow/Snakefile")
-    assert "Nothing to be done" in text
-
-
 def test_one_target_needs_no_cores_on_the_command_line(finished):
     command = ["results/submission.csv", "--dry-run", "--directory", finished, "--configfile", TINY]
     done = run_snakemake(*command)
@@ -137,47 +132,6 @@ def test_each_stage_runs_by_hand_to_the_same_bytes(finished, tmp_path):
         "submission.csv": "submission.csv",
     }.items():
         assert (tmp_path / ours).read_bytes() == (finished / "results" / theirs).read_bytes(), ours
-
-
-def test_another_seed_trains_one_member_and_redoes_what_joins_them(finished, tmp_path):
-    config = with_config(tmp_path, {"ensemble": {"seeds": [0, 1, 2]}})
-    assert planned(finished, config=config) == {
-        "train": 1,
-        "predict_validation": 1,
-        "predict_test": 1,
-        **below("threshold"),
-    }
-
-
-def test_any_number_of_shards_gives_the_same_submission(copied, tmp_path):
-    results = copied / "results"
-
-    def submitted(shards: int) -> bytes:
-        config = with_config(tmp_path, {"inference": {"batch_size": 4, "shards": shards}})
-        jobs = planned(copied, *SUBMISSION, config=config)
-        assert shards == 1 or jobs == {"predict_test": 2 * shards, "submission": 1}
-        complete(copied, *SUBMISSION, config=config)
-        return (results / "submission.csv").read_bytes()
-
-    submitted(1)
-    whole = Predictions.load(results / "predictions/test/0/0.npy")
-    # The tiny members' own threshold gives masks that are all alike.
-    report = json.loads((results / "threshold.json").read_text())
-    report["threshold"] = float(np.median(whole.values[:] / SCALE))
-    write_report(results / "threshold.json", report)
-    expected = submitted(1)
-    assert len(set(expected.splitlines())) == 1 + 12
-    assert submitted(4) == expected
-    paths = [results / f"predictions/test/0/{shard}.npy" for shard in range(4)]
-    parts = [Predictions.load(path) for path in paths]
-    # Twelve tiles are three batches.
-    assert [len(part.ids) for part in parts] == [0, 4, 4, 4]
-    assert [name for part in parts for name in part.ids] == whole.ids
-
-
-def test_another_loss_leaves_the_data_alone(finished, tmp_path):
-    config = with_config(tmp_path, {"training": {"loss": "bce"}})
-    assert planned(finished, config=config) == below("train")
 
 
 def test_new_test_tiles_retrain_nothing(finished, finished_own, tmp_path):
@@ -375,7 +329,7 @@ def test_a_users_own_files_among_new_masks_survive(other_run, new_tiles, tmp_pat
             complete(folder, "--", "predict", config=config)
             (tmp_path / "notes.txt").rename(masks / "notes.txt")
         before = contents(masks.parent)
-        for options in ((), ("--forcerun", "predict"), ("--dry-run",)):
+        for options in (("--forcerun", "predict"), ("--dry-run",)):
             done = snakemake(folder, *options, "--", "predict", config=config)
             assert done.returncode == 1 and refused in done.stdout + done.stderr
             assert contents(masks.parent) == before
@@ -424,7 +378,8 @@ def test_what_new_tiles_lack_is_named_before_any_job_and_is_nothing_to_others(
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not (folder / "results").exists()
-    assert "Nothing to be done" in complete(finished, "--dry-run", config=config)
+    if run is None:
+        assert "Nothing to be done" in complete(finished, "--dry-run", config=config)
 
 
 def test_broken_new_tiles_are_all_named_and_leave_no_masks(other_run, new_tiles, tmp_path):
@@ -499,16 +454,6 @@ def test_a_holdout_by_section_keeps_sections_whole_and_scores_one_fold(copied, t
     report = json.loads((results / "threshold.json").read_text())
     assert report["honest"] is True
     assert (report["tiles_scored"], report["tiles"]) == (len(held_out), 48)
-
-
-def test_the_originals_recipe_plans_five_members_on_a_survey_of_the_contests_form(
-    finished, tmp_path
-):
-    shutil.copy(
-        finished / "results/demo/survey.zip", tmp_path / "tgs-salt-identification-challenge.zip"
-    )
-    jobs = planned(tmp_path, config=ROOT / "config/albertosabater.yaml")
-    assert jobs["train"] == jobs["predict_validation"] == jobs["predict_test"] == 5
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu", "cuda"])
