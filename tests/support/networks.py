@@ -12,10 +12,21 @@ from saltseg.networks.network import Network
 from saltseg.networks.registry import NETWORKS
 from support.training import NEEDS_TIMM
 
-# To be parametrized with: all names, those whose packages may be missing marked so.
-NAMES = [pytest.param(name, marks=NEEDS_TIMM if name == "timm_unet" else []) for name in NETWORKS]
-# The first of each class; the others of a class differ in numbers alone.
-FIRST_OF_CLASS = list({model.CLASSES[name.values[0]]: name for name in reversed(NAMES)}.values())
+# The first of each class; the others of a class differ in numbers alone, and are slow tests.
+FIRST = {model.CLASSES[name]: name for name in reversed(NETWORKS)}.values()
+
+
+def _marks(name: str) -> list:
+    if name == "timm_unet":
+        return [NEEDS_TIMM, pytest.mark.slow]
+    return [] if name in FIRST else [pytest.mark.slow]
+
+
+# To be parametrized with.
+NAMES = [pytest.param(name, marks=_marks(name)) for name in NETWORKS]
+FIRST_OF_CLASS = [name for name in NAMES if name.values[0] in FIRST]
+# Of the EfficientNets.
+VARIANTS = [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)]
 # What a network cannot be built without, in a small form.
 NEEDED = {("model", "encoder"): "resnet18"}
 

@@ -2,9 +2,9 @@
 
 A reference run finishes undisturbed. The same workflow then runs in another folder, on another
 number of cores, and is killed: a job, the main process, or all processes at once, during training,
-saving, predicting, or at any time. The same command resumes it after each kill. Whenever the run
-finishes, its outputs must equal the reference byte by byte, with no files left over; then it starts
-over, until the number of kills is reached.
+saving, predicting, or at any time. The same command resumes it after each kill, once it is
+unlocked. Whenever the run finishes, its outputs must equal the reference byte by byte, with no
+files left over; then it starts over, until the number of kills is reached.
 
     python tests/support/soak.py --kills 25 --folder experiments/soak
 """
@@ -43,14 +43,16 @@ class Run:
 
     def __init__(self, folder: Path, cores: int, options: list[str]):
         self.folder = folder
-        self.command = snakemake_command(
-            *("--snakefile", ROOT / "Snakefile"),
-            *("--directory", folder, "--cores", cores, *options),
-        )
+        where = ("--snakefile", ROOT / "Snakefile", "--directory", folder, "--cores", cores)
+        self.command = snakemake_command(*where, *options)
+        self.unlocking = snakemake_command("--unlock", *where, *options)
         self.main: subprocess.Popen | None = None
 
     def start(self) -> None:
+        """Run, without the lock of a run that was killed."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        if list(self.folder.glob(".snakemake/locks/*")):
+            subprocess.run(self.unlocking, cwd=ROOT, check=True, capture_output=True)
         with open(self.folder / "soak.log", "a") as log:
             self.main = subprocess.Popen(
                 self.command, cwd=ROOT, stdout=log, stderr=log, start_new_session=True

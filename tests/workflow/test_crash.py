@@ -47,7 +47,7 @@ def test_a_run_that_is_killed_and_killed_again_ends_with_the_same_bytes(longer, 
     assert {when for _, when in counts} == set(WHENS)
 
 
-def test_the_same_command_recovers_from_a_killed_run_and_leaves_a_live_one_alone(copied, tmp_path):
+def test_an_unlocked_run_resumes_a_killed_one_and_a_live_one_is_left_alone(copied, tmp_path):
     training = ["--until", "train"]
     # Long enough that its jobs are still alive when the next run starts.
     training_for_long = {"epochs": 25, "passes_per_epoch": 1, "stopping_patience": 25}
@@ -67,6 +67,7 @@ def test_the_same_command_recovers_from_a_killed_run_and_leaves_a_live_one_alone
     assert sorted(locks.iterdir()) == held
     # The killed run's jobs are still alive and must not run twice in parallel.
     assert run.jobs("train")
+    complete(run.folder, "--unlock", config=longer)
     text = complete(run.folder, *training, config=longer)
     assert text.count("a process of an earlier run is still running") == 2
     assert text.count("resumes after epoch") == 2

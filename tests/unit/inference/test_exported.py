@@ -22,10 +22,13 @@ onnxruntime = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
 
 CPU = Compute(torch.device("cpu"), bf16=False)
 SHAPES = [(3, 101, 101), (1, 50, 73), (2, 256, 128), (5, 16, 16), (1, 17, 40)]
+# All options of the first of each class, and all but the richest in slow tests.
 EVERY = [
-    pytest.param(*name.values, options, marks=name.marks)
+    pytest.param(*name.values, options, marks=[*name.marks, *[pytest.mark.slow] * (number > 0)])
     for name in NAMES
-    for options in options_of(*name.values)[0 if name in FIRST_OF_CLASS else -1 :]
+    for number, options in enumerate(
+        options_of(*name.values)[:: -1 if name in FIRST_OF_CLASS else -100]
+    )
 ]
 
 

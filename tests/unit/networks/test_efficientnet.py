@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from saltseg.core.errors import InputError
 from saltseg.networks import efficientnet
 from saltseg.networks.efficientnet import Conv, Encoder
+from support.networks import VARIANTS
 
 # As published by the encoders' authors: repeats, kernel, stride, expansion, inputs, outputs.
 BLOCKS = (
@@ -80,7 +81,7 @@ def counted(state, variant, rgb):
     return list(sizes.values()), x
 
 
-@pytest.mark.parametrize("variant", [0, 1, 2])
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("size", [(64, 64), (96, 160)])
 def test_the_features_are_those_of_an_independent_count(variant, size):
     grey = torch.from_numpy(np.random.default_rng(variant).integers(0, 256, (2, 1, *size)))
@@ -108,7 +109,7 @@ def test_the_features_have_the_published_channels_at_strides_2_to_32(variant, ch
     ]
 
 
-@pytest.mark.parametrize("variant", [0, 1, 2])
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize(("photograph", "classes"), [(data.chelsea, CATS), (data.coffee, COFFEE)])
 def test_with_the_shipped_classifier_it_knows_a_cat_and_a_cup(variant, photograph, classes):
     image = photograph()

@@ -8,6 +8,7 @@ from scipy import ndimage
 from saltseg.core.errors import InputError
 from saltseg.networks import model
 from saltseg.networks.efficientnet_unet import Hypercolumn
+from support.networks import VARIANTS
 
 SCALES = pytest.mark.parametrize("scale", [1, 2])
 
@@ -35,7 +36,7 @@ def test_logits_are_of_the_tiles_own_pixels(scale, size):
         assert network(torch.rand(2, 1, *size)).shape == (2, 1, *size)
 
 
-@pytest.mark.parametrize("variant", [0, 1, 2])
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("hypercolumn", [True, False])
 def test_every_weight_takes_part(variant, hypercolumn):
     network = build(variant, hypercolumn=hypercolumn).train()
@@ -71,6 +72,7 @@ def test_a_tile_is_framed_by_its_reflection_and_enlarged(scale, size):
     np.testing.assert_allclose(seen[0][0, 0], framed, atol=1e-6)
 
 
+@pytest.mark.slow
 @SCALES
 @pytest.mark.parametrize("hypercolumn", [True, False])
 def test_a_logit_depends_on_its_own_place(scale, hypercolumn):

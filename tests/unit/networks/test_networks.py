@@ -194,6 +194,7 @@ def assert_nearly_equal(one, other):
         torch.testing.assert_close(other.state[name], weights, rtol=0.05, atol=0.05, msg=name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FIRST_OF_CLASS)
 def test_a_network_with_dropout_is_traced_whole(name, monkeypatch):
     """All of torch.compile but the code that it writes, which takes minutes for all networks."""
@@ -213,6 +214,7 @@ def needs_compiler(test):
     return pytest.mark.skipif(quoted, reason=reason)(test)
 
 
+@pytest.mark.slow
 @needs_compiler
 def test_a_network_with_dropout_is_compiled_to_the_end():
     assert_nearly_equal(*compiled_and_not("minimal"))

@@ -13,7 +13,7 @@ from saltseg.networks.checkpoint import Checkpoint
 from saltseg.networks.timm_unet import TimmEncoder, timm
 from support.training import NEEDS_TIMM, labelled, member
 
-pytestmark = NEEDS_TIMM
+pytestmark = [NEEDS_TIMM, pytest.mark.slow]
 # With and without features at stride 2, with names that timm changes in its features, and some.
 ENCODERS = ["resnet18", "convnext_atto", "mobilenetv3_small_050", "regnetx_002", "vgg11_bn"]
 SETTINGS = {"name": "timm_unet", "encoder": "resnet18", "width": 1, "dropout": 0.0}
