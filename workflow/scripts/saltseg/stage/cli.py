@@ -67,7 +67,7 @@ def inputs_of(args: argparse.Namespace) -> dict[str, list[Path]]:
     }
 
 
-def read_settings(text: str) -> dict:
+def read_settings(text: str) -> Settings:
     """Read settings from JSON text, or from a YAML file if the text is not a JSON object."""
     try:
         if not text.startswith("{"):
@@ -78,9 +78,10 @@ def read_settings(text: str) -> dict:
         raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
     except (json.JSONDecodeError, yaml.YAMLError) as error:
         raise argparse.ArgumentTypeError(f"{text}: {error}") from None
-    if not isinstance(settings, dict):
-        raise argparse.ArgumentTypeError(f"{text}: expected sections of settings")
-    return settings
+    try:
+        return given(settings)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:
