@@ -10,7 +10,7 @@ from saltseg.core.errors import raise_faults, shown
 from saltseg.networks.registry import not_taken
 from saltseg.settings.base import Section
 from saltseg.settings.config import Settings
-from saltseg.settings.schema import describe_values, schema
+from saltseg.settings.schema import describe_values, schema, types
 
 
 def complete(config: dict) -> Settings:
@@ -81,13 +81,13 @@ def _part(path: tuple[int | str, ...]) -> dict:
 
 def _hint(part: dict, found: Any) -> str:
     """Return how to write a number that YAML takes for text, such as 1e-3."""
-    if not isinstance(found, str) or not {"integer", "number"} & {*part.get("type", ())}:
+    if not isinstance(found, str) or "enum" in part or not {"integer", "number"} & {*types(part)}:
         return ""
     try:
         value = float(found)
     except ValueError:
         return ""
-    if value.is_integer() and "number" not in part["type"]:
+    if value.is_integer() and "number" not in types(part):
         value = int(value)
     return f"; YAML reads it as text; write {value!r}"
 

@@ -20,8 +20,7 @@ BOUNDS = {
 def schema() -> dict:
     """Return the JSON schema of the configuration, each section and key in its place.
 
-    The types of a key are a list; ``x-reruns`` is what a change of it reruns, and ``x-advanced``
-    says that few users need it.
+    ``x-reruns`` is what a change of a key reruns, and ``x-advanced`` says that few users need it.
     """
     return _section(Settings, "")
 
@@ -36,7 +35,7 @@ def _section(kind: type[Section], reruns: str) -> dict:
         else:
             properties[name] = {"x-reruns": reruns} | _with_null(properties[name])
     return {
-        "type": ["object"],
+        "type": "object",
         "description": kind.__doc__,
         "additionalProperties": False,
         "properties": properties,
@@ -54,7 +53,12 @@ def _with_null(key: dict) -> dict:
     if "enum" in key:
         key.pop("type", None)
         return key | {"enum": key["enum"] + [None] * len(null)}
-    return key | {"type": [key["type"], *(each["type"] for each in null)]}
+    return key | ({"type": [key["type"], "null"]} if null else {})
+
+
+def types(part: dict) -> list[str]:
+    """Return the types that a value may have."""
+    return part["type"] if isinstance(part["type"], list) else [part["type"]]
 
 
 def keys(part: dict | None = None, path: str = "") -> Iterator[tuple[str, dict]]:
@@ -72,7 +76,7 @@ def describe_values(key: dict) -> str:
     """Return the type and range of a key's values in words."""
     if "enum" in key:
         return ", ".join("null" if each is None else f"`{each}`" for each in key["enum"])
-    name, *null = key["type"]
+    name, *null = types(key)
     if name in WORDS:
         return WORDS[name]
     if name == "array":
