@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from saltseg.core.errors import raise_faults, shown
+from saltseg.core.errors import raise_faults, printable
 from saltseg.networks.registry import not_taken
 from saltseg.settings.base import Section
 from saltseg.settings.config import Settings
@@ -68,7 +68,7 @@ def _fault(error: ErrorDetails) -> str:
     part = _part(path)
     choices = "one of " if "enum" in part else ""
     expected = choices + describe_values(part).replace("`", "")
-    return f"{name}: expected {expected}, found {shown(repr(found))}{_hint(part, found)}"
+    return f"{name}: expected {expected}, found {printable(repr(found))}{_hint(part, found)}"
 
 
 def _part(path: tuple[int | str, ...]) -> dict:
