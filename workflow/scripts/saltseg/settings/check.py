@@ -6,7 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from saltseg.core.errors import raise_faults, printable
+from saltseg.core.errors import printable, raise_faults
 from saltseg.networks.registry import not_taken
 from saltseg.settings.base import Section
 from saltseg.settings.config import Settings
