@@ -3,6 +3,6 @@
 FROM python:3.11-slim
 
 COPY pyproject.toml requirements.lock /project/
-COPY workflow/scripts/saltseg /project/workflow/scripts/saltseg
+COPY workflow/scripts /project/workflow/scripts
 RUN pip install --no-cache-dir --constraint /project/requirements.lock \
-    "/project[openvino,kubernetes]"
+    "/project[openvino,pretrained,kubernetes]"

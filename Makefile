@@ -53,7 +53,7 @@ test-compile: $(VENV)/test ## train each network with training.compile on this p
 	SALT_COMPILE=1 $(BIN)/python -m pytest tests/unit/networks/test_networks.py -k compiled_to_the_end --durations 0
 
 test-slurm: $(CLUSTER)/ready ## run the workflow on a real Slurm, started here as root; a quarter of an hour
-	SLURM_TEST_LOG=docs/slurm-test.txt $(CLUSTER)/bin/python -m pytest tests/engines/test_slurm.py
+	SLURM_TEST_LOG=$(CLUSTER)/slurm-test.txt $(CLUSTER)/bin/python -m pytest tests/engines/test_slurm.py
 
 test-engines: $(CLUSTER)/ready ## test the other profiles with stand-ins for a scheduler and for Kubernetes
 	$(CLUSTER)/bin/python -m pytest tests/engines/test_generic.py tests/engines/test_kubernetes.py
@@ -80,7 +80,7 @@ config: $(VENV)/run ## write config/config.yaml and the tables of config/README.
 	$(BIN)/python workflow/engine/config_files.py
 
 files: ## list the files that a remote module fetches, in workflow/files.txt
-	@find config/config.yaml envs workflow/engine workflow/scripts -type f \
+	@find config/config.yaml envs workflow/engine workflow/schemas workflow/scripts -type f \
 		! -path '*/__pycache__/*' | LC_ALL=C sort > workflow/files.txt
 
 soak: $(VENV)/run ## kill the demo 25 times and compare its bytes; half an hour
@@ -147,7 +147,7 @@ $(BIN)/python:
 	$(if $(filter uv,$(PIP)),$(BIN)/python -m pip install --quiet $(UV))
 
 $(VENV)/run: pyproject.toml requirements.lock | $(BIN)/python
-	$(BIN)/python $(INSTALL) -e ".[openvino]"
+	$(BIN)/python $(INSTALL) -e ".[openvino,pretrained]"
 	@touch $@
 
 $(VENV)/test: pyproject.toml requirements.lock | $(BIN)/python

@@ -86,8 +86,8 @@ def test_the_image_has_the_projects_own_pins_and_the_python_of_its_environments(
     assert "==" not in text
     lines = [line.split()[1:-1] for line in text.splitlines() if line.startswith("COPY ")]
     copied = [name for line in lines for name in line]
-    assert copied == ["pyproject.toml", "requirements.lock", "workflow/scripts/saltseg"]
+    assert copied == ["pyproject.toml", "requirements.lock", "workflow/scripts"]
     assert "--constraint /project/requirements.lock" in text
-    assert '"/project[openvino,kubernetes]"' in text
+    assert '"/project[openvino,pretrained,kubernetes]"' in text
     kept = (ROOT / ".dockerignore").read_text().splitlines()
     assert [line.removeprefix("!") for line in kept if line.startswith("!")] == copied

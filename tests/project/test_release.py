@@ -23,7 +23,7 @@ def test_the_version_is_the_last_one_in_the_changelog():
 
 
 def test_the_tag_to_deploy_is_that_of_the_version():
-    named = re.findall(r"\bv(\d+\.\d+\S*?)[\s/\"]", (ROOT / "config/README.md").read_text())
+    named = re.findall(r"\bv(\d+\.\d+\S*?)[\s/\"]", (ROOT / "docs/module.md").read_text())
     assert set(named) == {VERSION}
 
 

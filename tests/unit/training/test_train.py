@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+import yaml
 
 from saltseg.core.errors import InputError
 from saltseg.networks.network import Network
-from saltseg.settings.choices import MONITORS
 from saltseg.survey import tiles as packed
 from saltseg.training.augmentation import Augmentation
 from saltseg.training.losses import LOSSES
@@ -27,6 +27,7 @@ from saltseg.training.trainer import Labelled, Trainer, evaluate
 from support.training import CPU, STILL, labelled, member, on_cpu
 
 ROOT = Path(__file__).parents[3]
+SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
 
 
 def test_chosen_tiles_are_loaded_as_8_bits_with_one_channel_and_their_depths(tmp_path):
@@ -164,6 +165,16 @@ def test_weights_are_those_of_the_first_best_epoch(monitor, losses, scores, best
     assert not torch.equal(states[0]["head.weight"], states[1]["head.weight"])
 
 
+def test_a_late_loss_is_not_compared_with_the_loss_before_it():
+    losses = [0.2, 0.1, 0.9, 0.8, 0.85]
+    late = {"late_loss": "lovasz_bce", "late_from": 3}
+    settings = {"monitor": "loss", "plateau_patience": 1, "stopping_patience": 3}
+    checkpoint, history, _ = scripted(losses, [0.5] * 5, **settings, **late)
+    assert checkpoint.about["epoch"] == 4
+    # Halved by the last epoch alone, and so for none of these.
+    assert {epoch.learning_rate for epoch in history} == {0.016}
+
+
 @pytest.mark.parametrize(
     ("monitor", "losses", "scores", "gain", "epochs"),
     [
@@ -218,8 +229,9 @@ def test_the_rate_halves_by_what_is_monitored(monitor, gain, halved):
 
 
 def test_what_can_be_monitored_is_named_as_in_the_configuration():
+    schema = yaml.safe_load(SCHEMA.read_text())["properties"]["training"]["properties"]
     epoch = Epoch(1, 0.9, 0.25, 0.75, 0.1, True)
-    values = {name: epoch.monitored(name) for name in MONITORS}
+    values = {name: epoch.monitored(name) for name in schema["monitor"]["enum"]}
     assert values == {"loss": 0.25, "map": -0.75, "last": -1}
 
 

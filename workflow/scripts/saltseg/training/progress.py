@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
-from saltseg.settings.config import TrainingSettings
-from saltseg.training.recipe import make_optimiser, rate_factor
+from saltseg.training.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -45,11 +44,11 @@ class Progress:
         best_epoch, best_state: number of the best epoch, initially 0, and its weights.
     """
 
-    def __init__(self, network: nn.Module, recipe: TrainingSettings):
+    def __init__(self, network: nn.Module, recipe: Recipe):
         self.recipe = recipe
         self.network = network
         self.stepping = _compiled(network) if recipe.compile else network
-        self.optimiser = make_optimiser(recipe, network)
+        self.optimiser = recipe.make_optimiser(network)
         self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimiser,
             factor=0.5,
@@ -75,16 +74,17 @@ class Progress:
 
     def start_epoch(self) -> float:
         """Prepare the next epoch; return its initial learning rate."""
+        self.network.train()
         if self.recipe.frozen_epochs:
             thawed = len(self.history) >= self.recipe.frozen_epochs
-            self.network.encoder.requires_grad_(thawed)
-        self.network.train()
+            # In evaluation mode, its batch normalisation keeps the statistics it was trained with.
+            self.network.encoder.requires_grad_(thawed).train(thawed)
         self.set_rate(0.0)
         return self.optimiser.param_groups[0]["lr"]
 
     def set_rate(self, done: float) -> None:
         """Set the learning rate after a fraction ``done`` of the epoch; no effect on a plateau."""
-        factor = rate_factor(self.recipe, (len(self.history) + done) / self.recipe.epochs)
+        factor = self.recipe.rate_factor((len(self.history) + done) / self.recipe.epochs)
         if factor is not None:
             for group in self.optimiser.param_groups:
                 group["lr"] = factor * group["share"] * self.recipe.learning_rate
@@ -92,6 +92,8 @@ class Progress:
     def add(self, epoch: Epoch) -> None:
         """Record an epoch, keep its weights if they are the best, and step the plateau schedule."""
         self.history.append(epoch)
+        if self.recipe.monitor == "loss" and self._switches_loss(epoch.epoch):
+            self._forget_gains()
         value = epoch.monitored(self.recipe.monitor)
         gained = self.recipe.monitor == "last" or value < self.least - self.recipe.minimum_gain
         if gained or not self.best_state:
@@ -100,6 +102,14 @@ class Progress:
             self.best_state = copy.deepcopy(self.network.state_dict())
         if self.recipe.schedule == "plateau":
             self.plateau.step(value)
+
+    def _switches_loss(self, epoch: int) -> bool:
+        return self.recipe.late_loss is not None and epoch == self.recipe.late_from > 1
+
+    def _forget_gains(self) -> None:
+        """Forget the least loss, since values of another loss cannot be compared with it."""
+        self.least, self.best_state = math.inf, {}
+        self.plateau.best, self.plateau.num_bad_epochs = math.inf, 0
 
     def content(self) -> dict:
         """Return the whole state as tensors and plain values."""
