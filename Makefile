@@ -80,7 +80,7 @@ config: $(VENV)/run ## write config/config.yaml and the tables of config/README.
 	$(BIN)/python workflow/engine/config_files.py
 
 files: ## list the files that a remote module fetches, in workflow/files.txt
-	@find config/config.yaml envs workflow/engine workflow/schemas workflow/scripts -type f \
+	@find config/config.yaml envs workflow/engine workflow/scripts -type f \
 		! -path '*/__pycache__/*' | LC_ALL=C sort > workflow/files.txt
 
 soak: $(VENV)/run ## kill the demo 25 times and compare its bytes; half an hour

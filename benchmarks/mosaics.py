@@ -23,6 +23,7 @@ from saltseg.device.compute import Compute
 from saltseg.inference.predict import predict
 from saltseg.inference.sections import predict_section, windows_for
 from saltseg.networks.checkpoint import Checkpoint
+from saltseg.settings.config import ComputeSettings
 from saltseg.survey.decoding import decode_image
 from saltseg.survey.tiles import Tiles
 
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument("mosaics", type=Path)
     parser.add_argument("--further", type=Path, help="zip with images/ID.png of unlabelled tiles")
     args = parser.parse_args()
-    compute = Compute.select(device="cpu", precision="auto", threads=2, deterministic=True)
+    compute = Compute.select(ComputeSettings(device="cpu", threads=2))
     train = Tiles(args.results / "data/train/tiles.csv")
     known = images_of(train, Tiles(args.results / "data/test/tiles.csv"))
     further = zipfile.ZipFile(args.further) if args.further else None

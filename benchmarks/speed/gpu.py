@@ -1,15 +1,14 @@
 """Training on a GPU, its steps prepared in several ways: the residual U-Net and contest.yaml."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import ours
 import torch
 import yaml
 
+from saltseg.settings.check import complete
 from saltseg.training.augmentation import Augmentation
-from saltseg.training.recipe import Recipe
 from saltseg.training.trainer import Trainer
 
 # The first is the configuration's default; the second is compute.deterministic: false, the third
@@ -33,14 +32,13 @@ def contest(
     batch_size: int = CONTEST["training"]["batch_size"],
 ) -> Callable[[], int]:
     """Train by the recipe of config/contest.yaml, always as in the same one of its epochs."""
-    settings = {key: {**ours.CONFIG[key], **CONTEST[key]} for key in ("training", "augmentation")}
-    settings["training"].pop("tensorboard")
+    settings = complete(CONTEST)
     made = ours.member(
         *(survey, CONTEST["model"]["width"], tiles, batch_size),
         model=CONTEST["model"],
         # The weights make no difference to the speed.
-        recipe=replace(Recipe(**settings["training"]), pretrained=False),
-        augmentation=Augmentation(**settings["augmentation"]),
+        recipe=settings.training.model_copy(update={"pretrained": False}),
+        augmentation=Augmentation(settings.augmentation),
         deterministic=way != "not deterministic",
     )
     return _epochs(made, way, epoch, tiles)

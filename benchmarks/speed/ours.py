@@ -3,40 +3,33 @@
 import os
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from itertools import count
-from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 from survey import tiles_and_masks
 
 from saltseg.device.compute import Compute
 from saltseg.ensemble.predictions import save
 from saltseg.inference.predict import predict
 from saltseg.inference.runtimes import for_inference
+from saltseg.settings.config import AugmentationSettings, ComputeSettings, TrainingSettings
 from saltseg.training.augmentation import Augmentation
-from saltseg.training.recipe import Recipe
 from saltseg.training.trainer import Labelled, Trainer
 
 TILE = (101, 101)
-CONFIG = yaml.safe_load((Path(__file__).parents[2] / "config/config.yaml").read_text())
-AUGMENTATION = Augmentation(**CONFIG["augmentation"])
-SETTINGS = {key: each for key, each in CONFIG["training"].items() if key != "tensorboard"}
+AUGMENTATION = Augmentation(AugmentationSettings())
 # The optimiser of the implementations that it is compared with.
 ADAM = {"optimiser": "adam", "weight_decay": 0, "schedule": "plateau", "learning_rate": 1e-3}
-RECIPE = Recipe(**SETTINGS | ADAM | {"passes_per_epoch": 1, "windows_per_epoch": 1})
+RECIPE = TrainingSettings(**ADAM, passes_per_epoch=1, windows_per_epoch=1)
 MODEL = {"name": "residual_unet", "dropout": 0.5, "depth": "none"}
 CORES = os.cpu_count() or 1
 PRECISION = "auto"
 
 
 def select(deterministic: bool = True) -> Compute:
-    return Compute.select(
-        **{"device": "auto", "runtime": "auto", "precision": PRECISION, "threads": CORES},
-        deterministic=deterministic,
-    )
+    settings = ComputeSettings(precision=PRECISION, threads=CORES, deterministic=deterministic)
+    return Compute.select(settings, runtime="auto")
 
 
 def member(
@@ -46,7 +39,7 @@ def member(
     batch_size: int,
     trainer: type[Trainer] = Trainer,
     model: dict = MODEL,
-    recipe: Recipe = RECIPE,
+    recipe: TrainingSettings = RECIPE,
     augmentation: Augmentation = AUGMENTATION,
     deterministic: bool = True,
 ) -> Trainer:
@@ -59,7 +52,7 @@ def member(
     ]
     labelled = Labelled(*put, torch.zeros(tiles, device=compute.device))
     made = trainer(
-        *(labelled, labelled, compute, replace(recipe, batch_size=batch_size)),
+        *(labelled, labelled, compute, recipe.model_copy(update={"batch_size": batch_size})),
         seed=0,
         model_settings={**model, "width": width},
         augmentation=augmentation,

@@ -37,6 +37,7 @@ import torch
 import yaml
 
 from saltseg.device.compute import Compute
+from saltseg.settings.config import ComputeSettings
 
 ROOT = Path(__file__).parents[2]
 WORKER = Path(__file__).with_name("worker.py")
@@ -360,7 +361,7 @@ def version_of(package: str) -> str:
 
 def kind() -> str:
     """Return which of ``results_page.KINDS`` this machine is."""
-    compute = Compute.select(device="auto", precision="auto", threads=1, deterministic=True)
+    compute = Compute.select(ComputeSettings())
     return "gpu" if compute.device.type == "cuda" else "bf16" if compute.bf16 else "avx2"
 
 

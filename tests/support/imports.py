@@ -33,12 +33,16 @@ for script in sys.argv[2:]:
         for runtime in runtimes.RUNTIMES.values():
             runtime.load()
     found[script] = sorted(loaded().values())
+for name in loaded():
+    del sys.modules[name]
+import saltseg.settings.check
+found["settings"] = sorted(loaded().values())
 print(json.dumps(found))
 """
 
 
 def real_imports():
-    """Return the project files that Python imports for each script, by script name."""
+    """Return the project files that Python imports for each script, and for the settings."""
     command = [sys.executable, "-c", IMPORTER, str(SCRIPTS), *(path.name for path in STAGES)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

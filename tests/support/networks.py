@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from saltseg.inference.runtimes import RUNTIMES
+from saltseg.inference.registry import RUNTIMES
 from saltseg.networks import model
 from saltseg.networks.network import Network
 from saltseg.networks.registry import NETWORKS

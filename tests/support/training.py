@@ -1,26 +1,20 @@
 """Train a member on a handful of tiny tiles."""
 
-from dataclasses import replace
 from importlib.util import find_spec
 
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from saltseg.device.compute import Compute
+from saltseg.settings.config import AugmentationSettings, TrainingSettings
 from saltseg.training.augmentation import Augmentation
-from saltseg.training.recipe import Recipe
 from saltseg.training.trainer import Labelled, Trainer
-from support.running import ROOT
 
-CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 CPU = Compute(torch.device("cpu"), bf16=False)
-MOVING = replace(
-    Augmentation(**CONFIG["augmentation"]), vertical_flip=True, rotation=20.0, zoom=(0.8, 1.2)
-)
-STILL = replace(
-    MOVING, horizontal_flip=False, vertical_flip=False, rotation=0.0, shift=0.0, zoom=(1.0, 1.0)
+MOVING = Augmentation(AugmentationSettings(vertical_flip=True, rotation=20.0, zoom=(0.8, 1.2)))
+STILL = Augmentation(
+    AugmentationSettings(horizontal_flip=False, rotation=0.0, shift=0.0, zoom=(1.0, 1.0))
 )
 NEVER = 10**9
 NEEDS_TIMM = pytest.mark.skipif(
@@ -52,7 +46,6 @@ def member(training=None, validation=None, compute=CPU, *, trainer=Trainer, **ch
         "augmentation": MOVING,
     }
     recipe = {
-        **{key: value for key, value in CONFIG["training"].items() if key != "tensorboard"},
         "epochs": 3,
         "passes_per_epoch": 1,
         "windows_per_epoch": 1,
@@ -67,8 +60,11 @@ def member(training=None, validation=None, compute=CPU, *, trainer=Trainer, **ch
         "stopping_patience": NEVER,
         "minimum_gain": 0.0,
     }
-    recipe |= {key: changes.pop(key) for key in recipe.keys() & changes.keys()}
+    known = TrainingSettings.model_fields.keys()
+    recipe |= {key: changes.pop(key) for key in known & changes.keys()}
     training = labelled(8) if training is None else training
     validation = labelled(5, seed=1) if validation is None else validation
-    made = trainer(training, validation, compute, Recipe(**recipe), **{**settings, **changes})
+    made = trainer(
+        training, validation, compute, TrainingSettings(**recipe), **{**settings, **changes}
+    )
     return made.run()

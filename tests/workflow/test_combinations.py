@@ -21,14 +21,13 @@ from PIL import Image
 
 from saltseg.core.labels import decode
 from saltseg.evaluation.decision import write_report
-from saltseg.settings.config import completed, faults
+from saltseg.settings.check import faults
 from support.networks import MISSING
-from support.running import ROOT, SUBMISSION, complete, planned
+from support.running import SUBMISSION, complete, planned
 from support.surveys import Survey
 
 pytestmark = pytest.mark.slow
 
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
 Row = dict[str, object]
 NO_DEPTHS = "no test depths"
 # The first value of each goes with all others.
@@ -86,7 +85,7 @@ def allowed(row: Row) -> bool:
     """Return whether the values of a combination go together."""
     if row["model.depth"] != "none" and row["survey"] == NO_DEPTHS:
         return False
-    return not faults(completed(configuration(row), SCHEMA), SCHEMA)
+    return not faults(configuration(row))
 
 
 def pairs_of(row: Row) -> set:

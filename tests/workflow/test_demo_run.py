@@ -12,6 +12,7 @@ from saltseg.ensemble.predictions import SCALE, load_all, summed
 from saltseg.evaluation.threshold import Curve, steps
 from saltseg.inference.predict import predict
 from saltseg.networks.checkpoint import Checkpoint
+from saltseg.settings.config import ComputeSettings
 from saltseg.survey.folds import roles
 from saltseg.survey.tiles import Tiles
 from support.running import ROOT, run_snakemake
@@ -49,7 +50,7 @@ def predicted(results: Path, precision: str) -> np.ndarray:
     """Probabilities of the labelled tiles by the member that held each out, as float64."""
     tiles = Tiles(results / "data/train/tiles.csv")
     folds = pd.read_csv(results / "data/folds.csv", dtype={"id": str})
-    compute = Compute.select(device="cpu", precision=precision, threads=1, deterministic=True)
+    compute = Compute.select(ComputeSettings(device="cpu", precision=precision))
     probabilities = np.empty(tiles.images.shape)
     for seed in (0, 1):
         _, out = roles(folds, "kfold", seed)

@@ -16,7 +16,6 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
-import yaml
 from snakemake.logging import logger
 from snakemake.utils import update_config
 
@@ -65,7 +64,7 @@ os.environ |= {"MPLBACKEND": "agg", "PYTHONSAFEPATH": ""}
 
 from engine.given import doubled_keys
 from saltseg.core.errors import InputError, raise_faults
-from saltseg.settings.config import completed, faults
+from saltseg.settings.check import complete
 from saltseg.stage.code_files import behaviour, local_files
 
 
@@ -119,11 +118,9 @@ def require_plain_path(what, path):
 
 require_plain_path("the project's folder", ROOT.resolve())
 
-SCHEMA = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-# A module's config replaces that of config/config.yaml, and need not be complete.
-config = completed(config, SCHEMA)
 with exit_on_input_error():
-    raise_faults("Configuration", faults(config, SCHEMA))
+    # A module's config replaces that of config/config.yaml, and need not be complete.
+    config = complete(config).model_dump(mode="json")
 
 # data.source is not an input of a rule, so it may have any name.
 for section, key in [

@@ -1,6 +1,6 @@
 # The survey of a run, and what depends on it.
 
-from saltseg.settings.config import uncovered_folds
+from saltseg.settings.check import uncovered_folds
 from saltseg.survey.folds import folds_of
 from saltseg.survey.segy_files import is_segy, require_file
 from saltseg.survey.source import Source
@@ -27,9 +27,9 @@ def volume_source():
 VOLUME = volume_source()
 DEMO_SECTIONS = "results/demo/sections.csv"
 
-config["validation"]["folds"] = folds_of(config["validation"], volume=VOLUME is not None)
+config["validation"]["folds"] = folds_of(config["validation"]["folds"], volume=VOLUME is not None)
 
-uncovered = uncovered_folds(config)
+uncovered = uncovered_folds(config["validation"]["scheme"], config["validation"]["folds"], SEEDS)
 if uncovered and workflow.is_main_process:
     logger.warning(
         f"No member holds out fold {', '.join(map(str, uncovered))}: the score will cover only "

@@ -36,6 +36,15 @@ def further_tiles(wildcards, input):
     ]
 
 
+def get_events(wildcards, input):
+    """Return the argument that has a training write events for TensorBoard, if it is to.
+
+    A function of inputs, whose results Snakemake does not compare, so that it retrains nothing.
+    """
+    folder = with_prefix(f"results/{wildcards.round}logs/tensorboard/{wildcards.seed}")
+    return ["--events", folder] if config["training"]["tensorboard"] else []
+
+
 def get_fold_predictions(wildcards):
     """Return a round's test predictions by the members that held out one fold."""
     return expand(

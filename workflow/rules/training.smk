@@ -43,8 +43,9 @@ rule train:
                 "compute.deterministic",
             ),
             *of_volume("survey.tile", "survey.normalisation", "survey.percentile"),
+            ignoring=["training.tensorboard"],
         ),
-        events=with_prefix("results/{round}logs/tensorboard/{seed}"),
+        events=get_events,
         # Not an output, which would be deleted if the job fails.
         state=with_prefix("results/{round}states/{seed}.pt"),
         further=further_tiles,
@@ -53,7 +54,7 @@ rule train:
         "python {params.script:q} {params.settings:q} --seed {wildcards.seed} "
         "--tiles {input.tiles:q} --folds {input.folds:q} {params.lines:q} {params.further:q} "
         "--checkpoint {output.checkpoint:q} --history {output.history:q} "
-        "--events {params.events:q} --state {params.state:q} --log {log:q}"
+        "{params.events:q} --state {params.state:q} --log {log:q}"
 
 
 rule pseudo_labels:

@@ -7,11 +7,11 @@ from saltseg.synthetic.demo import write_survey
 
 
 def main(args):
-    survey = args.settings["data"]["demo"]
-    write_survey(args.archive, args.sections, **survey)
+    survey = args.settings.data.demo
+    write_survey(args.archive, args.sections, **dict(survey))
     logging.info(
         "synthetic survey of %d labelled and %d unlabelled tiles, to %s",
-        survey["tiles"], survey["test_tiles"], args.archive,
+        survey.tiles, survey.test_tiles, args.archive,
     )  # fmt: skip
 
 

@@ -7,14 +7,14 @@ from saltseg.synthetic.volume import write_volume
 
 
 def main(args):
-    volume = args.settings["data"]["demo_volume"]
-    labelled = write_volume(args.volume, args.labels, args.truth, **volume)
+    volume = args.settings.data.demo_volume
+    labelled = write_volume(args.volume, args.labels, args.truth, **dict(volume))
     logging.info(
         "A synthetic volume of %d inlines, %d crosslines and %d samples, labelled on %d inlines, "
         "to %s",
-        volume["inlines"],
-        volume["crosslines"],
-        volume["samples"],
+        volume.inlines,
+        volume.crosslines,
+        volume.samples,
         len(labelled),
         args.volume,
     )

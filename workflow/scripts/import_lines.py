@@ -23,14 +23,14 @@ from saltseg.survey.volume import Volume
 
 
 def main(args):
-    survey, folds = args.settings["survey"], folds_of(args.settings["validation"], volume=True)
+    survey, folds = args.settings.survey, folds_of(args.settings.validation.folds, volume=True)
     geometry, volume = Geometry.load(args.geometry), Volume(args.volume)
     with ExitStack() as stack:
         if args.labels.is_dir():
             labels = labels_from_masks(args.labels, geometry)
         else:
             keys = ("inline_byte", "crossline_byte", "endian", "format")
-            own, traces, _ = scan(args.labels, **{key: survey[key] for key in keys})
+            own, traces, _ = scan(args.labels, **{key: getattr(survey, key) for key in keys})
             refuse_other_geometry(args.labels, own, geometry)
             file = stack.enter_context(Segy(args.labels, own.endian, own.format))
             labels = labels_from_segy(
@@ -38,11 +38,11 @@ def main(args):
                 traces,
                 file.read_traces,
                 geometry,
-                tile=survey["tile"],
-                unlabelled=survey["unlabelled"],
+                tile=survey.tile,
+                unlabelled=survey.unlabelled,
             )
         labelled = import_lines(volume, geometry, labels, folds)
-    table, images, masks = lines.cut_tiles(labelled, survey["tile"], survey["normalisation"])
+    table, images, masks = lines.cut_tiles(labelled, survey.tile, survey.normalisation)
     if not len(table):
         cut = len({(line.plane, line.number) for line in labelled}) < len(labelled)
         part = f"piece of the labelled lines, cut for {folds} folds," if cut else "labelled line"
@@ -55,7 +55,7 @@ def main(args):
     known = np.concatenate([line.labels[line.labels != lines.UNLABELLED] for line in labelled])
     logging.info(
         "%d labelled lines, %.0f %% of them salt; %d tiles of %d, to %s",
-        len(labelled), 100 * (known == lines.SALT).mean(), len(table), survey["tile"], args.output,
+        len(labelled), 100 * (known == lines.SALT).mean(), len(table), survey.tile, args.output,
     )  # fmt: skip
 
 

@@ -14,8 +14,8 @@ from saltseg.stage.cli import run, stage_parser
 
 
 def main(args):
-    hold_gpu(args.settings["compute"]["device"])
-    compute = Compute.select(**args.settings["compute"])
+    hold_gpu(args.settings.compute.device)
+    compute = Compute.select(args.settings.compute, args.settings.compute.runtime)
     decision = Decision.load(args.threshold)
     members = [for_inference(Checkpoint.load(path).rebuild(), compute) for path in args.checkpoints]
     with_depth = any(member.uses_depth for member in members)
@@ -28,7 +28,7 @@ def main(args):
         threshold=decision.threshold,
         # Not the current setting: the threshold was tuned for predictions made this way.
         flip=decision.flip,
-        batch_size=args.settings["inference"]["batch_size"],
+        batch_size=args.settings.inference.batch_size,
     )
     with_salt = write_masks(args.output, ids, images.shape[1:], masks)
     logging.info("%d tiles, %d of them with salt, to %s", len(ids), with_salt, args.output)

@@ -19,24 +19,24 @@ from saltseg.survey.tiles import Tiles
 
 
 def main(args):
-    hold_gpu(args.settings["compute"]["device"])
-    compute = Compute.select(**args.settings["compute"])
+    hold_gpu(args.settings.compute.device)
+    compute = Compute.select(args.settings.compute, args.settings.compute.runtime)
     checkpoint = Checkpoint.load(args.checkpoint)
     network = for_inference(checkpoint.rebuild(), compute)
     tiles, lines = Tiles(args.tiles), Lines(args.lines)
     folds = read_folds(args.folds, tiles.ids)
-    _, validates = roles(folds, args.settings["validation"]["scheme"], checkpoint.seed)
-    inference, survey = args.settings["inference"], args.settings["survey"]
+    _, validates = roles(folds, args.settings.validation.scheme, checkpoint.seed)
+    inference, survey = args.settings.inference, args.settings.survey
 
     def predict(name: str) -> np.ndarray:
         amplitude, _ = lines[name]
-        section = section_to_8bit(amplitude.T, survey["normalisation"], survey["tile"])
+        section = section_to_8bit(amplitude.T, survey.normalisation, survey.tile)
         mean, _ = predict_section(
             [network],
             section,
             compute,
-            windows=windows_for([network], inference["window"], inference["margin"]),
-            flip=inference["flip"],
+            windows=windows_for([network], inference.window, inference.margin),
+            flip=inference.flip,
             batch_size=1,
         )
         return mean.T

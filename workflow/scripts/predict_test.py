@@ -14,13 +14,13 @@ from saltseg.survey.tiles import Rows, Tiles
 
 
 def main(args):
-    hold_gpu(args.settings["compute"]["device"])
-    compute = Compute.select(**args.settings["compute"])
+    hold_gpu(args.settings.compute.device)
+    compute = Compute.select(args.settings.compute, args.settings.compute.runtime)
     network = for_inference(Checkpoint.load(args.checkpoint).rebuild(), compute)
     tiles = Tiles(args.tiles)
     if network.uses_depth:
         tiles.require_depths()
-    batch_size, shards = (args.settings["inference"][key] for key in ("batch_size", "shards"))
+    batch_size, shards = args.settings.inference.batch_size, args.settings.inference.shards
     rows = shard_of(len(tiles.ids), batch_size, shards, args.shard)
     batches = predict(
         network,
@@ -28,7 +28,7 @@ def main(args):
         tiles.depths[rows.start : rows.stop],
         compute,
         batch_size=batch_size,
-        flip=args.settings["inference"]["flip"],
+        flip=args.settings.inference.flip,
     )
     save(args.output, tiles.ids[rows.start : rows.stop], tiles.images.shape[1:], batches)
     logging.info("%d test tiles predicted to %s", len(rows), args.output)

@@ -15,14 +15,14 @@ from saltseg.survey.tiles import Tiles
 
 
 def main(args):
-    hold_gpu(args.settings["compute"]["device"])
-    compute = Compute.select(**args.settings["compute"])
+    hold_gpu(args.settings.compute.device)
+    compute = Compute.select(args.settings.compute, args.settings.compute.runtime)
     checkpoint = Checkpoint.load(args.checkpoint)
     network = for_inference(checkpoint.rebuild(), compute)
     tiles = Tiles(args.tiles)
     if network.uses_depth:
         tiles.require_depths()
-    scheme, seed = args.settings["validation"]["scheme"], checkpoint.seed
+    scheme, seed = args.settings.validation.scheme, checkpoint.seed
     _, validates = roles(read_folds(args.folds, tiles.ids), scheme, seed)
     images, depths = tiles.images[validates], tiles.depths[validates]
     batches = predict(
@@ -30,8 +30,8 @@ def main(args):
         images,
         depths,
         compute,
-        batch_size=args.settings["inference"]["batch_size"],
-        flip=args.settings["inference"]["flip"],
+        batch_size=args.settings.inference.batch_size,
+        flip=args.settings.inference.flip,
     )
     save(args.output, tiles.table["id"][validates].tolist(), tiles.images.shape[1:], batches)
     logging.info("%d validation tiles predicted to %s", validates.sum(), args.output)

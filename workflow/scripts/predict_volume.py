@@ -16,19 +16,19 @@ from saltseg.survey.volume import Volume
 
 
 def main(args):
-    hold_gpu(args.settings["compute"]["device"])
-    compute = Compute.select(**args.settings["compute"])
-    inference, volume = args.settings["inference"], Volume(args.volume)
+    hold_gpu(args.settings.compute.device)
+    compute = Compute.select(args.settings.compute, args.settings.compute.runtime)
+    inference, volume = args.settings.inference, Volume(args.volume)
     checkpoints = [Checkpoint.load(path) for path in args.members]
     members = [for_inference(checkpoint.rebuild(), compute) for checkpoint in checkpoints]
     options = VolumeOptions(
-        windows=windows_for(members, inference["window"], inference["margin"]),
+        windows=windows_for(members, inference.window, inference.margin),
         greyscale=Greyscale.of(checkpoints, volume.percentile),
         flip=args.flip,
-        batch_size=inference["batch_size"],
+        batch_size=inference.batch_size,
     )
     layout = Layout.of(
-        volume.shape, options.windows, inference["planes"], inference["shards"], len(members)
+        volume.shape, options.windows, inference.planes, inference.shards, len(members)
     )
     predictor, begun = VolumePredictor(members, compute, options), perf_counter()
     lines = predictor.predict(volume, layout, args.shard, args.predictions)

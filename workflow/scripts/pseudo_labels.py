@@ -13,7 +13,7 @@ from saltseg.survey.tiles import Tiles
 def main(args):
     ids = Tiles(args.tiles).ids
     members = load_shards(args.predictions, ids)
-    chosen, masks, sure = label(members, ids, args.settings["self_training"]["share"])
+    chosen, masks, sure = label(members, ids, args.settings.self_training.share)
     save(args.output, [ids[row] for row in chosen], masks, sure)
     empty = (~masks.any(axis=(1, 2))).sum()
     logging.info(

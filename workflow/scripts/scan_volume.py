@@ -10,7 +10,7 @@ from saltseg.survey.scan import scan
 
 def main(args):
     keys = ("inline_byte", "crossline_byte", "endian", "format", "percentile")
-    settings = {key: args.settings["survey"][key] for key in keys}
+    settings = {key: getattr(args.settings.survey, key) for key in keys}
     geometry, traces, positions = scan(args.source, threads=args.threads, **settings)
     for line in describe(geometry).splitlines():
         logging.info("%s", line)

@@ -13,13 +13,13 @@ from saltseg.survey.tiles import Tiles
 
 
 def main(args):
-    settings = args.settings["validation"]
+    settings = args.settings.validation
     tiles = Tiles(args.tiles)
     if "coverage" not in tiles.table:
         raise InputError(f"{args.tiles}: no column coverage; expected tiles.csv of labelled tiles")
-    number, groups = folds_of(settings, volume=args.lines is not None), None
-    if settings["groups"] is not None:
-        groups = read_groups(settings["groups"], settings["group_column"], tiles.ids)
+    number, groups = folds_of(settings.folds, volume=args.lines is not None), None
+    if settings.groups is not None:
+        groups = read_groups(settings.groups, settings.group_column, tiles.ids)
     if args.lines:
         lines = Lines(args.lines).table
         held_out = hold_out_blocks(lines, Geometry.load(args.geometry), number)
@@ -29,8 +29,8 @@ def main(args):
     folds = split(
         tiles.table,
         folds=number,
-        seed=settings["seed"],
-        stratified=settings["stratified"],
+        seed=settings.seed,
+        stratified=settings.stratified,
         groups=groups,
     )
     with replacing(args.output) as path:

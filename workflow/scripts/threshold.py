@@ -21,12 +21,12 @@ def main(args):
         raise InputError(f"expected predictions named by seeds, 0.npy, 1.npy ({error})") from None
     tiles = Tiles(args.tiles)
     members = load_all(args.predictions, tiles.ids, tiles.masks.shape[1:])
-    scheme = args.settings["validation"]["scheme"]
+    scheme = args.settings.validation.scheme
     folds = read_folds(args.folds, tiles.ids)
     result, curve = evaluate(members, tiles, folds, honest=is_honest(scheme))
     result["scheme"] = scheme
     # The threshold holds for predictions made in the same way.
-    result["flip"] = args.settings["inference"]["flip"]
+    result["flip"] = args.settings.inference.flip
     result["seeds"] = seeds
     with replacing(args.curve) as path:
         curve.to_csv(path, index=False)

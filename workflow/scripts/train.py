@@ -22,23 +22,22 @@ from saltseg.survey.tiles import Tiles
 from saltseg.training import events
 from saltseg.training.augmentation import Augmentation
 from saltseg.training.lines import LabelledLines
-from saltseg.training.recipe import Recipe
 from saltseg.training.saved import Saved, fingerprint
 from saltseg.training.trainer import Labelled, Trainer
 
 
 def main(args):
-    hold_gpu(args.settings["compute"]["device"])
-    compute = Compute.select(**args.settings["compute"])
+    hold_gpu(args.settings.compute.device)
+    compute = Compute.select(args.settings.compute)
     tiles = Tiles(args.tiles)
-    scheme, training = args.settings["validation"]["scheme"], args.settings["training"]
+    scheme = args.settings.validation.scheme
     trains, validates = roles(read_folds(args.folds, tiles.ids), scheme, args.seed)
     logging.info(
         "member %d trains on %d tiles and validates on %d%s, on %s",
         args.seed, trains.sum(), validates.sum(),
         "" if is_honest(scheme) else " of the same (NOT honest)", compute,
     )  # fmt: skip
-    if args.settings["model"]["depth"] != "none":
+    if args.settings.model.depth != "none":
         tiles.require_depths()
     made_from = fingerprint(dependencies(args, compute))
     if args.history.exists() and is_made_from(args.checkpoint, made_from):
@@ -47,16 +46,16 @@ def main(args):
         return
     labelled, survey = training_data(args, tiles, trains, compute)
     saved = Saved(args.state, made_from) if args.state else None
-    with events.writer(args.events if training.pop("tensorboard") else None) as record:
+    with events.writer(args.events) as record:
         checkpoint, history = Trainer(
             labelled,
             Labelled.load(tiles, validates, compute.device),
             compute,
-            Recipe(**training),
+            args.settings.training,
             seed=args.seed,
-            model_settings=args.settings["model"],
+            model_settings=args.settings.model.model_dump(),
             survey=survey,
-            augmentation=Augmentation(**args.settings["augmentation"]),
+            augmentation=Augmentation(args.settings.augmentation),
             honest=is_honest(scheme),
             record=record,
             saved=saved,
@@ -73,7 +72,7 @@ def training_data(args, tiles: Tiles, trains: np.ndarray, compute: Compute):
     if args.lines:
         lines = Lines(args.lines)
         keys = ("tile", "normalisation", "percentile")
-        survey = {key: args.settings["survey"][key] for key in keys}
+        survey = {key: getattr(args.settings.survey, key) for key in keys}
         chosen = lines.table["id"].isin(tiles.table["line"][trains])
         labelled = LabelledLines(
             lines, chosen, survey["tile"], survey["normalisation"], compute.device
@@ -84,7 +83,7 @@ def training_data(args, tiles: Tiles, trains: np.ndarray, compute: Compute):
     if args.pseudo_labels:
         pseudo = PseudoLabels.load(args.pseudo_labels)
         unlabelled = Tiles(args.unlabelled)
-        if args.settings["model"]["depth"] != "none":
+        if args.settings.model.depth != "none":
             unlabelled.require_depths()
         labelled += Labelled.of(pseudo, unlabelled, compute.device)
         logging.info("and on %d tiles with pseudo-labels", len(pseudo.ids))
@@ -103,14 +102,14 @@ def is_made_from(path: Path, made_from: str) -> bool:
 def dependencies(args, compute: Compute) -> list[str | Path]:
     """Return everything that the training depends on; if any of it changes, it starts over."""
     found = [
-        json.dumps(args.settings, sort_keys=True),
+        json.dumps(args.settings.model_dump(), sort_keys=True),
         f"{args.seed} {compute} {torch.__version__}",
         *(args.tiles, args.tiles.with_name("images.npy"), args.tiles.with_name("masks.npy")),
         args.folds,
         *map(behaviour, local_files(Path(__file__))),
     ]
-    if args.settings["training"]["encoder_weights"]:
-        found += [Path(args.settings["training"]["encoder_weights"])]
+    if args.settings.training.encoder_weights:
+        found += [Path(args.settings.training.encoder_weights)]
     if args.lines:
         found += [args.lines]
     if args.pseudo_labels:
@@ -130,7 +129,5 @@ if __name__ == "__main__":
     parser.add_argument("--checkpoint", type=Path, required=True, help="safetensors file to write")
     parser.add_argument("--history", type=Path, required=True, help="CSV file to write")
     parser.add_argument("--state", type=Path, help="file to save to, and to resume from if killed")
-    parser.add_argument(
-        "--events", type=Path, help="folder for TensorBoard, if training.tensorboard is set"
-    )
+    parser.add_argument("--events", type=Path, help="folder for TensorBoard")
     run(main, parser)

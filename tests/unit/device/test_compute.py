@@ -9,10 +9,14 @@ import torch
 from saltseg.core.errors import InputError
 from saltseg.device import compute
 from saltseg.device.compute import Compute
+from saltseg.settings.config import ComputeSettings
 from saltseg.training.trainer import Labelled
 from support.training import labelled, member
 
-SECTION = {"device": "cpu", "precision": "fp32", "threads": 1, "deterministic": True}
+
+def select(**changes):
+    """Choose a device by section ``compute``, on the CPU in fp32 unless it changes that."""
+    return Compute.select(ComputeSettings(**{"device": "cpu", "precision": "fp32", **changes}))
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +30,7 @@ def restored():
 @pytest.mark.parametrize("deterministic", [True, False])
 def test_the_switch_reaches_pytorch(deterministic, monkeypatch):
     monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
-    Compute.select(**{**SECTION, "deterministic": deterministic})
+    select(deterministic=deterministic)
     assert torch.are_deterministic_algorithms_enabled() is deterministic
     assert torch.backends.cudnn.benchmark is not deterministic
     assert ("CUBLAS_WORKSPACE_CONFIG" in os.environ) is deterministic
@@ -34,27 +38,27 @@ def test_the_switch_reaches_pytorch(deterministic, monkeypatch):
 
 def test_threads_are_those_of_the_configuration_whatever_the_engine_gives(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
-    Compute.select(**{**SECTION, "threads": 2})
+    select(threads=2)
     assert torch.get_num_threads() == 2
 
 
 def test_a_c_library_that_cannot_keep_freed_memory_is_no_hindrance(monkeypatch):
     asked = []
     monkeypatch.setattr("ctypes.CDLL", lambda name: asked.append(name) or object())
-    assert Compute.select(**SECTION).device.type == "cpu"
+    assert select().device.type == "cpu"
     assert asked == [None]
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_missing_gpu_is_reported():
     with pytest.raises(InputError, match=r"compute\.device is cuda, but PyTorch finds no GPU"):
-        Compute.select(**{**SECTION, "device": "cuda"})
+        select(device="cuda")
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_on_a_gpu_a_seed_trains_the_same_member_again(precision):
-    compute = Compute.select(**{**SECTION, "device": "cuda", "precision": precision})
+    compute = select(device="cuda", precision=precision)
     tiles = labelled(64, side=101)
     tiles = Labelled(*(part.to(compute.device) for part in vars(tiles).values()))
     (one, history), (other, same) = (
@@ -87,6 +91,6 @@ def test_a_setting_that_does_not_help_here_is_reported(monkeypatch, caplog, chan
     monkeypatch.setattr(compute, "_has_fast_bf16", lambda device: False)
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
-    Compute.select(**{**SECTION, **changes})
+    select(**changes)
     assert len(caplog.messages) == (notice is not None)
     assert notice is None or re.match(notice, caplog.messages[0])

@@ -292,7 +292,7 @@ def test_members_of_one_run_train_on_different_gpus(machine, finished, copied, t
     # Each computing stage reserves a GPU before it uses one.
     for stage in ("train", "predict_validation", "predict_test", "predict"):
         text = (ROOT / f"workflow/scripts/{stage}.py").read_text()
-        assert text.index('hold_gpu(args.settings["compute"]') < text.index("Compute.select(")
+        assert text.index("hold_gpu(args.settings.compute") < text.index("Compute.select(")
 
 
 def test_a_job_beyond_the_gpus_waits_and_says_so_in_its_log(machine, finished, copied, tmp_path):

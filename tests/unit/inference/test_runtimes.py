@@ -8,15 +8,13 @@ import sys
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from saltseg.core.errors import InputError
 from saltseg.device.compute import Compute
-from saltseg.inference import runtimes
 from saltseg.inference.predict import predict
-from saltseg.inference.runtimes import LEAST_WEIGHTS, RUNTIMES, for_inference
+from saltseg.inference.registry import RUNTIMES, Runtime
+from saltseg.inference.runtimes import LEAST_WEIGHTS, for_inference
 from support.networks import NAMES, OPENVINO, options_of, seen_data
-from support.running import ROOT
 
 CPU = torch.device("cpu")
 # One tile of a single pixel at the coarsest level, odd sides, an even one, and one past a step.
@@ -212,7 +210,7 @@ def calls(monkeypatch):
         found.append(network)
         return network
 
-    monkeypatch.setitem(RUNTIMES, "openvino", runtimes.Runtime(lambda: compiled, ("json",)))
+    monkeypatch.setitem(RUNTIMES, "openvino", Runtime(lambda: compiled, ("json",)))
     return found
 
 
@@ -238,9 +236,7 @@ def test_a_runtime_that_is_named_is_used(calls):
 
 
 def test_without_openvino_auto_is_pytorch_and_openvino_is_an_error(monkeypatch):
-    monkeypatch.setitem(
-        RUNTIMES, "openvino", runtimes.Runtime(lambda: 1 / 0, ("no_such_package", "json"))
-    )
+    monkeypatch.setitem(RUNTIMES, "openvino", Runtime(lambda: 1 / 0, ("no_such_package", "json")))
     large = seen_data(**LARGE)
     assert for_inference(large, computing("auto")) is large
     with pytest.raises(InputError, match="openvino, but no_such_package is not installed"):
@@ -259,9 +255,3 @@ def test_a_gpu_is_pytorch_s(calls, caplog, runtime):
     assert [("compute.runtime: openvino is for CPUs" in each) for each in notices] == (
         [True] if runtime == "openvino" else []
     )
-
-
-def test_the_schema_names_the_runtimes():
-    schema = yaml.safe_load((ROOT / "workflow/schemas/config.schema.yaml").read_text())
-    names = schema["properties"]["compute"]["properties"]["runtime"]["enum"]
-    assert names == ["auto", "torch", *RUNTIMES]

@@ -1,11 +1,8 @@
 """The networks: their sizes, their shapes, and each part against its definition."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import torch
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
@@ -16,9 +13,9 @@ from saltseg.networks import model
 from saltseg.networks.cpu_kernels import Dropout, TransposedConv
 from saltseg.networks.registry import NETWORKS
 from saltseg.networks.unet import PlainLevel, ResidualBlock, ResidualLevel
+from saltseg.settings.schema import schema
 from support.networks import NAMES, NEEDED
 
-SCHEMA = Path(__file__).parents[3] / "workflow/schemas/config.schema.yaml"
 BOTH = pytest.mark.parametrize("name", ["unet", "residual_unet"])
 WITH_DEPTH = pytest.mark.parametrize(
     ("depth", "at"), [("first_pool", [1]), ("bottleneck", [4]), ("both", [1, 4])]
@@ -138,17 +135,12 @@ def test_depth_in_the_contest_s_residual_network_costs_288_and_2304_weights():
     assert counts == {"none": 0, "first_pool": 288, "bottleneck": 2304, "both": 2592}
 
 
-def test_networks_are_named_as_in_the_configuration():
-    schema = yaml.safe_load(SCHEMA.read_text())["properties"]["model"]["properties"]
-    assert schema["name"]["enum"] == list(NETWORKS)
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_a_network_takes_the_depths_of_the_configuration(name):
-    schema = yaml.safe_load(SCHEMA.read_text())["properties"]["model"]["properties"]
+    depths = schema()["properties"]["model"]["properties"]["depth"]["enum"]
     takes = NETWORKS[name].takes
     more = {key: value for (section, key), value in NEEDED.items() if (section, key) in takes}
-    for depth in schema["depth"]["enum"] if ("model", "depth") in takes else ["none"]:
+    for depth in depths if ("model", "depth") in takes else ["none"]:
         network = build(name, depth=depth, **more).eval()
         assert network(torch.rand(2, 1, 16, 16), torch.rand(2)).shape == (2, 1, 16, 16)
 

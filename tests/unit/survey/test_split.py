@@ -1,19 +1,16 @@
 """Folds: balanced, complete, reproducible; and the tiles that a member trains on."""
 
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from saltseg.core.errors import InputError
+from saltseg.settings.schema import schema
 from saltseg.survey.folds import coverage_class, is_honest, read_groups, roles, split
-
-SCHEMA = Path(__file__).parents[3] / "workflow/schemas/config.schema.yaml"
 
 
 def table(coverage):
@@ -383,7 +380,7 @@ def test_in_full_a_member_trains_and_validates_on_every_tile(seed):
 
 
 def test_a_scheme_is_honest_if_no_member_trains_on_tiles_it_validates_on():
-    schemes = yaml.safe_load(SCHEMA.read_text())["properties"]["validation"]["properties"]
+    schemes = schema()["properties"]["validation"]["properties"]
     dealt = split(table(np.linspace(0, 1, 23)), folds=4, seed=0, stratified=True)
     honest = {}
     for scheme in schemes["scheme"]["enum"]:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from skimage import transform
 
+from saltseg.settings.config import AugmentationSettings
 from saltseg.training.augmentation import Augmentation, retone, warp
 
 STILL = {
@@ -32,7 +33,9 @@ IDENTITY = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
 
 def draw(count=1, height=20, width=30, seed=0, **changes):
     generator = torch.Generator().manual_seed(seed)
-    return Augmentation(**{**STILL, **changes}).draw_maps(count, height, width, generator)
+    return Augmentation(AugmentationSettings(**{**STILL, **changes})).draw_maps(
+        count, height, width, generator
+    )
 
 
 def tiles(count, height, width, seed=0):
@@ -201,7 +204,7 @@ def test_switches_leave_later_draws_of_the_generator_as_they_were():
     after = []
     for switches in ({}, ALL):
         generator = torch.Generator().manual_seed(5)
-        Augmentation(**{**STILL, **switches}).draw(7, 20, 30, generator)
+        Augmentation(AugmentationSettings(**{**STILL, **switches})).draw(7, 20, 30, generator)
         after.append(torch.rand(1, generator=generator).item())
     assert after[0] == after[1]
 
@@ -238,7 +241,7 @@ TONES = {"brightness": 0.1, "contrast": 0.2}
 
 def tones(count=1, seed=0, **changes):
     generator = torch.Generator().manual_seed(seed)
-    return Augmentation(**{**STILL, **changes}).draw_tones(count, generator)
+    return Augmentation(AugmentationSettings(**{**STILL, **changes})).draw_tones(count, generator)
 
 
 def slow_retone(image, added, factor):
@@ -270,7 +273,7 @@ def test_tones_fill_their_ranges_and_never_leave_them():
 
 def test_without_a_change_of_tone_an_image_stays_to_the_bit():
     images, masks = tiles(2, 20, 30)
-    still = Augmentation(**STILL)
+    still = Augmentation(AugmentationSettings(**STILL))
     maps = draw(2)
     moved, _ = still.apply(images, masks, maps, tones(2))
     assert torch.equal(moved, warp(images, masks, maps)[0])
@@ -281,7 +284,7 @@ def test_without_a_change_of_tone_an_image_stays_to_the_bit():
 def test_each_tone_changes_images_and_no_mask(tone):
     images, masks = tiles(8, 20, 30)
     generator = torch.Generator().manual_seed(0)
-    augmentation = Augmentation(**{**STILL, tone: TONES[tone]})
+    augmentation = Augmentation(AugmentationSettings(**{**STILL, tone: TONES[tone]}))
     drawn = augmentation.draw(8, 20, 30, generator)
     changed, same = augmentation.apply(images, masks, *drawn)
     assert not torch.equal(changed, warp(images, masks, drawn[0])[0])

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from saltseg.core.errors import InputError
+from saltseg.settings.config import ComputeSettings
 
 logger = logging.getLogger(__name__)
 
@@ -31,22 +32,17 @@ class Compute:
     threads: int = 1
 
     @classmethod
-    def select(
-        cls,
-        *,
-        device: str,
-        precision: str,
-        threads: int,
-        deterministic: bool,
-        runtime: str = "torch",
-    ) -> "Compute":
+    def select(cls, settings: ComputeSettings, runtime: str = "torch") -> "Compute":
         """Choose by the configuration's section ``compute``, and set PyTorch accordingly.
 
         With ``deterministic``, computations are reproducible to the bit on a GPU as well as on a
         CPU. Settings that do not help on the device are logged.
 
-        Raises InputError where ``device`` is cuda and there is none.
+        ``runtime`` is the section's own where members predict. Raises InputError where ``device``
+        is cuda and there is none.
         """
+        device, precision = settings.device, settings.precision
+        threads, deterministic = settings.threads, settings.deterministic
         torch.set_num_threads(threads)
         if deterministic:
             # What cuBLAS asks for, before its first use: https://docs.nvidia.com/cuda/cublas

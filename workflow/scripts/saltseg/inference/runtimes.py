@@ -1,17 +1,10 @@
-"""Runtimes that compute finished members: ``compute.runtime``.
-
-A runtime is a function of a network on the CPU and of the ``Compute`` that returns a network which
-predicts the same, in a module of its own, and a line here. Each is imported only where it is used.
-"""
+"""Runtimes that compute finished members: ``compute.runtime``."""
 
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass
-from importlib import import_module
-from importlib.util import find_spec
 
 from saltseg.core.errors import InputError
 from saltseg.device.compute import Compute
+from saltseg.inference.registry import RUNTIMES
 from saltseg.networks.network import Network
 
 logger = logging.getLogger(__name__)
@@ -19,30 +12,6 @@ logger = logging.getLogger(__name__)
 # Weights from which `auto` uses OpenVINO: with fewer, compiling takes longer than it saves. Not by
 # the number of tiles, on which no prediction depends.
 LEAST_WEIGHTS = 1_000_000
-
-
-@dataclass(frozen=True)
-class Runtime:
-    """A runtime other than PyTorch.
-
-    load: returns its function; the module's name is a literal, since the files that a stage depends
-        on are found by reading its imports
-    packages: what has to be installed for it
-    """
-
-    load: Callable[[], Callable[[Network, Compute], Network]]
-    packages: tuple[str, ...]
-
-    def missing(self) -> list[str]:
-        return [name for name in self.packages if find_spec(name) is None]
-
-
-RUNTIMES = {
-    "openvino": Runtime(
-        lambda: import_module("saltseg.inference.openvino_runtime").compile_openvino,
-        ("openvino", "onnx"),
-    ),
-}
 FASTEST_ON_CPU = "openvino"
 
 

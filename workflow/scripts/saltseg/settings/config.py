@@ -1,79 +1,442 @@
-"""Complete a configuration with defaults, and find all that is wrong with it."""
+"""The configuration: each key's type, default, bounds and description, and what a change reruns.
 
-import math
-from collections.abc import Iterator
+The only place where a key is written: after a change, `make config` writes config/config.yaml and
+the tables of config/README.md. Rules compare the values that a stage is given, not this file.
+"""
 
-from jsonschema import Draft202012Validator, ValidationError, validators
+from typing import Annotated, Literal
 
-from saltseg.networks.registry import not_taken
+from pydantic import AfterValidator, Field
 
-# JSON Schema accepts 5.0 as an integer, which range() does not, and cannot exclude infinities.
-TYPES = Draft202012Validator.TYPE_CHECKER.redefine_many(
-    {
-        "integer": lambda _, value: type(value) is int,
-        "number": lambda _, value: type(value) in (int, float) and math.isfinite(value),
-    }
-)
-Validator = validators.extend(Draft202012Validator, type_checker=TYPES)
+from saltseg.inference.registry import RUNTIMES
+from saltseg.networks.registry import NETWORKS
+from saltseg.settings.base import FilePath, OneOf, Section, Seed, Text, key
+from saltseg.settings.choices import LOSSES, MONITORS, describe
 
+LossName = Annotated[str, OneOf(*LOSSES)]
+Zoom = Annotated[float, Field(gt=0, le=10)]
 
-def completed(config: object, schema: dict) -> object:
-    """Return a configuration with the schema's default for each missing key.
-
-    A section of another type than an object stays as it is, for ``faults`` to name.
-    """
-    if "properties" not in schema or not isinstance(config, dict):
-        return config
-    return config | {
-        key: completed(config.get(key, part.get("default", {})), part)
-        for key, part in schema["properties"].items()
-    }
+# What a change reruns.
+EVERYTHING = "everything"
+MEMBERS = "members and later stages"
+LABELLED_LINES = "labelled lines and later stages"
+TILES = "tiles, members and later stages"
+FOLDS = "folds and later stages"
+PREDICTIONS = "predictions and later stages"
+VOLUME_PREDICTIONS = "predictions of volumes"
+NEW_MASKS = "only the new masks"
 
 
-def faults(config: dict, schema: dict) -> list[str]:
-    """Return all faults of a completed configuration, each naming its key."""
-    found = list(_schema_faults(config, schema))
-    return found or list(_contradictions(config))
+def refuse_duplicates(values: list[int]) -> list[int]:
+    """Return values; ValueError if any of them is there twice."""
+    if len(set(values)) < len(values):
+        raise ValueError(f"{values} lists a value twice; list each once")
+    return values
 
 
-def _schema_faults(config: dict, schema: dict) -> Iterator[str]:
-    for error in Validator(schema).iter_errors(config):
-        section = ".".join(str(part) for part in error.absolute_path)
-        if error.validator == "additionalProperties":
-            known = sorted(error.schema["properties"])
-            for key in sorted(set(error.instance) - set(known), key=str):
-                yield f"{section + '.' if section else ''}{key}: unknown key; known are {known}"
-        elif error.validator == "uniqueItems":
-            yield f"{section}: {error.instance} lists a value twice; list each once"
-        else:
-            yield f"{section or 'configuration'}: {error.message}{_hint(error)}"
+class DemoSettings(Section):
+    """The synthetic tiles of the demo."""
+
+    tiles: int = key(
+        640,
+        "labelled tiles; 48 to 200,000 together with `test_tiles`",
+        advanced=True,
+        ge=24,
+        le=200_000,
+    )
+    test_tiles: int = key(160, "unlabelled tiles", advanced=True, ge=1, le=200_000)
+    tile_size: int = key(101, "side in pixels", advanced=True, ge=32, le=256)
+    seed: int = key(2018, "each seed gives a different survey", advanced=True, ge=0)
 
 
-def _hint(error: ValidationError) -> str:
-    """Return how to write a number that YAML takes for text, such as 1e-3."""
-    if error.validator != "type" or not isinstance(error.instance, str):
-        return ""
-    try:
-        value = float(error.instance)
-    except ValueError:
-        return ""
-    if value.is_integer() and "number" not in error.validator_value:
-        value = int(value)
-    return f"; YAML reads it as text; write {value!r}"
+class DemoVolumeSettings(Section):
+    """The synthetic volume of the demo."""
+
+    inlines: int = key(100, "number of inlines", advanced=True, ge=8, le=20_000)
+    crosslines: int = key(120, "number of crosslines", advanced=True, ge=16, le=20_000)
+    samples: int = key(160, "samples per trace", advanced=True, ge=16, le=20_000)
+    labelled_every: int = key(
+        10, "spacing of the labelled lines, in inlines", reruns=LABELLED_LINES, advanced=True, ge=1
+    )
+    seed: int = key(2018, "each seed gives a different volume", advanced=True, ge=0)
 
 
-def _contradictions(config: dict) -> Iterator[str]:
-    low, high = config["augmentation"]["zoom"]
-    if low > high:
-        yield f"augmentation.zoom: minimum {low} exceeds maximum {high}; swap them"
-    if config["training"]["minimum_learning_rate"] > config["training"]["learning_rate"]:
-        yield "training.minimum_learning_rate: exceeds training.learning_rate; lower it"
-    yield from not_taken(config)
+class DataSettings(Section):
+    """Where tiles and volumes come from."""
+
+    reruns = EVERYTHING
+
+    source: Text = key(
+        "demo",
+        "`demo`, `kaggle`, `demo-volume`, or the path of tiles (zip or folder) or of a SEG-Y "
+        "file. `kaggle` [downloads the contest's zip](#kaggle). [SEG-Y files](#survey) end in "
+        "`.sgy` or `.segy`. Write a path that is just one of these words as `./demo`",
+        reruns="everything, unless the tiles are the same",
+    )
+    labels: FilePath | None = key(
+        None,
+        "labels of a volume, as a SEG-Y file or a folder of masks. A SEG-Y file has the same "
+        "geometry, or some of its lines, and salt above 0; masks are named `inline_120.png`, "
+        "`crossline_300.png`, with one column per trace and one row per sample. Not used for "
+        "tiles",
+        reruns=LABELLED_LINES,
+    )
+    demo: DemoSettings = DemoSettings()
+    demo_volume: DemoVolumeSettings = DemoVolumeSettings()
 
 
-def uncovered_folds(config: dict) -> list[int]:
-    """Folds of a k-fold scheme that no member holds out, so that their tiles get no score."""
-    folds = config["validation"]["folds"]
-    if config["validation"]["scheme"] != "kfold":
-        return []
-    return sorted(set(range(folds)) - {seed % folds for seed in config["ensemble"]["seeds"]})
+class SurveySettings(Section):
+    """How SEG-Y files are read, and how amplitudes become images."""
+
+    reruns = EVERYTHING
+
+    inline_byte: int | None = key(
+        None,
+        "byte of trace headers at which inline numbers start, null to detect it; 189 is tried "
+        "first. Numbers have four bytes",
+        ge=1,
+        le=237,
+    )
+    crossline_byte: int | None = key(
+        None, "the same for crossline numbers; 193 is tried first", ge=1, le=237
+    )
+    endian: Literal["big", "little"] | None = key(None, "byte order, null to detect it")
+    format: Literal[1, 2, 3, 5, 8] | None = key(
+        None,
+        "sample format, if the file's header is wrong; 1 IBM float, 2 int32, 3 int16, 5 IEEE "
+        "float, 8 int8",
+    )
+    percentile: float = key(
+        99.9,
+        "percentile of absolute amplitudes that becomes white, and its negative black",
+        advanced=True,
+        gt=0,
+        le=100,
+    )
+    normalisation: Literal["volume", "window"] = key(
+        "volume",
+        "whether a volume has one grey scale, or each window its own; `window` stretches each "
+        "window from its minimum to its maximum amplitude, as the contest's tiles were",
+        reruns=TILES,
+    )
+    tile: int = key(
+        101,
+        "side of tiles and of the windows that members train on, in samples and traces",
+        reruns=TILES,
+        ge=16,
+        le=2048,
+    )
+    unlabelled: float | None = key(
+        None,
+        "value in SEG-Y labels that means unlabelled; missing traces always are",
+        reruns=LABELLED_LINES,
+    )
+
+
+class ValidationSettings(Section):
+    """How labelled tiles are held out."""
+
+    reruns = FOLDS
+
+    scheme: Literal["kfold", "holdout", "full"] = key(
+        "kfold", "which tiles members train on and validate on; see below", reruns=MEMBERS
+    )
+    folds: int | None = key(
+        None,
+        "number of folds, null for 2 (tiles) or 5 (volumes); with 5, members train on most of "
+        "the few labelled lines",
+        ge=2,
+    )
+    seed: Seed = key(0, "seed for assigning tiles to folds")
+    stratified: bool = key(
+        True, "split each coverage class separately; classes are no salt, then tenths of the tile"
+    )
+    groups: FilePath | None = key(
+        None,
+        "CSV file with groups of tiles that share a fold; it has a column `id` and the column "
+        "below",
+    )
+    group_column: Text = key(
+        "section", "column of that file with the group, such as a section or a mosaic"
+    )
+
+
+class EnsembleSettings(Section):
+    """The members."""
+
+    reruns = "new members, the threshold and the submission"
+
+    seeds: Annotated[list[Seed], AfterValidator(refuse_duplicates)] = key(
+        [0, 1],
+        "one member each; with `kfold`, seed *s* holds out fold *s* mod `folds`",
+        min_length=1,
+    )
+
+
+class ModelSettings(Section):
+    """The network."""
+
+    reruns = MEMBERS
+
+    name: Annotated[str, OneOf(*NETWORKS)] = key(
+        "unet",
+        "the network; `unet` and `residual_unet` have nine levels with two convolutions or "
+        "two residual blocks each, the others an encoder that can be "
+        "[pretrained](#pretrained-encoders)",
+    )
+    encoder: Text | None = key(
+        None,
+        "encoder of a `timm_unet`, by its [name in timm](#encoders-of-timm), such as `resnet34`",
+    )
+    width: int = key(
+        8,
+        "channels at full resolution; 16 in the original. With an encoder, channels of the "
+        "decoder's finest level",
+        ge=1,
+        le=512,
+    )
+    dropout: float = key(
+        0,
+        "dropout rate; `residual_unet` uses half of it after the first pooling. The original "
+        "uses 0.5, and 0.25 in its plain U-Net. With an encoder, applied only before the head",
+        ge=0,
+        lt=1,
+    )
+    depth: Literal["none", "first_pool", "bottleneck", "both"] = key(
+        "none",
+        "where the tile's depth is added as a channel; scaled to the range of the training "
+        "tiles. Not with an encoder",
+    )
+    scale: Literal[1, 2] = key(
+        1,
+        "how much tiles are enlarged for an encoder; with 2, the encoder's first features "
+        "have the tile's resolution, at about three times the cost",
+    )
+    hypercolumn: bool = key(
+        False, "whether the head sees all levels of the decoder; only with an encoder"
+    )
+
+
+class TrainingSettings(Section):
+    """How a member is trained."""
+
+    reruns = MEMBERS
+
+    epochs: int = key(6, "maximum number of epochs", ge=1)
+    passes_per_epoch: float = key(2.6, "how often an epoch visits each tile, on average", gt=0)
+    windows_per_epoch: int = key(
+        500,
+        "windows that an epoch cuts from a volume's labelled lines; does not depend on how "
+        "many there are",
+        ge=1,
+    )
+    batch_size: int = key(8, "tiles per step", ge=1)
+    micro_batch: int | None = key(
+        None,
+        "maximum tiles per forward pass, if a batch does not fit into memory; null: the whole "
+        "batch. Gradients of nearly equal parts are accumulated; batch normalisation and the "
+        "Dice loss of a batch are then computed per part",
+        ge=1,
+    )
+    loss: LossName = key("bce_dice", f"the loss function. {describe(LOSSES)}")
+    late_loss: LossName | None = key(None, "loss from epoch `late_from` on; null: no change")
+    late_from: int = key(1, "first epoch with `late_loss`, counted from 1", ge=1)
+    optimiser: Literal["adam", "adamw"] = key(
+        "adamw", "they differ in how `weight_decay` is applied"
+    )
+    weight_decay: float = key(0.01, "decoupled in `adamw`, added to the gradient in `adam`", ge=0)
+    schedule: Literal["plateau", "one_cycle"] = key(
+        "one_cycle",
+        "of the learning rate; `plateau` halves it on a plateau, `one_cycle` raises it for "
+        "the first fifth of training and then lowers it to zero",
+    )
+    learning_rate: float = key(0.002, "initial rate, or the maximum of `one_cycle`", gt=0)
+    minimum_learning_rate: float = key(
+        1e-05, "lower limit when the rate is halved", advanced=True, ge=0
+    )
+    plateau_patience: int = key(
+        1, "epochs without improvement before the rate is halved", advanced=True, ge=1
+    )
+    stopping_patience: int = key(
+        10, "epochs without improvement before training stops", advanced=True, ge=1
+    )
+    minimum_gain: float = key(
+        1e-05, "smallest change that counts as an improvement", advanced=True, ge=0
+    )
+    monitor: Annotated[str, OneOf(*MONITORS)] = key(
+        "last",
+        f"decides which epoch is kept, and when to halve the rate or stop. {describe(MONITORS)}",
+    )
+    pretrained: bool = key(
+        False, "start from the encoder's [ImageNet weights](#pretrained-encoders)"
+    )
+    encoder_weights: FilePath | None = key(
+        None,
+        "file with weights from which a [timm encoder](#encoders-of-timm) starts; needs "
+        "`pretrained: false`",
+        advanced=True,
+    )
+    frozen_epochs: int = key(0, "initial epochs with a frozen encoder", advanced=True, ge=0)
+    encoder_rate: float = key(
+        1, "the encoder's learning rate, as a fraction of `learning_rate`", gt=0
+    )
+    tensorboard: bool = key(False, "write TensorBoard events to `results/logs/tensorboard/SEED`")
+    compile: bool = key(
+        False,
+        "use `torch.compile` for training steps; takes a minute or two to warm up and needs a "
+        "C++ compiler, and Triton on a GPU. [Slower on a CPU](../benchmarks/NOTES.md), as the "
+        "log says",
+        advanced=True,
+    )
+
+
+class AugmentationSettings(Section):
+    """Random transforms of the training tiles."""
+
+    reruns = MEMBERS
+
+    horizontal_flip: bool = key(True, "flip half of the tiles left to right")
+    vertical_flip: bool = key(False, "flip half of the tiles top to bottom")
+    rotation: float = key(15, "maximum angle in degrees, in either direction", ge=0, le=180)
+    shift: float = key(
+        0.1, "maximum along each axis, as a fraction of the side, in either direction", ge=0, le=1
+    )
+    zoom: tuple[Zoom, Zoom] = key(
+        (0.9, 1.2), "minimum and maximum side of the visible window, in tiles", strict=False
+    )
+    brightness: float = key(
+        0, "maximum offset, as a fraction of the value range, up or down", ge=0, le=1
+    )
+    contrast: float = key(
+        0, "maximum change of the factor that scales values around mid-grey, up or down", ge=0, le=1
+    )
+
+
+class SelfTrainingSettings(Section):
+    """Rounds of training with pseudo-labels of the test tiles."""
+
+    reruns = MEMBERS
+
+    rounds: int = key(
+        0,
+        "rounds before the last one, each of which labels test tiles for the next. Only the "
+        "most confident predictions become labels. Members that hold out a fold learn only "
+        "from labels by members that hold out the same fold, so scores stay honest",
+        ge=0,
+        le=10,
+    )
+    share: float = key(
+        0.75,
+        "fraction of the test tiles to label, the most confident ones",
+        reruns="pseudo-labels and later stages, if there are any rounds",
+        gt=0,
+        le=1,
+    )
+
+
+class InferenceSettings(Section):
+    """How members predict."""
+
+    reruns = PREDICTIONS
+
+    flip: bool = key(
+        True,
+        "average the predictions for a tile and its mirror image; for threshold and "
+        "submission alike",
+    )
+    batch_size: int = key(32, "tiles per batch", ge=1)
+    shards: int = key(
+        1,
+        "jobs that each member's test tiles, or a volume, are split into; use several if a "
+        "survey is too large for one. A job holds one batch and the table of tiles in memory, "
+        "whatever the survey's size. The submission does not depend on this number. A volume "
+        "is split into slabs, each predicted by all members in one job",
+        reruns="test predictions and later stages; with self-training also later members, with the "
+        "same results",
+        ge=1,
+        le=10_000,
+    )
+    planes: Literal["inline", "crossline", "both"] = key(
+        "both",
+        "sections of a volume to predict; `both` averages their probabilities",
+        reruns=VOLUME_PREDICTIONS,
+        advanced=True,
+    )
+    window: int = key(
+        1024,
+        "samples and traces of a volume's section to predict at once",
+        reruns=VOLUME_PREDICTIONS,
+        advanced=True,
+        ge=64,
+        le=65_536,
+    )
+    margin: int | None = key(
+        None,
+        "samples and traces to discard where windows meet, null for as far as networks see; "
+        "with null, no seams show",
+        reruns=VOLUME_PREDICTIONS,
+        ge=0,
+        le=1024,
+    )
+
+
+class PredictSettings(Section):
+    """Only for `snakemake predict`."""
+
+    reruns = NEW_MASKS
+
+    source: FilePath | None = key(
+        None,
+        "folder or zip of PNG files, or SEG-Y file or folder of them. PNG files can be at any "
+        "depth; a tile's id is its file name without `.png` (or `.PNG`), and two files with "
+        "the same id are refused. Other files are listed in the log",
+    )
+    run: FilePath | None = key(
+        None,
+        "`results` folder of a finished run, null for this run; a finished run's members and "
+        "threshold are used without any training, this run's are trained first if necessary",
+    )
+
+
+class ComputeSettings(Section):
+    """Device and precision."""
+
+    reruns = MEMBERS
+
+    device: Literal["auto", "cpu", "cuda"] = key(
+        "auto", "`auto` uses a GPU if PyTorch finds one; with `cpu`, members train side by side"
+    )
+    precision: Literal["auto", "bf16", "fp32"] = key(
+        "auto", "`auto` uses bf16 if the hardware computes in it"
+    )
+    runtime: Annotated[str, OneOf("auto", "torch", *RUNTIMES)] = key(
+        "auto", "for prediction on a CPU; see below. A GPU always uses PyTorch", reruns=PREDICTIONS
+    )
+    threads: int = key(
+        1,
+        "CPU threads per training or prediction job; set here, not by the engine, because "
+        "sums depend on it",
+        ge=1,
+    )
+    deterministic: bool = key(
+        True,
+        "the same bytes on every run on a GPU of the same kind; at a cost in speed that has "
+        "not been measured. A CPU always gives the same bytes",
+        advanced=True,
+    )
+
+
+class Settings(Section):
+    """The configuration."""
+
+    data: DataSettings = DataSettings()
+    survey: SurveySettings = SurveySettings()
+    validation: ValidationSettings = ValidationSettings()
+    ensemble: EnsembleSettings = EnsembleSettings()
+    model: ModelSettings = ModelSettings()
+    training: TrainingSettings = TrainingSettings()
+    augmentation: AugmentationSettings = AugmentationSettings()
+    self_training: SelfTrainingSettings = SelfTrainingSettings()
+    inference: InferenceSettings = InferenceSettings()
+    predict: PredictSettings = PredictSettings()
+    compute: ComputeSettings = ComputeSettings()

@@ -10,13 +10,16 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import yaml
 
 from saltseg.core.errors import InputError, MemoryShortageError, first_line, is_out_of_memory
 from saltseg.core.files import writable
 from saltseg.stage.job_log import ERROR, INTERRUPTED, OUT_OF_MEMORY, TIME, job_name
+
+if TYPE_CHECKING:
+    from saltseg.settings.config import Settings
 
 SIGTERM = 143  # exit status of a shell's command that is terminated
 
@@ -67,7 +70,7 @@ def inputs_of(args: argparse.Namespace) -> dict[str, list[Path]]:
     }
 
 
-def read_settings(text: str) -> dict:
+def read_settings(text: str) -> "Settings":
     """Read settings from JSON text, or from a YAML file if the text is not a JSON object."""
     try:
         if not text.startswith("{"):
@@ -78,9 +81,13 @@ def read_settings(text: str) -> dict:
         raise argparse.ArgumentTypeError(f"{text}: {error.strerror}") from None
     except (json.JSONDecodeError, yaml.YAMLError) as error:
         raise argparse.ArgumentTypeError(f"{text}: {error}") from None
-    if not isinstance(settings, dict):
-        raise argparse.ArgumentTypeError(f"{text}: expected sections of settings")
-    return settings
+    # Slow to import, and half of the stages have no settings.
+    from saltseg.settings.check import given
+
+    try:
+        return given(settings)
+    except InputError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentParser) -> None:

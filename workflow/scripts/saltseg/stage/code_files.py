@@ -12,7 +12,8 @@ import yaml
 def local_files(script: Path) -> list[Path]:
     """Return the script, then every local module that it imports, directly or not, sorted.
 
-    Imports by ``import_module`` are followed if the name is a literal.
+    Imports by ``import_module`` are followed if the name is a literal. saltseg.settings is left
+    out: rules compare the values that a stage is given.
     """
     found, waiting = set(), [script]
     while waiting:
@@ -109,6 +110,8 @@ def _names_of(node: ast.AST) -> list[str]:
 def _files_of(folder: Path, name: str) -> list[Path]:
     """Return the module's file and the packages on the way to it, as far as they are local."""
     parts = name.split(".")
+    if parts[:2] == ["saltseg", "settings"]:
+        return []
     # Most names are of other packages, or of what a module holds.
     if not (folder / parts[0]).is_dir() and not (folder / f"{parts[0]}.py").is_file():
         return []

@@ -16,12 +16,12 @@ def coverage_class(coverage: np.ndarray) -> np.ndarray:
     return np.ceil(np.asarray(coverage) * COVERAGE_CLASSES).astype(np.int64)
 
 
-def folds_of(validation: dict, volume: bool) -> int:
+def folds_of(folds: int | None, volume: bool) -> int:
     """Return ``validation.folds``, or what null stands for there.
 
     More of a volume, so that a member learns from most of its few labelled lines.
     """
-    return validation["folds"] or (5 if volume else 2)
+    return folds or (5 if volume else 2)
 
 
 def split(

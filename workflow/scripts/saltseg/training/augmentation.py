@@ -7,32 +7,22 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from saltseg.settings.config import AugmentationSettings
+
 
 @dataclass(frozen=True)
 class Augmentation:
-    """Ranges of the random transforms; the configuration's section ``augmentation``.
+    """Random transforms, in the ranges of the configuration's section ``augmentation``.
 
-    horizontal_flip, vertical_flip: mirror half of the tiles along that axis
-    rotation: maximum angle in degrees, in either direction
-    shift: maximum shift along each axis, as a fraction of the tile's side, in either direction
-    zoom: minimum and maximum side of the visible window, as a fraction of the tile's side; drawn
-        independently for each axis, as in Keras
-    brightness: maximum offset added to a tile, as a fraction of the value range, up or down
-    contrast: maximum change of the factor that scales values around mid-grey, up or down
+    Each axis is zoomed independently, as in Keras.
     """
 
-    horizontal_flip: bool
-    vertical_flip: bool
-    rotation: float
-    shift: float
-    zoom: tuple[float, float]
-    brightness: float
-    contrast: float
+    ranges: AugmentationSettings
 
     @property
     def retones(self) -> bool:
         """Whether pixel values change, in addition to positions."""
-        return bool(self.brightness or self.contrast)
+        return bool(self.ranges.brightness or self.ranges.contrast)
 
     def draw(
         self, count: int, height: int, width: int, generator: torch.Generator
@@ -56,12 +46,12 @@ class Augmentation:
             coin = torch.rand(count, generator=generator) < 0.5
             return torch.where(coin & flip, -1.0, 1.0)
 
-        angle = uniform(-math.radians(self.rotation), math.radians(self.rotation))
+        angle = uniform(-math.radians(self.ranges.rotation), math.radians(self.ranges.rotation))
         # Coordinates span 2, so a fraction s of the side is a shift of 2 s.
-        shift_x = uniform(-2 * self.shift, 2 * self.shift)
-        shift_y = uniform(-2 * self.shift, 2 * self.shift)
-        zoom_x = uniform(*self.zoom) * sign(self.horizontal_flip)
-        zoom_y = uniform(*self.zoom) * sign(self.vertical_flip)
+        shift_x = uniform(-2 * self.ranges.shift, 2 * self.ranges.shift)
+        shift_y = uniform(-2 * self.ranges.shift, 2 * self.ranges.shift)
+        zoom_x = uniform(*self.ranges.zoom) * sign(self.ranges.horizontal_flip)
+        zoom_y = uniform(*self.ranges.zoom) * sign(self.ranges.vertical_flip)
         # Rotate in pixel units: on a non-square tile, x and y have different units.
         aspect = width / height
         cos, sin = angle.cos(), angle.sin()
@@ -74,8 +64,8 @@ class Augmentation:
     def draw_tones(self, count: int, generator: torch.Generator) -> Tensor:
         """Draw the brightness and contrast changes for ``retone``: float32 (count, 2)."""
         free = torch.rand(count, 2, generator=generator)
-        low = torch.tensor([-self.brightness, 1 - self.contrast])
-        high = torch.tensor([self.brightness, 1 + self.contrast])
+        low = torch.tensor([-self.ranges.brightness, 1 - self.ranges.contrast])
+        high = torch.tensor([self.ranges.brightness, 1 + self.ranges.contrast])
         return free * (high - low) + low
 
     def apply(

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from saltseg.core.errors import InputError
+from saltseg.settings.config import TrainingSettings
 from saltseg.survey.amplitudes import to_8bit
 from saltseg.survey.lines import SALT, UNLABELLED, Lines, free_starts
-from saltseg.training.recipe import Recipe
 
 
 class LabelledLines:
@@ -43,7 +43,7 @@ class LabelledLines:
         self._ends = np.cumsum([np.prod(self._starts(labels)) for _, labels in self._lines])
         self.size = (tile, tile)
 
-    def visits(self, recipe: Recipe) -> float:
+    def visits(self, recipe: TrainingSettings) -> float:
         """Return how many windows an epoch sees."""
         return recipe.windows_per_epoch
 

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from saltseg.settings import choices
+
 
 def bce(logits: Tensor, masks: Tensor) -> Tensor:
     """Return the mean binary cross-entropy over pixels."""
@@ -67,10 +69,4 @@ def symmetric_lovasz_bce(logits: Tensor, masks: Tensor) -> Tensor:
     return 0.8 * symmetric_lovasz(logits, masks) + 0.2 * bce(logits, masks)
 
 
-LOSSES = {
-    each.__name__: each
-    for each in (
-        *(bce, dice, dice_per_tile, bce_dice),
-        *(lovasz, symmetric_lovasz, lovasz_bce, symmetric_lovasz_bce),
-    )
-}
+LOSSES = {name: globals()[name] for name in choices.LOSSES}

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor, nn
 
-from saltseg.training.recipe import Recipe
+from saltseg.settings.config import TrainingSettings
+from saltseg.training.recipe import make_optimiser, rate_factor
 
 
 @dataclass(frozen=True)
@@ -44,11 +45,11 @@ class Progress:
         best_epoch, best_state: number of the best epoch, initially 0, and its weights.
     """
 
-    def __init__(self, network: nn.Module, recipe: Recipe):
+    def __init__(self, network: nn.Module, recipe: TrainingSettings):
         self.recipe = recipe
         self.network = network
         self.stepping = _compiled(network) if recipe.compile else network
-        self.optimiser = recipe.make_optimiser(network)
+        self.optimiser = make_optimiser(recipe, network)
         self.plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(
             self.optimiser,
             factor=0.5,
@@ -84,7 +85,7 @@ class Progress:
 
     def set_rate(self, done: float) -> None:
         """Set the learning rate after a fraction ``done`` of the epoch; no effect on a plateau."""
-        factor = self.recipe.rate_factor((len(self.history) + done) / self.recipe.epochs)
+        factor = rate_factor(self.recipe, (len(self.history) + done) / self.recipe.epochs)
         if factor is not None:
             for group in self.optimiser.param_groups:
                 group["lr"] = factor * group["share"] * self.recipe.learning_rate

@@ -23,12 +23,13 @@ from saltseg.networks import model
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.networks.network import Network
 from saltseg.networks.registry import not_taken
+from saltseg.settings.config import TrainingSettings
 from saltseg.survey.tiles import Tiles
 from saltseg.training.augmentation import Augmentation
 from saltseg.training.lines import LabelledLines
 from saltseg.training.losses import LOSSES
 from saltseg.training.progress import Epoch, Progress
-from saltseg.training.recipe import Recipe
+from saltseg.training.recipe import loss_name
 from saltseg.training.saved import Saved
 
 logger = logging.getLogger(__name__)
@@ -110,7 +111,7 @@ class Labelled:
         """Height and width of a tile."""
         return tuple(self.images.shape[-2:])
 
-    def visits(self, recipe: Recipe) -> float:
+    def visits(self, recipe: TrainingSettings) -> float:
         """Return how many tiles an epoch sees."""
         return len(self) * recipe.passes_per_epoch
 
@@ -146,7 +147,7 @@ class Trainer:
         training: Labelled | LabelledLines,
         validation: Labelled,
         compute: Compute,
-        recipe: Recipe,
+        recipe: TrainingSettings,
         *,
         seed: int,
         model_settings: dict,
@@ -183,7 +184,7 @@ class Trainer:
     def build(self) -> None:
         """Build the network and its training state on the device."""
         recipe = self.recipe
-        settings = {"model": self.model_settings, "training": vars(recipe)}
+        settings = {"model": self.model_settings, "training": dict(recipe)}
         raise_faults("Configuration", not_taken(settings))
         torch.manual_seed(self.seed)
         network = self.make_network()
@@ -276,7 +277,7 @@ class Trainer:
         )
 
     def loss(self, number: int) -> Callable[[Tensor, Tensor], Tensor]:
-        return LOSSES[self.recipe.loss_of(number)]
+        return LOSSES[loss_name(self.recipe, number)]
 
     def report(self, epoch: Epoch, speed: float, seconds: float) -> None:
         """Record and log an epoch that took some seconds, at a speed in tiles per second."""

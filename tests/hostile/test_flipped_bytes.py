@@ -1,0 +1,82 @@
+"""Checkpoints and thresholds travel alone: no flipped byte of them changes a mask silently."""
+
+import json
+
+import numpy as np
+import pytest
+
+from saltseg.core.errors import InputError
+from saltseg.evaluation.decision import Decision, write_report
+from saltseg.networks import model
+from saltseg.networks.checkpoint import Checkpoint
+from support.surveys import forget_checksums
+
+REPORT = dict.fromkeys(["threshold", "score", "score_all_empty"], 0.5)
+REPORT |= {"tiles": 4, "tiles_scored": 4, "flip": True, "honest": True, "seeds": [0]}
+REPORT |= {"tuned_on": "the other folds"}
+
+
+@pytest.fixture
+def alone(tmp_path):
+    """A small checkpoint."""
+    settings = {"name": "unet", "width": 1, "dropout": 0.1}
+    path = tmp_path / "member.safetensors"
+    about = {"model": settings, "seed": 4, "epoch": 7}
+    Checkpoint(about, model.build(**settings).state_dict()).save(path)
+    forget_checksums(tmp_path)
+    return path
+
+
+def test_each_flipped_byte_of_a_checkpoint_is_refused(alone):
+    data = alone.read_bytes()
+    start = 8 + int.from_bytes(data[:8], "little")
+    entry = data.index(b"__metadata__")
+    places = [*range(8), *range(entry, entry + 400, 3), *range(8, start, 29), start - 1]
+    places += [*range(start, len(data), 1997), len(data) - 1]
+    for place in places:
+        changed = bytearray(data)
+        changed[place] ^= 1 << place % 7
+        alone.write_bytes(changed)
+        with pytest.raises(InputError, match=r"^\S*member\.safetensors: "):
+            Checkpoint.load(alone)
+    alone.write_bytes(data)
+    assert Checkpoint.load(alone).about["seed"] == 4
+
+
+def test_a_hundred_flipped_bytes_of_weights_are_refused(alone):
+    data = np.frombuffer(alone.read_bytes(), dtype=np.uint8).copy()
+    data[np.random.default_rng(0).integers(len(data) // 2, len(data), 100)] ^= 64
+    alone.write_bytes(data.tobytes())
+    with pytest.raises(InputError, match=r"its content differs from what was written \(SHA-256"):
+        Checkpoint.load(alone)
+
+
+def test_no_flipped_byte_of_a_threshold_changes_a_decision(tmp_path):
+    path = tmp_path / "threshold.json"
+    write_report(path, REPORT)
+    forget_checksums(tmp_path)
+    data, decision = path.read_bytes(), Decision.load(path)
+    for place in range(len(data)):
+        for bit in (1, 4, 32):
+            changed = bytearray(data)
+            changed[place] ^= bit
+            path.write_bytes(changed)
+            try:
+                found = Decision.load(path)
+            except InputError as error:
+                assert str(error).startswith(str(path))
+            else:
+                # White space.
+                assert found == decision and json.loads(bytes(changed)) == json.loads(data)
+
+
+@pytest.mark.parametrize("missing", ["digest", "threshold", "flip", "seeds"])
+def test_a_threshold_of_another_format_is_refused(tmp_path, missing):
+    path = tmp_path / "threshold.json"
+    write_report(path, REPORT)
+    report = json.loads(path.read_text())
+    del report[missing]
+    forget_checksums(tmp_path)
+    path.write_text(json.dumps(report))
+    with pytest.raises(InputError, match=rf"threshold\.json: .*{missing} missing"):
+        Decision.load(path)

@@ -1,0 +1,61 @@
+"""What a section of the configuration is, and what a key of it says about itself."""
+
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import BaseModel, Field
+from pydantic_core import core_schema
+
+Text = Annotated[str, Field(min_length=1)]
+FilePath = Annotated[Text, Field(json_schema_extra={"format": "path"})]
+Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
+
+
+class Section(
+    BaseModel, strict=True, frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True
+):
+    """A section of the configuration; its first line becomes a comment in config.yaml.
+
+    Reading a key that a stage was not given raises AttributeError.
+
+    reruns: what a change of its keys reruns, except for those that say otherwise
+    """
+
+    reruns: ClassVar[str] = ""
+
+    # Hidden from type checkers, to which it would mean that any name exists.
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name in type(self).model_fields:
+                raise AttributeError(
+                    f"{type(self).__name__}.{name} was not passed to this stage; name the key in "
+                    "settings(...) of its rule"
+                )
+            return super().__getattr__(name)
+
+
+def key(
+    default: Any, description: str, *, reruns: str = "", advanced: bool = False, **bounds: Any
+) -> Any:
+    """Declare a key.
+
+    Args:
+        description: its beginning, up to the first semicolon, colon or full stop, becomes the
+            comment in config.yaml.
+        reruns: what a change reruns, unless it is as for the rest of the section.
+        advanced: whether few users ever need the key.
+        bounds: constraints of pydantic, such as ``ge`` and ``max_length``.
+    """
+    extra = {"x-reruns": reruns, "x-advanced": advanced}
+    extra = {name: value for name, value in extra.items() if value}
+    return Field(default, description=description, json_schema_extra=extra, **bounds)
+
+
+class OneOf:
+    """The names of a registry, as the values that a key may have."""
+
+    def __init__(self, *names: str):
+        self.names = names
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
+        return core_schema.literal_schema([*self.names])

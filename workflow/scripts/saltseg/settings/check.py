@@ -1,0 +1,106 @@
+"""Complete a configuration with defaults, and find all that is wrong with it."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from saltseg.core.errors import printable, raise_faults
+from saltseg.networks.registry import not_taken
+from saltseg.settings.base import Section
+from saltseg.settings.config import Settings
+from saltseg.settings.schema import describe_values, schema, types
+
+
+def complete(config: dict) -> Settings:
+    """Return a configuration with the default of each missing key.
+
+    Raises InputError that lists everything that is wrong with it.
+    """
+    raise_faults("Configuration", faults(config))
+    return Settings.model_validate(config)
+
+
+def given(values: dict) -> Settings:
+    """Return the settings that a stage was given; reading any other raises AttributeError.
+
+    Raises InputError that lists all wrong values.
+    """
+    raise_faults("Settings", _wrong_values(values))
+    settings = Settings.model_validate(values)
+    _forget_defaults(settings)
+    return settings
+
+
+def faults(config: dict) -> list[str]:
+    """Return all faults of a configuration, each naming its key.
+
+    Contradictions are looked for only where each value is right.
+    """
+    return list(_wrong_values(config)) or list(_contradictions(Settings.model_validate(config)))
+
+
+def _forget_defaults(section: Section) -> None:
+    for name in type(section).model_fields:
+        if name not in section.model_fields_set:
+            del section.__dict__[name]
+        elif isinstance(section.__dict__[name], Section):
+            _forget_defaults(section.__dict__[name])
+
+
+def _wrong_values(config: dict) -> Iterator[str]:
+    try:
+        Settings.model_validate(config)
+    except ValidationError as error:
+        for each in error.errors(include_url=False):
+            yield _fault(each)
+
+
+def _fault(error: ErrorDetails) -> str:
+    # A list that is too short is one fault, not one of each missing item.
+    path = error["loc"][:-1] if error["type"] == "missing" else error["loc"]
+    name, found = ".".join(map(str, path)) or "configuration", error["input"]
+    if error["type"] in ("extra_forbidden", "invalid_key"):
+        return f"{name}: unknown key; known are {sorted(_part(path[:-1])['properties'])}"
+    if error["type"] == "value_error":
+        return f"{name}: {error['ctx']['error']}"
+    part = _part(path)
+    choices = "one of " if "enum" in part else ""
+    expected = choices + describe_values(part).replace("`", "")
+    return f"{name}: expected {expected}, found {printable(repr(found))}{_hint(part, found)}"
+
+
+def _part(path: tuple[int | str, ...]) -> dict:
+    """Return the schema of a section, of a key, or of an item of a list."""
+    part = schema()
+    for name in path:
+        part = part["items"] if isinstance(name, int) else part["properties"][name]
+    return part
+
+
+def _hint(part: dict, found: Any) -> str:
+    """Return how to write a number that YAML takes for text, such as 1e-3."""
+    if not isinstance(found, str) or "enum" in part or not {"integer", "number"} & {*types(part)}:
+        return ""
+    try:
+        value = float(found)
+    except ValueError:
+        return ""
+    if value.is_integer() and "number" not in types(part):
+        value = int(value)
+    return f"; YAML reads it as text; write {value!r}"
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    low, high = settings.augmentation.zoom
+    if low > high:
+        yield f"augmentation.zoom: minimum {low} exceeds maximum {high}; swap them"
+    if settings.training.minimum_learning_rate > settings.training.learning_rate:
+        yield "training.minimum_learning_rate: exceeds training.learning_rate; lower it"
+    yield from not_taken(settings.model_dump())
+
+
+def uncovered_folds(scheme: str, folds: int, seeds: list[int]) -> list[int]:
+    """Return the folds of a k-fold scheme that no member holds out, so that they get no score."""
+    return sorted(set(range(folds)) - {seed % folds for seed in seeds}) if scheme == "kfold" else []

@@ -1,0 +1,90 @@
+"""The JSON schema of the configuration, and its words for the values of a key."""
+
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from saltseg.settings.base import Section
+from saltseg.settings.config import Settings
+
+WORDS = {"object": "a section of keys and values", "boolean": "true, false"}
+BOUNDS = {
+    "minimum": "{:,} or more",
+    "exclusiveMinimum": "above {:,}",
+    "maximum": "up to {:,}",
+    "exclusiveMaximum": "below {:,}",
+}
+
+
+@cache
+def schema() -> dict:
+    """Return the JSON schema of the configuration, each section and key in its place.
+
+    ``x-reruns`` is what a change of a key reruns, and ``x-advanced`` says that few users need it.
+    """
+    return _section(Settings, "")
+
+
+def _section(kind: type[Section], reruns: str) -> dict:
+    reruns = kind.reruns or reruns
+    properties = kind.model_json_schema()["properties"]
+    for name, field in kind.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, Section):
+            properties[name] = _section(inner, reruns)
+        else:
+            properties[name] = {"x-reruns": reruns} | _with_null(properties[name])
+    return {
+        "type": "object",
+        "description": kind.__doc__,
+        "additionalProperties": False,
+        "properties": properties,
+    }
+
+
+def _with_null(key: dict) -> dict:
+    """Return a key's schema with null, if allowed, among its types or values."""
+    if "prefixItems" in key:
+        key["items"] = key.pop("prefixItems")[0]
+    if "items" in key:
+        key["items"] = _with_null(key["items"])
+    inner, *null = key.pop("anyOf", [{}])
+    key |= inner
+    if "enum" in key:
+        key.pop("type", None)
+        return key | {"enum": key["enum"] + [None] * len(null)}
+    return key | ({"type": [key["type"], "null"]} if null else {})
+
+
+def types(part: dict) -> list[str]:
+    """Return the types that a value may have."""
+    return part["type"] if isinstance(part["type"], list) else [part["type"]]
+
+
+def keys(part: dict | None = None, path: str = "") -> Iterator[tuple[str, dict]]:
+    """Yield each key at or below a path, such as ``data.demo.seed``, with its schema."""
+    part = part or schema()
+    for name, inner in part["properties"].items():
+        inner_path = f"{path}.{name}" if path else name
+        if "properties" in inner:
+            yield from keys(inner, inner_path)
+        else:
+            yield inner_path, inner
+
+
+def describe_values(key: dict) -> str:
+    """Return the type and range of a key's values in words."""
+    if "enum" in key:
+        return ", ".join("null" if each is None else f"`{each}`" for each in key["enum"])
+    name, *null = types(key)
+    if name in WORDS:
+        return WORDS[name]
+    if name == "array":
+        count = f"{key['maxItems']} " if "maxItems" in key else "one or more "
+        return f"list of {count}" + re.sub(r"^\w+", r"\g<0>s", describe_values(key["items"]))
+    if {"minimum", "maximum"} <= key.keys():
+        bounds = [f"{key['minimum']:,} to {key['maximum']:,}"]
+    else:
+        bounds = [words.format(key[bound]) for bound, words in BOUNDS.items() if bound in key]
+    name = key.get("format", "text") if name == "string" else name
+    return ", ".join([name, *bounds]) + (f"{',' if bounds else ''} or null" if null else "")
