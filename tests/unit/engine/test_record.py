@@ -86,7 +86,7 @@ def test_a_job_whose_log_ends_with_an_error_is_not_retried(monkeypatch, tmp_path
 
 
 def test_results_older_than_their_record_are_noticed_until_they_are_rebuilt(tmp_path):
-    results, stamp = tmp_path / "results", tmp_path / ".snakemake/started"
+    results, stamp = tmp_path / "results", tmp_path / ".snakemake/salt-segmentation/started"
     assert not lost_record(results, stamp)
     (results / "data").mkdir(parents=True)
     (results / "data/train.h5").touch()
@@ -97,6 +97,14 @@ def test_results_older_than_their_record_are_noticed_until_they_are_rebuilt(tmp_
         assert lost_record(results, stamp)
     (results / "data/train.h5").touch()
     assert not lost_record(results, stamp)
+
+
+def test_a_record_that_an_earlier_release_began_is_not_lost(tmp_path):
+    (tmp_path / "results/data").mkdir(parents=True)
+    (tmp_path / "results/data/train.h5").touch()
+    (tmp_path / ".snakemake/metadata").mkdir(parents=True)
+    stamp = tmp_path / ".snakemake/salt-segmentation/started"
+    assert not lost_record(tmp_path / "results", stamp)
 
 
 def test_states_of_finished_members_alone_are_removed(tmp_path):
