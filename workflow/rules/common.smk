@@ -1,10 +1,9 @@
 # Configuration, and what all rules share.
 #
-# Of Snakemake's internals, as of 9.27, this uses attributes of `workflow`: current_basedir,
-# config_settings, output_settings, is_main_process, and local_exec, whose absence ends any run with
-# an AttributeError. tests/workflow/test_workflow.py covers their meaning
-# (`test_local_jobs_request_a_gpu_if_there_is_one` that of local_exec), and workflow/engine says
-# what else is used.
+# Of Snakemake's internals this uses two attributes of `workflow`, whose absence ends any run with an
+# AttributeError: overwrite_configfiles, since YAML keeps the last of two equal keys without a word
+# (https://github.com/snakemake/snakemake/issues/2323), and local_exec, since GPUs are not detected
+# (https://github.com/snakemake/snakemake/issues/281). workflow/engine/record.py names the others.
 
 import hashlib
 import json
@@ -17,15 +16,13 @@ from itertools import chain
 from pathlib import Path
 
 from snakemake.logging import logger
-from snakemake.utils import update_config
 
 
 def project():
     """Return the folder of this workflow's own files, which the rules and their jobs read."""
-    here = workflow.current_basedir
-    if not isinstance(here, os.PathLike):
+    root = Path(workflow.snakefile).parents[2]
+    if not (root / "workflow/scripts").is_dir():
         return fetched()
-    root = Path(here).parents[1]
     # Relative, so that moving a project with its results makes nothing stale.
     return Path(os.path.relpath(root)) if Path.cwd().is_relative_to(root) else root
 
@@ -84,13 +81,11 @@ def exit_on_input_error(what=None):
         sys.exit(f"{what}: {error}" if what else str(error))
 
 
-if workflow.modifier.is_main_snakefile():
+# Not as a module, whose importer's files they are.
+if Path(workflow.basedir) in (ROOT.resolve(), ROOT.resolve() / "workflow"):
     with exit_on_input_error():
         doubled = map(doubled_keys, workflow.overwrite_configfiles)
         raise_faults("Configuration", list(chain.from_iterable(doubled)))
-
-
-PREFIX = workflow.modifier.path_modifier
 
 
 def with_prefix(path):
@@ -98,7 +93,7 @@ def with_prefix(path):
 
     Snakemake does the same with inputs, outputs, logs and benchmarks, but not with parameters.
     """
-    return PREFIX.replace_prefix(path)
+    return str(rules.demo.output.archive).removesuffix(DEMO) + path
 
 
 def external_input(path):

@@ -11,12 +11,11 @@ from engine.record import (
 # Beside the record of finished jobs, with which it is lost.
 STAMP = Path(".snakemake/salt-segmentation/started")
 
-if workflow.is_main_process:
-    record_only_finished()
-    retry_only_what_helps()
-    if lost_record(Path(with_prefix("results")), STAMP):
-        logger.warning(
-            "results/ is older than the .snakemake/ beside it, so it is not known how it was made, "
-            "and a changed setting goes unseen: restore the .snakemake/ that belongs to it, or "
-            "rebuild everything with --forceall."
-        )
+record_only_finished()
+retry_only_what_helps()
+if lost_record(Path(with_prefix("results")), STAMP):
+    logger.warning(
+        "results/ is older than the .snakemake/ beside it, so it is not known how it was made, and a "
+        "changed setting goes unseen: restore the .snakemake/ that belongs to it, or rebuild "
+        "everything with --forceall."
+    )

@@ -7,7 +7,8 @@ from saltseg.survey.source import Source
 
 # Surveys that the workflow itself generates or downloads, by data.source.
 KAGGLE_ZIP = "results/kaggle/tgs-salt-identification-challenge.zip"
-SURVEYS = {"demo": "results/demo/survey.zip", "kaggle": KAGGLE_ZIP}
+DEMO = "results/demo/survey.zip"
+SURVEYS = {"demo": DEMO, "kaggle": KAGGLE_ZIP}
 DEMO_VOLUME = "results/demo/volume.sgy"
 
 
@@ -30,17 +31,12 @@ DEMO_SECTIONS = "results/demo/sections.csv"
 config["validation"]["folds"] = folds_of(config["validation"]["folds"], volume=VOLUME is not None)
 
 uncovered = uncovered_folds(config["validation"]["scheme"], config["validation"]["folds"], SEEDS)
-if uncovered and workflow.is_main_process:
+if uncovered:
     logger.warning(
         f"No member holds out fold {', '.join(map(str, uncovered))}: the score will cover only "
         f"{config['validation']['folds'] - len(uncovered)} of {config['validation']['folds']} "
         "folds. Add seeds to ensemble.seeds to cover them."
     )
-
-groups = config["validation"]["groups"]
-if groups is not None and Path(groups) == Path(DEMO_SECTIONS):
-    # A file of this workflow, which a module's prefix moves, unlike a user's own.
-    config["validation"]["groups"] = with_prefix(groups)
 
 
 def survey():
@@ -109,8 +105,8 @@ def get_groups(wildcards):
     groups = config["validation"]["groups"]
     if groups is None:
         return []
-    if Path(groups) == Path(rules.demo.output.sections):
-        return rules.demo.output.sections
+    if Path(groups) == Path(DEMO_SECTIONS):
+        return DEMO_SECTIONS
     if not Path(groups).is_file():
         with exit_on_input_error("validation.groups"):
             raise InputError(

@@ -3,7 +3,7 @@
 
 rule demo:
     output:
-        archive="results/demo/survey.zip",
+        archive=DEMO,
         sections=DEMO_SECTIONS,
     log:
         "results/logs/demo.log",
