@@ -74,16 +74,6 @@ def lost_record(results: Path, stamp: Path) -> bool:
     return False
 
 
-def remove_states(results: Path) -> None:
-    """Remove the saved state of each member, of any round, that has its checkpoint."""
-    for folder in [results / "states", *results.glob("rounds/*/states")]:
-        for state in folder.glob("*.pt"):
-            if (folder.parent / f"models/{state.stem}/checkpoint.safetensors").exists():
-                state.unlink()
-        with suppress(OSError):
-            folder.rmdir()
-
-
 def fresh_summary(results: Path) -> str:
     """Return the summary of a run; empty if it is older than the threshold, or missing.
 

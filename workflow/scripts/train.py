@@ -64,6 +64,8 @@ def main(args):
         pd.DataFrame(history).to_csv(path, index=False)
     checkpoint.about["made_from"] = made_from
     checkpoint.save(args.checkpoint)
+    if saved:
+        saved.remove()
     logging.info("kept epoch %d, in %s", checkpoint.about["epoch"], args.checkpoint)
 
 

@@ -14,7 +14,6 @@ from engine.record import (
     fresh_summary,
     lost_record,
     record_only_finished,
-    remove_states,
     retry_only_what_helps,
 )
 
@@ -105,20 +104,6 @@ def test_a_record_that_an_earlier_release_began_is_not_lost(tmp_path):
     (tmp_path / ".snakemake/metadata").mkdir(parents=True)
     stamp = tmp_path / ".snakemake/salt-segmentation/started"
     assert not lost_record(tmp_path / "results", stamp)
-
-
-def test_states_of_finished_members_alone_are_removed(tmp_path):
-    for folder in (tmp_path, tmp_path / "rounds/0"):
-        for seed in "01":
-            (folder / "states").mkdir(parents=True, exist_ok=True)
-            (folder / f"states/{seed}.pt").touch()
-    finished = ("models/0", "rounds/0/models/0", "rounds/0/models/1")
-    for name in finished:
-        (tmp_path / name).mkdir(parents=True)
-        (tmp_path / name / "checkpoint.safetensors").touch()
-    remove_states(tmp_path)
-    assert [path.name for path in (tmp_path / "states").iterdir()] == ["1.pt"]
-    assert not (tmp_path / "rounds/0/states").exists()
 
 
 def test_a_summary_older_than_the_threshold_is_not_shown(tmp_path):

@@ -248,7 +248,6 @@ def test_a_process_killed_again_and_again_ends_with_the_same_bytes(survey, whole
         "checkpoint.safetensors",
         "history.csv",
         "log.txt",
-        "state.pt",
     ]
 
 

@@ -4,6 +4,7 @@ import hashlib
 import io
 import logging
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -67,3 +68,9 @@ class Saved:
         # It carries a digest of its own.
         with replacing(self.path, checksums=False) as part:
             part.write_bytes(DIGEST(payload).digest() + payload)
+
+    def remove(self) -> None:
+        """Remove the state of a finished training, and the folder if it was the last."""
+        self.path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self.path.parent.rmdir()
