@@ -29,8 +29,14 @@ def main(args):
         if args.labels.is_dir():
             labels = labels_from_masks(args.labels, geometry)
         else:
-            keys = ("inline_byte", "crossline_byte", "endian", "format")
-            own, traces, _ = scan(args.labels, **{key: getattr(survey, key) for key in keys})
+            own, traces, _ = scan(
+                args.labels,
+                # As found in the volume: where few lines are labelled, others may look like them.
+                inline_byte=geometry.inline_byte,
+                crossline_byte=geometry.crossline_byte,
+                endian=survey.endian,
+                format=survey.format,
+            )
             refuse_other_geometry(args.labels, own, geometry)
             file = stack.enter_context(Segy(args.labels, own.endian, own.format))
             labels = labels_from_segy(
@@ -47,7 +53,7 @@ def main(args):
         cut = len({(line.plane, line.number) for line in labelled}) < len(labelled)
         part = f"piece of the labelled lines, cut for {folds} folds," if cut else "labelled line"
         raise InputError(
-            f"survey.tile: no {part} has a fully labelled tile of {survey['tile']} traces by "
+            f"survey.tile: no {part} has a fully labelled tile of {survey.tile} traces by "
             "as many samples; lower it, or label more"
         )
     lines.save(args.lines, labelled)

@@ -2,6 +2,8 @@
 
 import logging
 
+import numpy as np
+
 from saltseg.output.segy import write_copy
 from saltseg.output.shards import Shards
 from saltseg.output.volume import Probability, write_probability
@@ -14,8 +16,12 @@ def main(args):
     shards = Shards(args.shards, geometry.shape)
     write_probability(args.probability, geometry, load_positions(args.traces, geometry), shards)
     probability = Probability(args.probability)
-    traces = load_traces(args.traces, geometry)
-    write_copy(geometry, args.source, args.segy, probability.read, traces)
+
+    def values(inlines: slice) -> np.ndarray:
+        # Other programs may not load NaN.
+        return np.nan_to_num(probability.read(inlines), copy=False)
+
+    write_copy(geometry, args.source, args.segy, values, load_traces(args.traces, geometry))
     logging.info("%d x %d traces of %d samples, to %s", *geometry.shape, args.segy)
 
 

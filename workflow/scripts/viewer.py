@@ -8,7 +8,7 @@ from saltseg.evaluation.decision import Decision
 from saltseg.output.volume import Probability
 from saltseg.report.viewer import VolumeView, measure_spacing, write_viewer
 from saltseg.stage.cli import run, stage_parser
-from saltseg.survey.geometry import Geometry, load_positions
+from saltseg.survey.geometry import Geometry, load_positions, load_traces
 from saltseg.survey.lines import Lines, salt_by_line
 from saltseg.survey.volume import Volume
 
@@ -23,6 +23,7 @@ def main(args):
         probability=probability.read,
         disagreement=probability.disagreement if args.members > 1 else None,
         threshold=Decision.load(args.threshold).threshold,
+        exists=load_traces(args.traces, geometry) >= 0,
         truth=salt_by_line(Lines(args.lines), geometry),
         spacing=measure_spacing(load_positions(args.traces, geometry)),
     )

@@ -21,7 +21,7 @@ from saltseg.networks import model
 from saltseg.networks.network import Network
 from saltseg.output.shards import Layout, Shards, planes_of
 from saltseg.survey import volume as stores
-from saltseg.survey.amplitudes import bridged
+from saltseg.survey.amplitudes import fill_gaps
 from saltseg.survey.grid import Axis, Grid
 from saltseg.survey.volume import Volume
 from saltseg.survey.windows import Windows
@@ -59,12 +59,14 @@ def section_of(*shape):
     return np.random.default_rng(2).integers(0, 256, shape, dtype=np.uint8)
 
 
-def volume_of(path: Path, shape, missing=()) -> Volume:
+def volume_of(path: Path, shape, missing=(), blank=()) -> Volume:
     grid = Grid(Axis(0, 1, shape[0]), Axis(0, 1, shape[1]), Axis(0.0, 4.0, shape[2]))
     amplitude = stores.create(path, grid, percentile=99.9)
     values = np.random.default_rng(3).normal(0, 0.4, shape).astype(np.float16)
     for inline, crossline in missing:
         values[inline, crossline] = np.nan
+    for index in blank:
+        values[index] = np.nan
     amplitude[:] = values
     return Volume(path)
 
@@ -205,7 +207,8 @@ def test_members_are_averaged_and_their_spread_is_returned():
 @pytest.fixture(scope="module")
 def volume(tmp_path_factory):
     gaps = [(0, 0), (5, 7), (5, 8), (70, 99)]
-    return volume_of(tmp_path_factory.mktemp("volume") / "volume.zarr", (71, 100, 45), gaps)
+    blank = [(33, 5, 0), (33, 6, 0), (70, slice(20, 23), slice(10, 30))]
+    return volume_of(tmp_path_factory.mktemp("volume") / "volume.zarr", (71, 100, 45), gaps, blank)
 
 
 @pytest.fixture(scope="module")
@@ -227,11 +230,11 @@ def test_shards_give_the_same_bits(tmp_path, volume, networks, one_shard, shards
             np.testing.assert_array_equal(values, others)
 
 
-def test_missing_traces_stay_missing_and_no_others(volume, one_shard):
-    gaps = np.isnan(volume.read()[..., 0])
-    assert gaps.sum() == 4
+def test_missing_samples_stay_missing_and_no_others(volume, one_shard):
+    missing = np.isnan(volume.read())
+    assert missing.sum() == 4 * 45 + 2 + 3 * 20
     for probability, _ in one_shard.values():
-        np.testing.assert_array_equal(probability == MISSING, gaps[..., None] & np.ones(45, bool))
+        np.testing.assert_array_equal(probability == MISSING, missing)
 
 
 @pytest.mark.parametrize("plane", ["inline", "crossline"])
@@ -240,7 +243,7 @@ def test_lines_are_predicted_as_sections_alone(tmp_path, volume, networks, plane
     probability, disagreement = read_all(shards, plane)
     for line in (0, 33, 70):
         part = (line,) if plane == "inline" else (slice(None), line)
-        amplitude = bridged(volume.read()[part].T.astype(np.float32))
+        amplitude = fill_gaps(volume.read()[part].T.astype(np.float32))
         grey = np.rint(127.5 + 127.5 * amplitude.clip(-1, 1)).astype(np.uint8)
         mean, deviation = predict_section(networks, grey, CPU, windows=CUT, flip=True, batch_size=1)
         here = probability[part].T != MISSING

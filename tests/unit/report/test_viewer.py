@@ -36,8 +36,9 @@ class Made:
         random = np.random.default_rng(5)
         self.shape = shape
         self.amplitude = random.normal(0, 0.2, shape).astype(np.float16)
-        self.amplitude[0, :3] = np.nan  # missing
-        self.amplitude[-1, -2:] = 0  # dead
+        self.amplitude[0, :3] = self.amplitude[-1, -2:] = np.nan
+        exists = np.ones(shape[:2], bool)
+        exists[0, :3] = False  # the others are dead
         distances = (np.arange(n) - n / 2 for n in shape)
         ball = sum((np.square(d) for d in np.ix_(*distances)), 0.0)
         self.probability = 1 / (1 + np.exp((np.sqrt(ball) - min(min(shape) / 3, 9)) / 1.5))
@@ -55,6 +56,7 @@ class Made:
                 "probability": self.reader(self.probability),
                 "disagreement": self.reader(self.disagreement),
                 "threshold": 0.5,
+                "exists": exists,
                 "truth": labels,
                 "spacing": (25.0, 12.5),
             }

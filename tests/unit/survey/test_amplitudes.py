@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from saltseg.survey.amplitudes import MIDDLE, LocalBounds, bridged, filled, section_to_8bit, to_8bit
+from saltseg.survey.amplitudes import (
+    MIDDLE,
+    LocalBounds,
+    fill_gaps,
+    fill_with_zero,
+    section_to_8bit,
+    to_8bit,
+)
 
 
 def _section(height: int, width: int) -> np.ndarray:
@@ -37,10 +44,19 @@ def test_missing_traces_of_sections_are_those_nearest():
     sections = np.stack([_section(20, 9), _section(20, 9)])
     sections[0][:, [0, 1, 4, 5, 6]] = np.nan
     sections[1] = np.nan
-    found = bridged(sections)
+    found = fill_gaps(sections)
     assert np.array_equal(found[0], sections[0][:, [2, 2, 2, 3, 3, 3, 7, 7, 8]])
     assert np.isnan(found[1]).all()
     assert np.isnan(sections[0][:, 4]).all()
+
+
+def test_missing_samples_are_those_of_the_nearest_trace_that_has_them():
+    section = _section(3, 6)
+    section[0] = section[1, 2] = section[1:, 4] = np.nan
+    found = fill_gaps(section[None])[0]
+    assert np.isnan(found[0]).all()
+    assert np.array_equal(found[1], section[1, [0, 1, 1, 3, 3, 5]])
+    assert np.array_equal(found[2], section[2, [0, 1, 2, 3, 3, 5]])
 
 
 @pytest.mark.parametrize("normalisation", ["volume", "window"])
@@ -81,7 +97,7 @@ def test_a_section_of_one_tile_is_stretched_as_that_tile():
 
 
 def test_middle_of_each_tile_is_stretched_as_that_tile():
-    section = filled(_section(256, 320))
+    section = fill_with_zero(_section(256, 320))
     whole = LocalBounds.measure(section, 64).to_8bit(section, 0, 0)
     for top in range(0, 192, 32):
         for left in range(0, 256, 32):

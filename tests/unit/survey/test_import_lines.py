@@ -90,14 +90,15 @@ def test_a_volume_without_a_labelled_trace_is_refused():
 
 
 def segy_labels(there, axes=None, unlabelled=None, tile=4):
-    """Labels of a file with traces where ``there`` says so; each trace's number is its value."""
+    """Labels of a file with traces where ``there`` says so: 0 in the first, 3 in the fourth."""
     inlines, crosslines = axes or (VOLUME.inlines, VOLUME.crosslines)
     traces = np.full(there.shape, -1, np.int32)
     traces[there] = np.arange(there.sum())
     of_file = replace(VOLUME, inlines=inlines, crosslines=crosslines)
 
     def read(numbers):
-        return np.repeat(numbers[:, None].astype(float), 5, axis=1)
+        values = np.where((numbers == 3) & (unlabelled == 3), 3.0, numbers > 0)
+        return np.repeat(values[:, None], 5, axis=1)
 
     found = labels_from_segy(of_file, traces, read, VOLUME, tile, unlabelled)
     return {(plane, number): labels for plane, number, labels in found}
@@ -141,6 +142,33 @@ def test_a_value_can_stand_for_what_nobody_looked_at():
     there[0] = True
     found = segy_labels(there, unlabelled=3)
     assert found[INLINE, 100][:, 0].tolist() == [0, 1, 1, UNLABELLED, 1, 1, 1, 1]
+
+
+def labels_of(values, unlabelled=None):
+    """Labels of a file of one inline with these samples, float32 (traces, samples)."""
+    traces = np.full((6, 8), -1, np.int32)
+    traces[0] = np.arange(8)
+    found = labels_from_segy(VOLUME, traces, lambda _: values, VOLUME, 4, unlabelled)
+    return {(plane, number): labels for plane, number, labels in found}[INLINE, 100]
+
+
+def test_undefined_samples_are_not_labelled():
+    values = np.ones((8, 5), np.float32)
+    values[:, 2], values[3] = 0, np.nan
+    found = labels_of(values)
+    assert (found[3] == UNLABELLED).all()
+    assert np.delete(found, 3, axis=0).tolist() == [[1, 1, 0, 1, 1]] * 7
+
+
+@pytest.mark.parametrize(
+    ("third", "listed"), [(-1, "found -1, 0, 1;"), (0.25, "found 0, 0.25, 1;")]
+)
+def test_a_third_value_is_asked_about(third, listed):
+    values = np.ones((8, 5), np.float32)
+    values[:, 2], values[3] = 0, third
+    with pytest.raises(InputError, match=rf"data\.labels: .* {listed} .*survey\.unlabelled"):
+        labels_of(values)
+    assert (labels_of(values, unlabelled=third)[3] == UNLABELLED).all()
 
 
 def test_labels_of_another_geometry_are_refused_with_what_differs():

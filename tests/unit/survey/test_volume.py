@@ -94,13 +94,31 @@ def test_any_survey_is_imported(
 
 def test_amplitudes_beyond_float16_and_nan_are_kept_apart(tmp_path):
     values = np.ones((6, 20), np.float32)
-    values[0, :4] = np.nan, np.inf, -np.inf, 1e30
+    values[0, :4] = np.nan, np.inf, -np.inf, 1e19
     path = write_segy(tmp_path / "a.sgy", values, *grid_numbers([1, 2], [1, 2, 3]))
     geometry, traces, _ = scan(path, percentile=50)
     assert geometry.amplitude.clip == 1
     import_volume(path, geometry, traces, tmp_path / "v.zarr")
     found = Volume(tmp_path / "v.zarr").read()[0, 0, :5]
     np.testing.assert_array_equal(found, np.array([np.nan, 6e4, -6e4, 6e4, 1], np.float16))
+
+
+@pytest.mark.parametrize("format", [1, 5])
+def test_undefined_samples_and_dead_traces_have_no_amplitude(tmp_path, format):
+    values = amplitudes(6)
+    values[1] = 0
+    values[2, 0] = values[3, 5] = 1e30
+    values[4] = -999.25
+    values[5, ::2] = 0
+    path = write_segy(tmp_path / "a.sgy", values, *grid_numbers([1, 2], [1, 2, 3]), format=format)
+    geometry, traces, _ = scan(path)
+    assert (geometry.dead, geometry.nan) == (2, 22)
+    assert geometry.amplitude.max <= 120
+    import_volume(path, geometry, traces, tmp_path / "v.zarr")
+    missing = np.isnan(Volume(tmp_path / "v.zarr").read().reshape(values.shape))
+    expected = np.zeros_like(missing)
+    expected[[1, 4]] = expected[2, 0] = expected[3, 5] = True
+    np.testing.assert_array_equal(missing, expected)
 
 
 def test_xarray_opens_it_with_coordinates_and_attributes(tmp_path):

@@ -18,7 +18,7 @@ from saltseg.inference.sections import around, at_once, predict_core
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.networks.network import Network
 from saltseg.output.shards import ARRAYS, LINES, Layout, quantise_deviation
-from saltseg.survey.amplitudes import LocalBounds, bridged, to_8bit
+from saltseg.survey.amplitudes import LocalBounds, fill_gaps, to_8bit
 from saltseg.survey.grid import CROSSLINE, INLINE, PLANES
 from saltseg.survey.volume import Volume
 from saltseg.survey.windows import Windows
@@ -158,7 +158,7 @@ class VolumePredictor:
                 found["probability"][part] = quantise(mean)
                 found["disagreement"][part] = quantise_deviation(deviation)
                 started, first = perf_counter(), part.stop
-            found["probability"][np.broadcast_to(pixels.missing(core), size)] = MISSING
+            found["probability"][pixels.missing(core)] = MISSING
             yield core, found
 
 
@@ -187,7 +187,7 @@ class _Sections:
             start, stop = min(each.start for each in outer), max(each.stop for each in outer)
             part.append(slice(max(start, 0), min(stop, side)))
         amplitude = self.read(*part)
-        corner, whole = tuple(each.start for each in part), bridged(amplitude)
+        corner, whole = tuple(each.start for each in part), fill_gaps(amplitude)
         if self._bounds is None:
             # Line by line, for the sake of memory.
             grey = np.empty(whole.shape, np.uint8)
@@ -195,8 +195,7 @@ class _Sections:
                 line[...] = to_8bit(values, self.greyscale.normalisation)
         else:
             grey = self._bounds.to_8bit(whole, *corner)
-        # A missing trace has no sample.
-        return _Pixels(grey, np.isnan(amplitude[:, :1]), corner)
+        return _Pixels(grey, np.isnan(amplitude), corner)
 
     @cached_property
     def _bounds(self) -> LocalBounds | None:
@@ -213,7 +212,7 @@ class _Pixels:
     """Grey values of a part of some sections.
 
     grey: uint8 (lines, samples, traces)
-    gaps: bool (lines, 1, traces), True where a trace is missing
+    gaps: bool (lines, samples, traces), True where a sample is missing
     corner: first sample and trace in the sections
     """
 
@@ -222,11 +221,17 @@ class _Pixels:
     corner: tuple[int, int]
 
     def read(self, rows: slice, columns: slice) -> np.ndarray:
-        top, left = self.corner
-        return self.grey[
-            :, rows.start - top : rows.stop - top, columns.start - left : columns.stop - left
-        ]
+        """Return grey values of some samples and traces of the sections."""
+        return self.grey[self._part(rows, columns)]
 
     def missing(self, core: Core) -> np.ndarray:
-        left = self.corner[1]
-        return self.gaps[:, :, core[1].start - left : core[1].stop - left]
+        """Return where samples of a core are missing."""
+        return self.gaps[self._part(*core)]
+
+    def _part(self, rows: slice, columns: slice) -> tuple[slice, slice, slice]:
+        top, left = self.corner
+        return (
+            slice(None),
+            slice(rows.start - top, rows.stop - top),
+            slice(columns.start - left, columns.stop - left),
+        )

@@ -3,8 +3,8 @@
 ``probability.zarr`` is a group (Zarr v3) that xarray opens: ``probability`` and ``disagreement``
 (inline, crossline, sample) with their scale in attributes, the numbers of lines ``inline`` and
 ``crossline``, the times or depths ``sample``, and the traces' coordinates ``x`` and ``y`` (inline,
-crossline). Missing traces have no value. Where both planes were predicted, the probability is their
-mean, and the disagreement is that of all members in both.
+crossline). Missing samples and dead traces have no value. Where both planes were predicted, the
+probability is their mean, and the disagreement is that of all members in both.
 """
 
 from collections.abc import Iterator
@@ -42,8 +42,8 @@ class Block:
 
     @property
     def live(self) -> np.ndarray:
-        """Whether each trace exists, bool (inlines, crosslines)."""
-        return self.probability[..., 0] != MISSING
+        """Whether each trace has a sample, bool (inlines, crosslines)."""
+        return (self.probability != MISSING).any(axis=2)
 
     def salt(self, threshold: float) -> np.ndarray:
         """Return where the probability is above a threshold, bool of its shape."""

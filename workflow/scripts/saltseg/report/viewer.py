@@ -31,7 +31,7 @@ BLOCK = (32, 256)  # traces at a time, the shards of a volume on disk
 GAIN = 2  # amplitudes are shown up to the clip divided by this
 MOST_DISAGREEMENT = 0.25  # standard deviation that is white; at most 0.5 between 0 and 1
 LAYERS = {
-    "amplitude": "Amplitudes: white is positive, black negative; missing traces are white.",
+    "amplitude": "Amplitudes: white is positive, black negative, or a missing or dead trace.",
     "probability": "Probability of salt, mean over members: black 0, white 1.",
     "disagreement": "Standard deviation over members of the probability: black 0, white "
     f"{MOST_DISAGREEMENT} or more.",
@@ -63,10 +63,11 @@ class VolumeView:
     """What the viewer shows.
 
     unit: of times or depths of samples
-    amplitude: reads amplitudes in units of the clip, NaN if a trace is missing
+    amplitude: reads amplitudes in units of the clip, NaN if a trace is missing or dead
     probability: reads mean probabilities, 0 to 1; NaN is 0
     disagreement: reads standard deviations over members, or None with a single member
     threshold: probabilities above it are salt
+    exists: whether each trace is in the survey, bool (inlines, crosslines)
     truth: bool (samples, traces) of a labelled line, by its plane and its index
     spacing: metres between inlines and between crosslines, or None where unknown
     """
@@ -77,6 +78,7 @@ class VolumeView:
     probability: Reader
     disagreement: Reader | None
     threshold: float
+    exists: np.ndarray
     truth: Mapping[tuple[str, int], np.ndarray] = field(default_factory=dict)
     spacing: tuple[float, float] | None = None
 
@@ -184,10 +186,9 @@ def fill(view: VolumeView) -> tuple[list[Plane], dict[str, np.ndarray]]:
     readers = [view.amplitude, view.probability, view.disagreement][: len(planes[0].layers)]
     for block in list_blocks(view.grid.shape):
         amplitude, probability, *_ = read = [np.asarray(reader(*block)) for reader in readers]
-        missing = np.isnan(amplitude).all(axis=2)
-        dead = ~(amplitude != 0).any(axis=2)
-        traces[block] = np.select([missing, dead], [MISSING, DEAD], LIVE)
-        salt = (probability > view.threshold) & ~missing[..., None]
+        exists, dead = view.exists[block], np.isnan(amplitude).all(axis=2)
+        traces[block] = np.select([~exists, dead], [MISSING, DEAD], LIVE)
+        salt = probability > view.threshold
         found = salt.any(axis=2)
         top[block][found] = samples[salt.argmax(axis=2)[found]]
         thickness[block][found] = salt.sum(axis=2)[found] * view.grid.samples.step

@@ -1,8 +1,8 @@
 """Grey values of seismic amplitudes: the 8 bits that networks are trained on and predict from.
 
-Amplitudes are in units of the survey's clip, so that most lie in -1 to 1; missing traces are NaN,
-and count as amplitude 0, or in sections as the nearest trace. ``survey.normalisation`` names the
-way to grey values:
+Amplitudes are in units of the survey's clip, so that most lie in -1 to 1; missing samples are NaN,
+and count as amplitude 0, or in sections as those of the nearest trace. ``survey.normalisation``
+names the way to grey values:
 
 volume: -1 to 1 become 0 to 255 everywhere, and what lies beyond is cut off.
 window: the least and the greatest amplitude of each tile become 0 and 255, as in the contest's
@@ -24,43 +24,47 @@ def to_8bit(amplitude: np.ndarray, normalisation: str) -> np.ndarray:
 
     Raises ValueError for another normalisation than those of ``NORMALISATIONS``.
     """
-    amplitude = filled(amplitude)
+    amplitude = fill_with_zero(amplitude)
     if normalisation == "volume":
-        return stretched(amplitude, -1, 1)
+        return stretch(amplitude, -1, 1)
     if normalisation == "window":
-        return stretched(amplitude, amplitude.min(), amplitude.max())
+        return stretch(amplitude, amplitude.min(), amplitude.max())
     raise ValueError(f"expected one of {', '.join(NORMALISATIONS)}, found {normalisation!r}")
 
 
-def filled(amplitude: np.ndarray) -> np.ndarray:
+def fill_with_zero(amplitude: np.ndarray) -> np.ndarray:
     """Copy amplitudes as float32 of the same shape, with 0 where they are missing."""
     return np.nan_to_num(amplitude.astype(np.float32), copy=False)
 
 
-def bridged(sections: np.ndarray) -> np.ndarray:
-    """Fill missing traces of sections, floats (..., samples, traces), with the nearest trace.
+def fill_gaps(sections: np.ndarray) -> np.ndarray:
+    """Fill missing samples of sections, floats (..., samples, traces), from the nearest trace.
 
-    Without, networks take the flat grey beyond the edge of a survey for salt. A section that has no
-    trace at all stays as it is.
+    Without, networks take the flat grey beyond the edge of a survey for salt. Samples that no trace
+    has stay as they are.
     """
-    missing = np.isnan(sections[..., 0, :])
+    missing = np.isnan(sections)
     if not missing.any():
         return sections
     sections = sections.copy()
-    for one in np.ndindex(missing.shape[:-1]):
-        live, gaps = np.flatnonzero(~missing[one]), np.flatnonzero(missing[one])
-        if len(live):
-            after = np.searchsorted(live, gaps)
-            before = live[np.maximum(after - 1, 0)]
-            after = live[np.minimum(after, len(live) - 1)]
-            nearest = np.where(abs(gaps - before) <= abs(after - gaps), before, after)
-            sections[one][:, gaps] = sections[one][:, nearest]
+    for one in np.ndindex(missing.shape[:-2]):
+        if missing[one].any():
+            nearest = _nearest_live(missing[one])
+            sections[one] = np.take_along_axis(sections[one], nearest, axis=1)
     return sections
 
 
-def stretched(
-    amplitude: np.ndarray, low: np.ndarray | float, high: np.ndarray | float
-) -> np.ndarray:
+def _nearest_live(missing: np.ndarray) -> np.ndarray:
+    """Return the nearest trace that has each sample, the former of two: int32 (samples, traces)."""
+    traces = np.arange(missing.shape[1], dtype=np.int32)
+    far = np.int32(2 * missing.shape[1])
+    before = np.maximum.accumulate(np.where(missing, -far, traces), axis=1)
+    after = np.minimum.accumulate(np.where(missing, far, traces)[:, ::-1], axis=1)[:, ::-1]
+    nearest = np.where(traces - before <= after - traces, before, after)
+    return np.where(np.abs(nearest) == far, traces, nearest)
+
+
+def stretch(amplitude: np.ndarray, low: np.ndarray | float, high: np.ndarray | float) -> np.ndarray:
     """Turn amplitudes, float32, to uint8 so that ``low`` to ``high`` become 0 to 255.
 
     Either bound is a number or an array that broadcasts; where both are equal the middle stands.
@@ -119,7 +123,7 @@ class LocalBounds:
                 cells = extreme.reduceat(part, down[:-1], axis=-2)
                 found.append(extreme.reduceat(cells, edges[:-1] - edges[0], axis=-1))
         low, high = (
-            _of_neighbours(extreme, np.nan_to_num(bridged(np.concatenate(found, axis=-1))))
+            _extremes_of_tiles(extreme, np.nan_to_num(fill_gaps(np.concatenate(found, axis=-1))))
             for extreme, found in zip((np.minimum, np.maximum), extremes, strict=True)
         )
         return cls((_centres(down), _centres(across)), low, high)
@@ -130,23 +134,23 @@ class LocalBounds:
         down, across = np.arange(top, top + height), np.arange(left, left + width)
         # Across first, while there are few rows.
         low, high = (
-            _between(self.centres[1], bound, across, -1) for bound in (self.low, self.high)
+            _interpolate(self.centres[1], bound, across, -1) for bound in (self.low, self.high)
         )
         grey = np.empty(windows.shape, np.uint8)
         # Section by section, which stays in a CPU's cache.
         for one in np.ndindex(windows.shape[:-2]):
-            ends = (_between(self.centres[0], bound[one], down, -2) for bound in (low, high))
-            grey[one] = stretched(filled(windows[one]), *ends)
+            ends = (_interpolate(self.centres[0], bound[one], down, -2) for bound in (low, high))
+            grey[one] = stretch(fill_with_zero(windows[one]), *ends)
         return grey
 
 
 def _edges(side: int, tile: int) -> np.ndarray:
-    """Ends of cells along a side, of at most half a tile each, about, as int64."""
+    """Return ends of cells along a side, of at most half a tile each, about, as int64."""
     return np.linspace(0, side, 1 + -(-side * 2 // tile)).astype(np.int64)
 
 
-def _of_neighbours(extreme: np.ufunc, cells: np.ndarray) -> np.ndarray:
-    """Extremes of tiles from those of cells, (..., down, across): of two neighbours either way."""
+def _extremes_of_tiles(extreme: np.ufunc, cells: np.ndarray) -> np.ndarray:
+    """Return extremes of tiles from those of their cells (..., down, across), two a side."""
     for axis in (-2, -1):
         cells = np.moveaxis(cells, axis, 0)
         if len(cells) > 1:
@@ -156,15 +160,17 @@ def _of_neighbours(extreme: np.ufunc, cells: np.ndarray) -> np.ndarray:
 
 
 def _centres(edges: np.ndarray) -> np.ndarray:
-    """Centres of the tiles that each two neighbouring cells make."""
+    """Return centres of the tiles that each two neighbouring cells make."""
     middles = edges[1:-1] if len(edges) > 2 else edges.mean(keepdims=True)
     return middles.astype(np.float32) - np.float32(0.5)
 
 
-def _between(centres: np.ndarray, values: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
+def _interpolate(
+    centres: np.ndarray, values: np.ndarray, indices: np.ndarray, axis: int
+) -> np.ndarray:
     """Interpolate float32 values at centres linearly along an axis; the ends are kept beyond."""
     # Not as a product of matrices, whose library would take threads of its own.
-    at = np.interp(places, centres, np.arange(len(centres)))
+    at = np.interp(indices, centres, np.arange(len(centres)))
     former = np.minimum(at.astype(np.intp), max(len(centres) - 2, 0))
     share = np.expand_dims((at - former).astype(np.float32), axis=tuple(range(1, -axis)))
     start = values.take(former, axis)
@@ -180,5 +186,5 @@ def section_to_8bit(section: np.ndarray, normalisation: str, tile: int) -> np.nd
     By window, bounds change smoothly from tile to tile (``LocalBounds``), so that no seam shows.
     """
     if normalisation == "window":
-        return LocalBounds.measure(section, tile).to_8bit(bridged(section), 0, 0)
-    return to_8bit(bridged(section), normalisation)
+        return LocalBounds.measure(section, tile).to_8bit(fill_gaps(section), 0, 0)
+    return to_8bit(fill_gaps(section), normalisation)

@@ -64,7 +64,7 @@ class Geometry(Grid):
     missing: positions of the grid without a trace
     doubled: traces at the position of another one, earlier in the file
     dead: traces that hold zeros alone, or no number at all
-    nan: samples that are NaN or infinite
+    nan: samples that are NaN, infinite or undefined
     notes: what else to know
     """
 
@@ -146,7 +146,7 @@ def describe(geometry: Geometry) -> str:
         if geometry.coordinates_byte
         else "no coordinates",
         f"{geometry.missing:,} traces missing, {geometry.dead:,} dead, {geometry.doubled:,} "
-        f"duplicate; {geometry.nan:,} samples NaN or infinite",
+        f"duplicate; {geometry.nan:,} samples NaN, infinite or undefined (1e30, -999.25)",
         f"amplitudes {found.min:g} to {found.max:g}, mean {found.mean:g}, standard deviation "
         f"{found.std:g}; clipped at {found.clip:g}, the {found.percentile:g}th percentile",
         *(f"note: {note}" for note in geometry.notes),

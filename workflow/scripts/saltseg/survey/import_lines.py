@@ -8,7 +8,7 @@ import numpy as np
 
 from saltseg.core.errors import LISTED_FAULTS, InputError, printable, raise_faults
 from saltseg.survey.decoding import decode_mask
-from saltseg.survey.grid import CROSSLINE, INLINE, Axis, Grid
+from saltseg.survey.grid import CROSSLINE, INLINE, Grid
 from saltseg.survey.lines import OTHER, SALT, UNLABELLED, Line
 from saltseg.survey.volume import Volume
 
@@ -36,8 +36,9 @@ def import_lines(
             amplitude = volume.read(one, slice(None))[0]
         else:
             amplitude = volume.read(slice(None), one)[:, 0]
-        # A missing trace cannot have been interpreted.
-        known = np.where(np.isnan(amplitude), UNLABELLED, of_line).astype(np.uint8)
+        # A missing or dead trace cannot have been interpreted.
+        missing = np.isnan(amplitude).all(axis=1, keepdims=True)
+        known = np.where(missing, UNLABELLED, of_line).astype(np.uint8)
         if (known != UNLABELLED).any():
             lines.append(Line(plane, number, 0, amplitude, known))
     if not lines:
@@ -113,13 +114,15 @@ def labels_from_segy(
 ) -> Iterator[tuple[str, int, np.ndarray]]:
     """Yield plane, number and labels, uint8 (traces, samples), of lines labelled in a SEG-Y file.
 
-    A value above 0 is salt; traces that the file lacks, and the value ``unlabelled``, are not
-    labelled. A line counts from ``tile`` labelled traces on; crosslines only where they hold more
-    than the labelled inlines tell.
+    A value above 0 is salt; traces that the file lacks, undefined samples, and the value
+    ``unlabelled``, are not labelled. A line is used from ``tile`` labelled traces on; crosslines
+    only where labelled inlines do not give their labels.
 
     Args:
         traces: int32 (inlines, crosslines), number of each trace in the file, -1 where missing.
-        read: gives the samples of traces by their numbers, floats (traces, samples).
+        read: returns the samples of traces by their numbers, floats (traces, samples).
+
+    Raises InputError if there are more than two values, such as a third for undefined samples.
     """
     # Indices of the file's lines in the volume.
     rows = [volume.inlines.index(number) for number in labels.inlines.numbers().tolist()]
@@ -132,30 +135,27 @@ def labels_from_segy(
     across = np.flatnonzero(
         (own >= min(tile, volume.inlines.count)) & (told.sum(axis=0) < COVERED * own)
     )
-    for line in straight.tolist():
-        number = int(labels.inlines.numbers()[line])
-        here = _labels_along(traces[line], read, volume.crosslines, columns, unlabelled)
-        yield INLINE, number, here
-    for line in across.tolist():
-        number = int(labels.crosslines.numbers()[line])
-        here = _labels_along(traces[:, line], read, volume.inlines, rows, unlabelled)
-        yield CROSSLINE, number, here
+    values_so_far = np.empty(0, np.float32)
+    for plane, line in [(INLINE, i) for i in straight] + [(CROSSLINE, i) for i in across]:
+        numbers, indices = (traces[line], columns) if plane == INLINE else (traces[:, line], rows)
+        here = np.flatnonzero(numbers >= 0)
+        values = read(numbers[here])
+        known = ~np.isnan(values) & (values != (np.nan if unlabelled is None else unlabelled))
+        values_so_far = np.union1d(values_so_far, values[known])
+        _require_two_values(values_so_far)
+        whole = np.full((volume.trace_axis(plane).count, values.shape[1]), UNLABELLED, np.uint8)
+        own = np.where(values > 0, SALT, OTHER)
+        whole[np.asarray(indices)[here]] = np.where(known, own, UNLABELLED)
+        yield plane, int(labels.line_axis(plane).numbers()[line]), whole
 
 
-def _labels_along(
-    traces: np.ndarray,
-    read: Callable[[np.ndarray], np.ndarray],
-    axis: Axis,
-    indices: list[int],
-    unlabelled: float | None,
-) -> np.ndarray:
-    """Return labels, uint8 (traces of the axis, samples), with the file's at some indices."""
-    there = np.flatnonzero(traces >= 0)
-    values = read(traces[there])
-    labels = np.full((axis.count, values.shape[1]), UNLABELLED, dtype=np.uint8)
-    own = np.where(values > 0, SALT, OTHER)
-    own[np.isnan(values) if unlabelled is None else np.isnan(values) | (values == unlabelled)] = (
-        UNLABELLED
+def _require_two_values(values: np.ndarray) -> None:
+    """Raise InputError if labels have more than a value for salt and one for other rock."""
+    if len(values) <= 2:
+        return
+    listed = ", ".join(f"{value:g}" for value in values[:5])
+    raise InputError(
+        f"data.labels: expected a value for salt, above 0, and 0 for other rock; found {listed}"
+        f"{', ...' if len(values) > 5 else ''}; if one of them marks what nobody interpreted, set "
+        "survey.unlabelled to it; cut probabilities to 0 and 1"
     )
-    labels[np.asarray(indices)[there]] = own
-    return labels

@@ -26,6 +26,8 @@ TYPES = {
 ORDERS = {"big": ">", "little": "<"}
 # How revision 2 states the order of bytes.
 STATED = {b"\x01\x02\x03\x04": "big", b"\x04\x03\x02\x01": "little"}
+# What other programs write for undefined samples, such as 1e30.
+UNDEFINED_FROM, UNDEFINED = 1e20, np.float32(-999.25)
 FEW = 500  # values from which nothing follows about their format
 
 # IBM floats are 16 ** (exponent - 64) * fraction of 24 bits: by sign and exponent, as one byte.
@@ -172,14 +174,18 @@ class Segy:
 
 
 def decode(samples: np.ndarray, format: int) -> np.ndarray:
-    """Return samples as stored, of any shape, as float32."""
-    if format != 1:
+    """Return samples as stored, of any shape, as float32; NaN for undefined values."""
+    if format == 1:
+        samples = samples.astype(np.uint32)
+        values = (samples & 0xFFFFFF).astype(np.float32)
+        with np.errstate(over="ignore", under="ignore"):
+            values *= _SCALE[samples >> 24]
+    else:
         with np.errstate(over="ignore"):
-            return samples.astype(np.float32)
-    samples = samples.astype(np.uint32)
-    values = (samples & 0xFFFFFF).astype(np.float32)
-    with np.errstate(over="ignore", under="ignore"):
-        values *= _SCALE[samples >> 24]
+            values = samples.astype(np.float32)
+    if values.size and (values.max() >= UNDEFINED_FROM or values.min() <= -UNDEFINED_FROM):
+        values[np.isfinite(values) & (np.abs(values) >= UNDEFINED_FROM)] = np.nan
+    values[values == UNDEFINED] = np.nan
     return values
 
 

@@ -1,8 +1,8 @@
 """The amplitudes of a volume as a Zarr store: read in any direction, checked as it is read.
 
 ``volume.zarr`` is a group (Zarr v3) with ``amplitude``, float16 (inline, crossline, sample), in
-units of the clip, NaN if a trace is missing, and its coordinates ``inline``, ``crossline`` and
-``sample``. A file holds whole traces.
+units of the clip, NaN if a sample is undefined or its trace missing or dead, and its coordinates
+``inline``, ``crossline`` and ``sample``. A file holds whole traces.
 """
 
 import logging
@@ -157,6 +157,8 @@ def _amplitudes(file: Segy, geometry: Geometry, traces: np.ndarray) -> np.ndarra
     lines, out = (traces.T, found.swapaxes(0, 1)) if across else (traces, found)
     for line, part in zip(lines, out, strict=True):
         values = file.read_traces(line)
+        # A dead trace, such as padding, is missing: networks take it for salt.
+        values[~np.nan_to_num(values).any(axis=1)] = np.nan
         values /= np.float32(geometry.amplitude.clip)
         part[...] = np.clip(values, -LARGEST, LARGEST, out=values)
     return found
