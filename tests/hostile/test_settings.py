@@ -17,8 +17,8 @@ from support.surveys import Survey
 KEYS = [
     Case(
         "text for a number",
-        {"model.width": "8"},
-        "found '8'; YAML reads it as text; write 8",
+        {"model.width": "eight"},
+        "model.width: expected integer, 1 to 512, found 'eight'",
     ),
     Case(
         "a half",
@@ -84,8 +84,8 @@ KEYS = [
     ),
     Case(
         "text as seed",
-        {"ensemble.seeds": ["1"]},
-        "ensemble.seeds.0: expected integer, 0 to 4,294,967,295, found '1'",
+        {"ensemble.seeds": ["one"]},
+        "ensemble.seeds.0: expected integer, 0 to 4,294,967,295, found 'one'",
     ),
     Case(
         "seed below 0",

@@ -1,12 +1,15 @@
 """What a section of the configuration is, and what a key of it says about itself."""
 
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+import ast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args
 
-from pydantic import BaseModel, Field
+import yaml
+from pydantic import BaseModel, Field, model_validator
 from pydantic_core import core_schema
 
 Text = Annotated[str, Field(min_length=1)]
 FilePath = Annotated[Text, Field(json_schema_extra={"format": "path"})]
+NULLS = ("null", "none", "~")
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 
 
@@ -21,6 +24,18 @@ class Section(
     """
 
     reruns: ClassVar[str] = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def read_values(cls, values: Any) -> Any:
+        """Read numbers and the like from text, as which `--config` and YAML's 1e-3 pass them."""
+        if not isinstance(values, dict):
+            return values
+        fields = cls.model_fields
+        return {
+            name: read_value(value, fields[name].annotation) if name in fields else value
+            for name, value in values.items()
+        }
 
     # Hidden from type checkers, to which it would mean that any name exists.
     if not TYPE_CHECKING:
@@ -49,6 +64,31 @@ def key(
     extra = {"x-reruns": reruns, "x-advanced": advanced}
     extra = {name: value for name, value in extra.items() if value}
     return Field(default, description=description, json_schema_extra=extra, **bounds)
+
+
+def read_value(value: Any, annotation: Any) -> Any:
+    """Return a value, or each of a list, read from its text unless the key takes text."""
+    if isinstance(value, list):
+        return [read_value(each, annotation) for each in value]
+    read = read_scalar(value) if isinstance(value, str) else value
+    return value if read is not None and takes_text(annotation) else read
+
+
+def read_scalar(text: str) -> Any:
+    """Return the number, truth value or null that a text says; otherwise the text itself."""
+    for reader in (ast.literal_eval, yaml.safe_load):
+        try:
+            read = reader(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError, yaml.YAMLError):
+            continue
+        if isinstance(read, (int, float)) or text.strip().lower() in NULLS:
+            return read
+    return text
+
+
+def takes_text(annotation: Any) -> bool:
+    """Return whether a key of a type may have text for a value."""
+    return annotation is str or any(map(takes_text, get_args(annotation)))
 
 
 class OneOf:

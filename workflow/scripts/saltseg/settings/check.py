@@ -1,7 +1,6 @@
 """Complete a configuration with defaults, and find all that is wrong with it."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -10,7 +9,7 @@ from saltseg.core.errors import printable, raise_faults
 from saltseg.networks.registry import not_taken
 from saltseg.settings.base import Section
 from saltseg.settings.config import Settings
-from saltseg.settings.schema import describe_values, schema, types
+from saltseg.settings.schema import describe_values, schema
 
 
 def complete(config: dict) -> Settings:
@@ -68,7 +67,7 @@ def _fault(error: ErrorDetails) -> str:
     part = _part(path)
     choices = "one of " if "enum" in part else ""
     expected = choices + describe_values(part).replace("`", "")
-    return f"{name}: expected {expected}, found {printable(repr(found))}{_hint(part, found)}"
+    return f"{name}: expected {expected}, found {printable(repr(found))}"
 
 
 def _part(path: tuple[int | str, ...]) -> dict:
@@ -77,19 +76,6 @@ def _part(path: tuple[int | str, ...]) -> dict:
     for name in path:
         part = part["items"] if isinstance(name, int) else part["properties"][name]
     return part
-
-
-def _hint(part: dict, found: Any) -> str:
-    """Return how to write a number that YAML takes for text, such as 1e-3."""
-    if not isinstance(found, str) or "enum" in part or not {"integer", "number"} & {*types(part)}:
-        return ""
-    try:
-        value = float(found)
-    except ValueError:
-        return ""
-    if value.is_integer() and "number" not in types(part):
-        value = int(value)
-    return f"; YAML reads it as text; write {value!r}"
 
 
 def _contradictions(settings: Settings) -> Iterator[str]:
