@@ -1,13 +1,16 @@
 """The finished run of a volume, as a user finds it: SEG-Y to SEG-Y."""
 
 import json
+import shutil
 
 import numpy as np
 import pandas as pd
 
+from saltseg.evaluation.decision import write_report
 from saltseg.survey.lines import Lines
 from saltseg.survey.segy import Segy
-from support.running import planned
+from support.running import planned, with_config
+from support.surveys import TINY_VOLUME
 
 
 def read(path):
@@ -17,6 +20,24 @@ def read(path):
 
 def test_a_finished_run_has_nothing_to_do(finished_volume):
     assert planned(finished_volume, config=finished_volume / "config.yaml") == {}
+
+
+def test_a_new_threshold_rewrites_masks_and_surfaces_alone(finished_volume, tmp_path):
+    run = shutil.copytree(finished_volume, tmp_path / "run")
+    path = run / "results/threshold.json"
+    report = json.loads(path.read_text())
+    write_report(path, report | {"threshold": report["threshold"] / 2})
+    jobs = planned(run, config=run / "config.yaml")
+    assert jobs["mask_volume"] == 1
+    assert not {"import_volume", "predict_volume", "merge_volume"} & jobs.keys()
+
+
+def test_other_windows_predict_again_what_shards_were_deleted_of(finished_volume, tmp_path):
+    assert not list(finished_volume.glob("results/predictions/volume/*"))
+    config = with_config(tmp_path, TINY_VOLUME | {"inference": {"window": 512}})
+    jobs = planned(finished_volume, config=config)
+    assert jobs["predict_volume"] == jobs["merge_volume"] == jobs["mask_volume"] == 1
+    assert "train" not in jobs
 
 
 def test_the_filled_volume_has_the_sources_headers_and_traces(finished_volume):
