@@ -91,15 +91,6 @@ def of_volume(*files):
     return list(files) if VOLUME else []
 
 
-def with_lines(*names):
-    """Return arguments about labelled lines, each named like its input; none for tiles."""
-
-    def arguments(wildcards, input):
-        return [each for name in names for each in (f"--{name}", input[name][0])] if VOLUME else []
-
-    return arguments
-
-
 def get_groups(wildcards):
     """Return the file of groups, if any; exit with a message if it is missing."""
     groups = config["validation"]["groups"]
@@ -118,4 +109,4 @@ def get_groups(wildcards):
 
 def get_source(wildcards, input):
     """Return the path of the survey; parameters derived from inputs make no job stale."""
-    return input.survey or config["data"]["source"]
+    return input[0] if input else config["data"]["source"]

@@ -16,24 +16,12 @@ def round_before(wildcards):
 def get_pseudo_labels(wildcards):
     """Return labels by the previous round's members that held out the same fold, if any."""
     before = round_before(wildcards)
-    stem = f"results/{before}pseudo_labels/{held_out(wildcards.seed)}"
-    return [f"{stem}.npy", f"{stem}.csv"] if before else []
+    return [f"results/{before}pseudo_labels/{held_out(wildcards.seed)}.h5"] if before else []
 
 
 def get_unlabelled(wildcards):
     """Return the test tiles if they are trained on with pseudo-labels."""
-    part = "results/data/test/"
-    return [f"{part}tiles.csv", f"{part}images.npy"] if round_before(wildcards) else []
-
-
-def further_tiles(wildcards, input):
-    """Return the training's arguments about pseudo-labels."""
-    if not input.pseudo_labels:
-        return []
-    return [
-        *("--pseudo-labels", input.pseudo_labels[0]),
-        *("--unlabelled", input.unlabelled[0]),
-    ]
+    return ["results/data/test.h5"] if round_before(wildcards) else []
 
 
 def get_events(wildcards, input):
@@ -48,16 +36,20 @@ def get_events(wildcards, input):
 def get_fold_predictions(wildcards):
     """Return a round's test predictions by the members that held out one fold."""
     return expand(
-        "results/{round}predictions/test/{seed}/{shard}.npy",
+        "results/{round}predictions/test/{seed}/{shard}.h5",
         round=wildcards.round,
         seed=[seed for seed in SEEDS if held_out(seed) == int(wildcards.fold)],
         shard=range(SHARDS),
     )
 
 
-def get_fold_ids(wildcards):
-    """Return the files of ids beside these predictions."""
-    return [path.replace(".npy", ".csv") for path in get_fold_predictions(wildcards)]
+def get_events(wildcards, input):
+    """Return the argument for TensorBoard's events, if there are to be any.
+
+    As a function of inputs, it makes no training stale.
+    """
+    folder = f"results/{wildcards.round}logs/tensorboard/{wildcards.seed}"
+    return ["--events", with_prefix(folder)] if config["training"]["tensorboard"] else []
 
 
 def get_encoder_weights(wildcards):

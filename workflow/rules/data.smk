@@ -49,11 +49,9 @@ if not VOLUME:
 
     rule import_train:
         input:
-            survey=SURVEYS.get(config["data"]["source"], []),
+            SURVEYS.get(config["data"]["source"], []),
         output:
-            tiles="results/data/train/tiles.csv",
-            images="results/data/train/images.npy",
-            masks="results/data/train/masks.npy",
+            tiles="results/data/train.h5",
         log:
             "results/logs/import_train.log",
         benchmark:
@@ -66,20 +64,20 @@ if not VOLUME:
             runtime=30,
         params:
             *code("import_train", "data"),
-            script=script("import_train"),
+            command=command("import_train"),
+            settings=settings(),
             source=get_source,
             fingerprint=FINGERPRINTS["train"],
         shell:
-            "python {params.script:q} --source={params.source:q} --output {output.tiles:q} --log {log:q}"
+            STAGE + " --source={params.source:q}"
 
 
 # Separate from the labelled tiles, so adding test tiles never retrains a member.
 rule import_test:
     input:
-        survey=get_survey,
+        get_survey,
     output:
-        tiles="results/data/test/tiles.csv",
-        images="results/data/test/images.npy",
+        tiles="results/data/test.h5",
     log:
         "results/logs/import_test.log",
     benchmark:
@@ -92,21 +90,22 @@ rule import_test:
         runtime=30,
     params:
         *code("import_test", "data"),
-        script=script("import_test"),
+        command=command("import_test"),
+        settings=settings(),
         source=get_source,
         fingerprint=FINGERPRINTS.get("test", ""),
     shell:
-        "python {params.script:q} --source={params.source:q} --output {output.tiles:q} --log {log:q}"
+        STAGE + " --source={params.source:q}"
 
 
 rule split:
     input:
-        tiles="results/data/train/tiles.csv",
+        tiles="results/data/train.h5",
         groups=get_groups,
         lines=of_volume("results/data/lines.h5"),
         geometry=of_volume("results/data/geometry.json"),
     output:
-        "results/data/folds.csv",
+        folds="results/data/folds.h5",
     log:
         "results/logs/split.log",
     benchmark:
@@ -119,15 +118,12 @@ rule split:
         runtime=10,
     params:
         *code("split", "data"),
-        script=script("split"),
+        command=command("split"),
         settings=settings(
             "validation.folds",
             "validation.seed",
             "validation.stratified",
-            "validation.groups",
             "validation.group_column",
         ),
-        lines=with_lines("lines", "geometry"),
     shell:
-        "python {params.script:q} {params.settings:q} "
-        "--tiles {input.tiles:q} {params.lines:q} --output {output:q} --log {log:q}"
+        STAGE

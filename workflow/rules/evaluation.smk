@@ -3,11 +3,9 @@
 
 rule threshold:
     input:
-        tiles="results/data/train/tiles.csv",
-        masks="results/data/train/masks.npy",
-        folds="results/data/folds.csv",
-        predictions=expand("results/predictions/validation/{seed}.npy", seed=SEEDS),
-        ids=expand("results/predictions/validation/{seed}.csv", seed=SEEDS),
+        tiles="results/data/train.h5",
+        folds="results/data/folds.h5",
+        predictions=expand("results/predictions/validation/{seed}.h5", seed=SEEDS),
     output:
         threshold="results/threshold.json",
         curve="results/threshold_curve.csv",
@@ -23,9 +21,7 @@ rule threshold:
         runtime=30,
     params:
         *code("threshold", "data"),
-        script=script("threshold"),
+        command=command("threshold"),
         settings=settings("validation.scheme", "inference.flip"),
     shell:
-        "python {params.script:q} {params.settings:q} "
-        "--tiles {input.tiles:q} --folds {input.folds:q} --predictions {input.predictions:q} "
-        "--output {output.threshold:q} --curve {output.curve:q} --log {log:q}"
+        STAGE

@@ -20,7 +20,7 @@ rule export:
         runtime=30,
     params:
         *code("export", "torch"),
-        script=script("export"),
+        command=command("export"),
+        settings=settings(),
     shell:
-        "python {params.script:q} --checkpoints {input.checkpoints:q} "
-        "--threshold {input.threshold:q} --output {output.ensemble:q} --log {log:q}"
+        STAGE

@@ -30,10 +30,8 @@ else:
             runtime=240,
         params:
             *code("predict", "torch"),
-            script=script("predict"),
+            command=command("predict"),
             settings=settings("inference.batch_size", "compute"),
             fingerprint=get_new_fingerprint,
         shell:
-            "python {params.script:q} {params.settings:q} --source={input.tiles:q} "
-            "--checkpoints {input.checkpoints:q} --threshold {input.threshold:q} "
-            "--output {output.table:q} --log {log:q}"
+            STAGE

@@ -2,27 +2,20 @@
 
 
 # Out-of-fold: by the members that validate on the tile.
-VALIDATION = expand("results/predictions/validation/{seed}.npy", seed=SEEDS)
-VALIDATION_IDS = expand("results/predictions/validation/{seed}.csv", seed=SEEDS)
+VALIDATION = expand("results/predictions/validation/{seed}.h5", seed=SEEDS)
 TEST = with_test(
-    *expand("results/predictions/test/{seed}/{shard}.npy", seed=SEEDS, shard=range(SHARDS))
-)
-TEST_IDS = with_test(
-    *expand("results/predictions/test/{seed}/{shard}.csv", seed=SEEDS, shard=range(SHARDS))
+    *expand("results/predictions/test/{seed}/{shard}.h5", seed=SEEDS, shard=range(SHARDS))
 )
 
 
 rule review:
     input:
-        tiles="results/data/train/tiles.csv",
-        images="results/data/train/images.npy",
-        masks="results/data/train/masks.npy",
-        folds="results/data/folds.csv",
+        tiles="results/data/train.h5",
+        folds="results/data/folds.h5",
         threshold="results/threshold.json",
         predictions=VALIDATION,
-        ids=VALIDATION_IDS,
     output:
-        report(
+        review=report(
             "results/review.csv",
             caption="../report/review.rst",
             category="Tiles",
@@ -40,22 +33,18 @@ rule review:
         runtime=30,
     params:
         *code("review", "data"),
-        script=script("review"),
+        command=command("review"),
+        settings=settings(),
     shell:
-        "python {params.script:q} --tiles {input.tiles:q} --folds {input.folds:q} "
-        "--threshold {input.threshold:q} --predictions {input.predictions:q} "
-        "--output {output:q} --log {log:q}"
+        STAGE
 
 
 rule gallery:
     input:
-        tiles="results/data/train/tiles.csv",
-        images="results/data/train/images.npy",
-        masks="results/data/train/masks.npy",
+        tiles="results/data/train.h5",
         review="results/review.csv",
         threshold="results/threshold.json",
         predictions=VALIDATION,
-        ids=VALIDATION_IDS,
     output:
         gallery=report(
             "results/gallery.png",
@@ -99,21 +88,19 @@ rule gallery:
         runtime=10,
     params:
         *code("gallery", "plots"),
-        script=script("gallery"),
+        command=command("gallery"),
+        settings=settings(),
     shell:
-        "python {params.script:q} --tiles {input.tiles:q} --review {input.review:q} "
-        "--threshold {input.threshold:q} --predictions {input.predictions:q} "
-        "--gallery {output.gallery:q} --worst {output.worst:q} --typical {output.typical:q} "
-        "--best {output.best:q} --disagreement {output.disagreement:q} --log {log:q}"
+        STAGE
 
 
 # After all slow stages, so that their times exist. Benchmarks are not inputs: they differ from run
 # to run, and deleting them must rerun nothing.
 rule plot_training:
     input:
+        with_test("results/submission.csv"),
         histories=expand("results/models/{seed}/history.csv", seed=SEEDS),
         checkpoints=expand("results/models/{seed}/checkpoint.safetensors", seed=SEEDS),
-        submission=with_test("results/submission.csv"),
     output:
         learning=report(
             "results/figures/learning.svg",
@@ -139,25 +126,22 @@ rule plot_training:
         runtime=10,
     params:
         *code("plot_training", "plots"),
-        script=script("plot_training"),
+        command=command("plot_training"),
+        settings=settings(),
         seeds=SEEDS,
         benchmarks=with_prefix("results/benchmarks"),
     shell:
-        "python {params.script:q} --seeds {params.seeds:q} --histories {input.histories:q} "
-        "--checkpoints {input.checkpoints:q} --benchmarks {params.benchmarks:q} "
-        "--learning {output.learning:q} --times {output.times:q} --log {log:q}"
+        STAGE + " --seeds {params.seeds:q} --benchmarks {params.benchmarks:q}"
 
 
 rule plot_evaluation:
     input:
-        tiles="results/data/train/tiles.csv",
-        masks="results/data/train/masks.npy",
-        folds="results/data/folds.csv",
+        tiles="results/data/train.h5",
+        folds="results/data/folds.h5",
         review="results/review.csv",
         threshold="results/threshold.json",
         curve="results/threshold_curve.csv",
         predictions=VALIDATION,
-        ids=VALIDATION_IDS,
     output:
         score=report(
             "results/figures/threshold.svg",
@@ -195,25 +179,21 @@ rule plot_evaluation:
         runtime=30,
     params:
         *code("plot_evaluation", "plots"),
-        script=script("plot_evaluation"),
+        command=command("plot_evaluation"),
+        settings=settings(),
     shell:
-        "python {params.script:q} --tiles {input.tiles:q} --folds {input.folds:q} "
-        "--review {input.review:q} --threshold {input.threshold:q} --curve {input.curve:q} "
-        "--predictions {input.predictions:q} --score {output.score:q} "
-        "--tile-scores {output.tile_scores:q} --calibration {output.calibration:q} "
-        "--members {output.members:q} --log {log:q}"
+        STAGE
 
 
 rule plot_data:
     input:
-        tiles="results/data/train/tiles.csv",
-        test_tiles=with_test("results/data/test/tiles.csv"),
+        tiles="results/data/train.h5",
+        test_tiles=with_test("results/data/test.h5"),
         review="results/review.csv",
         threshold="results/threshold.json",
         predictions=TEST,
-        ids=TEST_IDS,
     output:
-        report(
+        figure=report(
             "results/figures/data.svg",
             caption="../report/data.rst",
             category="Data",
@@ -231,36 +211,28 @@ rule plot_data:
         runtime=30,
     params:
         *code("plot_data", "plots"),
-        script=script("plot_data"),
-        test=with_test(
-            *("--test-tiles", with_prefix("results/data/test/tiles.csv")),
-            *("--predictions", *map(with_prefix, TEST)),
-        ),
+        command=command("plot_data"),
+        settings=settings(),
     shell:
-        "python {params.script:q} --tiles {input.tiles:q} {params.test:q} "
-        "--review {input.review:q} --threshold {input.threshold:q} "
-        "--output {output:q} --log {log:q}"
+        STAGE
 
 
 rule page:
     input:
-        tiles="results/data/train/tiles.csv",
-        images="results/data/train/images.npy",
-        masks="results/data/train/masks.npy",
-        test_tiles=with_test("results/data/test/tiles.csv"),
-        test_images=with_test("results/data/test/images.npy"),
+        # Linked to.
+        of_volume("results/sections"),
+        tiles="results/data/train.h5",
+        test_tiles=with_test("results/data/test.h5"),
         review="results/review.csv",
         threshold="results/threshold.json",
         validation=VALIDATION,
-        validation_ids=VALIDATION_IDS,
         test=TEST,
-        test_ids=TEST_IDS,
         figures=[
             *rules.plot_evaluation.output,
             *rules.plot_training.output,
             *rules.plot_data.output,
         ],
-        viewer=of_volume("results/volume/viewer.json", "results/sections"),
+        viewer=of_volume("results/volume/viewer.json"),
     output:
         page=report(
             "results/index.html",
@@ -281,15 +253,8 @@ rule page:
         runtime=60,
     params:
         *code("page", "data"),
-        script=script("page"),
-        test=with_test(
-            *("--test-tiles", with_prefix("results/data/test/tiles.csv")),
-            *("--test", *map(with_prefix, TEST)),
-        ),
-        viewer=lambda wildcards, input: ["--viewer", input.viewer[0]] if input.viewer else [],
+        command=command("page"),
+        settings=settings(),
         benchmarks=with_prefix("results/benchmarks"),
     shell:
-        "python {params.script:q} --tiles {input.tiles:q} {params.test:q} {params.viewer:q} "
-        "--review {input.review:q} --threshold {input.threshold:q} --validation {input.validation:q} "
-        "--figures {input.figures:q} --benchmarks {params.benchmarks:q} "
-        "--output {output.page:q} --pictures {output.pictures:q} --log {log:q}"
+        STAGE + " --benchmarks {params.benchmarks:q}"

@@ -3,12 +3,10 @@
 
 rule predict_test:
     input:
-        tiles="results/data/test/tiles.csv",
-        images="results/data/test/images.npy",
+        tiles="results/data/test.h5",
         checkpoint="results/{round}models/{seed}/checkpoint.safetensors",
     output:
-        predictions="results/{round}predictions/test/{seed}/{shard}.npy",
-        ids="results/{round}predictions/test/{seed}/{shard}.csv",
+        predictions="results/{round}predictions/test/{seed}/{shard}.h5",
     log:
         "results/{round}logs/predict_test/{seed}/{shard}.log",
     benchmark:
@@ -22,26 +20,21 @@ rule predict_test:
         runtime=240,
     params:
         *code("predict_test", "torch"),
-        script=script("predict_test"),
-        settings=settings(
-            *("inference.flip", "inference.batch_size", "inference.shards", "compute"),
-        ),
+        command=command("predict_test"),
+        settings=settings("inference.flip", "inference.batch_size", "inference.shards", "compute"),
     shell:
-        "python {params.script:q} {params.settings:q} "
-        "--tiles {input.tiles:q} --checkpoint {input.checkpoint:q} --shard {wildcards.shard} "
-        "--output {output.predictions:q} --log {log:q}"
+        STAGE + " --shard {wildcards.shard}"
 
 
 rule submission:
     input:
-        tiles="results/data/test/tiles.csv",
+        tiles="results/data/test.h5",
         threshold="results/threshold.json",
         predictions=expand(
-            "results/predictions/test/{seed}/{shard}.npy", seed=SEEDS, shard=range(SHARDS)
+            "results/predictions/test/{seed}/{shard}.h5", seed=SEEDS, shard=range(SHARDS)
         ),
-        ids=expand("results/predictions/test/{seed}/{shard}.csv", seed=SEEDS, shard=range(SHARDS)),
     output:
-        "results/submission.csv",
+        submission="results/submission.csv",
     log:
         "results/logs/submission.log",
     benchmark:
@@ -54,11 +47,10 @@ rule submission:
         runtime=60,
     params:
         *code("submission", "data"),
-        script=script("submission"),
-        shards=SHARDS,
+        command=command("submission"),
+        settings=settings(),
     shell:
-        "python {params.script:q} --tiles {input.tiles:q} --threshold {input.threshold:q} "
-        "--predictions {input.predictions:q} --shards {params.shards:q} --output {output:q} --log {log:q}"
+        STAGE
 
 
 rule summary:
@@ -66,7 +58,7 @@ rule summary:
         threshold="results/threshold.json",
         submission=with_test("results/submission.csv"),
     output:
-        report(
+        summary=report(
             "results/summary.txt",
             caption="../report/summary.rst",
             category="Evaluation",
@@ -84,11 +76,10 @@ rule summary:
         runtime=10,
     params:
         *code("summary", "data"),
-        script=script("summary"),
-        submission=with_test("--submission", with_prefix("results/submission.csv")),
+        command=command("summary"),
+        settings=settings(),
     shell:
-        "python {params.script:q} --threshold {input.threshold:q} {params.submission:q} "
-        "--output {output:q} --log {log:q}"
+        STAGE
 
 
 # Only on request; the output is kept and appended to, so that nothing is sent twice.
@@ -97,7 +88,7 @@ rule submit:
         submission="results/submission.csv",
         threshold="results/threshold.json",
     output:
-        update("results/submitted.txt"),
+        record=update("results/submitted.txt"),
     log:
         "results/logs/submit.log",
     benchmark:
@@ -110,7 +101,7 @@ rule submit:
         mem_mb=500,
         runtime=30,
     params:
-        script=script("submit"),
+        command=command("submit"),
+        settings=settings(),
     shell:
-        "python {params.script:q} --submission {input.submission:q} --threshold {input.threshold:q} "
-        "--output {output:q} --log {log:q}"
+        STAGE

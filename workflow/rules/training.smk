@@ -4,10 +4,8 @@
 
 rule train:
     input:
-        tiles="results/data/train/tiles.csv",
-        images="results/data/train/images.npy",
-        masks="results/data/train/masks.npy",
-        folds="results/data/folds.csv",
+        tiles="results/data/train.h5",
+        folds="results/data/folds.h5",
         pseudo_labels=get_pseudo_labels,
         unlabelled=get_unlabelled,
         encoder_weights=get_encoder_weights,
@@ -29,42 +27,34 @@ rule train:
         runtime=1440,
     params:
         *code("train", "torch"),
-        script=script("train"),
+        command=command("train"),
         settings=settings(
-            *(
-                "validation.scheme",
-                "model",
-                "training",
-                "augmentation",
-                # All of compute except the runtime, which only affects predictions.
-                "compute.device",
-                "compute.precision",
-                "compute.threads",
-                "compute.deterministic",
-            ),
+            "validation.scheme",
+            "model",
+            "training",
+            "augmentation",
+            # All of compute except the runtime, which only affects predictions.
+            "compute.device",
+            "compute.precision",
+            "compute.threads",
+            "compute.deterministic",
             *of_volume("survey.tile", "survey.normalisation", "survey.percentile"),
-            ignoring=["training.tensorboard"],
+            # The file of weights is an input, and events change no result.
+            ignoring=["training.encoder_weights", "training.tensorboard"],
         ),
-        events=get_events,
         # Not an output, which would be deleted if the job fails.
         state=with_prefix("results/{round}states/{seed}.pt"),
-        further=further_tiles,
-        lines=with_lines("lines"),
+        events=get_events,
     shell:
-        "python {params.script:q} {params.settings:q} --seed {wildcards.seed} "
-        "--tiles {input.tiles:q} --folds {input.folds:q} {params.lines:q} {params.further:q} "
-        "--checkpoint {output.checkpoint:q} --history {output.history:q} "
-        "{params.events:q} --state {params.state:q} --log {log:q}"
+        STAGE + " --seed {wildcards.seed} --state {params.state:q} {params.events:q}"
 
 
 rule pseudo_labels:
     input:
-        tiles="results/data/test/tiles.csv",
+        tiles="results/data/test.h5",
         predictions=get_fold_predictions,
-        ids=get_fold_ids,
     output:
-        masks="results/{round}pseudo_labels/{fold}.npy",
-        ids="results/{round}pseudo_labels/{fold}.csv",
+        labels="results/{round}pseudo_labels/{fold}.h5",
     log:
         "results/{round}logs/pseudo_labels/{fold}.log",
     benchmark:
@@ -77,22 +67,19 @@ rule pseudo_labels:
         runtime=30,
     params:
         *code("pseudo_labels", "data"),
-        script=script("pseudo_labels"),
+        command=command("pseudo_labels"),
         settings=settings("self_training.share"),
     shell:
-        "python {params.script:q} {params.settings:q} --tiles {input.tiles:q} "
-        "--predictions {input.predictions:q} --output {output.masks:q} --log {log:q}"
+        STAGE
 
 
 rule predict_validation:
     input:
-        tiles="results/data/train/tiles.csv",
-        images="results/data/train/images.npy",
-        folds="results/data/folds.csv",
+        tiles="results/data/train.h5",
+        folds="results/data/folds.h5",
         checkpoint="results/models/{seed}/checkpoint.safetensors",
     output:
-        predictions="results/predictions/validation/{seed}.npy",
-        ids="results/predictions/validation/{seed}.csv",
+        predictions="results/predictions/validation/{seed}.h5",
     log:
         "results/logs/predict_validation/{seed}.log",
     benchmark:
@@ -106,9 +93,7 @@ rule predict_validation:
         runtime=60,
     params:
         *code("predict_validation", "torch"),
-        script=script("predict_validation"),
+        command=command("predict_validation"),
         settings=settings("validation.scheme", "inference.flip", "inference.batch_size", "compute"),
     shell:
-        "python {params.script:q} {params.settings:q} "
-        "--tiles {input.tiles:q} --folds {input.folds:q} --checkpoint {input.checkpoint:q} "
-        "--output {output.predictions:q} --log {log:q}"
+        STAGE

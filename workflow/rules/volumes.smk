@@ -100,9 +100,7 @@ if VOLUME:
             geometry="results/data/geometry.json",
             volume="results/data/volume.zarr",
         output:
-            tiles="results/data/train/tiles.csv",
-            images="results/data/train/images.npy",
-            masks="results/data/train/masks.npy",
+            tiles="results/data/train.h5",
             lines="results/data/lines.h5",
         log:
             "results/logs/import_lines.log",
@@ -126,8 +124,8 @@ if VOLUME:
     # Whole lines, by members that held them out, as an unlabelled line would be predicted.
     rule predict_lines:
         input:
-            tiles="results/data/train/tiles.csv",
-            folds="results/data/folds.csv",
+            tiles="results/data/train.h5",
+            folds="results/data/folds.h5",
             lines="results/data/lines.h5",
             checkpoint="results/models/{seed}/checkpoint.safetensors",
         output:

@@ -1,7 +1,6 @@
 """Write finished members, and their mean, as ONNX models."""
 
 import logging
-from pathlib import Path
 
 from saltseg.evaluation.decision import Decision
 from saltseg.inference.exported import write_export
@@ -13,22 +12,16 @@ def main(args):
     decision = Decision.load(args.threshold)
     checkpoints = [Checkpoint.load(path) for path in args.checkpoints]
     members = {checkpoint.seed: checkpoint.rebuild() for checkpoint in checkpoints}
-    for seed, member in members.items():
-        write_export(args.output.with_name(f"member_{seed}.onnx"), [member], [seed], decision)
-    write_export(args.output, list(members.values()), list(members), decision)
-    logging.info("%d members, and their mean, to %s", len(members), args.output.parent)
+    for path, (seed, member) in zip(args.members, members.items(), strict=True):
+        write_export(path, [member], [seed], decision)
+    write_export(args.ensemble, list(members.values()), list(members), decision)
+    logging.info("%d members, and their mean, to %s", len(members), args.ensemble.parent)
 
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__, settings=False)
-    parser.add_argument(
-        "--checkpoints", type=Path, nargs="+", required=True, help="the members, safetensors files"
-    )
-    parser.add_argument("--threshold", type=Path, required=True, help="the members' threshold.json")
-    parser.add_argument(
-        "--output",
-        type=Path,
-        required=True,
-        help="ONNX file of all members; member_SEED.onnx of each go beside it",
-    )
+    parser.add_input("checkpoints", "the members, safetensors files", many=True)
+    parser.add_input("threshold", "the members' threshold.json")
+    parser.add_output("ensemble", "ONNX file of all members")
+    parser.add_output("members", "ONNX file of each member", many=True)
     run(main, parser)

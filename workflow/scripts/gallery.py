@@ -1,7 +1,6 @@
 """Draw labelled tiles with their true and predicted masks."""
 
 import logging
-from pathlib import Path
 
 from saltseg.ensemble.predictions import load_all
 from saltseg.evaluation.decision import read_report
@@ -26,10 +25,10 @@ def main(args):
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__, settings=False)
-    parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the labelled tiles")
-    parser.add_argument("--review", type=Path, required=True, help="review.csv")
-    parser.add_argument("--threshold", type=Path, required=True, help="threshold.json")
-    parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="NPY files")
+    parser.add_input("tiles", "labelled tiles, train.h5")
+    parser.add_input("review", "review.csv")
+    parser.add_input("threshold", "threshold.json")
+    parser.add_input("predictions", "each member's predictions of them", many=True)
     for name in ("gallery", "worst", "typical", "best", "disagreement"):
-        parser.add_argument(f"--{name}", type=Path, required=True, help="PNG file to write")
+        parser.add_output(name, "PNG file")
     run(main, parser)

@@ -14,7 +14,7 @@ def main(args):
         if source.notice():
             logging.warning(source.notice())
         table, images, masks = import_train(source)
-    save(args.output, table, images, masks)
+    save(args.tiles, table, images, masks)
     without = int(table["depth"].isna().sum())
     if without:
         logging.warning(
@@ -22,12 +22,12 @@ def main(args):
         )
     logging.info(
         "%d labelled tiles of %dx%d, %.0f %% of them without salt, to %s",
-        *images.shape, 100 * (table["coverage"] == 0).mean(), args.output,
+        *images.shape, 100 * (table["coverage"] == 0).mean(), args.tiles,
     )  # fmt: skip
 
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__, settings=False)
-    parser.add_argument("--source", type=Path, required=True, help="zip or folder of the survey")
-    parser.add_argument("--output", type=Path, required=True, help="tiles.csv to write")
+    parser.add_argument("--source", type=Path, required=True, help="zip or folder of the dataset")
+    parser.add_output("tiles", "train.h5")
     run(main, parser)

@@ -4,7 +4,6 @@ import json
 import logging
 from pathlib import Path
 
-from saltseg.core import checksums
 from saltseg.core.files import replacing, replacing_folder
 from saltseg.ensemble.predictions import load_all, load_shards
 from saltseg.evaluation.decision import SCORE, read_report
@@ -15,7 +14,7 @@ from saltseg.report.page import (
     headline,
     labelled_facts,
     read_figure,
-    test_facts,
+    unlabelled_facts,
     write_page,
     write_tiles,
 )
@@ -43,40 +42,35 @@ def main(args):
         "reasons": REASONS,
     }
     if args.viewer:
-        facts["volume"] = json.loads(checksums.read(args.viewer))
+        facts["volume"] = json.loads(args.viewer.read_bytes())
     tests = with_salt = 0
     with replacing_folder(args.pictures) as folder:
         ids = review["id"].tolist()
         write_tiles(folder, "labelled", train, ids, validation, threshold, labelled=True)
         if test:
-            of_test = (folder, "test", test, test.ids, predicted, threshold)
-            coverage = write_tiles(*of_test, labelled=False)
-            facts["test"] = test_facts(test, coverage, predicted)
+            coverage = write_tiles(
+                folder, "test", test, test.ids, predicted, threshold, labelled=False
+            )
+            facts["test"] = unlabelled_facts(test, coverage, predicted)
             facts["test"]["size"] = sprites.shown_size(test.images.shape[1:])
             tests, with_salt = len(test.ids), int((coverage > 0).sum())
     head = headline(report, tests, with_salt, args.benchmarks)
-    with replacing(args.output, checksums=False) as path:
+    with replacing(args.page, checksums=False) as path:
         write_page(path, head, figures, facts)
-    logging.info("page to %s, its tiles to %s", args.output, args.pictures)
+    logging.info("page to %s, its tiles to %s", args.page, args.pictures)
 
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__, settings=False)
-    parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the labelled tiles")
-    parser.add_argument("--test-tiles", type=Path, help="tiles.csv of the test tiles, if any")
-    parser.add_argument("--review", type=Path, required=True, help="review.csv")
-    parser.add_argument("--threshold", type=Path, required=True, help="threshold.json")
-    for name in ("validation", "test"):
-        parser.add_argument(
-            f"--{name}",
-            type=Path,
-            nargs="+",
-            required=name == "validation",
-            help=f"predictions of {name} tiles",
-        )
-    parser.add_argument("--viewer", type=Path, help="JSON file of a volume's viewer, if any")
-    parser.add_argument("--figures", type=Path, nargs="+", required=True, help="SVG files")
+    parser.add_input("tiles", "labelled tiles, train.h5")
+    parser.add_input("test_tiles", "test.h5, if there are any", optional=True)
+    parser.add_input("review", "review.csv")
+    parser.add_input("threshold", "threshold.json")
+    parser.add_input("validation", "predictions of labelled tiles", many=True)
+    parser.add_input("test", "predictions of test tiles", many=True, optional=True)
+    parser.add_input("viewer", "JSON file of a volume's viewer", optional=True)
+    parser.add_input("figures", "SVG files", many=True)
     parser.add_argument("--benchmarks", type=Path, required=True, help="folder of benchmarks")
-    parser.add_argument("--output", type=Path, required=True, help="HTML file to write")
-    parser.add_argument("--pictures", type=Path, required=True, help="folder of tiles, to write")
+    parser.add_output("page", "HTML file")
+    parser.add_output("pictures", "folder of tiles")
     run(main, parser)

@@ -1,7 +1,6 @@
 """Draw how labelled and test tiles differ."""
 
 import logging
-from pathlib import Path
 
 from saltseg.ensemble.predictions import load_shards
 from saltseg.evaluation.decision import read_report
@@ -17,16 +16,16 @@ def main(args):
     if args.test_tiles:
         test = Tiles(args.test_tiles)
         found = predicted_coverage(load_shards(args.predictions, test.ids), test.ids, threshold)
-    draw_data(args.output, train, test, read_review(args.review, train.ids), found)
-    logging.info("picture to %s", args.output)
+    draw_data(args.figure, train, test, read_review(args.review, train.ids), found)
+    logging.info("picture to %s", args.figure)
 
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__, settings=False)
-    parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the labelled tiles")
-    parser.add_argument("--test-tiles", type=Path, help="tiles.csv of the test tiles, if any")
-    parser.add_argument("--review", type=Path, required=True, help="review.csv")
-    parser.add_argument("--threshold", type=Path, required=True, help="threshold.json")
-    parser.add_argument("--predictions", type=Path, nargs="+", help="NPY files of the test tiles")
-    parser.add_argument("--output", type=Path, required=True, help="SVG file to write")
+    parser.add_input("tiles", "labelled tiles, train.h5")
+    parser.add_input("test_tiles", "test.h5, if there are any", optional=True)
+    parser.add_input("review", "review.csv")
+    parser.add_input("threshold", "threshold.json")
+    parser.add_input("predictions", "of the test tiles", many=True, optional=True)
+    parser.add_output("figure", "SVG file")
     run(main, parser)

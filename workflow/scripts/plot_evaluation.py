@@ -1,7 +1,6 @@
 """Draw what the score depends on."""
 
 import logging
-from pathlib import Path
 
 from saltseg.core.errors import InputError
 from saltseg.ensemble.predictions import load_all
@@ -43,12 +42,12 @@ def main(args):
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__, settings=False)
-    parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the labelled tiles")
-    parser.add_argument("--folds", type=Path, required=True, help="CSV file of the folds")
-    parser.add_argument("--review", type=Path, required=True, help="review.csv")
-    parser.add_argument("--threshold", type=Path, required=True, help="threshold.json")
-    parser.add_argument("--curve", type=Path, required=True, help="threshold_curve.csv")
-    parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="NPY files")
-    for name in ("score", "tile-scores", "calibration", "members"):
-        parser.add_argument(f"--{name}", type=Path, required=True, help="SVG file to write")
+    parser.add_input("tiles", "labelled tiles, train.h5")
+    parser.add_input("folds", "folds.h5")
+    parser.add_input("review", "review.csv")
+    parser.add_input("threshold", "threshold.json")
+    parser.add_input("curve", "threshold_curve.csv")
+    parser.add_input("predictions", "each member's predictions of them", many=True)
+    for name in ("score", "tile_scores", "calibration", "members"):
+        parser.add_output(name, "SVG file")
     run(main, parser)

@@ -20,9 +20,9 @@ def main(args):
 if __name__ == "__main__":
     parser = stage_parser(__doc__, settings=False)
     parser.add_argument("--seeds", type=int, nargs="+", required=True, help="the members")
-    parser.add_argument("--histories", type=Path, nargs="+", required=True, help="history.csv each")
-    parser.add_argument("--checkpoints", type=Path, nargs="+", required=True, help="and checkpoint")
+    parser.add_input("histories", "history.csv of each", many=True)
+    parser.add_input("checkpoints", "checkpoint of each", many=True)
     parser.add_argument("--benchmarks", type=Path, required=True, help="folder of benchmarks")
-    parser.add_argument("--learning", type=Path, required=True, help="SVG file to write")
-    parser.add_argument("--times", type=Path, required=True, help="SVG file to write")
+    parser.add_output("learning", "SVG file")
+    parser.add_output("times", "SVG file")
     run(main, parser)

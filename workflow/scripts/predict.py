@@ -1,7 +1,6 @@
 """Predict new tiles with finished members, and write their masks."""
 
 import logging
-from pathlib import Path
 
 from saltseg.device.compute import Compute
 from saltseg.device.gpu_lease import hold_gpu
@@ -19,7 +18,7 @@ def main(args):
     decision = Decision.load(args.threshold)
     members = [for_inference(Checkpoint.load(path).rebuild(), compute) for path in args.checkpoints]
     with_depth = any(member.uses_depth for member in members)
-    ids, images, depths = read_tiles(args.source, with_depth)
+    ids, images, depths = read_tiles(args.tiles, with_depth)
     masks = decide(
         members,
         images,
@@ -30,18 +29,15 @@ def main(args):
         flip=decision.flip,
         batch_size=args.settings.inference.batch_size,
     )
-    with_salt = write_masks(args.output, ids, images.shape[1:], masks)
-    logging.info("%d tiles, %d of them with salt, to %s", len(ids), with_salt, args.output)
+    with_salt = write_masks(args.table, args.masks, ids, masks)
+    logging.info("%d tiles, %d of them with salt, to %s", len(ids), with_salt, args.table)
 
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
-    parser.add_argument("--source", type=Path, required=True, help="folder or zip of PNG files")
-    parser.add_argument(
-        "--checkpoints", type=Path, nargs="+", required=True, help="the members, safetensors files"
-    )
-    parser.add_argument("--threshold", type=Path, required=True, help="the members' threshold.json")
-    parser.add_argument(
-        "--output", type=Path, required=True, help="CSV file; a folder of masks goes beside it"
-    )
+    parser.add_input("tiles", "folder or zip of PNG files")
+    parser.add_input("checkpoints", "the members, safetensors files", many=True)
+    parser.add_input("threshold", "the members' threshold.json")
+    parser.add_output("table", "CSV file")
+    parser.add_output("masks", "folder of masks")
     run(main, parser)

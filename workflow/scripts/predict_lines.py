@@ -13,7 +13,7 @@ from saltseg.inference.sections import predict_section, windows_for
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.amplitudes import section_to_8bit
-from saltseg.survey.folds import read_folds, roles
+from saltseg.survey.folds import read_folds, train_valid_masks
 from saltseg.survey.lines import Lines
 from saltseg.survey.tiles import Tiles
 
@@ -25,7 +25,7 @@ def main(args):
     network = for_inference(checkpoint.rebuild(), compute)
     tiles, lines = Tiles(args.tiles), Lines(args.lines)
     folds = read_folds(args.folds, tiles.ids)
-    _, validates = roles(folds, args.settings.validation.scheme, checkpoint.seed)
+    _, validates = train_valid_masks(folds, args.settings.validation.scheme, checkpoint.seed)
     inference, survey = args.settings.inference, args.settings.survey
 
     def predict(name: str) -> np.ndarray:

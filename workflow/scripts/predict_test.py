@@ -1,7 +1,6 @@
 """Predict the test tiles with one member."""
 
 import logging
-from pathlib import Path
 
 from saltseg.device.compute import Compute
 from saltseg.device.gpu_lease import hold_gpu
@@ -10,7 +9,7 @@ from saltseg.inference.predict import predict
 from saltseg.inference.runtimes import for_inference
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.stage.cli import run, stage_parser
-from saltseg.survey.tiles import Rows, Tiles
+from saltseg.survey.tiles import RowRange, Tiles
 
 
 def main(args):
@@ -24,22 +23,22 @@ def main(args):
     rows = shard_of(len(tiles.ids), batch_size, shards, args.shard)
     batches = predict(
         network,
-        Rows(tiles.images, rows),
+        RowRange(tiles.images, rows),
         tiles.depths[rows.start : rows.stop],
         compute,
         batch_size=batch_size,
         flip=args.settings.inference.flip,
     )
-    save(args.output, tiles.ids[rows.start : rows.stop], tiles.images.shape[1:], batches)
-    logging.info("%d test tiles predicted to %s", len(rows), args.output)
+    save(args.predictions, tiles.ids[rows.start : rows.stop], tiles.images.shape[1:], batches)
+    logging.info("%d test tiles predicted to %s", len(rows), args.predictions)
 
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
-    parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the test tiles")
-    parser.add_argument("--checkpoint", type=Path, required=True, help="the member")
+    parser.add_input("tiles", "test tiles, test.h5")
+    parser.add_input("checkpoint", "the member")
     parser.add_argument(
         "--shard", type=int, default=0, help="which of inference.shards, counted from 0"
     )
-    parser.add_argument("--output", type=Path, required=True, help="NPY file; a CSV goes beside it")
+    parser.add_output("predictions", "HDF5 file")
     run(main, parser)

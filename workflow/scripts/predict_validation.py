@@ -1,7 +1,6 @@
 """Predict the labelled tiles that a member validates on."""
 
 import logging
-from pathlib import Path
 
 from saltseg.device.compute import Compute
 from saltseg.device.gpu_lease import hold_gpu
@@ -10,7 +9,7 @@ from saltseg.inference.predict import predict
 from saltseg.inference.runtimes import for_inference
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.stage.cli import run, stage_parser
-from saltseg.survey.folds import read_folds, roles
+from saltseg.survey.folds import read_folds, train_valid_masks
 from saltseg.survey.tiles import Tiles
 
 
@@ -23,7 +22,7 @@ def main(args):
     if network.uses_depth:
         tiles.require_depths()
     scheme, seed = args.settings.validation.scheme, checkpoint.seed
-    _, validates = roles(read_folds(args.folds, tiles.ids), scheme, seed)
+    _, validates = train_valid_masks(read_folds(args.folds, tiles.ids), scheme, seed)
     images, depths = tiles.images[validates], tiles.depths[validates]
     batches = predict(
         network,
@@ -33,14 +32,14 @@ def main(args):
         batch_size=args.settings.inference.batch_size,
         flip=args.settings.inference.flip,
     )
-    save(args.output, tiles.table["id"][validates].tolist(), tiles.images.shape[1:], batches)
-    logging.info("%d validation tiles predicted to %s", validates.sum(), args.output)
+    save(args.predictions, tiles.table["id"][validates].tolist(), tiles.images.shape[1:], batches)
+    logging.info("%d validation tiles predicted to %s", validates.sum(), args.predictions)
 
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
-    parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the labelled tiles")
-    parser.add_argument("--folds", type=Path, required=True, help="CSV file of the folds")
-    parser.add_argument("--checkpoint", type=Path, required=True, help="the member")
-    parser.add_argument("--output", type=Path, required=True, help="NPY file; a CSV goes beside it")
+    parser.add_input("tiles", "labelled tiles, train.h5")
+    parser.add_input("folds", "folds.h5")
+    parser.add_input("checkpoint", "the member")
+    parser.add_output("predictions", "HDF5 file")
     run(main, parser)

@@ -1,7 +1,6 @@
 """Label test tiles by members that held out the same fold, for further members of that fold."""
 
 import logging
-from pathlib import Path
 
 from saltseg.ensemble.labelling import label
 from saltseg.ensemble.predictions import load_shards
@@ -14,16 +13,16 @@ def main(args):
     ids = Tiles(args.tiles).ids
     members = load_shards(args.predictions, ids)
     chosen, masks, sure = label(members, ids, args.settings.self_training.share)
-    save(args.output, [ids[row] for row in chosen], masks, sure)
+    save(args.labels, [ids[row] for row in chosen], masks, sure)
     empty = (~masks.any(axis=(1, 2))).sum()
     logging.info(
-        "%d of %d tiles labelled, %d as empty, to %s", len(chosen), len(ids), empty, args.output
+        "%d of %d tiles labelled, %d as empty, to %s", len(chosen), len(ids), empty, args.labels
     )
 
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
-    parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the test tiles")
-    parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="NPY files")
-    parser.add_argument("--output", type=Path, required=True, help="NPY file; a CSV goes beside it")
+    parser.add_input("tiles", "test tiles, test.h5")
+    parser.add_input("predictions", "members' predictions of them", many=True)
+    parser.add_output("labels", "HDF5 file")
     run(main, parser)

@@ -1,7 +1,6 @@
 """List the labelled tiles, worst first, with what seems wrong."""
 
 import logging
-from pathlib import Path
 
 from saltseg.core.files import replacing
 from saltseg.ensemble.predictions import load_all
@@ -18,18 +17,18 @@ def main(args):
     folds = read_folds(args.folds, tiles.ids)
     tuned = read_report(args.threshold, ["threshold", "scheme"])
     table = review(tiles, folds, members, tuned["threshold"], is_honest(tuned["scheme"]))
-    with replacing(args.output) as path:
+    with replacing(args.review) as path:
         table.to_csv(path, index=False)
     found = table["reason"].value_counts()
     listed = ", ".join(f"{reason} {count}" for reason, count in found.items() if reason)
-    logging.info("%d tiles, of these %s, to %s", len(table), listed or "none odd", args.output)
+    logging.info("%d tiles, of these %s, to %s", len(table), listed or "none odd", args.review)
 
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__, settings=False)
-    parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the labelled tiles")
-    parser.add_argument("--folds", type=Path, required=True, help="CSV file of the folds")
-    parser.add_argument("--threshold", type=Path, required=True, help="threshold.json")
-    parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="NPY files")
-    parser.add_argument("--output", type=Path, required=True, help="CSV file to write")
+    parser.add_input("tiles", "labelled tiles, train.h5")
+    parser.add_input("folds", "folds.h5")
+    parser.add_input("threshold", "threshold.json")
+    parser.add_input("predictions", "each member's predictions of them", many=True)
+    parser.add_output("review", "CSV file")
     run(main, parser)

@@ -1,7 +1,6 @@
 """Tune the decision threshold, and estimate its score."""
 
 import logging
-from pathlib import Path
 
 from saltseg.core.errors import InputError
 from saltseg.core.files import replacing
@@ -18,7 +17,7 @@ def main(args):
     try:
         seeds = [int(path.stem) for path in args.predictions]
     except ValueError as error:
-        raise InputError(f"expected predictions named by seeds, 0.npy, 1.npy ({error})") from None
+        raise InputError(f"expected predictions named by seeds, 0.h5, 1.h5 ({error})") from None
     tiles = Tiles(args.tiles)
     members = load_all(args.predictions, tiles.ids, tiles.masks.shape[1:])
     scheme = args.settings.validation.scheme
@@ -30,7 +29,7 @@ def main(args):
     result["seeds"] = seeds
     with replacing(args.curve) as path:
         curve.to_csv(path, index=False)
-    write_report(args.output, result)
+    write_report(args.threshold, result)
     note = warning(result)
     note = f" ({note})" if note else ""
     logging.info("threshold %.4f, score %.4f%s", result["threshold"], result["score"], note)
@@ -38,9 +37,9 @@ def main(args):
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
-    parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the labelled tiles")
-    parser.add_argument("--folds", type=Path, required=True, help="CSV file of the folds")
-    parser.add_argument("--predictions", type=Path, nargs="+", required=True, help="NPY files")
-    parser.add_argument("--output", type=Path, required=True, help="JSON file to write")
-    parser.add_argument("--curve", type=Path, required=True, help="CSV file to write")
+    parser.add_input("tiles", "labelled tiles, train.h5")
+    parser.add_input("folds", "folds.h5")
+    parser.add_input("predictions", "each member's predictions of them", many=True)
+    parser.add_output("threshold", "JSON file")
+    parser.add_output("curve", "CSV file")
     run(main, parser)

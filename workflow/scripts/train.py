@@ -2,6 +2,7 @@
 
 import json
 import logging
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,9 @@ from saltseg.core.header import read_checkpoint
 from saltseg.device.compute import Compute
 from saltseg.device.gpu_lease import hold_gpu
 from saltseg.ensemble.pseudo_labels import PseudoLabels
-from saltseg.stage.cli import run, stage_parser
+from saltseg.stage.cli import inputs_of, run, stage_parser
 from saltseg.stage.code_files import behaviour, local_files
-from saltseg.survey.folds import is_honest, read_folds, roles
+from saltseg.survey.folds import is_honest, read_folds, train_valid_masks
 from saltseg.survey.lines import Lines
 from saltseg.survey.tiles import Tiles
 from saltseg.training import events
@@ -30,8 +31,16 @@ def main(args):
     hold_gpu(args.settings.compute.device)
     compute = Compute.select(args.settings.compute)
     tiles = Tiles(args.tiles)
+<<<<<<< HEAD
     scheme = args.settings.validation.scheme
     trains, validates = roles(read_folds(args.folds, tiles.ids), scheme, args.seed)
+=======
+    # Whether to write events changes no result, and weights are a file among the inputs.
+    args.settings["training"].pop("tensorboard", None)
+    training = args.settings["training"] | {"encoder_weights": args.encoder_weights}
+    scheme = args.settings["validation"]["scheme"]
+    trains, validates = train_valid_masks(read_folds(args.folds, tiles.ids), scheme, args.seed)
+>>>>>>> eaf293d (Hand tiles, folds, predictions and pseudo-labels on as HDF5 files)
     logging.info(
         "member %d trains on %d tiles and validates on %d%s, on %s",
         args.seed, trains.sum(), validates.sum(),
@@ -101,15 +110,21 @@ def is_made_from(path: Path, made_from: str) -> bool:
     return about.get("made_from") == made_from
 
 
-def dependencies(args, compute: Compute) -> list[str | Path]:
+def dependencies(args, compute: Compute) -> list[str | bytes]:
     """Return everything that the training depends on; if any of it changes, it starts over."""
+<<<<<<< HEAD
     found = [
         json.dumps(args.settings.model_dump(), sort_keys=True),
+=======
+    files = [(name, path.read_bytes()) for name, paths in inputs_of(args).items() for path in paths]
+    return [
+        json.dumps(args.settings, sort_keys=True),
+>>>>>>> eaf293d (Hand tiles, folds, predictions and pseudo-labels on as HDF5 files)
         f"{args.seed} {compute} {torch.__version__}",
-        *(args.tiles, args.tiles.with_name("images.npy"), args.tiles.with_name("masks.npy")),
-        args.folds,
+        *chain.from_iterable(files),
         *map(behaviour, local_files(Path(__file__))),
     ]
+<<<<<<< HEAD
     if args.settings.training.encoder_weights:
         found += [Path(args.settings.training.encoder_weights)]
     if args.lines:
@@ -118,18 +133,25 @@ def dependencies(args, compute: Compute) -> list[str | Path]:
         found += [args.pseudo_labels, args.pseudo_labels.with_suffix(".csv")]
         found += [args.unlabelled, args.unlabelled.with_name("images.npy")]
     return found
+=======
+>>>>>>> eaf293d (Hand tiles, folds, predictions and pseudo-labels on as HDF5 files)
 
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
-    parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the labelled tiles")
-    parser.add_argument("--folds", type=Path, required=True, help="CSV file of the folds")
-    parser.add_argument("--lines", type=Path, help="lines.h5 of a volume, to cut windows from")
-    parser.add_argument("--pseudo-labels", type=Path, help="NPY file of further masks")
-    parser.add_argument("--unlabelled", type=Path, help="tiles.csv of the tiles they are of")
+    parser.add_input("tiles", "labelled tiles, train.h5")
+    parser.add_input("folds", "folds.h5")
+    parser.add_input("lines", "lines.h5 of a volume, to cut windows from", optional=True)
+    parser.add_input("pseudo_labels", "HDF5 file of further masks", optional=True)
+    parser.add_input("unlabelled", "test.h5, the tiles they are of", optional=True)
+    parser.add_input("encoder_weights", "file of an encoder's weights", optional=True)
     parser.add_argument("--seed", type=int, required=True, help="seed, and number, of the member")
-    parser.add_argument("--checkpoint", type=Path, required=True, help="safetensors file to write")
-    parser.add_argument("--history", type=Path, required=True, help="CSV file to write")
+    parser.add_output("checkpoint", "safetensors file")
+    parser.add_output("history", "CSV file")
     parser.add_argument("--state", type=Path, help="file to save to, and to resume from if killed")
+<<<<<<< HEAD
     parser.add_argument("--events", type=Path, help="folder for TensorBoard")
+=======
+    parser.add_argument("--events", type=Path, help="folder of TensorBoard's events, if any")
+>>>>>>> eaf293d (Hand tiles, folds, predictions and pseudo-labels on as HDF5 files)
     run(main, parser)

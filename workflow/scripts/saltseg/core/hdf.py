@@ -224,6 +224,8 @@ class Rows:
         rows = np.arange(len(self))[part]
         flat = np.atleast_1d(rows)
         values = np.empty((len(flat), *self.shape[1:]), self.dtype)
+        if not len(flat):
+            return values
         # Opened for each read, so that any number of files can be in use.
         with _reading(self.path) as file:
             dataset = file[self.name]

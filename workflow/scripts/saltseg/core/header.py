@@ -8,7 +8,6 @@ import hashlib
 import json
 from pathlib import Path
 
-from saltseg.core import checksums
 from saltseg.core.errors import DamagedError, InputError
 
 FORMAT = "salt-segmentation/2"
@@ -27,12 +26,10 @@ def read_checkpoint(path: Path | str) -> tuple[dict, bytes]:
     Raises InputError if it is no checkpoint of this format or not what was written.
     """
     try:
-        data = checksums.read(path)
+        data = Path(path).read_bytes()
         start = 8 + int.from_bytes(data[:8], "little")
         header = data[:start]
         about = json.loads((json.loads(header[8:]).get("__metadata__") or {}).get("salt", "{}"))
-    except DamagedError:
-        raise
     except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise InputError(f"{path}: not a readable checkpoint ({error}); {TRAIN_AGAIN}") from None
     about = about if isinstance(about, dict) else {}

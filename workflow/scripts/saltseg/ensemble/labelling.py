@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from saltseg.ensemble.predictions import Predictions, averaged
+from saltseg.ensemble.predictions import Predictions, mean_probabilities
 
 
 def confidence(probabilities: np.ndarray) -> np.ndarray:
@@ -30,13 +30,13 @@ def label(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Label the share of tiles that the members' mean is most confident about.
 
-    Returns their places in ``ids``, int64, rising, their masks, bool (chosen, height, width), and
+    Returns their rows in ``ids``, int64, rising, their masks, bool (chosen, height, width), and
     their confidence, float64 (chosen).
     """
-    sure = np.concatenate([confidence(mean) for _, mean in averaged(members, ids)])
+    sure = np.concatenate([confidence(mean) for _, mean in mean_probabilities(members, ids)])
     count = round(share * len(ids))
     # Stable, so that equal ones are chosen in the order of the ids.
     chosen = np.sort(np.argsort(-sure, kind="stable")[:count])
-    masks = [mean > 0.5 for _, mean in averaged(members, [ids[row] for row in chosen])]
+    masks = [mean > 0.5 for _, mean in mean_probabilities(members, [ids[row] for row in chosen])]
     empty = np.zeros((0, *members[0].values.shape[1:]), dtype=bool)
     return chosen, np.concatenate([empty, *masks]), sure[chosen]

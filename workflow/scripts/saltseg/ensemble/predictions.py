@@ -1,8 +1,7 @@
 """Probabilities of one member, in a form that others can stack on.
 
-``NAME.npy`` holds uint16 (tiles, height, width); a value v stands for the probability v / 65535.
-``NAME.csv`` beside it holds the column id, one row per tile in the same order. Sixteen bits keep
-each probability to within 0.000008.
+An HDF5 file of the datasets ``id`` and ``probability``, uint16 (tiles, height, width), in the same
+order; a value v stands for the probability v / SCALE.
 """
 
 from collections.abc import Iterable, Iterator
@@ -12,33 +11,27 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from saltseg.core.arrays import NpyRows, ids_beside, open_npy
 from saltseg.core.errors import InputError, printable
-from saltseg.core.files import replacing, write_npy
+from saltseg.core.hdf import HdfFile, Rows, writing
+from saltseg.core.quantisation import SCALE, quantise
 
-SCALE = 65535
 PREDICT_AGAIN = "delete it to predict again"
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Ids, and probabilities times 65535 as uint16 (tiles, height, width), read as used."""
+    """Ids, and probabilities times SCALE as uint16 (tiles, height, width), read as used."""
 
     path: Path
     ids: list[str]
-    values: NpyRows | np.ndarray
+    values: Rows | np.ndarray
 
     @classmethod
     def load(cls, path: Path | str) -> "Predictions":
-        """Open ``NAME.npy`` and the ids beside it; InputError if they do not fit together."""
-        path = Path(path)
-        ids = ids_beside(path, PREDICT_AGAIN)
-        values = open_npy(path, np.uint16, len(ids), "beside it", PREDICT_AGAIN)
-        return cls(path, ids, values)
-
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        """Values of some rows, a copy."""
-        return self.values[rows]
+        """Open a file of predictions; InputError if it is damaged."""
+        file = HdfFile(path)
+        ids = file.texts("id")
+        return cls(file.path, ids, file.rows("probability", np.uint16, (len(ids), None, None)))
 
 
 def load_all(
@@ -48,7 +41,20 @@ def load_all(
 
     Raises InputError if a member's are of no tile, of other tiles, or of another size.
     """
-    members = [Predictions.load(path) for path in paths]
+    return _require_tiles([Predictions.load(path) for path in paths], ids, size)
+
+
+def load_shards(
+    paths: Iterable[Path], ids: list[str], size: tuple[int, int] | None = None
+) -> list[Predictions]:
+    """Like ``load_all``, for members in several files each, some of them empty."""
+    loaded = [Predictions.load(path) for path in paths]
+    return _require_tiles([part for part in loaded if part.ids], ids, size)
+
+
+def _require_tiles(
+    members: list[Predictions], ids: list[str], size: tuple[int, int] | None
+) -> list[Predictions]:
     for member in members:
         odd = sorted(set(member.ids) - set(ids))
         if odd or not member.ids:
@@ -65,27 +71,14 @@ def load_all(
     return members
 
 
-def load_shards(
-    paths: Iterable[Path], ids: list[str], size: tuple[int, int] | None = None
-) -> list[Predictions]:
-    """Like ``load_all``, for members in several files each, some of them empty."""
-    return load_all([path for path in paths if Predictions.load(path).ids], ids, size)
-
-
-def quantised(probabilities: np.ndarray) -> np.ndarray:
-    """Return probabilities, float32 in [0, 1], of any shape as uint16."""
-    # A product in float32 would be rounded twice.
-    return np.rint(probabilities * np.float64(SCALE)).astype(np.uint16)
-
-
 def save(
     path: Path | str, ids: list[str], shape: tuple[int, int], batches: Iterable[np.ndarray]
 ) -> None:
     """Write batches of probabilities, float32 in [0, 1], to disk as they come, and the ids."""
-    path = Path(path)
-    write_npy(path, np.uint16, (len(ids), *shape), map(quantised, batches))
-    with replacing(path.with_suffix(".csv")) as part:
-        pd.DataFrame({"id": ids}).to_csv(part, index=False)
+    with writing(path) as file:
+        file.put_table(pd.DataFrame({"id": ids}))
+        shape = (len(ids), *shape)
+        file.put_batches("probability", np.uint16, shape, map(quantise, batches))
 
 
 def shard_of(tiles: int, batch_size: int, shards: int, shard: int) -> range:
@@ -105,42 +98,45 @@ def shard_of(tiles: int, batch_size: int, shards: int, shard: int) -> range:
     return range(start, min(stop, tiles))
 
 
-def summed(
+def sum_values(
     members: list[Predictions], ids: list[str], chunk: int = 128
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """Sum members' values tile by tile, in the order of ``ids`` and some tiles at a time.
 
     Returns the rows, the sums as uint32 (rows, height, width), and how many members predicted each
-    tile as int64 (rows); dividing by both that and 65535 gives the mean probability.
+    tile as int64 (rows); dividing by both that and SCALE gives the mean probability.
     """
     order = pd.Index(ids)
-    # Row of each tile in each member's file, -1 where it has none.
-    rows = [pd.Index(member.ids).get_indexer(order) for member in members]
+    found = []
+    for member in members:
+        index = order.get_indexer(member.ids)
+        rows = np.argsort(index, kind="stable")
+        found.append((member, rows, index[rows]))
     for start in range(0, len(ids), chunk):
         part = slice(start, min(start + chunk, len(ids)))
         total = np.zeros((part.stop - part.start, *members[0].values.shape[1:]), dtype=np.uint32)
         count = np.zeros(len(total), dtype=np.int64)
-        for member, row in zip(members, rows, strict=True):
-            here = row[part] >= 0
-            own = member.read(row[part][here])
-            if here.all():
+        for member, rows, index in found:
+            first, last = np.searchsorted(index, [part.start, part.stop])
+            here, values = index[first:last] - start, member.values[rows[first:last]]
+            if len(here) == len(total):
                 # As below without two copies.
-                total += own
+                total += values
             else:
-                total[here] += own
-            count += here
+                total[here] += values
+            count[here] += 1
         yield part, total, count
 
 
-def averaged(
+def mean_probabilities(
     members: list[Predictions], ids: list[str], chunk: int = 128
 ) -> Iterator[tuple[slice, np.ndarray]]:
-    """Yield rows as in ``summed`` with their mean probabilities, float64."""
-    for rows, total, count in summed(members, ids, chunk):
+    """Yield rows as in ``sum_values`` with their mean probabilities, float64."""
+    for rows, total, count in sum_values(members, ids, chunk):
         yield rows, total / (count * SCALE)[:, None, None]
 
 
 def predicted_rows(members: list[Predictions], ids: list[str]) -> np.ndarray:
-    """Return places in ``ids`` of the tiles that at least one member predicted, int64."""
+    """Return rows in ``ids`` of the tiles that at least one member predicted, int64."""
     predicted = set().union(*(member.ids for member in members))
     return np.flatnonzero([name in predicted for name in ids])

@@ -1,7 +1,7 @@
 """Masks of unlabelled tiles from members' own predictions, to train further members on.
 
-``NAME.npy`` holds bool (tiles, height, width), and ``NAME.csv`` beside it the column id and the
-column confidence, one row per tile in the same order.
+An HDF5 file of the datasets ``id``, ``confidence`` and ``mask``, bool (tiles, height, width), in
+the same order.
 """
 
 from dataclasses import dataclass
@@ -10,10 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from saltseg.core.arrays import NpyRows, ids_beside, open_npy
-from saltseg.core.files import replacing, write_npy
-
-LABEL_AGAIN = "delete it to label again"
+from saltseg.core.hdf import HdfFile, Rows, writing
 
 
 @dataclass(frozen=True)
@@ -22,19 +19,18 @@ class PseudoLabels:
 
     path: Path
     ids: list[str]
-    masks: NpyRows | np.ndarray
+    masks: Rows | np.ndarray
 
     @classmethod
     def load(cls, path: Path | str) -> "PseudoLabels":
-        """Open ``NAME.npy`` and the ids beside it; InputError if they do not fit together."""
-        path = Path(path)
-        ids = ids_beside(path, LABEL_AGAIN)
-        return cls(path, ids, open_npy(path, bool, len(ids), "beside it", LABEL_AGAIN))
+        """Open a file of pseudo-labels; InputError if it is damaged."""
+        file = HdfFile(path)
+        ids = file.texts("id")
+        return cls(file.path, ids, file.rows("mask", bool, (len(ids), None, None)))
 
 
 def save(path: Path | str, ids: list[str], masks: np.ndarray, sure: np.ndarray) -> None:
     """Write masks, bool (tiles, height, width), with the tiles' ids and confidence."""
-    path = Path(path)
-    write_npy(path, bool, masks.shape, [masks])
-    with replacing(path.with_suffix(".csv")) as part:
-        pd.DataFrame({"id": ids, "confidence": sure}).to_csv(part, index=False)
+    with writing(path) as file:
+        file.put_table(pd.DataFrame({"id": ids, "confidence": sure}))
+        file.put("mask", masks, compress=True)

@@ -5,7 +5,6 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from saltseg.core import checksums
 from saltseg.core.errors import DamagedError, InputError, rebuild_hint
 from saltseg.core.files import replacing
 
@@ -32,7 +31,7 @@ class Decision:
 
 
 def write_report(path: Path | str, report: dict) -> None:
-    """Write threshold.json, with a digest for where it travels without its checksums."""
+    """Write threshold.json, with a digest of its content."""
     with replacing(path) as part:
         part.write_text(json.dumps({**report, DIGEST: digest_of(report)}, indent=2) + "\n")
 
@@ -47,9 +46,7 @@ def digest_of(report: dict) -> str:
 def read_report(path: Path | str, keys: list[str]) -> dict:
     """Read ``keys`` of threshold.json; raise InputError for another file or an older format."""
     try:
-        found = json.loads(checksums.read(path))
-    except DamagedError:
-        raise
+        found = json.loads(Path(path).read_bytes())
     except OSError as error:
         raise InputError(
             f"{path}: {error.strerror}; expected threshold.json of a finished run"

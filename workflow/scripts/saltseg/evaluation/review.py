@@ -12,8 +12,9 @@ from scipy import ndimage
 
 from saltseg.core import metric
 from saltseg.core.errors import InputError, printable
+from saltseg.core.quantisation import SCALE
 from saltseg.core.tables import read_csv
-from saltseg.ensemble.predictions import SCALE, Predictions, averaged, predicted_rows
+from saltseg.ensemble.predictions import Predictions, mean_probabilities, predicted_rows
 from saltseg.survey.tiles import Tiles
 
 # Reason codes and their descriptions; the first that applies is used.
@@ -47,13 +48,12 @@ def review(
     predicted the tile; honest, whether none of them trained on it. Raises InputError if the tiles
     are not labelled.
     """
-    if "coverage" not in tiles.table:
-        raise InputError(f"{tiles.path}: no column coverage; expected tiles.csv of labelled tiles")
+    tiles.require_labels()
     rows = predicted_rows(members, tiles.ids)
     ids = tiles.table["id"].iloc[rows].tolist()
     measured = ["tenths", "iou", "error", "predicted_coverage", "reason"]
     parts = {name: [] for name in measured}
-    for part, mean in averaged(members, ids):
+    for part, mean in mean_probabilities(members, ids):
         masks, predicted = tiles.masks[rows[part]], mean > threshold
         shared = (masks & predicted).sum((1, 2))
         either = (masks | predicted).sum((1, 2))
@@ -88,7 +88,7 @@ def reasons(images: np.ndarray, masks: np.ndarray, predicted: np.ndarray) -> np.
     first = images[:, :1, :1]
     banded = (masks == masks[:, :1]).all((1, 2)) | (masks == masks[:, :, :1]).all((1, 2))
     wrong = masks ^ predicted
-    near = grown(masks, FEW_PIXELS) & grown(~masks, FEW_PIXELS)
+    near = dilate(masks, FEW_PIXELS) & dilate(~masks, FEW_PIXELS)
     close = (wrong & near).sum((1, 2)) >= NEAR_BOUNDARY * wrong.sum((1, 2))
     perfect = metric.tile_tenths(predicted, masks) == 10
     return np.select(
@@ -105,7 +105,7 @@ def reasons(images: np.ndarray, masks: np.ndarray, predicted: np.ndarray) -> np.
     )
 
 
-def grown(masks: np.ndarray, pixels: int) -> np.ndarray:
+def dilate(masks: np.ndarray, pixels: int) -> np.ndarray:
     """Dilate masks, bool (tiles, height, width), by a square of ``pixels`` in each direction."""
     # Faster than binary_dilation, since it takes one axis after the other.
     side = 2 * pixels + 1
@@ -133,7 +133,7 @@ def disagreement(members: list[Predictions], ids: list[str], chunk: int = 128) -
         squares = np.zeros_like(total)
         for member, row in zip(members, rows, strict=True):
             here = row[part] >= 0
-            values = member.read(row[part][here]) / SCALE
+            values = member.values[row[part][here]] / SCALE
             total[here] += values
             squares[here] += values**2
         count = many[part][:, None, None]

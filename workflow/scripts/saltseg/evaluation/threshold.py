@@ -16,7 +16,8 @@ import pandas as pd
 
 from saltseg.core import metric
 from saltseg.core.errors import InputError
-from saltseg.ensemble.predictions import SCALE, Predictions, predicted_rows, summed
+from saltseg.core.quantisation import SCALE
+from saltseg.ensemble.predictions import Predictions, predicted_rows, sum_values
 from saltseg.evaluation.summary import TUNED_ON_ITSELF
 from saltseg.survey.tiles import Tiles
 
@@ -121,7 +122,7 @@ def steps_of_members(members: list[Predictions], ids: list[str], masks: np.ndarr
 
     def parts_of(share: np.ndarray) -> list[tuple[np.ndarray, ...]]:
         first, parts = int(share[0]), []
-        for rows, total, count in summed(members, [ids[row] for row in share]):
+        for rows, total, count in sum_values(members, [ids[row] for row in share]):
             weight = (common // count).astype(np.uint32)[:, None, None]
             here = slice(first + rows.start, first + rows.stop)
             part = steps(total * weight, masks[here], unit)

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from saltseg.core.errors import InputError, raise_faults
+from saltseg.core.quantisation import SCALE, quantise
 from saltseg.device.compute import Compute
-from saltseg.ensemble.predictions import SCALE, quantised
 from saltseg.inference.predict import predict
 from saltseg.networks.network import Network
 from saltseg.survey.decoding import decode_all, decode_image, depths_of, id_faults
@@ -64,5 +64,5 @@ def decide(
     ]
     for batches in zip(*members, strict=True):
         # As integers, as they are stored and averaged for the test tiles.
-        total = np.sum([quantised(batch) for batch in batches], axis=0, dtype=np.uint32)
+        total = np.sum([quantise(batch) for batch in batches], axis=0, dtype=np.uint32)
         yield from total / (len(batches) * SCALE) > threshold

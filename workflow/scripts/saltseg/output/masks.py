@@ -18,23 +18,17 @@ SOFTWARE = "salt-segmentation"
 TIMESTAMP = ".snakemake_timestamp"
 
 
-def write_masks(
-    path: Path, ids: list[str], shape: tuple[int, int], masks: Iterable[np.ndarray]
-) -> int:
-    """Write masks, bool of ``shape`` (height, width), to a table and to PNG files beside it.
+def write_masks(table: Path, folder: Path, ids: list[str], masks: Iterable[np.ndarray]) -> int:
+    """Write masks, bool (height, width), to a table and to PNG files in a folder.
 
-    The table ``NAME.csv`` has a row ``id,rle_mask`` per id, the folder ``NAME`` a file ``ID.png``
-    (8-bit grey, salt 255, else 0). Return the number of tiles with salt.
+    The table has a row ``id,rle_mask`` per id, the folder a file ``ID.png`` (8-bit grey, salt 255,
+    else 0). Return the number of tiles with salt.
 
-    Raises InputError if the path is not that of a CSV file, or the folder holds anything but an
-    earlier run's masks.
+    Raises InputError if the folder holds anything but an earlier run's masks.
     """
-    if path.suffix != ".csv":
-        raise InputError(f"{path}: expected a path NAME.csv; the masks go to a folder NAME there")
-    folder = path.with_suffix("")
     refuse_others(folder)
     with replacing_folder(folder) as part:
-        return write_table(path, ids, shape, _drawn(part, ids, masks), checksums=False)
+        return write_table(table, ids, _draw(part, ids, masks))
 
 
 def refuse_others(folder: Path) -> None:
@@ -63,7 +57,7 @@ def _is_ours(file: os.DirEntry) -> bool:
         return False
 
 
-def _drawn(folder: Path, ids: list[str], masks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+def _draw(folder: Path, ids: list[str], masks: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """Yield the masks as they come, each also drawn to a PNG file."""
     mark = PngInfo()
     mark.add_text("Software", SOFTWARE)

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from saltseg.core import metric
-from saltseg.ensemble.predictions import Predictions, averaged
+from saltseg.ensemble.predictions import Predictions, mean_probabilities
 from saltseg.report.figures import noted, plt, save_png, say
 from saltseg.report.palette import ERROR, PREDICTION, TRUTH
 from saltseg.survey.tiles import Tiles
@@ -72,7 +72,7 @@ def draw_gallery(
         say(path, f"Not drawn: {ONE_MEMBER}.")
         return
     rows = pd.Index(tiles.ids).get_indexer(pd.Index(ids))
-    mean = np.concatenate([mean for _, mean in averaged(members, ids)])
+    mean = np.concatenate([mean for _, mean in mean_probabilities(members, ids)])
     images, masks = tiles.images[rows], tiles.masks[rows]
     draw(path, ids, images, masks, mean, threshold, noted(note, ""))
 

@@ -9,9 +9,8 @@ import numpy as np
 import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from saltseg.core import checksums
-from saltseg.core.errors import DamagedError, InputError
-from saltseg.ensemble.predictions import Predictions, averaged
+from saltseg.core.errors import InputError
+from saltseg.ensemble.predictions import Predictions, mean_probabilities
 from saltseg.evaluation.review import REASONS, disagreement
 from saltseg.evaluation.summary import honesty
 from saltseg.report import palette, sprites, viewer
@@ -42,7 +41,7 @@ def write_tiles(
     coverage = np.zeros(len(ids))
     # The mean over no members is NaN.
     with np.errstate(invalid="ignore"):
-        for part, mean in averaged(members, ids, CHUNK):
+        for part, mean in mean_probabilities(members, ids, CHUNK):
             mean, here = np.nan_to_num(mean), rows[part]
             masks = tiles.masks[here] if labelled else None
             predicted = mean > threshold
@@ -72,7 +71,7 @@ def labelled_facts(review: pd.DataFrame) -> dict:
     }
 
 
-def test_facts(tiles: Tiles, coverage: np.ndarray, members: list[Predictions]) -> dict:
+def unlabelled_facts(tiles: Tiles, coverage: np.ndarray, members: list[Predictions]) -> dict:
     """Return the tile browser's data for test tiles, in their original order."""
     return {
         "ids": " ".join(tiles.ids),
@@ -113,9 +112,7 @@ class Figure:
 def read_figure(path: Path | str) -> Figure:
     """Read one of this project's SVG figures; raise InputError for other files."""
     try:
-        text = checksums.read(path).decode()
-    except DamagedError:
-        raise
+        text = Path(path).read_text()
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not readable ({error}); delete it to draw it again") from None
     found = [re.search(rf"<dc:{part}>(.*?)</dc:{part}>", text, re.DOTALL) for part in DESCRIBED]

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from saltseg.ensemble.predictions import Predictions, averaged
+from saltseg.ensemble.predictions import Predictions, mean_probabilities
 from saltseg.report.figures import INK, leave_empty, name_classes, panels, save_svg
 from saltseg.report.palette import PREDICTION, TRUTH
 from saltseg.survey.folds import COVERAGE_CLASSES, coverage_class
@@ -17,7 +17,9 @@ DEPTH_BINS = 24
 
 def predicted_coverage(members: list[Predictions], ids: list[str], threshold: float) -> np.ndarray:
     """Return the share of each tile that the ensemble predicts as salt, float64 (tiles)."""
-    return np.concatenate([(mean > threshold).mean((1, 2)) for _, mean in averaged(members, ids)])
+    return np.concatenate(
+        [(mean > threshold).mean((1, 2)) for _, mean in mean_probabilities(members, ids)]
+    )
 
 
 def draw_data(

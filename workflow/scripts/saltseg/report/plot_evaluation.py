@@ -11,7 +11,7 @@ from pandas.api.typing import SeriesGroupBy
 
 from saltseg.core.errors import InputError
 from saltseg.core.tables import read_csv
-from saltseg.ensemble.predictions import Predictions, averaged, predicted_rows
+from saltseg.ensemble.predictions import Predictions, mean_probabilities, predicted_rows
 from saltseg.evaluation.review import counts
 from saltseg.evaluation.summary import warning
 from saltseg.evaluation.threshold import steps_of_members, tune, tuning_groups
@@ -170,7 +170,7 @@ def draw_calibration(
     pixels, salt = np.zeros(BINS, dtype=np.int64), np.zeros(BINS, dtype=np.int64)
     total = np.zeros(BINS)
     rows = predicted_rows(members, tiles.ids)
-    for part, mean in averaged(members, [tiles.ids[row] for row in rows]):
+    for part, mean in mean_probabilities(members, [tiles.ids[row] for row in rows]):
         found = np.minimum(mean * BINS, BINS - 1).astype(np.int64).ravel()
         pixels += np.bincount(found, minlength=BINS)
         salt += np.bincount(found[tiles.masks[rows[part]].ravel()], minlength=BINS)

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from saltseg.evaluation.review import grown
+from saltseg.evaluation.review import dilate
 from saltseg.report.palette import ERROR, PREDICTION, TRUTH, rgb
 
 ROWS = 16
@@ -92,4 +92,4 @@ def drawn_masks(predicted: np.ndarray, masks: np.ndarray | None) -> np.ndarray:
 
 def outline(masks: np.ndarray, pixels: int = 1) -> np.ndarray:
     """Return the mask pixels within ``pixels`` of one outside, bool (tiles, height, width)."""
-    return masks & grown(~masks, pixels)
+    return masks & dilate(~masks, pixels)

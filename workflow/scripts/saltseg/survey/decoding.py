@@ -143,8 +143,8 @@ def decode_all(
     """Decode a folder's PNG files in threads.
 
     Problems are added to ``faults`` in the order of the ids; all files must have the size of the
-    first readable one. ``room`` makes the array for the tiles from its shape and dtype, or a file
-    (``filling_npy``) if they are too many for memory.
+    first readable one. ``room`` returns, from their shape and dtype, an array for the tiles, or the
+    writer of a file's rows if they are too many for memory.
 
     Returns:
         The tiles (ids, height, width), and which of them are readable, bool (ids).

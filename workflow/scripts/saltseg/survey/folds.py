@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from saltseg.core.errors import InputError, printable, raise_faults
+from saltseg.core.hdf import HdfFile
 from saltseg.core.tables import TEXTS, read_csv
 
 COVERAGE_CLASSES = 10
@@ -113,10 +114,7 @@ def read_groups(path: Path | str, column: str, ids: list[str]) -> np.ndarray:
 def read_folds(path: Path | str, ids: list[str]) -> pd.DataFrame:
     """Read folds written by ``split``; raise InputError if damaged or not of the tiles ``ids``."""
     remedy = "delete it to assign the folds again"
-    folds = read_csv(path, remedy, dtype={"id": str}, keep_default_na=False)
-    if not {"id", "fold"} <= set(folds.columns):
-        found = printable(",".join(map(str, folds.columns)))
-        raise InputError(f"{path}: expected the columns id and fold, found {found}; {remedy}")
+    folds = HdfFile(path).table({"id": str, "fold": np.int64})
     if folds["id"].tolist() != ids:
         odd = sorted(set(folds["id"]) ^ set(ids))
         found = f"different in {printable(odd[0])}" if odd else "in another order or duplicated"
@@ -132,7 +130,7 @@ def read_folds(path: Path | str, ids: list[str]) -> pd.DataFrame:
     return folds
 
 
-def roles(folds: pd.DataFrame, scheme: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def train_valid_masks(folds: pd.DataFrame, scheme: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Return masks of a member's training and validation tiles, both bool (tiles).
 
     ``kfold``: hold out fold seed mod k and train on the others. ``holdout``: every member holds

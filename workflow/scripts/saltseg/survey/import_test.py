@@ -22,7 +22,7 @@ def import_test(source: Source, room: Callable = np.zeros) -> tuple[pd.DataFrame
 
     Without sample_submission.csv, they are sorted by id. Depths that are not known are NaN.
 
-    ``room`` makes the array for the images, as in ``decode_all``.
+    ``room`` returns where the images go, as in ``decode_all``.
 
     Raises InputError that lists all problems of the tables, the PNG files, and between them.
     """

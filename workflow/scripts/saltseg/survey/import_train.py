@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from saltseg.core import labels
+from saltseg.core import rle
 from saltseg.core.errors import printable, raise_faults
 from saltseg.survey.decoding import (
     decode_all,
@@ -72,7 +72,7 @@ def _paired(source: Source, faults: list[str]) -> list[str]:
 
 def _label_faults(source: Source, name: str, text: str, mask: np.ndarray) -> Iterator[str]:
     try:
-        if not np.array_equal(labels.decode(text, mask.shape), mask):
+        if not np.array_equal(rle.decode(text, mask.shape), mask):
             png = source.called(f"train/masks/{name}.png")
             yield f"train.csv: the mask of {printable(name)} differs from {png}"
     except ValueError as error:

@@ -14,7 +14,6 @@ import zipfile
 from pathlib import Path
 from urllib.parse import quote
 
-from saltseg.core import checksums
 from saltseg.core.errors import InputError
 from saltseg.core.files import replacing
 from saltseg.core.tables import TEXTS, read_csv
@@ -102,7 +101,7 @@ def check_submission(path: Path | str) -> str:
         )
     if table["id"].duplicated().any() or (table["id"] == "").any():
         raise InputError(f"{path}: an id is empty or duplicated; not submitted")
-    return hashlib.sha256(checksums.read(path)).hexdigest()
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _client(*arguments: str) -> list[str]:

@@ -19,7 +19,6 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Self
 
-from saltseg.core import checksums
 from saltseg.core.errors import InputError, printable
 from saltseg.survey.tiles import no_depths
 
@@ -122,8 +121,6 @@ class Source(Files):
         if self.path.is_dir():
             self._add_folder(stack)
         elif self.path.is_file():
-            # Of a survey that the workflow made; a zip knows its files' checksums, not its own.
-            checksums.check(self.path)
             self._add_archive(stack, self.path, str(self.path), "")
         else:
             raise InputError(

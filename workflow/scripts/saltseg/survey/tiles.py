@@ -1,40 +1,35 @@
-"""Packed tiles: writing their arrays, and reading them again.
+"""Packed tiles of a dataset: one HDF5 file of the labelled ones, one of the test tiles.
 
-A packed part is a folder of ``tiles.csv`` (id of each tile, its depth where known, and its
-coverage where the mask is), ``images.npy`` (uint8, tiles x height x width) and, where known,
-``masks.npy`` (bool, same shape), all in the same order.
+Its datasets are, in the same order, ``id``, ``depth`` (NaN where not known), ``image`` (uint8,
+tiles x height x width) and, of labelled tiles, ``coverage`` (share of the tile that is salt) and
+``mask`` (bool, shaped as the images); of tiles cut from a volume, also the ``line`` they are of.
 """
 
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from saltseg.core.arrays import NpyRows, open_npy
 from saltseg.core.errors import LISTED_FAULTS, InputError, printable
-from saltseg.core.files import replacing, write_npy
-from saltseg.core.tables import read_csv
+from saltseg.core.hdf import HdfFile, Rows, writing
 
-IMPORT_AGAIN = "delete it to import again"
-
-
-def save(
-    path: Path | str, table: pd.DataFrame, images: np.ndarray, masks: np.ndarray | None = None
-) -> None:
-    """Write the table to ``path``, and images.npy and, where given, masks.npy beside it."""
-    path = Path(path)
-    for name, array in (("images", images), ("masks", masks)):
-        if array is not None:
-            write_npy(path.with_name(f"{name}.npy"), array.dtype, array.shape, [array])
-    with replacing(path) as part:
-        table.to_csv(part, index=False)
+COLUMNS = {"id": str, "depth": np.float64, "coverage": np.float64, "line": str}
 
 
-class Rows:
+def save(path: Path | str, table: pd.DataFrame, images: np.ndarray, masks: np.ndarray) -> None:
+    """Write labelled tiles: a table of some COLUMNS, images and masks."""
+    with writing(path) as file:
+        file.put_table(table)
+        file.put("image", images)
+        file.put("mask", masks, compress=True)
+
+
+class RowRange(Sequence):
     """Some neighbouring rows of an array, read as used."""
 
-    def __init__(self, array: NpyRows | np.ndarray, rows: range):
+    def __init__(self, array: Rows | np.ndarray, rows: range):
         self.array, self.rows = array, rows
 
     def __len__(self) -> int:
@@ -46,38 +41,22 @@ class Rows:
 
 
 class Tiles:
-    """A packed part; its arrays are opened when first asked for, and read from disk as used.
+    """Tiles in a file; images and masks are read from disk as used.
 
-    table: columns id (str), depth (float64) and, where masks are known, coverage (float64, share
-        of the tile that is salt)
+    table: columns id (str), depth (float64) and, where masks are known, coverage (float64)
     images: uint8 (tiles, height, width)
     masks: bool (tiles, height, width)
     """
 
     def __init__(self, path: Path | str):
-        """Open the part of a ``tiles.csv``; InputError if it is damaged, or its arrays are."""
+        """Open ``train.h5`` or ``test.h5``; InputError if it is damaged."""
         self.path = Path(path)
-        self.table = read_csv(
-            self.path,
-            IMPORT_AGAIN,
-            dtype={"id": str},
-            keep_default_na=False,
-            na_values={"depth": [""]},
+        self._file = HdfFile(self.path)
+        optional = {name for name in ("coverage", "line") if name not in self._file}
+        self.table = self._file.table(
+            {name: kind for name, kind in COLUMNS.items() if name not in optional}
         )
-        numbers = [name for name in ("depth", "coverage") if name in self.table]
-        if (
-            not {"id", "depth"} <= set(self.table.columns)
-            or self.table["id"].duplicated().any()
-            or not all(pd.api.types.is_numeric_dtype(self.table[name]) for name in numbers)
-            or np.isinf(self.table[numbers].to_numpy(np.float64)).any()
-            or self.table[numbers].drop(columns="depth").isna().any(axis=None)
-        ):
-            raise InputError(
-                f"{self.path}: expected the columns id, depth and, of labelled tiles, coverage, "
-                "with distinct ids and numbers (depths may be missing); found "
-                f"{printable(','.join(map(str, self.table.columns)))} of {len(self.table)} rows; "
-                f"{IMPORT_AGAIN}"
-            )
+        self.images = self._file.rows("image", np.uint8, (len(self.table), None, None))
 
     @property
     def ids(self) -> list[str]:
@@ -95,24 +74,13 @@ class Tiles:
             raise InputError(no_depths(missing, len(self.table)))
 
     @cached_property
-    def images(self) -> NpyRows:
-        return self._open("images.npy", np.uint8)
+    def masks(self) -> Rows:
+        return self._file.rows("mask", bool, self.images.shape)
 
-    @cached_property
-    def masks(self) -> NpyRows:
-        masks = self._open("masks.npy", bool)
-        # Not every stage has the images.
-        images = self.__dict__.get("images", masks)
-        if images.shape != masks.shape:
-            raise InputError(
-                f"{self.path.with_name('masks.npy')}: expected masks of shape {images.shape}, as "
-                f"the images beside them, found {masks.shape}; {IMPORT_AGAIN}"
-            )
-        return masks
-
-    def _open(self, name: str, dtype: type) -> NpyRows:
-        path, tiles = self.path.with_name(name), len(self.table)
-        return open_npy(path, dtype, tiles, f"of {self.path.name}", IMPORT_AGAIN)
+    def require_labels(self) -> None:
+        """Raise InputError if the tiles are not labelled."""
+        if "coverage" not in self.table:
+            raise InputError(f"{self.path}: expected labelled tiles, found no masks")
 
 
 def no_depths(missing: list[str], tiles: int) -> str:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-from saltseg.core import checksums
 from saltseg.core.files import replacing
 
 logger = logging.getLogger(__name__)
@@ -18,13 +17,10 @@ DIGEST = hashlib.sha256
 
 
 def fingerprint(parts: Iterable[bytes | str | Path]) -> str:
-    """Digest of texts, bytes and the contents of files, in order.
-
-    Raises InputError if a file differs from what was written, which must not discard a state.
-    """
+    """Return a digest of texts, bytes and the contents of files, in order."""
     digest = DIGEST()
     for part in parts:
-        data = checksums.read(part) if isinstance(part, Path) else part
+        data = part.read_bytes() if isinstance(part, Path) else part
         data = data.encode() if isinstance(data, str) else data
         digest.update(len(data).to_bytes(8, "little"))
         digest.update(data)
