@@ -18,8 +18,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from saltseg.core import labels, rle
+from saltseg.core import rle
 from saltseg.core.errors import InputError
+from saltseg.core.hdf import writing
 from saltseg.ensemble import predictions
 from saltseg.ensemble.predictions import Predictions
 from saltseg.evaluation.decision import FITS, read_report, write_report
@@ -31,7 +32,7 @@ from saltseg.survey.import_test import import_test
 from saltseg.survey.import_train import import_train
 from saltseg.survey.source import Source
 from saltseg.survey.tiles import Tiles, save
-from support.surveys import LAYOUTS, Survey, forget_checksums, zipped
+from support.surveys import LAYOUTS, Survey, zipped
 
 SECONDS = 30
 BYTES = 2 * 2**30
@@ -95,12 +96,12 @@ LONG = st.tuples(st.integers(0, 5000), st.integers(1, 3), st.integers(1, 3)).map
 @example(f"{'0' * 5000}1 1", 3, 4)
 def test_a_text_is_refused_or_gives_a_mask_that_encodes_to_it(text, height, width):
     try:
-        mask = labels.decode(text, (height, width))
+        mask = rle.decode(text, (height, width))
     except ValueError as error:
         assert len(str(error)) < 200
         return
     assert mask.shape == (height, width) and mask.dtype == bool
-    assert np.array_equal(labels.decode(rle.encode(mask), mask.shape), mask)
+    assert np.array_equal(rle.decode(rle.encode(mask), mask.shape), mask)
     numbers = [int(word) for word in text.split()]
     assert mask.sum() == sum(numbers[1::2])
 
@@ -301,16 +302,15 @@ def handed_on() -> dict[str, bytes]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         table = pd.DataFrame({"id": IDS, "depth": 1.5, "coverage": 0.5})
-        save(folder / "tiles.csv", table, images, images > 99)
-        predictions.save(folder / "0.npy", IDS, (3, 5), [images / np.float32(255)])
-        pd.DataFrame({"id": IDS, "fold": [0, 1, 0, 1]}).to_csv(folder / "folds.csv", index=False)
+        save(folder / "train.h5", table, images, images > 99)
+        predictions.save(folder / "0.h5", IDS, (3, 5), [images / np.float32(255)])
+        with writing(folder / "folds.h5") as file:
+            file.put_table(pd.DataFrame({"id": IDS, "fold": [0, 1, 0, 1]}))
         state = model.build(**settings).state_dict()
         Checkpoint({"model": settings, "seed": 0}, state).save(folder / "0.safetensors")
         write_report(
             folder / "threshold.json", report | {"tuned_on": "other folds", "scheme": "kfold"}
         )
-        # Without checksums, so that damage is met by what reads a file.
-        forget_checksums(folder)
         return {file.name: file.read_bytes() for file in folder.iterdir()}
 
 
@@ -335,14 +335,11 @@ def read_packed(path):
 
 
 READERS = {
-    "tiles.csv": ("tiles.csv", read_packed, lambda found: None),
-    "images.npy": ("tiles.csv", read_packed, lambda found: None),
-    "masks.npy": ("tiles.csv", read_packed, lambda found: None),
-    "0.npy": ("0.npy", Predictions.load, check_predictions),
-    "0.csv": ("0.npy", Predictions.load, check_predictions),
-    "folds.csv": ("folds.csv", lambda path: read_folds(path, IDS), lambda found: None),
-    "0.safetensors": ("0.safetensors", read_member, check_network),
-    "threshold.json": ("threshold.json", lambda path: read_report(path, FITS), lambda found: None),
+    "train.h5": (read_packed, lambda found: None),
+    "0.h5": (Predictions.load, check_predictions),
+    "folds.h5": (lambda path: read_folds(path, IDS), lambda found: None),
+    "0.safetensors": (read_member, check_network),
+    "threshold.json": (lambda path: read_report(path, FITS), lambda found: None),
 }
 
 
@@ -350,8 +347,8 @@ def reads(files: dict[str, bytes], name: str) -> bool:
     with tempfile.TemporaryDirectory() as folder:
         for each, data in files.items():
             (Path(folder) / each).write_bytes(data)
-        opened, read, check = READERS[name]
-        return outcome(lambda: read(Path(folder) / opened), check)
+        read, check = READERS[name]
+        return outcome(lambda: read(Path(folder) / name), check)
 
 
 @pytest.mark.parametrize("name", READERS)
@@ -360,7 +357,7 @@ def test_undamaged_files_are_read(name):
 
 
 @given(name=st.sampled_from(sorted(READERS)), changes=CHANGES, near=st.sampled_from([1, 0.1, 0.01]))
-@example("0.npy", [("cut", 0.125, 0.5)], 1)
+@example("0.h5", [("cut", 0.125, 0.5)], 1)
 def test_damage_to_files_between_stages_is_reported_or_harmless(name, changes, near):
     # Mostly in the header, at the start of a file.
     changes = [(kind, where * near, what) for kind, where, what in changes]

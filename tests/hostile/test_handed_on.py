@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save
 from saltseg.core.header import UNSEALED, sealed
 from saltseg.evaluation.decision import write_report
 from saltseg.networks.checkpoint import Checkpoint
-from support.spoiling import at, cut, delete, edit, edit_array, edit_table, replace
+from support.spoiling import at, cut, delete, edit, edit_hdf, edit_table, flip, replace
 from support.stages import Case, assert_refused, cases
 from support.surveys import zipped
 
@@ -38,15 +38,6 @@ def pickled(path):
 
 def saved_by_torch(path):
     torch.save({"weights": Trap(path.parents[1] / "sprung")}, path)
-
-
-def pickled_array(path):
-    np.save(path, np.array([Trap(path.parents[1] / "sprung")], dtype=object))
-
-
-def zip_of_arrays(path):
-    np.savez(path.with_suffix(".npz"), images=np.zeros((6, 16, 18), dtype=np.uint8))
-    path.with_suffix(".npz").rename(path)
 
 
 def wrong_length(path):
@@ -117,8 +108,8 @@ def of_checkpoint(stage: str, faults: list[tuple]) -> Iterator[Case]:
 
 VALIDATION, TEST = "predict_validation", "predict_test"
 FIT = "its weights do not fit the network named in its header"
-NO_ARRAY, NO_CHECKPOINT, NO_TABLE = (
-    f"not a readable {kind}" for kind in ("array", "checkpoint", "table")
+NO_HDF, NO_CHECKPOINT, NO_TABLE = (
+    f"not a readable {kind}" for kind in ("HDF5 file, or damaged", "checkpoint", "table")
 )
 
 CHECKPOINTS = [
@@ -198,110 +189,80 @@ CHECKPOINTS = [
     ),
 ]
 
-SIX = "expected uint8 values of shape (6, height, width)"
+DAMAGED = [
+    ("missing", f"{NO_HDF} (No such file or directory)", delete),
+    ("empty", NO_HDF, replace),
+    ("truncated", NO_HDF, cut),
+    ("a pickle", NO_HDF, pickled),
+    ("a zip", NO_HDF, replace, zipped({"a": b""})),
+]
+# In its longest dataset, for stages that read it.
+FLIPPED = [("flipped", NO_HDF, flip)]
+
+
+def without(name):
+    return lambda path: edit_hdf(path, **{name: None})
+
+
+def changed(**datasets):
+    return lambda path: edit_hdf(path, **datasets)
+
 
 TILES = [
+    *of_file("train.h5", ["split", "train", VALIDATION, "threshold", "gallery", "page"], DAMAGED),
+    *of_file("train.h5", ["train", VALIDATION, "gallery", "review", "page"], FLIPPED),
+    *of_file("test.h5", [TEST, "submission", "plot_data"], DAMAGED),
+    *of_file("test.h5", [TEST, "page"], FLIPPED),
     *of_file(
-        "train/images.npy",
-        [VALIDATION],
+        "train.h5",
+        ["train", VALIDATION, "gallery"],
         [
-            ("missing", NO_ARRAY, delete),
-            ("empty", NO_ARRAY, replace),
-            ("truncated", NO_ARRAY, cut),
-            ("a pickle", NO_ARRAY, pickled),
-            ("a zip", NO_ARRAY, zip_of_arrays),
-            ("of too many bytes", NO_ARRAY, edit, b"(6, 16, 18)", b"(6, 1<<60) "),
             (
-                "of fewer tiles",
-                f"{SIX} for the 6 tiles of tiles.csv, found uint8 (5, 16, 18); delete it to import "
-                "again",
-                *(edit_array, lambda a: a[:5]),
+                "of fewer images",
+                "expected a dataset image, uint8 (6, any, any), found uint8 (5, 16, 18); ",
+                changed(image=lambda a: a[:5]),
             ),
-            ("of floats", SIX, edit_array, lambda a: a / 255),
+            ("of floats", "expected a dataset image, uint8", changed(image=lambda a: a / 255)),
+            ("without images", "expected a dataset image, uint8", without("image")),
         ],
     ),
     *of_file(
-        "train/images.npy",
-        [VALIDATION, "train", "gallery"],
-        [("of objects", NO_ARRAY, pickled_array)],
-    ),
-    *of_file("train/images.npy", ["train"], [("of fewer tiles", SIX, edit_array, lambda a: a[:5])]),
-    *of_file(
-        "test/images.npy",
-        [TEST],
+        "train.h5",
+        ["threshold", "train"],
         [
             (
-                *("of more tiles", "expected uint8 values of shape (3, height, width)"),
-                *(edit_array, lambda a: a.repeat(2, axis=0)),
-            )
-        ],
-    ),
-    *of_file(
-        "train/masks.npy",
-        ["threshold"],
-        [
-            ("of objects", NO_ARRAY, pickled_array),
+                "with masks of another size",
+                "expected a dataset mask, bool (6, 16, 18), found bool (6, 15, 18); ",
+                changed(mask=lambda a: a[:, :15]),
+            ),
             (
-                *("of fewer tiles", "expected bool values of shape (6, height, width)"),
-                *(edit_array, lambda a: a[:5]),
+                "with masks of two bytes",
+                "expected a dataset mask, bool",
+                changed(mask=lambda a: a.astype(np.uint16)),
             ),
         ],
     ),
     *of_file(
-        "train/masks.npy",
-        ["train"],
-        [
-            (
-                *("of two bytes", "expected bool values of shape (6, height, width)"),
-                *(edit_array, lambda a: a.astype(np.uint16)),
-            )
-        ],
-    ),
-    *of_file(
-        "train/masks.npy",
-        ["train", "gallery"],
-        [
-            (
-                "of another size",
-                "expected masks of shape (6, 16, 18), as the images beside them",
-                *(edit_array, lambda a: a[:, :15]),
-            )
-        ],
-    ),
-    *of_file(
-        "train/tiles.csv",
+        "train.h5",
         ["split"],
         [
-            ("missing", "not a readable", delete),
-            ("empty", "not a readable", replace),
+            ("without ids", "expected a dataset id, text", without("id")),
+            ("with numbers for ids", "expected a dataset id, text", changed(id=np.argsort)),
             (
-                *("with a tile twice", "expected the columns id, depth and"),
-                *(edit_table, lambda t: t.iloc[[0, 0, 2]]),
-            ),
-            (
-                *("with depths in words", "expected the columns id, depth and"),
-                *(edit_table, lambda t: t.assign(depth="deep")),
+                "with fewer depths",
+                "expected datasets of one length",
+                changed(depth=lambda a: a[1:]),
             ),
         ],
     ),
-    Case(
-        *("tiles.csv without ids", at("train/tiles.csv", edit, b"id,", b"x,")),
-        *("found x,depth", "split"),
-    ),
-    Case(
-        "tiles.csv of test tiles",
-        lambda run: (run / "test/tiles.csv").rename(run / "train/tiles.csv"),
-        "tiles.csv: no column coverage; expected tiles.csv of labelled tiles",
-        "split",
-    ),
     *of_file(
-        "train/tiles.csv",
-        ["review"],
+        "train.h5",
+        ["split", "review"],
         [
             (
                 "without coverage",
-                "no column coverage; expected tiles.csv of labelled tiles",
-                *(edit_table, lambda t: t.drop(columns="coverage")),
+                "expected labelled tiles, found no masks",
+                without("coverage"),
             )
         ],
     ),
@@ -312,114 +273,92 @@ NUMBERED = "expected folds 0, 1 and so on, found"
 
 FOLDS = [
     *of_file(
-        "folds.csv",
+        "folds.h5",
         ["train", VALIDATION, "threshold"],
         [
-            ("missing", NO_TABLE, delete),
-            ("empty", NO_TABLE, replace),
-            ("binary", NO_TABLE, replace, b"\xff\xfe\0"),
-            ("without folds", "expected the columns id and fold, found id", edit, b",fold", b",x"),
+            *DAMAGED,
+            *FLIPPED,
+            ("without folds", "expected a dataset fold, int64", without("fold")),
             (
-                *("of fewer tiles", f"{SIX} 5 rows, different in "),
-                *(edit_table, lambda t: t.iloc[1:]),
+                "of fewer tiles",
+                f"{SIX} 5 rows, different in ",
+                changed(id=lambda a: a[1:], fold=lambda a: a[1:]),
             ),
             (
-                *("of other tiles", f"{SIX} 6 rows, different in "),
-                *(edit_table, lambda t: t.assign(id=[f"other{i}" for i in range(6)])),
+                "of other tiles",
+                f"{SIX} 6 rows, different in ",
+                changed(id=lambda a: np.array([b"x"] * 6)),
             ),
             (
-                *("in another order", f"{SIX} 6 rows, in another order or duplicated"),
-                *(edit_table, lambda t: t.iloc[::-1]),
+                "in another order",
+                f"{SIX} 6 rows, in another order or duplicated",
+                changed(id=lambda a: a[::-1]),
             ),
+            ("all one", f"{NUMBERED} [0]", changed(fold=lambda a: 0 * a)),
             (
-                *("in words", f"{NUMBERED} ['one']; delete it to assign"),
-                *(edit_table, lambda t: t.assign(fold="one")),
-            ),
-            ("all one", f"{NUMBERED} [0]", edit_table, lambda t: t.assign(fold=0)),
-            (
-                *("out of range", f"{NUMBERED} [0, 1, 1000000]"),
-                *(edit_table, lambda t: t.assign(fold=[0, 1, 0, 1, 0, 10**6])),
+                "out of range",
+                f"{NUMBERED} [0, 1, 1000000]",
+                changed(fold=lambda a: np.array([0, 1, 0, 1, 0, 10**6])),
             ),
         ],
     )
 ]
 
-OTHER_IDS = (edit_table, lambda t: t.assign(id=["a", "b", "c"]))
-NARROW = (edit_array, lambda a: a[:, :9])
-
-
-def two_test_tiles(run):
-    edit_table(run / "predicted/0.csv", lambda t: t.iloc[:2])
-    edit_array(run / "predicted/0.npy", lambda a: a[:2])
-
+OTHER_IDS = changed(id=lambda a: np.array([b"a", b"b", b"c"]))
+NARROW = changed(probability=lambda a: a[:, :9])
 
 PREDICTIONS = [
+    *of_file("validation/0.h5", ["threshold", "gallery"], DAMAGED + FLIPPED),
+    *of_file("predicted/1.h5", ["submission", "page"], DAMAGED + FLIPPED),
     *of_file(
-        "validation/0.npy",
-        ["threshold"],
+        "validation/0.h5",
+        ["threshold", "gallery"],
         [
-            ("missing", NO_ARRAY, delete),
-            ("truncated", NO_ARRAY, cut),
-            ("a pickle", NO_ARRAY, pickled),
-            ("of objects", NO_ARRAY, pickled_array),
-            ("a zip", NO_ARRAY, zip_of_arrays),
             (
                 "of fewer tiles",
-                "expected uint16 values of shape (3, height, width) for the 3 tiles beside it",
-                *(edit_array, lambda a: a[:2]),
+                "expected a dataset probability, uint16 (3, any, any), found uint16 (2, 16, 18)",
+                changed(probability=lambda a: a[:2]),
             ),
             (
-                *("of floats", "expected uint16 values of shape (3, height, width)"),
-                *(edit_array, lambda a: a / 65535),
+                "of floats",
+                "expected a dataset probability, uint16",
+                changed(probability=lambda a: a / 65534),
             ),
             (
                 "of another size",
                 "expected tiles of 18x16 pixels, found 18x9; delete it to predict again",
-                *NARROW,
+                NARROW,
             ),
         ],
     ),
     *of_file(
-        "validation/0.npy",
-        ["gallery"],
-        [("of another size", "expected tiles of 18x16 pixels, found 18x9", *NARROW)],
-    ),
-    *of_file(
-        "validation/0.csv",
-        ["threshold"],
-        [("missing", "not a readable table of the ids in 0.npy", delete)],
-    ),
-    Case(
-        *(
-            "0.csv with a tile twice",
-            at("validation/0.csv", edit_table, lambda t: t.iloc[[0, 0, 1]]),
-        ),
-        *("0.npy: the ids beside it are not unique", "threshold"),
-    ),
-    *(
-        Case(
-            *("0.csv of other tiles", at("validation/0.csv", *OTHER_IDS)),
-            *("0.npy: expected some of 6 tiles, found a; delete it to predict again", stage),
-        )
-        for stage in ("threshold", "gallery", "review", "page")
-    ),
-    *of_file(
-        "predicted/1.npy",
-        ["submission"],
+        "validation/0.h5",
+        ["threshold", "gallery", "review", "page"],
         [
             (
-                *("of another size", "expected tiles of 18x16 pixels, found 1x16"),
-                *(edit_array, lambda a: a[:, :, :1]),
+                "of other tiles",
+                "expected some of 6 tiles, found a; delete it to predict again",
+                OTHER_IDS,
             )
         ],
     ),
-    Case(
-        *("0.csv of other tiles", at("predicted/0.csv", *OTHER_IDS)),
-        *("0.npy: expected some of 3 tiles, found a", "submission"),
+    *of_file(
+        "predicted/1.h5",
+        ["submission"],
+        [
+            (
+                "of another size",
+                "expected tiles of 18x16 pixels, found 1x16",
+                changed(probability=lambda a: a[:, :, :1]),
+            ),
+            ("of other tiles", "expected some of 3 tiles, found a", OTHER_IDS),
+        ],
     ),
     Case(
-        *("0.npy of fewer tiles", two_test_tiles),
-        *("0.npy: expected the 3 test tiles, found 2", "submission"),
+        "1.h5 of fewer tiles",
+        at("predicted/1.h5", changed(id=lambda a: a[:2], probability=lambda a: a[:2])),
+        "predicted: expected predictions of the 3 test tiles by 2 members, found 1 of ",
+        "submission",
     ),
 ]
 
@@ -546,7 +485,6 @@ def test_a_stage_names_the_broken_file(tmp_path, run, capsys, case):
     [
         (pickled, lambda path: pickle.loads(path.read_bytes())),
         (saved_by_torch, lambda path: torch.load(path, weights_only=False)),
-        (pickled_array, lambda path: np.load(path.with_suffix(".npy"), allow_pickle=True)),
     ],
 )
 def test_each_trap_springs_if_opened_carelessly(tmp_path, set_trap, open_carelessly):

@@ -9,6 +9,7 @@ import pytest
 
 from saltseg.ensemble.predictions import Predictions
 from saltseg.evaluation.summary import describe
+from support.spoiling import edit_hdf
 from support.stages import arguments, run_all, stage, tree, zip_survey
 from support.surveys import Survey, image_png, mask_png, png
 
@@ -55,7 +56,7 @@ def test_an_odd_survey_runs_through_all_stages(tmp_path, name):
     assert 0 <= report["score"] <= 1 and 0 <= report["threshold"] <= 1
     history = pd.read_csv(tmp_path / "models/0.csv")
     assert np.isfinite(history.select_dtypes("number")).all(axis=None)
-    assert Predictions.load(tmp_path / "predicted/0.npy").values.shape == (2, 16, 18)
+    assert Predictions.load(tmp_path / "predicted/0.h5").values.shape == (2, 16, 18)
     assert pd.read_csv(tmp_path / "submission.csv")["id"].tolist() == survey.test_ids
 
 
@@ -89,7 +90,7 @@ def test_another_form_of_the_same_survey_is_imported_alike(tmp_path, spoil):
         zip_survey(survey, folder, "flat zip")
         for part in ("train", "test"):
             name = f"import_{part}"
-            assert stage(name, *arguments(name, folder, folder / "imported" / part)) == 0
+            assert stage(name, *arguments(name, folder, folder / "imported")) == 0
         imported.append(tree(folder / "imported"))
     assert imported[0] == imported[1]
     assert not list(tmp_path.rglob("*evil*")) and not Path("/tmp/evil.png").exists()
@@ -97,9 +98,7 @@ def test_another_form_of_the_same_survey_is_imported_alike(tmp_path, spoil):
 
 def test_a_score_of_a_single_tile_is_blamed_on_the_threshold_only(run):
     """The threshold can only be tuned on that tile, but no member trained on it."""
-    folds = pd.read_csv(run / "folds.csv", dtype={"id": str})
-    folds["fold"] = [0, *[1] * (len(folds) - 1)]
-    folds.to_csv(run / "folds.csv", index=False)
+    edit_hdf(run / "folds.h5", fold=lambda fold: np.arange(len(fold)).clip(0, 1))
     holdout = {"validation": {"scheme": "holdout"}}
     for seed in (0, 1):
         given = arguments("predict_validation", run, run / "validation", seed, **holdout)

@@ -173,6 +173,6 @@ def test_symlinks_in_a_folder_are_followed(tmp_path, survey):
     for file in (source / "train/masks").iterdir():
         (tmp_path / "linked/train/masks" / file.name).symlink_to(file)
     for path in (source, tmp_path / "linked"):
-        given = ("--source", path, "--output", tmp_path / f"{path.name}-out/tiles.csv")
+        given = ("--source", path, "--tiles", tmp_path / f"{path.name}-out/train.h5")
         assert stage("import_train", *given) == 0
     assert tree(tmp_path / "linked-out") == tree(tmp_path / "survey-out")

@@ -3,14 +3,13 @@
 import copy
 import math
 
-import pandas as pd
 import pytest
 import yaml
 
 from saltseg.core.errors import InputError, raise_faults
 from saltseg.settings.check import faults
 from support.running import ROOT, run_snakemake
-from support.spoiling import edit_array
+from support.spoiling import edit_hdf
 from support.stages import CONFIG, Case, arguments, assert_refused, cases, stage, zip_survey
 from support.surveys import Survey
 
@@ -151,16 +150,14 @@ def grouped_by(column: str):
 def small_tiles(run):
     (run / "survey.zip").unlink()
     zip_survey(Survey(train=6, test=1, height=12, width=12), run)
-    for name, out in (("import_train", run / "train"), ("split", run)):
-        assert stage(name, *arguments(name, run, out)) == 0
+    for name in ("import_train", "split"):
+        assert stage(name, *arguments(name, run, run)) == 0
     return {}
 
 
 def one_tile(run):
-    tiles = pd.read_csv(run / "train/tiles.csv").iloc[:1]
-    tiles.to_csv(run / "train/tiles.csv", index=False)
-    for name in ("images", "masks"):
-        edit_array(run / f"train/{name}.npy", lambda values: values[:1])
+    names = ("id", "depth", "coverage", "image", "mask")
+    edit_hdf(run / "train.h5", **dict.fromkeys(names, lambda values: values[:1]))
     return {}
 
 
@@ -239,7 +236,7 @@ def test_the_workflow_names_a_depth_that_python_s_csv_module_cannot_read(tmp_pat
     # Longer than that module's limit, in the digest that the Snakefile makes of the survey.
     survey.set_depth(survey.ids[1], "9" * 200_000)
     path = survey.write(tmp_path / "survey", "flat zip")
-    done = snakemake(tmp_path, {"data": {"source": str(path)}}, "results/data/train/tiles.csv")
+    done = snakemake(tmp_path, {"data": {"source": str(path)}}, "results/data/train.h5")
     assert done.returncode == 1
     assert f"depths.csv: depth of {survey.ids[1]} is not a number: '999" in done.stderr
     assert "Traceback" not in done.stderr

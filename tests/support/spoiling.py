@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 from PIL import Image
@@ -122,8 +123,29 @@ def edit(path: Path, old: bytes, new: bytes) -> None:
     path.write_bytes(data.replace(old, new, 1))
 
 
-def edit_array(path: Path, change: Callable[[np.ndarray], np.ndarray]) -> None:
-    np.save(path, change(np.load(path)))
+def flip(path: Path) -> None:
+    """Flip the bits of the byte in the middle of the longest dataset of an HDF5 file."""
+    with h5py.File(path) as file:
+        chunks = [
+            dataset.id.get_chunk_info(number)
+            for dataset in file.values()
+            for number in range(dataset.id.get_num_chunks())
+        ]
+    chunk = max(chunks, key=lambda chunk: chunk.size)
+    data = bytearray(path.read_bytes())
+    data[chunk.byte_offset + chunk.size // 2] ^= 0xFF
+    path.write_bytes(data)
+
+
+def edit_hdf(path: Path, **changes: Callable[[np.ndarray], np.ndarray] | None) -> None:
+    """Change, or leave out, datasets of an HDF5 file by their names."""
+    with h5py.File(path) as file:
+        found = {name: dataset[:] for name, dataset in file.items()}
+    with h5py.File(path, "w") as file:
+        for name, values in found.items():
+            change = changes.get(name, lambda values: values)
+            if change:
+                file[name] = change(values)
 
 
 def edit_table(path: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:

@@ -69,19 +69,19 @@ def arguments(name: str, run: Path, out: Path, seed: int = 0, **changes) -> list
     """
     settings = json.dumps(TINY | {section: TINY[section] | new for section, new in changes.items()})
     settings = ["--settings", settings]
-    train, test = ["--tiles", run / "train/tiles.csv"], ["--tiles", run / "test/tiles.csv"]
-    folds, threshold = ["--folds", run / "folds.csv"], ["--threshold", run / "threshold.json"]
-    review, test_tiles = ["--review", run / "review.csv"], ["--test-tiles", run / "test/tiles.csv"]
+    train, test = ["--tiles", run / "train.h5"], ["--tiles", run / "test.h5"]
+    folds, threshold = ["--folds", run / "folds.h5"], ["--threshold", run / "threshold.json"]
+    review, test_tiles = ["--review", run / "review.csv"], ["--test-tiles", run / "test.h5"]
     models = [run / "models/0.safetensors", run / "models/1.safetensors"]
     histories = [run / "models/0.csv", run / "models/1.csv"]
-    validation = ["--predictions", run / "validation/0.npy", run / "validation/1.npy"]
-    predicted = ["--predictions", run / "predicted/0.npy", run / "predicted/1.npy"]
+    validation = ["--predictions", run / "validation/0.h5", run / "validation/1.h5"]
+    predicted = ["--predictions", run / "predicted/0.h5", run / "predicted/1.h5"]
     submission = ["--submission", run / "submission.csv"]
-    member = ["--checkpoint", models[seed], "--output", out / f"{seed}.npy"]
+    member = ["--checkpoint", models[seed], "--predictions", out / f"{seed}.h5"]
     return {
-        "import_train": ["--source", run / "survey.zip", "--output", out / "tiles.csv"],
-        "import_test": ["--source", run / "survey.zip", "--output", out / "tiles.csv"],
-        "split": [*settings, *train, "--output", out / "folds.csv"],
+        "import_train": ["--source", run / "survey.zip", "--tiles", out / "train.h5"],
+        "import_test": ["--source", run / "survey.zip", "--tiles", out / "test.h5"],
+        "split": [*settings, *train, "--folds", out / "folds.h5"],
         "train": [
             *(*settings, *train, *folds, "--seed", seed),
             *("--checkpoint", out / f"{seed}.safetensors", "--history", out / f"{seed}.csv"),
@@ -90,12 +90,12 @@ def arguments(name: str, run: Path, out: Path, seed: int = 0, **changes) -> list
         "predict_test": [*settings, *test, *member],
         "threshold": [
             *(*settings, *train, *folds, *validation),
-            *("--output", out / "threshold.json", "--curve", out / "curve.csv"),
+            *("--threshold", out / "threshold.json", "--curve", out / "curve.csv"),
         ],
-        "submission": [*test, *threshold, *predicted, "--output", out / "submission.csv"],
-        "summary": [*threshold, *submission, "--output", out / "summary.txt"],
-        "submit": [*threshold, *submission, "--output", out / "sent.txt"],
-        "review": [*train, *folds, *threshold, *validation, "--output", out / "review.csv"],
+        "submission": [*test, *threshold, *predicted, "--submission", out / "submission.csv"],
+        "summary": [*threshold, *submission, "--summary", out / "summary.txt"],
+        "submit": [*threshold, *submission, "--record", out / "sent.txt"],
+        "review": [*train, *folds, *threshold, *validation, "--review", out / "review.csv"],
         "gallery": [
             *(*train, *review, *threshold, *validation),
             *(x for name in PICTURES for x in (f"--{name}", out / f"{name}.png")),
@@ -111,18 +111,18 @@ def arguments(name: str, run: Path, out: Path, seed: int = 0, **changes) -> list
             *("--calibration", out / "calibration.svg", "--members", out / "members.svg"),
         ],
         "plot_data": [
-            *(*train, *test_tiles, *review, *threshold, *predicted, "--output", out / "data.svg")
+            *(*train, *test_tiles, *review, *threshold, *predicted, "--figure", out / "data.svg")
         ],
         "page": [
             *(*train, *test_tiles, *review, *threshold),
             *("--validation", *validation[1:], "--test", *predicted[1:]),
             *("--figures", run / "learning.svg", run / "data.svg"),
             *("--benchmarks", run / "benchmarks"),
-            *("--output", out / "index.html", "--pictures", out / "tiles"),
+            *("--page", out / "index.html", "--pictures", out / "tiles"),
         ],
         "predict": [
-            *(*settings, "--source", run / "new", "--checkpoints", *models, *threshold),
-            *("--output", out / "masks.csv"),
+            *(*settings, "--tiles", run / "new", "--checkpoints", *models, *threshold),
+            *("--table", out / "masks.csv", "--masks", out / "masks"),
         ],
     }[name]
 
@@ -132,12 +132,12 @@ REPORT = ("gallery", "plot_training", "plot_evaluation", "plot_data", "page")
 
 # Outputs of an earlier run.
 OLD = {
-    "import_train": ["tiles.csv", "images.npy", "masks.npy"],
-    "import_test": ["tiles.csv", "images.npy"],
-    "split": ["folds.csv"],
+    "import_train": ["train.h5"],
+    "import_test": ["test.h5"],
+    "split": ["folds.h5"],
     "train": ["0.safetensors", "0.csv"],
-    "predict_validation": ["0.npy", "0.csv"],
-    "predict_test": ["0.npy", "0.csv"],
+    "predict_validation": ["0.h5"],
+    "predict_test": ["0.h5"],
     "threshold": ["threshold.json", "curve.csv"],
     "submission": ["submission.csv"],
     "summary": ["summary.txt"],
@@ -206,8 +206,8 @@ def run_all(folder: Path, report: Iterable[str] = REPORT) -> None:
     def run(name, out=".", seed=0):
         assert stage(name, *arguments(name, folder, folder / out, seed)) == 0, name
 
-    run("import_train", "train")
-    run("import_test", "test")
+    run("import_train")
+    run("import_test")
     run("split")
     for seed in (0, 1):
         run("train", "models", seed)

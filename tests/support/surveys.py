@@ -51,12 +51,6 @@ def slow_score(predicted, truth) -> Fraction:
     return Fraction(sum(Fraction(both, either) > t for t in thresholds), len(thresholds))
 
 
-def forget_checksums(folder: Path) -> None:
-    """Delete the checksums in a folder, as of files made by hand, so that other checks are met."""
-    for path in folder.rglob(".*.crc32"):
-        path.unlink()
-
-
 def png(pixels: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, format="PNG")

@@ -27,20 +27,18 @@ from saltseg.training.saved import Saved, fingerprint
 from saltseg.training.trainer import Labelled, Trainer
 
 
+# Keys that change no result, or name a file among the inputs.
+UNUSED = {"training": {"encoder_weights", "tensorboard"}}
+
+
 def main(args):
     hold_gpu(args.settings.compute.device)
     compute = Compute.select(args.settings.compute)
     tiles = Tiles(args.tiles)
-<<<<<<< HEAD
+    # Weights are a file among the inputs.
+    training = args.settings.training.model_copy(update={"encoder_weights": args.encoder_weights})
     scheme = args.settings.validation.scheme
-    trains, validates = roles(read_folds(args.folds, tiles.ids), scheme, args.seed)
-=======
-    # Whether to write events changes no result, and weights are a file among the inputs.
-    args.settings["training"].pop("tensorboard", None)
-    training = args.settings["training"] | {"encoder_weights": args.encoder_weights}
-    scheme = args.settings["validation"]["scheme"]
     trains, validates = train_valid_masks(read_folds(args.folds, tiles.ids), scheme, args.seed)
->>>>>>> eaf293d (Hand tiles, folds, predictions and pseudo-labels on as HDF5 files)
     logging.info(
         "member %d trains on %d tiles and validates on %d%s, on %s",
         args.seed, trains.sum(), validates.sum(),
@@ -60,7 +58,7 @@ def main(args):
             labelled,
             Labelled.load(tiles, validates, compute.device),
             compute,
-            args.settings.training,
+            training,
             seed=args.seed,
             model_settings=args.settings.model.model_dump(),
             survey=survey,
@@ -112,29 +110,13 @@ def is_made_from(path: Path, made_from: str) -> bool:
 
 def dependencies(args, compute: Compute) -> list[str | bytes]:
     """Return everything that the training depends on; if any of it changes, it starts over."""
-<<<<<<< HEAD
-    found = [
-        json.dumps(args.settings.model_dump(), sort_keys=True),
-=======
     files = [(name, path.read_bytes()) for name, paths in inputs_of(args).items() for path in paths]
     return [
-        json.dumps(args.settings, sort_keys=True),
->>>>>>> eaf293d (Hand tiles, folds, predictions and pseudo-labels on as HDF5 files)
+        json.dumps(args.settings.model_dump(exclude=UNUSED), sort_keys=True),
         f"{args.seed} {compute} {torch.__version__}",
         *chain.from_iterable(files),
         *map(behaviour, local_files(Path(__file__))),
     ]
-<<<<<<< HEAD
-    if args.settings.training.encoder_weights:
-        found += [Path(args.settings.training.encoder_weights)]
-    if args.lines:
-        found += [args.lines]
-    if args.pseudo_labels:
-        found += [args.pseudo_labels, args.pseudo_labels.with_suffix(".csv")]
-        found += [args.unlabelled, args.unlabelled.with_name("images.npy")]
-    return found
-=======
->>>>>>> eaf293d (Hand tiles, folds, predictions and pseudo-labels on as HDF5 files)
 
 
 if __name__ == "__main__":
@@ -149,9 +131,5 @@ if __name__ == "__main__":
     parser.add_output("checkpoint", "safetensors file")
     parser.add_output("history", "CSV file")
     parser.add_argument("--state", type=Path, help="file to save to, and to resume from if killed")
-<<<<<<< HEAD
-    parser.add_argument("--events", type=Path, help="folder for TensorBoard")
-=======
     parser.add_argument("--events", type=Path, help="folder of TensorBoard's events, if any")
->>>>>>> eaf293d (Hand tiles, folds, predictions and pseudo-labels on as HDF5 files)
     run(main, parser)

@@ -9,8 +9,8 @@ from saltseg.ensemble.predictions import Predictions, save
 from saltseg.evaluation.review import (
     COLUMNS,
     counts,
+    dilate,
     disagreement,
-    grown,
     read_review,
     reasons,
     review,
@@ -63,9 +63,9 @@ def test_a_mask_grows_by_so_many_pixels_also_across_corners_and_not_round_the_ed
     mask[0, 0, 8] = True
     expected = np.zeros_like(mask)
     expected[0, :3, 6:] = True
-    assert (grown(mask, 2) == expected).all()
-    assert grown(mask, 100).all()
-    assert not grown(~np.ones_like(mask), 2).any()
+    assert (dilate(mask, 2) == expected).all()
+    assert dilate(mask, 100).all()
+    assert not dilate(~np.ones_like(mask), 2).any()
 
 
 def member(path, ids, values) -> Predictions:
@@ -75,8 +75,8 @@ def member(path, ids, values) -> Predictions:
 
 
 def test_disagreement_is_the_deviation_over_members_and_needs_two(tmp_path):
-    one = member(tmp_path / "0.npy", ["a", "b", "c"], [0.2, 0.5, 1.0])
-    two = member(tmp_path / "1.npy", ["c", "a"], [0.0, 0.4])
+    one = member(tmp_path / "0.h5", ["a", "b", "c"], [0.2, 0.5, 1.0])
+    two = member(tmp_path / "1.h5", ["c", "a"], [0.0, 0.4])
     found = disagreement([one, two], ["a", "b", "c", "d"])
     assert found == pytest.approx([0.1, np.nan, 0.5, np.nan], abs=1e-4, nan_ok=True)
     assert disagreement([one, two], ["a", "b", "c"], chunk=1) == pytest.approx(
@@ -92,13 +92,13 @@ def run(tmp_path):
     masks = np.array([[[1, 0]], [[1, 0]], [[0, 0]], [[1, 1]], [[1, 0]]], dtype=bool)
     images = np.tile(np.array([[1, 2]], dtype=np.uint8), (5, 1, 1))
     table = pd.DataFrame({"id": ids, "depth": range(5), "coverage": masks.mean((1, 2))})
-    packed.save(tmp_path / "tiles.csv", table, images, masks)
+    packed.save(tmp_path / "train.h5", table, images, masks)
     folds = pd.DataFrame({"id": ids, "fold": [0, 1, 0, 1, 0]})
     # a is right, b and c are entirely wrong, c more confidently; d is half right.
     values = np.array([[[0.9, 0.1]], [[0.4, 0.8]], [[1.0, 1.0]], [[0.7, 0.5]]], dtype=np.float32)
-    save(tmp_path / "0.npy", ids[:4], (1, 2), [values])
-    members = [Predictions.load(tmp_path / "0.npy")]
-    return Tiles(tmp_path / "tiles.csv"), folds, members
+    save(tmp_path / "0.h5", ids[:4], (1, 2), [values])
+    members = [Predictions.load(tmp_path / "0.h5")]
+    return Tiles(tmp_path / "train.h5"), folds, members
 
 
 def test_the_worst_come_first_and_the_surest_of_these(run, tmp_path):

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from saltseg.core.errors import InputError
-from saltseg.ensemble.predictions import SCALE, Predictions
+from saltseg.core.quantisation import SCALE
+from saltseg.ensemble.predictions import Predictions
 from saltseg.evaluation.threshold import evaluate, steps, steps_of_members, tune, tuning_groups
 from saltseg.survey import tiles as packed
 
@@ -163,7 +164,7 @@ def ensembles(draw):
 def member_of(draw, ids):
     # Multiples of 1/5, so that means tie.
     fifths = draw(arrays(np.uint16, (len(ids), *SHAPE), elements=st.integers(0, 5)))
-    return Predictions(Path("member.npy"), ids, fifths * np.uint16(SCALE // 5))
+    return Predictions(Path("member.h5"), ids, fifths * np.uint16(SCALE // 5))
 
 
 def slow_means(members, ids):
@@ -206,7 +207,7 @@ def test_tiles_are_summed_chunk_by_chunk_without_a_seam(slow_score):
     masks = random.random((300, *SHAPE)) < 0.5
     order = random.permutation(300)
     values = random.integers(0, 2, (300, *SHAPE)).astype(np.uint16) * np.uint16(SCALE)
-    member = Predictions(Path("member.npy"), [ids[i] for i in order], values[order])
+    member = Predictions(Path("member.h5"), [ids[i] for i in order], values[order])
     found = steps_of_members([member], ids, masks)
     expected = slow_scores(slow_score, values, masks, SCALE // 2)
     for i in (0, 127, 128, 255, 256, 299):
@@ -221,7 +222,7 @@ def test_too_many_different_numbers_of_members_are_refused():
     for number in range(13):
         ids = [f"tile{count}" for count in counts if count > number]
         values = np.zeros((len(ids), *SHAPE), dtype=np.uint16)
-        members.append(Predictions(Path("member.npy"), ids, values))
+        members.append(Predictions(Path("member.h5"), ids, values))
     masks = np.zeros((len(counts), *SHAPE), dtype=bool)
     with pytest.raises(InputError, match=r"ensemble\.seeds"):
         steps_of_members(members, [f"tile{count}" for count in counts], masks)
@@ -286,17 +287,17 @@ def labelled(tmp_path):
     ids = [f"tile{i:02d}" for i in range(12)]
     masks = random.random((12, 4, 5)) < 0.5
     masks[:4] = False
-    fifths = np.clip(np.where(masks, 4, 1) + random.integers(-2, 3, masks.shape), 0, 5)
-    fifths[2:4] = 0
-    values = fifths.astype(np.uint16) * np.uint16(SCALE // 5)
+    sevenths = np.clip(np.where(masks, 5, 2) + random.integers(-2, 3, masks.shape), 0, 7)
+    sevenths[2:4] = 0
+    values = sevenths.astype(np.uint16) * np.uint16(SCALE // 7)
     table = pd.DataFrame({"id": ids, "depth": 1.0, "coverage": masks.mean(axis=(1, 2))})
-    packed.save(tmp_path / "tiles.csv", table, np.zeros(masks.shape, dtype=np.uint8), masks)
+    packed.save(tmp_path / "train.h5", table, np.zeros(masks.shape, dtype=np.uint8), masks)
     folds = pd.DataFrame({"id": ids, "fold": np.arange(12) % 3})
     members = []
     for fold in range(3):
         rows = np.flatnonzero(folds["fold"] == fold)[::-1]
-        members.append(Predictions(Path(f"{fold}.npy"), [ids[r] for r in rows], values[rows]))
-    return members, packed.Tiles(tmp_path / "tiles.csv"), folds, values, masks
+        members.append(Predictions(Path(f"{fold}.h5"), [ids[r] for r in rows], values[rows]))
+    return members, packed.Tiles(tmp_path / "train.h5"), folds, values, masks
 
 
 KEYS = {
@@ -314,8 +315,8 @@ KEYS = {
 
 
 def coarse(values):
-    """Round values to fifths, so that brute force need not try 65536 thresholds."""
-    return (values // (SCALE // 5)).astype(np.uint32)
+    """Round values to sevenths, so that brute force need not try 65535 thresholds."""
+    return (values // (SCALE // 7)).astype(np.uint32)
 
 
 def test_evaluation_scores_every_tile_by_the_member_that_held_it_out(slow_score, labelled):
@@ -326,11 +327,11 @@ def test_evaluation_scores_every_tile_by_the_member_that_held_it_out(slow_score,
     assert result["tuned_on"] == "the other folds"
     assert result["honest"] is True
     assert result["score_all_empty"] == pytest.approx(4 / 12)
-    expected = slow_tune(slow_score, coarse(values), masks, folds["fold"].tolist(), 5)
+    expected = slow_tune(slow_score, coarse(values), masks, folds["fold"].tolist(), 7)
     assert {name: result[name] for name in expected} == expected
     assert list(curve.columns) == ["threshold", "score", "honest"]
     for row in curve.itertuples():
-        limit = Fraction(round(5 * row.threshold))
+        limit = Fraction(round(7 * row.threshold))
         scores = slow_scores(slow_score, coarse(values), masks, limit)
         assert row.score == pytest.approx(float(sum(scores) / 12), abs=1e-12)
     assert curve["threshold"].is_monotonic_increasing
@@ -343,7 +344,7 @@ def test_tiles_of_a_fold_that_no_member_held_out_do_not_count(slow_score, labell
     assert (result["tiles_scored"], result["tiles"]) == (8, 12)
     covered = np.flatnonzero(folds["fold"] != 1)
     expected = slow_tune(
-        slow_score, coarse(values[covered]), masks[covered], folds["fold"][covered].tolist(), 5
+        slow_score, coarse(values[covered]), masks[covered], folds["fold"][covered].tolist(), 7
     )
     assert {name: result[name] for name in expected} == expected
     assert set(result["groups"]) == {"0", "2"}
@@ -356,7 +357,7 @@ def test_a_single_fold_is_tuned_on_its_own_halves(slow_score, labelled):
     result, _ = evaluate([members[1]], tiles, folds, honest=True)
     covered = np.flatnonzero(folds["fold"] == 1)
     assert result["tuned_on"] == "the other half of the fold"
-    expected = slow_tune(slow_score, coarse(values[covered]), masks[covered], [0, 1, 0, 1], 5)
+    expected = slow_tune(slow_score, coarse(values[covered]), masks[covered], [0, 1, 0, 1], 7)
     assert {name: result[name] for name in expected} == expected
 
 
@@ -377,11 +378,11 @@ def test_members_that_each_predicted_every_tile_are_tuned_across_the_folds(slow_
     # As in the scheme `full`, where no member holds out a fold.
     _, tiles, folds, values, masks = labelled
     ids = tiles.ids
-    member = Predictions(Path("0.npy"), ids[::-1], values[::-1])
+    member = Predictions(Path("0.h5"), ids[::-1], values[::-1])
     result, _ = evaluate([member, member], tiles, folds, honest=False)
     assert (result["tiles_scored"], result["tiles"]) == (12, 12)
     assert result["tuned_on"] == "the other folds"
-    expected = slow_tune(slow_score, coarse(values), masks, folds["fold"].tolist(), 5)
+    expected = slow_tune(slow_score, coarse(values), masks, folds["fold"].tolist(), 7)
     assert {name: result[name] for name in expected} == expected
 
 

@@ -18,9 +18,10 @@ from PIL import Image
 import predict as stage
 from saltseg.core import labels, rle
 from saltseg.core.errors import InputError
+from saltseg.core.quantisation import SCALE, quantise
 from saltseg.device.compute import Compute
 from saltseg.ensemble import predictions
-from saltseg.ensemble.predictions import SCALE, Predictions, averaged, quantised
+from saltseg.ensemble.predictions import Predictions, mean_probabilities
 from saltseg.evaluation.decision import Decision
 from saltseg.inference.predict import predict
 from saltseg.inference.predict_new import decide, read_tiles
@@ -68,8 +69,8 @@ def stored(folder, networks, ids, images, depths, flip=True, batch_size=3) -> li
     members = []
     for number, network in enumerate(networks):
         batches = predict(network, images, depths, CPU, batch_size=batch_size, flip=flip)
-        predictions.save(folder / f"{number}.npy", ids, images.shape[1:], batches)
-        members.append(Predictions.load(folder / f"{number}.npy"))
+        predictions.save(folder / f"{number}.h5", ids, images.shape[1:], batches)
+        members.append(Predictions.load(folder / f"{number}.h5"))
     return members
 
 
@@ -273,7 +274,7 @@ def test_masks_are_those_of_a_submission_also_at_a_tie(tmp_path, networks, flip)
     ids, images = sorted(IDS), np.stack(list(tiles_of().values()))
     depths = np.linspace(50, 950, len(ids), dtype=np.float32)
     members = stored(tmp_path, networks, ids, images, depths, flip)
-    means = np.concatenate([mean for _, mean in averaged(members, ids)])
+    means = np.concatenate([mean for _, mean in mean_probabilities(members, ids)])
     # Thresholds that some pixels lie on, and those that would go wrong by the smallest step.
     ties = np.quantile(means, [0.05, 0.3, 0.5, 0.7, 0.95], method="nearest")
     for number, tie in enumerate(ties):
@@ -285,19 +286,19 @@ def test_masks_are_those_of_a_submission_also_at_a_tie(tmp_path, networks, flip)
             assert masks.dtype == bool
             np.testing.assert_array_equal(masks, means > threshold)
             ours = tmp_path / f"{number}.csv"
-            write_masks(ours, ids, SHAPE, masks)
+            write_masks(ours, ours.with_suffix(""), ids, masks)
             theirs = tmp_path / f"{number}-submission.csv"
-            write_submission(theirs, ids, members, threshold)
+            write_submission(theirs, ids, members, len(members), threshold)
             assert ours.read_bytes() == theirs.read_bytes()
 
 
 def test_probabilities_are_quantised_as_they_are_stored(tmp_path):
     probabilities = np.random.default_rng(0).random((4, *SHAPE), dtype=np.float32)
     probabilities[0, 0, :3] = [0, 1, np.float32(0.5 / SCALE)]
-    predictions.save(tmp_path / "0.npy", list("abcd"), SHAPE, [probabilities])
-    values = quantised(probabilities)
+    predictions.save(tmp_path / "0.h5", list("abcd"), SHAPE, [probabilities])
+    values = quantise(probabilities)
     assert values.dtype == np.uint16
-    np.testing.assert_array_equal(values, Predictions.load(tmp_path / "0.npy").values)
+    np.testing.assert_array_equal(values, Predictions.load(tmp_path / "0.h5").values)
     exact = np.rint(probabilities.astype(np.longdouble) * SCALE)
     np.testing.assert_array_equal(values, exact)
 
@@ -372,11 +373,11 @@ def test_pictures_equal_the_table(tmp_path):
 
 
 def test_new_masks_replace_all_old_ones(tmp_path):
-    write_masks(tmp_path / "masks.csv", ["a", "b", "c"], SHAPE, random_masks(3))
+    write_masks(tmp_path / "masks.csv", tmp_path / "masks", ["a", "b", "c"], random_masks(3))
     # As the workflow engine leaves it.
     (tmp_path / "masks/.snakemake_timestamp").touch()
-    write_masks(tmp_path / "masks.csv", ["b", "d"], SHAPE, random_masks(2, seed=1))
-    write_masks(tmp_path / "fresh/masks.csv", ["b", "d"], SHAPE, random_masks(2, seed=1))
+    write_masks(tmp_path / "masks.csv", tmp_path / "masks", ["b", "d"], random_masks(2, seed=1))
+    write_masks(tmp_path / "fresh/masks.csv", ["b", "d"], random_masks(2, seed=1))
     fresh = contents(tmp_path / "fresh")
     assert {name: tmp_path.joinpath(name).read_bytes() for name in fresh} == fresh
     assert sorted(file.name for file in tmp_path.iterdir()) == ["fresh", "masks", "masks.csv"]
@@ -386,7 +387,7 @@ def test_new_masks_replace_all_old_ones(tmp_path):
 @pytest.mark.parametrize("old", [False, True])
 def test_nothing_is_left_of_masks_that_fail_half_way(tmp_path, old):
     if old:
-        write_masks(tmp_path / "masks.csv", ["a", "b", "c"], SHAPE, random_masks(3))
+        write_masks(tmp_path / "masks.csv", tmp_path / "masks", ["a", "b", "c"], random_masks(3))
     before = contents(tmp_path)
 
     def failing():
@@ -394,7 +395,7 @@ def test_nothing_is_left_of_masks_that_fail_half_way(tmp_path, old):
         raise OSError("disk is gone")
 
     with pytest.raises(OSError, match="disk is gone"):
-        write_masks(tmp_path / "masks.csv", ["a", "b", "c"], SHAPE, failing())
+        write_masks(tmp_path / "masks.csv", tmp_path / "masks", ["a", "b", "c"], SHAPE, failing())
     assert contents(tmp_path) == before
     assert sorted(file.name for file in tmp_path.iterdir()) == ["masks", "masks.csv"] * old
 
@@ -402,7 +403,7 @@ def test_nothing_is_left_of_masks_that_fail_half_way(tmp_path, old):
 def test_masks_that_do_not_read_back_are_not_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(rle, "encode", lambda mask: "1 1")
     with pytest.raises(InputError, match="does not read back with"):
-        write_masks(tmp_path / "masks.csv", ["a", "b"], SHAPE, random_masks(2))
+        write_masks(tmp_path / "masks.csv", tmp_path / "masks", ["a", "b"], random_masks(2))
     assert not list(tmp_path.iterdir())
 
 
@@ -423,14 +424,14 @@ write_masks(Path(sys.argv[1]), ["a", "b", "c"], (17, 20), masks())
 
 def test_a_kill_leaves_the_old_masks_and_the_next_run_clears_up(tmp_path):
     path = tmp_path / "masks.csv"
-    write_masks(path, ["a", "b", "c"], SHAPE, random_masks(3))
+    write_masks(path, ["a", "b", "c"], random_masks(3))
     before = contents(tmp_path)
     done = subprocess.run([sys.executable, "-c", KILLED, path], cwd=SCRIPTS)
     assert done.returncode == -signal.SIGKILL
     after = contents(tmp_path)
     assert {name: after[name] for name in before} == before
     assert all(name.startswith(".") for name in after.keys() - before.keys())
-    write_masks(path, ["a"], SHAPE, random_masks(1))
+    write_masks(path, ["a"], random_masks(1))
     assert [file.name for file in tmp_path.iterdir() if file.is_dir()] == ["masks"]
     assert [file.name for file in (tmp_path / "masks").iterdir()] == ["a.png"]
 
@@ -444,7 +445,7 @@ def never():
 @pytest.mark.parametrize("earlier", [False, True], ids=["alone", "beside earlier masks"])
 def test_a_folder_with_other_files_is_left_alone(tmp_path, name, earlier):
     if earlier:
-        write_masks(tmp_path / "masks.csv", ["b", "c"], SHAPE, random_masks(2))
+        write_masks(tmp_path / "masks.csv", tmp_path / "masks", ["b", "c"], random_masks(2))
         # As Snakemake does before a job.
         (tmp_path / "masks.csv").unlink()
     (tmp_path / "masks").mkdir(exist_ok=True)
@@ -457,28 +458,23 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path, name, earlier):
     before = contents(tmp_path)
     found = rf"masks: masks would replace it, but {re.escape(name)} was not written by"
     with pytest.raises(InputError, match=found):
-        write_masks(tmp_path / "masks.csv", ["a", "mine"], SHAPE, never())
+        write_masks(tmp_path / "masks.csv", tmp_path / "masks", ["a", "mine"], never())
     assert contents(tmp_path) == before
 
 
 def test_a_file_in_place_of_the_folder_is_left_alone(tmp_path):
     (tmp_path / "masks").write_bytes(b"dear to me")
     with pytest.raises(InputError, match="masks: masks would replace it, but it was not written"):
-        write_masks(tmp_path / "masks.csv", ["a"], SHAPE, never())
+        write_masks(tmp_path / "masks.csv", tmp_path / "masks", ["a"], never())
     assert (tmp_path / "masks").read_bytes() == b"dear to me"
 
 
 def test_earlier_masks_are_replaced_also_without_their_table(tmp_path):
-    write_masks(tmp_path / "masks.csv", ["a", "b"], SHAPE, random_masks(2))
+    write_masks(tmp_path / "masks.csv", tmp_path / "masks", ["a", "b"], random_masks(2))
     (tmp_path / "masks.csv").unlink()
     (tmp_path / "masks/.snakemake_timestamp").touch()
-    write_masks(tmp_path / "masks.csv", ["b", "c"], SHAPE, random_masks(2))
+    write_masks(tmp_path / "masks.csv", tmp_path / "masks", ["b", "c"], random_masks(2))
     assert sorted(file.name for file in (tmp_path / "masks").iterdir()) == ["b.png", "c.png"]
-
-
-def test_an_output_that_is_no_csv_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"masks: expected a path NAME\.csv"):
-        write_masks(tmp_path / "masks", ["a"], SHAPE, random_masks(1))
 
 
 # The threshold
@@ -541,10 +537,11 @@ def predicted(tmp_path, checkpoints, path, name="masks", **changes):
     stage.main(
         argparse.Namespace(
             settings=SETTINGS,
-            source=path,
+            tiles=path,
             checkpoints=checkpoints,
             threshold=threshold,
-            output=output,
+            table=output,
+            masks=output.with_suffix(""),
         )
     )
     return output.read_text()
@@ -562,9 +559,9 @@ def test_the_stage_gives_the_submissions_masks_with_the_thresholds_flip(
     for flip in (True, False):
         (tmp_path / f"{flip}").mkdir()
         members = stored(tmp_path / f"{flip}", networks, sorted(IDS), images, depths, flip)
-        means = np.concatenate([mean for _, mean in averaged(members, sorted(IDS))])
+        means = np.concatenate([mean for _, mean in mean_probabilities(members, sorted(IDS))])
         threshold = float(np.median(means))
-        write_submission(tmp_path / f"{flip}.csv", sorted(IDS), members, threshold)
+        write_submission(tmp_path / f"{flip}.csv", sorted(IDS), members, len(members), threshold)
         found = predicted(
             tmp_path, checkpoints, path, f"{flip}-masks", flip=flip, threshold=threshold
         )

@@ -10,7 +10,6 @@ from safetensors.torch import load_file, save_file
 from saltseg.core.errors import InputError
 from saltseg.networks import model
 from saltseg.networks.checkpoint import Checkpoint
-from support.surveys import forget_checksums
 
 SETTINGS = {"name": "residual_unet", "width": 2, "dropout": 0.3}
 
@@ -36,7 +35,6 @@ def path(tmp_path, checkpoint):
     """A checkpoint as it travels alone."""
     path = tmp_path / "models" / "4" / "checkpoint.safetensors"
     checkpoint.save(path)
-    forget_checksums(path.parent)
     return path
 
 
@@ -105,10 +103,9 @@ def test_other_tools_can_read_the_weights(path, checkpoint):
     assert set(load_file(path)) == set(checkpoint.state)
 
 
-def test_saving_leaves_the_checkpoint_and_its_checksums_only(path, checkpoint):
+def test_saving_leaves_the_checkpoint_only(path, checkpoint):
     checkpoint.save(path)
-    names = sorted(file.name for file in path.parent.iterdir())
-    assert names == [".checkpoint.safetensors.crc32", "checkpoint.safetensors"]
+    assert [file.name for file in path.parent.iterdir()] == ["checkpoint.safetensors"]
 
 
 @pytest.mark.parametrize("kept", [0, 4, 8, 100, -1])

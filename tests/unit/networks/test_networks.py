@@ -16,7 +16,7 @@ from torch import nn
 import predict
 import predict_test
 from saltseg.core.errors import InputError
-from saltseg.ensemble.predictions import Predictions, averaged
+from saltseg.ensemble.predictions import Predictions, mean_probabilities
 from saltseg.networks import model
 from saltseg.networks.cpu_kernels import Dropout
 from saltseg.networks.network import Network
@@ -105,8 +105,7 @@ def test_new_tiles_get_the_masks_that_test_tiles_get(tmp_path, name):
     images = random.integers(0, 256, (5, 17, 20), dtype=np.uint8)
     depths = [float(50 + 9 * i) for i in range(5)]
     table = pd.DataFrame({"id": ids, "depth": depths})
-    (tmp_path / "tiles").mkdir()
-    packed.save(tmp_path / "tiles/tiles.csv", table, images)
+    packed.save(tmp_path / "test.h5", table, images)
     files = png_files(dict(zip(ids, images, strict=True)))
     rows = "".join(f"{each},{depth}\n" for each, depth in zip(ids, depths, strict=True))
     source = pack(tmp_path / "new", "folder", files | {"depths.csv": b"id,z\n" + rows.encode()})
@@ -119,23 +118,24 @@ def test_new_tiles_get_the_masks_that_test_tiles_get(tmp_path, name):
         predict_test.main(
             argparse.Namespace(
                 settings={**SETTINGS, "inference": {**SETTINGS["inference"], "shards": 1}},
-                tiles=tmp_path / "tiles/tiles.csv",
+                tiles=tmp_path / "test.h5",
                 checkpoint=checkpoints[-1],
                 shard=0,
-                output=tmp_path / f"{number}.npy",
+                predictions=tmp_path / f"{number}.h5",
             )
         )
-        members.append(Predictions.load(tmp_path / f"{number}.npy"))
-    means = np.concatenate([mean for _, mean in averaged(members, ids)])
+        members.append(Predictions.load(tmp_path / f"{number}.h5"))
+    means = np.concatenate([mean for _, mean in mean_probabilities(members, ids)])
     threshold = float(np.median(means))
-    write_submission(tmp_path / "submission.csv", ids, members, threshold)
+    write_submission(tmp_path / "submission.csv", ids, members, len(members), threshold)
     predict.main(
         argparse.Namespace(
             settings=SETTINGS,
-            source=source,
+            tiles=source,
             checkpoints=checkpoints,
             threshold=threshold_json(tmp_path / "threshold.json", threshold=threshold),
-            output=tmp_path / "out/masks.csv",
+            table=tmp_path / "out/masks.csv",
+            masks=tmp_path / "out/masks",
         )
     )
     assert 0 < (means > threshold).mean() < 1

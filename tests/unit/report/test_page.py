@@ -12,6 +12,7 @@ from PIL import Image
 
 from saltseg.report import palette, sprites
 from saltseg.report.page import NO_TEST, read_figure, whole, write_page
+from saltseg.survey.tiles import Tiles
 from support.browser import CHROMIUM, Browser
 
 needs_chromium = pytest.mark.skipif(
@@ -85,7 +86,7 @@ def test_tiles_are_filtered_by_id_class_and_reason(page, results):
     anew(page)
     assert chosen(page, search="no such id") == "None of 48 labelled tiles match"
     anew(page)
-    deepest = pd.read_csv(results / "data/train/tiles.csv", dtype={"id": str}).nlargest(1, "depth")
+    deepest = Tiles(results / "data/train.h5").table.nlargest(1, "depth")
     chosen(page, order="shallow first")
     page.run("$('next').click()")
     assert page.run(names)[-1] in set(deepest["id"])
@@ -144,9 +145,8 @@ def test_the_page_shows_the_tile_s_own_pixels(page, results, tmp_path):
     with Image.open(tmp_path / "seen.png") as picture:
         seen = picture.convert("L").crop([round(side) for side in box]).resize((101, 101))
     name = page.run("document.querySelector('.name').textContent")
-    table = pd.read_csv(results / "data/train/tiles.csv", dtype={"id": str})
-    row = table.index[table["id"] == name][0]
-    tile = np.load(results / "data/train/images.npy")[row].astype(float)
+    tiles = Tiles(results / "data/train.h5")
+    tile = tiles.images[tiles.ids.index(name)].astype(float)
     assert np.abs(np.asarray(seen, dtype=float) - tile).mean() < 12
 
 

@@ -76,8 +76,8 @@ def test_scores_by_depth_are_drawn_whatever_the_depths(tmp_path, depths):
 def members(folder: Path, ids: dict[int, str]) -> list[Predictions]:
     for seed, names in ids.items():
         blank = np.zeros((len(names), 1, 1), dtype=np.float32)
-        save(folder / f"{seed}.npy", list(names), (1, 1), [blank])
-    return [Predictions.load(folder / f"{seed}.npy") for seed in ids]
+        save(folder / f"{seed}.h5", list(names), (1, 1), [blank])
+    return [Predictions.load(folder / f"{seed}.h5") for seed in ids]
 
 
 def test_choices_of_members_leave_each_tile_as_many(tmp_path):

@@ -8,7 +8,7 @@ import pytest
 from hostile.test_survey import PICTURES
 from hostile.test_survey import TABLES as SPOILT_TABLES
 from saltseg.core.errors import InputError
-from saltseg.core.files import filling_npy
+from saltseg.core.hdf import HdfFile, writing
 from saltseg.survey import decoding, tiles
 from saltseg.survey.import_test import import_test
 from saltseg.survey.import_train import import_train
@@ -93,14 +93,14 @@ def test_names_that_look_like_numbers_or_gaps_stay_text(tmp_path, survey):
         survey.tables["depths.csv"].append([name, 5])
     table, images = unlabelled(survey.write(tmp_path / "survey", "flat zip"))
     assert table["id"].tolist() == survey.test_ids + names
-    tiles.save(tmp_path / "packed" / "tiles.csv", table, images)
-    assert tiles.Tiles(tmp_path / "packed" / "tiles.csv").ids == survey.test_ids + names
+    tiles.save(tmp_path / "packed.h5", table, images)
+    assert tiles.Tiles(tmp_path / "packed.h5").ids == survey.test_ids + names
 
 
 def test_packed_tiles_read_back_as_they_were(tmp_path, survey):
     table, images, masks = labelled(survey.write(tmp_path / "survey", "nested zip"))
-    tiles.save(tmp_path / "packed" / "tiles.csv", table, images, masks)
-    packed = tiles.Tiles(tmp_path / "packed" / "tiles.csv")
+    tiles.save(tmp_path / "packed.h5", table, images, masks)
+    packed = tiles.Tiles(tmp_path / "packed.h5")
     assert packed.ids == survey.ids
     assert packed.table["depth"].tolist() == table["depth"].tolist()
     np.testing.assert_allclose(packed.table["coverage"], table["coverage"], rtol=1e-12)
@@ -108,9 +108,6 @@ def test_packed_tiles_read_back_as_they_were(tmp_path, survey):
     assert packed.masks.dtype == bool
     np.testing.assert_array_equal(packed.images, images)
     np.testing.assert_array_equal(packed.masks, masks)
-    names = sorted(file.name for file in (tmp_path / "packed").iterdir())
-    files = ["images.npy", "masks.npy", "tiles.csv"]
-    assert names == [*(f".{name}.crc32" for name in files), *files]
 
 
 def faults_of(path, part=labelled):
@@ -236,9 +233,8 @@ def test_depths_that_are_not_known_stay_so_when_packed(tmp_path, survey, layout)
         survey.drop_row("depths.csv", name)
     path = survey.write(tmp_path / "survey", layout)
     table, images, masks = labelled(path)
-    (tmp_path / "packed").mkdir()
-    tiles.save(tmp_path / "packed/tiles.csv", table, images, masks)
-    packed = tiles.Tiles(tmp_path / "packed/tiles.csv")
+    tiles.save(tmp_path / "packed.h5", table, images, masks)
+    packed = tiles.Tiles(tmp_path / "packed.h5")
     assert np.isnan(packed.depths).tolist() == [True, False, False, False]
     with pytest.raises(InputError, match=f"for 1 of 4 tiles .{survey.ids[0]}.*model.depth"):
         packed.require_depths()
@@ -417,18 +413,16 @@ def test_test_tiles_go_to_disk_as_they_are_decoded(tmp_path, survey):
     path = survey.write(tmp_path / "survey", "flat zip")
     with Source(path) as source:
         _, expected = import_test(source)
-        with filling_npy(tmp_path / "images.npy") as room:
-            _, images = import_test(source, room)
-    found = np.load(tmp_path / "images.npy")
-    assert found.dtype == np.uint8 and images.shape == expected.shape
+        with writing(tmp_path / "test.h5") as file:
+            _, images = import_test(source, lambda shape, dtype: file.rows("image", dtype, shape))
+    assert images.shape == expected.shape
+    found = HdfFile(tmp_path / "test.h5").rows("image", np.uint8, expected.shape)
     np.testing.assert_array_equal(found, expected)
-    np.save(tmp_path / "expected.npy", expected)
-    assert (tmp_path / "images.npy").read_bytes() == (tmp_path / "expected.npy").read_bytes()
 
 
 def test_problems_leave_no_tiles_on_disk(tmp_path, survey):
     survey.files[f"test/images/{survey.test_ids[1]}.png"] = b""
     source = Source(survey.write(tmp_path / "survey", "flat zip"))
-    with source, pytest.raises(InputError), filling_npy(tmp_path / "images.npy") as room:
-        import_test(source, room)
+    with source, pytest.raises(InputError), writing(tmp_path / "test.h5") as file:
+        import_test(source, lambda shape, dtype: file.rows("image", dtype, shape))
     assert [file.name for file in tmp_path.iterdir()] == ["survey"]

@@ -13,6 +13,7 @@ from saltseg.core.errors import InputError
 from saltseg.survey.import_test import import_test
 from saltseg.survey.import_train import import_train
 from saltseg.survey.source import Source
+from saltseg.survey.tiles import Tiles
 from support.surveys import LAYOUTS, Survey, image_png, zipped
 
 SCRIPT = Path(__file__).parents[3] / "workflow/scripts/import_train.py"
@@ -298,7 +299,7 @@ def test_labelled_tiles_beside_those_of_train_are_left_out_with_a_notice(tmp_pat
         for part in ("images", "masks")
         for number in range(2)
     }
-    path, output = tmp_path / "survey", tmp_path / "tiles.csv"
+    path, output = tmp_path / "survey", tmp_path / "train.h5"
     if packed:
         path.write_bytes(zipped(files))
     else:
@@ -306,7 +307,7 @@ def test_labelled_tiles_beside_those_of_train_are_left_out_with_a_notice(tmp_pat
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             (path / name).write_bytes(data)
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), "--source", str(path), "--output", str(output)],
+        [sys.executable, str(SCRIPT), "--source", str(path), "--tiles", str(output)],
         capture_output=True,
         text=True,
         check=True,
@@ -314,7 +315,7 @@ def test_labelled_tiles_beside_those_of_train_are_left_out_with_a_notice(tmp_pat
     assert f"{path}: 4 PNG files in images/ and masks/ ignored, since there is also train/" in (
         done.stderr
     )
-    assert len(output.read_text().splitlines()) == len(survey.ids) + 1
+    assert Tiles(output).ids == survey.ids
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

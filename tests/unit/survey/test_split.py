@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from saltseg.core.errors import InputError
 from saltseg.settings.schema import schema
-from saltseg.survey.folds import coverage_class, is_honest, read_groups, roles, split
+from saltseg.survey.folds import coverage_class, is_honest, read_groups, split, train_valid_masks
 
 
 def table(coverage):
@@ -350,7 +350,7 @@ def test_tiles_without_a_group_or_with_two_are_named_together(sections):
 def test_with_k_folds_a_member_holds_out_the_fold_of_its_seed(folds):
     dealt = split(table(np.linspace(0, 1, 23)), folds=folds, seed=0, stratified=True)
     for seed in [0, 1, 4, 17, 2**32 - 1]:
-        trains, validates = roles(dealt, "kfold", seed)
+        trains, validates = train_valid_masks(dealt, "kfold", seed)
         assert trains.dtype == validates.dtype == bool
         assert validates.tolist() == [fold == seed % folds for fold in dealt["fold"]]
         assert trains.tolist() == [fold != seed % folds for fold in dealt["fold"]]
@@ -358,14 +358,14 @@ def test_with_k_folds_a_member_holds_out_the_fold_of_its_seed(folds):
 
 def test_with_k_folds_members_of_successive_seeds_validate_on_each_tile_once():
     dealt = split(table(np.linspace(0, 1, 23)), folds=5, seed=0, stratified=True)
-    times = sum(roles(dealt, "kfold", seed)[1].astype(int) for seed in range(7, 12))
+    times = sum(train_valid_masks(dealt, "kfold", seed)[1].astype(int) for seed in range(7, 12))
     assert times.tolist() == [1] * 23
 
 
 @pytest.mark.parametrize("seed", [0, 1, 4, 17])
 def test_with_a_holdout_every_member_holds_out_fold_0(seed):
     dealt = split(table(np.linspace(0, 1, 23)), folds=4, seed=0, stratified=True)
-    trains, validates = roles(dealt, "holdout", seed)
+    trains, validates = train_valid_masks(dealt, "holdout", seed)
     assert trains.dtype == validates.dtype == bool
     assert validates.tolist() == [fold == 0 for fold in dealt["fold"]]
     assert trains.tolist() == [fold != 0 for fold in dealt["fold"]]
@@ -374,7 +374,7 @@ def test_with_a_holdout_every_member_holds_out_fold_0(seed):
 @pytest.mark.parametrize("seed", [0, 3])
 def test_in_full_a_member_trains_and_validates_on_every_tile(seed):
     dealt = split(table(np.linspace(0, 1, 23)), folds=4, seed=0, stratified=True)
-    trains, validates = roles(dealt, "full", seed)
+    trains, validates = train_valid_masks(dealt, "full", seed)
     assert trains.dtype == validates.dtype == bool
     assert trains.tolist() == validates.tolist() == [True] * 23
 
@@ -385,7 +385,8 @@ def test_a_scheme_is_honest_if_no_member_trains_on_tiles_it_validates_on():
     honest = {}
     for scheme in schemes["scheme"]["enum"]:
         apart = [
-            not (trains & out).any() for trains, out in (roles(dealt, scheme, s) for s in range(9))
+            not (trains & out).any()
+            for trains, out in (train_valid_masks(dealt, scheme, s) for s in range(9))
         ]
         assert len(set(apart)) == 1
         assert is_honest(scheme) == apart[0]

@@ -13,6 +13,7 @@ import pytest
 import torch
 import yaml
 
+from saltseg.core.hdf import writing
 from saltseg.survey import tiles
 from saltseg.training.saved import Saved, fingerprint
 from saltseg.training.trainer import Trainer
@@ -179,9 +180,10 @@ def survey(tmp_path_factory):
     images = np.where(masks, 180, 60).astype(np.uint8)
     ids = [f"t{i:02d}" for i in range(20)]
     table = pd.DataFrame({"id": ids, "depth": 1.0, "coverage": masks.mean(axis=(1, 2))})
-    tiles.save(folder / "tiles.csv", table, images, masks)
+    tiles.save(folder / "train.h5", table, images, masks)
     folds = pd.DataFrame({"id": ids, "coverage_class": 5, "fold": np.arange(20) % 2})
-    folds.to_csv(folder / "folds.csv", index=False)
+    with writing(folder / "folds.h5") as file:
+        file.put_table(folds)
     config = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     config["model"] |= {"name": "residual_unet", "width": 2, "dropout": 0.1}
     config["training"] |= {"epochs": 15, "passes_per_epoch": 4, "batch_size": 2}
@@ -194,8 +196,8 @@ def trainer(survey, folder, **options):
     arguments = {
         "settings": survey / "config.yaml",
         "seed": 0,
-        "tiles": survey / "tiles.csv",
-        "folds": survey / "folds.csv",
+        "tiles": survey / "train.h5",
+        "folds": survey / "folds.h5",
         "checkpoint": folder / "checkpoint.safetensors",
         "history": folder / "history.csv",
         "state": folder / "state.pt",
@@ -242,8 +244,6 @@ def test_a_process_killed_again_and_again_ends_with_the_same_bytes(survey, whole
     assert "resumes after epoch" in text
     assert outputs(pieces) == outputs(whole)
     assert sorted(file.name for file in pieces.iterdir()) == [
-        ".checkpoint.safetensors.crc32",
-        ".history.csv.crc32",
         ".log.txt.lock",
         "checkpoint.safetensors",
         "history.csv",

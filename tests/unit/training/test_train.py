@@ -32,9 +32,9 @@ ROOT = Path(__file__).parents[3]
 def test_chosen_tiles_are_loaded_as_8_bits_with_one_channel_and_their_depths(tmp_path):
     images = np.arange(4 * 3 * 4, dtype=np.uint8).reshape(4, 3, 4)
     table = pd.DataFrame({"id": list("abcd"), "depth": [53.0, 100.5, 959.0, 7.0]})
-    packed.save(tmp_path / "tiles.csv", table, images, images % 2 == 0)
+    packed.save(tmp_path / "train.h5", table, images, images % 2 == 0)
     rows = np.array([False, True, False, True])
-    tiles = Labelled.load(packed.Tiles(tmp_path / "tiles.csv"), rows, torch.device("cpu"))
+    tiles = Labelled.load(packed.Tiles(tmp_path / "train.h5"), rows, torch.device("cpu"))
     assert tiles.images.shape == tiles.masks.shape == (2, 1, 3, 4)
     assert tiles.images.dtype == tiles.masks.dtype == torch.uint8
     assert tiles.images.flatten().tolist() == [*range(12, 24), *range(36, 48)]

@@ -12,7 +12,6 @@ from typing import BinaryIO
 
 import numpy as np
 
-from saltseg.core.checksums import Checksums, checksums_of
 from saltseg.core.errors import InputError
 
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
@@ -36,8 +35,6 @@ def writable(path: Path | str) -> Iterator[None]:
 def replacing(path: Path | str, *, checksums: bool = True) -> Iterator[Path]:
     """Yield a temporary path to write to, which replaces ``path`` once complete.
 
-    Its checksums are written beside it, except for files that no stage reads.
-
     Raises InputError for lack of disk space or permission.
     """
     path = Path(path)
@@ -47,12 +44,7 @@ def replacing(path: Path | str, *, checksums: bool = True) -> Iterator[Path]:
             yield part
             with open(part, "rb+") as file:
                 os.fsync(file.fileno())
-            # So that a kill at any point leaves no checksums of another version.
-            checksums_of(path).unlink(missing_ok=True)
-            written = Checksums.measure(part) if checksums else None
             part.replace(path)
-            if written:
-                written.save(path)
         finally:
             part.unlink(missing_ok=True)
 

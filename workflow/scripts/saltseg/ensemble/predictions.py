@@ -76,7 +76,7 @@ def save(
 ) -> None:
     """Write batches of probabilities, float32 in [0, 1], to disk as they come, and the ids."""
     with writing(path) as file:
-        file.put_table(pd.DataFrame({"id": ids}))
+        file.put_table(pd.DataFrame({"id": ids}, dtype=str))
         shape = (len(ids), *shape)
         file.put_batches("probability", np.uint16, shape, map(quantise, batches))
 

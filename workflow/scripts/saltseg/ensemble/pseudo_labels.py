@@ -32,5 +32,5 @@ class PseudoLabels:
 def save(path: Path | str, ids: list[str], masks: np.ndarray, sure: np.ndarray) -> None:
     """Write masks, bool (tiles, height, width), with the tiles' ids and confidence."""
     with writing(path) as file:
-        file.put_table(pd.DataFrame({"id": ids, "confidence": sure}))
+        file.put_table(pd.DataFrame({"id": pd.Series(ids, dtype=str), "confidence": sure}))
         file.put("mask", masks, compress=True)

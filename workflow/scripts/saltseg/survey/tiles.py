@@ -18,12 +18,15 @@ from saltseg.core.hdf import HdfFile, Rows, writing
 COLUMNS = {"id": str, "depth": np.float64, "coverage": np.float64, "line": str}
 
 
-def save(path: Path | str, table: pd.DataFrame, images: np.ndarray, masks: np.ndarray) -> None:
-    """Write labelled tiles: a table of some COLUMNS, images and masks."""
+def save(
+    path: Path | str, table: pd.DataFrame, images: np.ndarray, masks: np.ndarray | None = None
+) -> None:
+    """Write tiles: a table of some COLUMNS, images and, where known, masks."""
     with writing(path) as file:
-        file.put_table(table)
+        file.put_table(table.astype({name: COLUMNS[name] for name in table}))
         file.put("image", images)
-        file.put("mask", masks, compress=True)
+        if masks is not None:
+            file.put("mask", masks, compress=True)
 
 
 class RowRange(Sequence):
