@@ -13,9 +13,9 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "reader"),
     [
-        ("results/data/train/images.npy", "predict_validation"),
+        ("results/data/train.h5", "predict_validation"),
         ("results/models/1/checkpoint.safetensors", "predict_test"),
-        ("results/predictions/test/0/0.npy", "submission"),
+        ("results/predictions/test/0/0.h5", "submission"),
         ("results/threshold.json", "submission"),
     ],
 )

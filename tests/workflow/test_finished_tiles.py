@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from saltseg.core import labels, metric, rle
+from saltseg.core import metric, rle
 from saltseg.ensemble.predictions import SCALE, Predictions
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.survey.tiles import Tiles
@@ -23,7 +23,7 @@ def test_submission_has_the_samples_ids_in_their_order_and_readable_masks(finish
     assert submission.columns.tolist() == ["id", "rle_mask"]
     assert submission["id"].tolist() == sample["id"].tolist()
     for text in submission["rle_mask"]:
-        labels.decode(text, (101, 101))
+        rle.decode(text, (101, 101))
 
 
 def test_submission_is_the_thresholded_mean_of_the_members(finished):

@@ -55,7 +55,7 @@ def main(args):
             facts["test"]["size"] = sprites.shown_size(test.images.shape[1:])
             tests, with_salt = len(test.ids), int((coverage > 0).sum())
     head = headline(report, tests, with_salt, args.benchmarks)
-    with replacing(args.page, checksums=False) as path:
+    with replacing(args.page) as path:
         write_page(path, head, figures, facts)
     logging.info("page to %s, its tiles to %s", args.page, args.pictures)
 

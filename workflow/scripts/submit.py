@@ -22,7 +22,7 @@ def main(args):
         sent += "\n" if sent else ""
         sent += f"sha256   {digest}\nmessage  {message}\n"
         sent += "".join(f"answer   {line}\n" for line in answer)
-    with replacing(args.record, checksums=False) as path:
+    with replacing(args.record) as path:
         path.write_text(sent)
 
 

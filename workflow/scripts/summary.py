@@ -11,7 +11,7 @@ from saltseg.stage.cli import run, stage_parser
 def main(args):
     report = read_report(args.threshold, [*SCORE, "score_all_empty", "tuned_on"])
     text = summary(report, args.submission, args.summary.parent)
-    with replacing(args.summary, checksums=False) as path:
+    with replacing(args.summary) as path:
         path.write_text(text)
     logging.info("summary to %s", args.summary)
 

@@ -16,7 +16,7 @@ import torch
 from PIL import Image
 
 import predict as stage
-from saltseg.core import labels, rle
+from saltseg.core import rle
 from saltseg.core.errors import InputError
 from saltseg.core.quantisation import SCALE, quantise
 from saltseg.device.compute import Compute
@@ -369,7 +369,7 @@ def test_pictures_equal_the_table(tmp_path):
             assert picture.mode == "L"
             pixels = np.asarray(picture)
         np.testing.assert_array_equal(pixels, np.where(mask, 255, 0))
-        np.testing.assert_array_equal(labels.decode(text, SHAPE), mask)
+        np.testing.assert_array_equal(rle.decode(text, SHAPE), mask)
 
 
 def test_new_masks_replace_all_old_ones(tmp_path):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saltseg.core import labels
+from saltseg.core import rle
 from saltseg.synthetic.demo import order_tiles, tile_ids, write_survey
 from support.running import run_stage
 
@@ -133,7 +133,7 @@ def test_masks_are_16_bit_unless_empty_and_equal_their_codes(small):
             assert not pixels.any() and codes[name] == ""
         else:
             assert set(np.unique(pixels)) == {0, 65535}
-        np.testing.assert_array_equal(labels.decode(codes[name], (48, 48)), pixels > 0)
+        np.testing.assert_array_equal(rle.decode(codes[name], (48, 48)), pixels > 0)
     assert set(modes) == {"L", "I;16"}
 
 

@@ -4,13 +4,9 @@ import errno
 import glob
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
-from typing import BinaryIO
-
-import numpy as np
 
 from saltseg.core.errors import InputError
 
@@ -32,7 +28,7 @@ def writable(path: Path | str) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(path: Path | str, *, checksums: bool = True) -> Iterator[Path]:
+def replacing(path: Path | str) -> Iterator[Path]:
     """Yield a temporary path to write to, which replaces ``path`` once complete.
 
     Raises InputError for lack of disk space or permission.
@@ -77,53 +73,3 @@ def _part(path: Path) -> Path:
     for left in path.parent.glob(f".{glob.escape(path.name)}.[0-9]*.part"):
         shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
     return path.with_name(f".{path.name}.{os.getpid()}.part")
-
-
-class NpyFile:
-    """An NPY file of ``shape`` and ``dtype`` that is filled row by row, in any order."""
-
-    def __init__(self, file: BinaryIO, shape: tuple, dtype: np.dtype):
-        self.shape, self.dtype = shape, np.dtype(dtype)
-        self._file = file
-        write_npy_header(file, shape, self.dtype)
-        self._start = file.tell()
-        self._row = int(np.prod(shape[1:])) * self.dtype.itemsize
-
-    def __setitem__(self, row: int, values: np.ndarray) -> None:
-        self._file.seek(self._start + row * self._row)
-        self._file.write(np.ascontiguousarray(values, dtype=self.dtype).data)
-
-
-@contextmanager
-def filling_npy(path: Path | str) -> Iterator[Callable[[tuple, np.dtype], NpyFile]]:
-    """Yield a function that makes an NpyFile, which replaces ``path`` once filled.
-
-    Raises InputError for lack of disk space or permission.
-    """
-    with replacing(path) as part, open(part, "wb") as file:
-        yield partial(NpyFile, file)
-
-
-def write_npy_header(file: BinaryIO, shape: tuple, dtype: np.dtype) -> None:
-    """Write the header of an NPY file."""
-    descr = np.lib.format.dtype_to_descr(np.dtype(dtype))
-    header = {"descr": descr, "fortran_order": False, "shape": shape}
-    np.lib.format.write_array_header_1_0(file, header)
-
-
-def write_npy(path: Path | str, dtype: type, shape: tuple, chunks: Iterable[np.ndarray]) -> None:
-    """Write an NPY file of ``dtype`` and ``shape`` from chunks of its rows, as they come.
-
-    On a full disk, a memory map would kill the process, and numpy.save would give no reason.
-    Raises InputError for lack of disk space or permission.
-    """
-    with replacing(path) as part:
-        with open(part, "wb") as file:
-            write_npy_header(file, shape, dtype)
-            start = file.tell()
-            for chunk in chunks:
-                file.write(np.ascontiguousarray(chunk, dtype=dtype).data)
-            size = file.tell() - start
-        expected = int(np.prod(shape)) * np.dtype(dtype).itemsize
-        if size != expected:
-            raise ValueError(f"{path}: {size} bytes for {shape} values of {np.dtype(dtype)}")

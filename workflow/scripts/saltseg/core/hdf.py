@@ -134,7 +134,7 @@ def writing(path: Path | str) -> Iterator[HdfWriter]:
 
     Raises InputError for lack of disk space or permission.
     """
-    with replacing(path, checksums=False) as part:
+    with replacing(path) as part:
         try:
             with h5py.File(part, "w", libver=FORMAT, locking=False, rdcc_nbytes=0) as file:
                 writer = HdfWriter(file)

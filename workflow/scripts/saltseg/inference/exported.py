@@ -55,5 +55,5 @@ def write_export(path: Path, networks: list[Network], seeds: list[int], decision
     }
     onnx.helper.set_model_props(found, about)
     onnx.checker.check_model(found)
-    with replacing(path, checksums=False) as part:
+    with replacing(path) as part:
         part.write_bytes(found.SerializeToString(deterministic=True))

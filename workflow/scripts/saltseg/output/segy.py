@@ -44,7 +44,7 @@ def write_copy(
     Raises InputError if the source cannot be read or is not as scanned, or there is no room or
     no permission.
     """
-    with open_source(source, geometry) as file, replacing(output, checksums=False) as part:
+    with open_source(source, geometry) as file, replacing(output) as part:
         with open(part, "wb+", buffering=0) as out:
             copy = _Copy(file, out.fileno())
             copy.begin()

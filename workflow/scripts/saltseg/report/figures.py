@@ -93,7 +93,7 @@ def say(path: Path | str, text: str) -> None:
 
 def save_png(figure: Figure, path: Path | str) -> None:
     """Save a picture of tiles as PNG on white, then close it."""
-    with replacing(path, checksums=False) as part:
+    with replacing(path) as part:
         # No version in the metadata, so equal pictures give equal files.
         figure.savefig(part, format="png", dpi=110, metadata={"Software": None}, transparent=False)
     plt.close(figure)

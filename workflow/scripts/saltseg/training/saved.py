@@ -62,7 +62,7 @@ class Saved:
         torch.save({"fingerprint": self.fingerprint, "content": content}, buffer)
         payload = buffer.getvalue()
         # It carries a digest of its own.
-        with replacing(self.path, checksums=False) as part:
+        with replacing(self.path) as part:
             part.write_bytes(DIGEST(payload).digest() + payload)
 
     def remove(self) -> None:
