@@ -17,7 +17,7 @@ import pandas as pd
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
 
 from saltseg.core import metric
-from saltseg.ensemble.predictions import Predictions, averaged, predicted_rows
+from saltseg.ensemble.predictions import Predictions, mean_probabilities, predicted_rows
 from saltseg.evaluation.threshold import steps_of_members, tune, tuning_groups
 from saltseg.survey.tiles import Tiles
 
@@ -31,7 +31,7 @@ def tile_scores(members: list[Predictions], results: Path) -> pd.Series:
     _, groups = tuning_groups(folds["fold"].to_numpy()[rows])
     tuned = tune(steps_of_members(members, ids, masks), groups)["groups"]
     thresholds = np.array([tuned[str(group)]["threshold"] for group in groups])
-    mean = np.concatenate([mean for _, mean in averaged(members, ids)])
+    mean = np.concatenate([mean for _, mean in mean_probabilities(members, ids)])
     return pd.Series(metric.tile_scores(mean > thresholds[:, None, None], masks), index=ids)
 
 

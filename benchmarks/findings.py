@@ -122,7 +122,7 @@ def submit(run: Path, path: Path, honest: bool) -> dict:
     tuned, _ = evaluate(members, Tiles(results / "data/train/tiles.csv"), folds, honest=honest)
     ids = Tiles(results / "data/test/tiles.csv").ids
     tested = [Predictions.load(results / f"predictions/test/{seed}/0.npy") for seed in TWO_FOLDS]
-    write_submission(path, ids, tested, tuned["threshold"])
+    write_submission(path, ids, tested, len(tested), tuned["threshold"])
     return tuned
 
 

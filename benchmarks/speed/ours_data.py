@@ -48,7 +48,7 @@ def submitting(folder: str, members: int, tiles: int, output: str) -> Callable[[
     ids = Predictions.load(paths[0]).ids
 
     def repeat() -> int:
-        write_submission(output, ids, load_all(paths, ids), 0.5)
+        write_submission(output, ids, load_all(paths, ids), len(paths), 0.5)
         return tiles
 
     return repeat

@@ -11,7 +11,7 @@ from PIL import Image
 from survey import tiles_and_masks
 
 from saltseg.core import metric
-from saltseg.ensemble.predictions import SCALE
+from saltseg.core.quantisation import SCALE
 
 
 def importing(source: str) -> Callable[[], int]:

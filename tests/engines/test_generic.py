@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.running import ROOT, complete, snakemake, wait_for, with_config
+from support.surveys import folds_in
 
 pytestmark = [
     pytest.mark.slow,
@@ -106,7 +107,7 @@ def test_jobs_run_in_a_folder_with_spaces_and_quotes(jobs, tmp_path, name):
     folder = tmp_path / name
     folder.mkdir()
     complete(folder, *PROFILE, "--until", "import_train")
-    assert (folder / "results/data/train/tiles.csv").exists()
+    assert (folder / "results/data/train.h5").exists()
     assert arguments_of(jobs, "import_train")
 
 
@@ -114,8 +115,7 @@ def test_jobs_get_what_the_command_line_sets(jobs, tmp_path):
     tiles, validation = "{'tiles': 50, 'test_tiles': 12}", "{folds: 2, stratified: false}"
     config = ["--config", f"data={{'demo': {tiles}}}", f"validation={validation}"]
     complete(tmp_path / "run", *PROFILE, "--until", "split", *config)
-    folds = (tmp_path / "run/results/data/folds.csv").read_text().splitlines()
-    assert len(folds) == 51
+    assert len(folds_in(tmp_path / "run/results/data/folds.h5")) == 50
     assert arguments_of(jobs, "split")
 
 

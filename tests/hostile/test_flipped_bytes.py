@@ -9,7 +9,6 @@ from saltseg.core.errors import InputError
 from saltseg.evaluation.decision import Decision, write_report
 from saltseg.networks import model
 from saltseg.networks.checkpoint import Checkpoint
-from support.surveys import forget_checksums
 
 REPORT = dict.fromkeys(["threshold", "score", "score_all_empty"], 0.5)
 REPORT |= {"tiles": 4, "tiles_scored": 4, "flip": True, "honest": True, "seeds": [0]}
@@ -23,7 +22,6 @@ def alone(tmp_path):
     path = tmp_path / "member.safetensors"
     about = {"model": settings, "seed": 4, "epoch": 7}
     Checkpoint(about, model.build(**settings).state_dict()).save(path)
-    forget_checksums(tmp_path)
     return path
 
 
@@ -54,7 +52,6 @@ def test_a_hundred_flipped_bytes_of_weights_are_refused(alone):
 def test_no_flipped_byte_of_a_threshold_changes_a_decision(tmp_path):
     path = tmp_path / "threshold.json"
     write_report(path, REPORT)
-    forget_checksums(tmp_path)
     data, decision = path.read_bytes(), Decision.load(path)
     for place in range(len(data)):
         for bit in (1, 4, 32):
@@ -76,7 +73,6 @@ def test_a_threshold_of_another_format_is_refused(tmp_path, missing):
     write_report(path, REPORT)
     report = json.loads(path.read_text())
     del report[missing]
-    forget_checksums(tmp_path)
     path.write_text(json.dumps(report))
     with pytest.raises(InputError, match=rf"threshold\.json: .*{missing} missing"):
         Decision.load(path)

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from saltseg.core.hdf import writing
 from saltseg.ensemble.predictions import Predictions, save
 from saltseg.survey import tiles as packed
 from saltseg.synthetic.demo import write_survey
@@ -24,17 +25,18 @@ def results(tmp_path):
     """Four tiles of two pixels in two folds; half of each tile is salt."""
     masks = np.tile(np.array([[True, False]]), (4, 1, 1))
     table = pd.DataFrame({"id": list("abcd"), "depth": 1.0, "coverage": 0.5})
-    packed.save(tmp_path / "data/train/tiles.csv", table, masks.astype(np.uint8), masks)
+    packed.save(tmp_path / "data/train.h5", table, masks.astype(np.uint8), masks)
     folds = pd.DataFrame({"id": list("abcd"), "coverage_class": 5, "fold": [0, 0, 1, 1]})
-    folds.to_csv(tmp_path / "data/folds.csv", index=False)
+    with writing(tmp_path / "data/folds.h5") as file:
+        file.put_table(folds)
     return tmp_path
 
 
 def predictions(folder, ids, salt, rest):
     """Predictions with one probability on salt and another elsewhere."""
     values = np.stack([[[a, b]] for a, b in zip(salt, rest, strict=True)]).astype(np.float32)
-    save(folder / "member.npy", ids, (1, 2), [values])
-    return Predictions.load(folder / "member.npy")
+    save(folder / "member.h5", ids, (1, 2), [values])
+    return Predictions.load(folder / "member.h5")
 
 
 def test_a_tile_is_scored_with_the_threshold_of_the_other_fold(results, tmp_path):
@@ -90,7 +92,7 @@ def test_each_contestant_of_ours_does_its_work(data):
                 ("ours", "training", network),
                 ("gpu", "residual", {**tiles, "way": "as configured", "batch_size": 2, "tiles": 2}),
                 ("ours", "shares", network),
-                ("ours", "prediction", {**network, "output": str(data / "x.npy")}),
+                ("ours", "prediction", {**network, "output": str(data / "x.h5")}),
                 ("ours_data", "importing", {"source": str(data / "6.zip")}),
                 ("ours_data", "thresholding", {**tiles, **members}),
                 ("ours_data", "submitting", {**members, "output": str(data / "x.csv")}),
@@ -115,7 +117,7 @@ def test_each_contestant_of_ours_does_its_work(data):
     }
     assert all(runs[0]["seconds"] > 0 and runs[0]["peak_mb"] > 50 for runs in found.values())
     assert 0 < found["shares"][0]["training"] < 1
-    assert len(np.load(data / "x.npy")) == 9
+    assert len(Predictions.load(data / "x.h5").ids) == 9
     assert len(pd.read_csv(data / "x.csv")) == 30
 
 

@@ -47,11 +47,11 @@ def test_the_archive_of_a_release_runs_without_git(tmp_path):
     for name in ("bash", "sh", "env", "uname"):
         (programs / name).symlink_to(shutil.which(name))
     done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--configfile", TINY, "--", "results/data/folds.csv"],
+        [sys.executable, "-m", "snakemake", "--configfile", TINY, "--", "results/data/folds.h5"],
         cwd=folder,
         env={"PATH": str(programs), "HOME": str(tmp_path)},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (folder / "results/data/folds.csv").exists()
+    assert (folder / "results/data/folds.h5").exists()

@@ -6,7 +6,10 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from PIL import Image
+
+from saltseg.core.hdf import HdfFile
 
 LAYOUTS = ("nested zip", "flat zip", "folder of zips", "unpacked folder")
 LAYOUTS += ("zip of a folder", "folder in a folder", "MLE-bench zip")
@@ -49,6 +52,13 @@ def slow_score(predicted, truth) -> Fraction:
         return Fraction(1)
     thresholds = [Fraction(f"0.{percent}") for percent in range(50, 100, 5)]
     return Fraction(sum(Fraction(both, either) > t for t in thresholds), len(thresholds))
+
+
+def folds_in(path: Path) -> pd.DataFrame:
+    """Read a run's ``folds.h5``, with the groups of the tiles if they have some."""
+    file = HdfFile(path)
+    groups = {"group": str} if "group" in file else {}
+    return file.table({"id": str, "fold": np.int64, **groups})
 
 
 def png(pixels: np.ndarray) -> bytes:

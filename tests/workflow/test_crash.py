@@ -148,7 +148,7 @@ def disk(finished, copied):
 @pytest.mark.parametrize(
     ("rule", "outputs_of_it", "where"),
     [
-        ("import_train", ["data/train/*"], r"data/train/(images|masks)\.npy"),
+        ("import_train", ["data/train.h5"], r"data/train\.h5"),
         ("train", ["models/*/*"], r"(states|models)/\S+"),
         ("page", ["index.html", "tiles/*"], r"(index\.html|tiles)"),
     ],
@@ -182,7 +182,7 @@ def test_a_read_only_folder_is_reported_and_the_same_command_resumes(finished, c
     done = snakemake(copied, "--forcerun", "summary")
     assert done.returncode == 1
     assert "Write-protected output files for rule summary" in done.stdout + done.stderr
-    arguments = ["--threshold", results / "threshold.json", "--output", results / "summary.txt"]
+    arguments = ["--threshold", results / "threshold.json", "--summary", results / "summary.txt"]
     script = stage("summary", *arguments, "--submission", results / "submission.csv")
     _, text = script.communicate()
     assert script.returncode == 1 and "Traceback" not in text
@@ -231,7 +231,7 @@ def test_a_job_without_memory_is_reported(finished, tmp_path):
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
     command = [
         *("--settings", tmp_path / "config.yaml", "--seed", "0"),
-        *("--tiles", results / "data/train/tiles.csv", "--folds", results / "data/folds.csv"),
+        *("--tiles", results / "data/train.h5", "--folds", results / "data/folds.h5"),
         *("--checkpoint", tmp_path / "0.safetensors", "--history", tmp_path / "0.csv"),
     ]
     command = [*limited, *stage_command("train", *command)]

@@ -4,18 +4,19 @@ import json
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
 
+from saltseg.core.quantisation import SCALE
 from saltseg.device.compute import Compute
-from saltseg.ensemble.predictions import SCALE, load_all, summed
+from saltseg.ensemble.predictions import load_all, sum_values
 from saltseg.evaluation.threshold import Curve, steps
 from saltseg.inference.predict import predict
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.settings.config import ComputeSettings
-from saltseg.survey.folds import roles
+from saltseg.survey.folds import train_valid_masks
 from saltseg.survey.tiles import Tiles
 from support.running import ROOT, run_snakemake
+from support.surveys import folds_in
 
 pytestmark = pytest.mark.slow
 
@@ -48,12 +49,12 @@ def test_score_is_a_quarter_above_an_all_empty_submissions(results):
 
 def predicted(results: Path, precision: str) -> np.ndarray:
     """Probabilities of the labelled tiles by the member that held each out, as float64."""
-    tiles = Tiles(results / "data/train/tiles.csv")
-    folds = pd.read_csv(results / "data/folds.csv", dtype={"id": str})
+    tiles = Tiles(results / "data/train.h5")
+    folds = folds_in(results / "data/folds.h5")
     compute = Compute.select(ComputeSettings(device="cpu", precision=precision))
     probabilities = np.empty(tiles.images.shape)
     for seed in (0, 1):
-        _, out = roles(folds, "kfold", seed)
+        _, out = train_valid_masks(folds, "kfold", seed)
         network = Checkpoint.load(results / f"models/{seed}/checkpoint.safetensors").rebuild()
         images, depths = tiles.images[out], tiles.depths[out]
         batches = predict(network, images, depths, compute, batch_size=32, flip=True)
@@ -63,14 +64,14 @@ def predicted(results: Path, precision: str) -> np.ndarray:
 
 def stored(results: Path) -> np.ndarray:
     """The same as the workflow keeps them, as uint32."""
-    ids = Tiles(results / "data/train/tiles.csv").ids
-    paths = [results / f"predictions/validation/{seed}.npy" for seed in (0, 1)]
-    return np.concatenate([total for _, total, _ in summed(load_all(paths, ids), ids)])
+    ids = Tiles(results / "data/train.h5").ids
+    paths = [results / f"predictions/validation/{seed}.h5" for seed in (0, 1)]
+    return np.concatenate([total for _, total, _ in sum_values(load_all(paths, ids), ids)])
 
 
 def curve(values: np.ndarray, results: Path, unit: int) -> Curve:
     """Score against threshold over all labelled tiles."""
-    masks = Tiles(results / "data/train/tiles.csv").masks[:]
+    masks = Tiles(results / "data/train.h5").masks[:]
     return steps(values, masks, unit).curve(np.ones(len(masks), dtype=bool))
 
 

@@ -10,10 +10,12 @@ import pytest
 from PIL import Image
 
 from saltseg.core import metric, rle
-from saltseg.ensemble.predictions import SCALE, Predictions
+from saltseg.core.quantisation import SCALE
+from saltseg.ensemble.predictions import Predictions
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.survey.tiles import Tiles
 from support.running import complete, rule_texts
+from support.surveys import folds_in
 
 
 def test_submission_has_the_samples_ids_in_their_order_and_readable_masks(finished):
@@ -28,7 +30,7 @@ def test_submission_has_the_samples_ids_in_their_order_and_readable_masks(finish
 
 def test_submission_is_the_thresholded_mean_of_the_members(finished):
     results = finished / "results"
-    members = [Predictions.load(results / f"predictions/test/{seed}/0.npy") for seed in (0, 1)]
+    members = [Predictions.load(results / f"predictions/test/{seed}/0.h5") for seed in (0, 1)]
     mean = np.mean([member.values[:] / SCALE for member in members], axis=0)
     threshold = json.loads((results / "threshold.json").read_text())["threshold"]
     submission = pd.read_csv(results / "submission.csv", keep_default_na=False)
@@ -40,11 +42,11 @@ def test_threshold_scores_every_tile_by_the_member_that_held_it_out(finished):
     report = json.loads((results / "threshold.json").read_text())
     assert report["scheme"] == "kfold" and report["honest"] is True
     assert report["tiles_scored"] == report["tiles"] == 48
-    folds = pd.read_csv(results / "data/folds.csv", dtype={"id": str})
-    tiles = Tiles(results / "data/train/tiles.csv")
+    folds = folds_in(results / "data/folds.h5")
+    tiles = Tiles(results / "data/train.h5")
     scores, tuned = [], []
     for fold in (0, 1):
-        member = Predictions.load(results / f"predictions/validation/{fold}.npy")
+        member = Predictions.load(results / f"predictions/validation/{fold}.h5")
         assert member.ids == folds["id"][folds["fold"] == fold].tolist()
         masks = tiles.masks[(folds["fold"] == fold).to_numpy()]
         probabilities = member.values[:] / SCALE
@@ -90,7 +92,7 @@ def test_review_scores_every_labelled_tile_as_the_threshold_does(finished):
     results = finished / "results"
     review = pd.read_csv(results / "review.csv", dtype={"id": str}, keep_default_na=False)
     report = json.loads((results / "threshold.json").read_text())
-    assert sorted(review["id"]) == sorted(Tiles(results / "data/train/tiles.csv").ids)
+    assert sorted(review["id"]) == sorted(Tiles(results / "data/train.h5").ids)
     assert review["score"].mean() == pytest.approx(report["score_on_tuned_tiles"])
     assert review["score"].is_monotonic_increasing and (review["members"] == 1).all()
 

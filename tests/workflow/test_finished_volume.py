@@ -4,13 +4,13 @@ import json
 import shutil
 
 import numpy as np
-import pandas as pd
 
 from saltseg.evaluation.decision import write_report
 from saltseg.survey.lines import Lines
 from saltseg.survey.segy import Segy
+from saltseg.survey.tiles import Tiles
 from support.running import planned, with_config
-from support.surveys import TINY_VOLUME
+from support.surveys import TINY_VOLUME, folds_in
 
 
 def read(path):
@@ -58,9 +58,7 @@ def test_the_score_covers_all_labelled_lines_by_members_that_held_them_out(finis
     lines = Lines(results / "data/lines.h5")
     assert scores["lines"] == scores["of_lines"] == len(lines.table) == 4
     assert scores["honest"] is True
-    folds = pd.read_csv(results / "data/folds.csv").merge(
-        pd.read_csv(results / "data/train/tiles.csv"), on="id"
-    )
+    folds = folds_in(results / "data/folds.h5").merge(Tiles(results / "data/train.h5").table)
     # No line is trained on in part, and held out in part.
     assert (folds.groupby("line")["fold"].nunique() == 1).all()
 

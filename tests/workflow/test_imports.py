@@ -14,14 +14,14 @@ pytestmark = pytest.mark.slow
 
 SETTINGS = yaml.safe_load((ROOT / "config/config.yaml").read_text())
 update_config(SETTINGS, yaml.safe_load(TINY.read_text()))
-TILES = ("--tiles", "results/data/train/tiles.csv", "--folds", "results/data/folds.csv")
+TILES = ("--tiles", "results/data/train.h5", "--folds", "results/data/folds.h5")
 STAGES = {
     "train": (
         *("--seed", "0", "--checkpoint", "new/checkpoint.safetensors"),
         *("--history", "new/history.csv", "--state", "new/state.pt"),
     ),
     "predict_validation": (
-        *("--checkpoint", "results/models/0/checkpoint.safetensors", "--output", "new/0.npy"),
+        *("--checkpoint", "results/models/0/checkpoint.safetensors", "--predictions", "new/0.h5"),
     ),
 }
 

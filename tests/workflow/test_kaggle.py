@@ -18,6 +18,7 @@ from saltseg.evaluation.decision import write_report
 from saltseg.evaluation.summary import describe
 from saltseg.survey import kaggle
 from saltseg.survey.kaggle import CONTEST, TEST_TILES
+from saltseg.survey.tiles import Tiles
 from support.running import ROOT, complete, planned, run_stage, snakemake, with_config
 
 pytestmark = pytest.mark.slow
@@ -157,7 +158,7 @@ def by_hand(stage: str, folder: Path, *args) -> subprocess.CompletedProcess:
 
 def submit_by_hand(folder: Path) -> subprocess.CompletedProcess:
     files = ("--submission", "results/submission.csv", "--threshold", "results/threshold.json")
-    return by_hand("submit", folder, *files, "--output", "results/submitted.txt")
+    return by_hand("submit", folder, *files, "--record", "results/submitted.txt")
 
 
 def assert_no_secret(folder: Path, *texts: str) -> None:
@@ -172,10 +173,9 @@ def assert_no_secret(folder: Path, *texts: str) -> None:
 
 
 def test_download_by_hand_is_the_zip_without_secrets(key, tmp_path):
-    done = by_hand("download", tmp_path / "run", "--output", "new/contest.zip")
+    done = by_hand("download", tmp_path / "run", "--archive", "new/contest.zip")
     assert done.returncode == 0, done.stderr
-    names = sorted(file.name for file in (tmp_path / "run/new").iterdir())
-    assert names == [".contest.zip.crc32", "contest.zip"]
+    assert [file.name for file in (tmp_path / "run/new").iterdir()] == ["contest.zip"]
     fetched = tmp_path / "run/new/contest.zip"
     assert fetched.read_bytes() == (key.folder / "zip").read_bytes()
     assert fetched.stat().st_mtime > (key.folder / "zip").stat().st_mtime + 1e6
@@ -194,7 +194,7 @@ def test_a_failure_by_hand_is_a_message_without_secrets(stage, key, tmp_path, su
     if stage == "submit":
         done = submit_by_hand(tmp_path / "run")
     else:
-        done = by_hand(stage, tmp_path / "run", "--output", "contest.zip")
+        done = by_hand(stage, tmp_path / "run", "--archive", "contest.zip")
     assert done.returncode == 1 and "Traceback" not in done.stderr
     assert "failed with status 1" in done.stderr and "Internal Server Error" in done.stderr
     assert_no_secret(tmp_path / "run", done.stdout, done.stderr)
@@ -367,7 +367,7 @@ def test_the_workflow_downloads_once_and_imports_the_download(key, alone, tmp_pa
     for name in ("workflow", "config", "envs", "profiles"):
         shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "Snakefile", project)
-    targets = ("results/data/train/tiles.csv", "results/data/test/tiles.csv")
+    targets = ("results/data/train.h5", "results/data/test.h5")
     run = {
         "config": with_config(tmp_path, {"data": {"source": "kaggle"}}),
         "snakefile": project / "Snakefile",
@@ -375,7 +375,7 @@ def test_the_workflow_downloads_once_and_imports_the_download(key, alone, tmp_pa
     text = complete(folder, "--", *targets, **run)
     with zipfile.ZipFile(folder / f"results/kaggle/{CONTEST}.zip") as archive:
         assert "train.csv" in archive.namelist()
-    assert len((folder / targets[0]).read_text().splitlines()) == 1 + 4
+    assert len(Tiles(folder / targets[0]).ids) == 4
     log = (folder / "results/logs/download.log").read_text()
     assert "DEBUG ***" in log
     assert_no_secret(folder, text)

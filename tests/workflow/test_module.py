@@ -1,6 +1,5 @@
 """The workflow as a module of another one, from a repository or from a folder."""
 
-import csv
 import os
 import shutil
 import subprocess
@@ -12,6 +11,7 @@ import yaml
 
 from saltseg.core.errors import rebuild_hint
 from support.running import ROOT, TINY, run_snakemake
+from support.surveys import folds_in
 
 pytestmark = pytest.mark.slow
 
@@ -158,11 +158,10 @@ def test_a_module_of_a_commit_runs_under_a_prefix_and_other_names(repository, tm
 )
 def test_a_local_module_completes_a_few_keys_from_the_defaults(tmp_path, more, results):
     module(tmp_path, ROOT / "workflow/Snakefile", demo(50), more)
-    complete(tmp_path, "--", f"{results}/data/folds.csv")
-    with open(tmp_path / results / "data/folds.csv") as file:
-        folds = [row["fold"] for row in csv.DictReader(file)]
+    complete(tmp_path, "--", f"{results}/data/folds.h5")
+    folds = folds_in(tmp_path / results / "data/folds.h5")["fold"]
     # Two by default.
-    assert len(folds) == 50 and set(folds) == {"0", "1"}
+    assert len(folds) == 50 and set(folds) == {0, 1}
 
 
 @pytest.mark.parametrize(
@@ -181,7 +180,7 @@ def test_only_what_is_wrong_in_a_modules_configuration_is_named(tmp_path, config
 
 def test_two_modules_keep_their_results_apart(tmp_path):
     tiles = {"one": 48, "two": 60}
-    targets = [f"{name}/results/data/folds.csv" for name in tiles]
+    targets = [f"{name}/results/data/folds.h5" for name in tiles]
     modules = [
         f"module {name}:\n    snakefile: {str(ROOT / 'workflow/Snakefile')!r}\n"
         f'    prefix: "{name}"\n    config: {demo(count)!r}\nuse rule * from {name} as {name}_*\n'
@@ -190,8 +189,7 @@ def test_two_modules_keep_their_results_apart(tmp_path):
     both = f"rule both:\n    default_target: True\n    input: {targets!r}\n"
     (tmp_path / "Snakefile").write_text("".join([*modules, both]))
     complete(tmp_path)
-    lines = [len((tmp_path / target).read_text().splitlines()) for target in targets]
-    assert lines == [49, 61]
+    assert [len(folds_in(tmp_path / target)) for target in targets] == [48, 60]
 
 
 def test_a_users_own_files_are_found_beside_a_prefix(tmp_path):
@@ -201,28 +199,28 @@ def test_a_users_own_files_are_found_beside_a_prefix(tmp_path):
     config = {"validation": {"groups": "groups.csv"}, "predict": {"source": "tiles"}}
     module(tmp_path, ROOT / "workflow/Snakefile", config, '    prefix: "salt"')
     text = complete(tmp_path, "--dry-run", "--printshellcmds", "predict")
-    assert f" {tmp_path}/groups.csv" in text
-    assert f"--source={tmp_path}/tiles" in text
+    assert f"--groups={tmp_path}/groups.csv" in text
+    assert f"--tiles={tmp_path}/tiles" in text
     # The demo's own sections are a file of the workflow.
     config = demo(48) | {"validation": {"groups": "results/demo/sections.csv"}}
     module(tmp_path, ROOT / "workflow/Snakefile", config, '    prefix: "salt"')
-    complete(tmp_path, "--", "salt/results/data/folds.csv")
+    complete(tmp_path, "--", "salt/results/data/folds.h5")
 
 
 def test_a_modules_failure_ends_with_the_log_to_open(tmp_path):
     (tmp_path / "groups.csv").write_text("id,section\nother,1\n")
     config = demo(48) | {"validation": {"groups": "groups.csv"}}
     module(tmp_path, ROOT / "workflow/Snakefile", config, '    prefix: "salt"')
-    done = snakemake(tmp_path, "--logger", "saltseg", "--", "salt/results/data/folds.csv")
+    done = snakemake(tmp_path, "--logger", "saltseg", "--", "salt/results/data/folds.h5")
     assert done.returncode == 1
     said = done.stderr.partition("Failed, by the log to open:\n")[2]
     assert said.startswith("salt/results/logs/split.log:\n")
 
 
 def test_a_damaged_file_below_a_prefix_is_rebuilt_by_name(tmp_path):
-    assert "run 'snakemake salt/results/a.npy'" in rebuild_hint(Path("salt/results/a.npy"))
-    assert "snakemake" not in rebuild_hint(tmp_path / "results/a.npy")
-    assert "snakemake" not in rebuild_hint(Path("other/a.npy"))
+    assert "run 'snakemake salt/results/a.h5'" in rebuild_hint(Path("salt/results/a.h5"))
+    assert "snakemake" not in rebuild_hint(tmp_path / "results/a.h5")
+    assert "snakemake" not in rebuild_hint(Path("other/a.h5"))
 
 
 def test_every_file_that_a_remote_module_fetches_is_listed():

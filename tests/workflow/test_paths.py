@@ -46,8 +46,8 @@ def test_any_name_works_for_folder_survey_and_groups(tmp_path, survey, name):
     folder = tmp_path / name
     folder.mkdir()
     config = written(folder, survey, name)
-    complete(folder, "--", "results/data/folds.csv", "results/data/test/tiles.csv", config=config)
-    assert (folder / "results/data/folds.csv").exists()
+    complete(folder, "--", "results/data/folds.h5", "results/data/test.h5", config=config)
+    assert (folder / "results/data/folds.h5").exists()
     assert not list(tmp_path.rglob("hacked")) and not (ROOT / "hacked").exists()
 
 
@@ -104,11 +104,11 @@ def test_a_clone_of_any_name_runs(tmp_path, name, inside):
     folder.mkdir(exist_ok=True)
     done = run_snakemake(
         *("--snakefile", project / "Snakefile", "--cores", "1"),
-        *("--configfile", TINY, "--", "results/data/folds.csv"),
+        *("--configfile", TINY, "--", "results/data/folds.h5"),
         cwd=folder,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (folder / "results/data/folds.csv").exists() and not list(tmp_path.rglob("hacked"))
+    assert (folder / "results/data/folds.h5").exists() and not list(tmp_path.rglob("hacked"))
 
 
 def test_a_clone_with_braces_in_its_name_is_refused(tmp_path):

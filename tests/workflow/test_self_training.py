@@ -10,17 +10,20 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saltseg.core.checksums import checksums_of
 from saltseg.core.errors import InputError
+from saltseg.core.hdf import HdfFile
+from saltseg.core.quantisation import SCALE
 from saltseg.ensemble.labelling import confidence, label
-from saltseg.ensemble.predictions import SCALE, Predictions
+from saltseg.ensemble.predictions import Predictions
 from saltseg.ensemble.predictions import save as save_predictions
 from saltseg.ensemble.pseudo_labels import PseudoLabels, save
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.survey.tiles import Tiles
+from saltseg.survey.tiles import save as save_tiles
 from saltseg.training.trainer import Labelled
 from support.running import SUBMISSION, complete, planned, with_config
-from support.surveys import forget_checksums
+from support.spoiling import edit_hdf
+from support.surveys import folds_in
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +61,7 @@ def members(folder, count=2, tiles=9, side=6):
     for number in range(count):
         random = np.random.default_rng(number)
         probabilities = random.random((tiles, side, side)).astype(np.float32) ** 2
-        path = folder / f"{number}.npy"
+        path = folder / f"{number}.h5"
         save_predictions(path, ids, (side, side), [probabilities])
         found.append(Predictions.load(path))
     return found, ids
@@ -80,41 +83,28 @@ def test_the_most_confident_share_is_labelled_by_the_members_mean(tmp_path, shar
 
 def test_labels_are_read_as_they_were_written(tmp_path):
     masks = np.random.default_rng(0).random((3, 4, 5)) > 0.5
-    save(tmp_path / "0.npy", ["b", "a", "007"], masks, np.array([0.5, 1.0, 0.25]))
-    read = PseudoLabels.load(tmp_path / "0.npy")
+    save(tmp_path / "0.h5", ["b", "a", "007"], masks, np.array([0.5, 1.0, 0.25]))
+    read = PseudoLabels.load(tmp_path / "0.h5")
     assert read.ids == ["b", "a", "007"]
     np.testing.assert_array_equal(read.masks, masks)
-    assert pd.read_csv(tmp_path / "0.csv")["confidence"].tolist() == [0.5, 1.0, 0.25]
+    sure = HdfFile(tmp_path / "0.h5").rows("confidence", np.float64, (3,))
+    assert sure[:].tolist() == [0.5, 1.0, 0.25]
 
 
-def test_damaged_labels_are_named(tmp_path):
-    path = tmp_path / "0.npy"
-    save(path, ["a", "b"], np.zeros((2, 4, 4), dtype=bool), np.ones(2))
-    forget_checksums(tmp_path)
-    path.with_suffix(".csv").write_text("id,confidence\na,1\n")
-    with pytest.raises(InputError, match=r"0\.npy: expected bool .* delete it to label again"):
-        PseudoLabels.load(path)
-    path.with_suffix(".csv").write_text("name\na\nb\n")
-    with pytest.raises(InputError, match=r"0\.csv: expected the column id, found name; delete it"):
-        PseudoLabels.load(path)
-
-
-def part(folder, ids, side=4):
+def part(path, ids, side=4):
     """Write a packed part without labels."""
-    folder.mkdir()
     images = np.arange(len(ids) * side * side).reshape(-1, side, side).astype(np.uint8)
-    np.save(folder / "images.npy", images)
     table = pd.DataFrame({"id": ids, "depth": np.arange(len(ids)) + 100.0})
-    table.to_csv(folder / "tiles.csv", index=False)
-    return Tiles(folder / "tiles.csv")
+    save_tiles(path, table, images)
+    return Tiles(path)
 
 
 def test_labels_come_with_their_own_tiles_and_depths(tmp_path):
-    tiles = part(tmp_path / "test", ["a", "b", "c"])
+    tiles = part(tmp_path / "test.h5", ["a", "b", "c"])
     masks = np.random.default_rng(1).random((2, 4, 4)) > 0.5
-    save(tmp_path / "0.npy", ["c", "a"], masks, np.ones(2))
+    save(tmp_path / "0.h5", ["c", "a"], masks, np.ones(2))
     device = torch.device("cpu")
-    found = Labelled.of(PseudoLabels.load(tmp_path / "0.npy"), tiles, device)
+    found = Labelled.of(PseudoLabels.load(tmp_path / "0.h5"), tiles, device)
     assert found.images.dtype == found.masks.dtype == torch.uint8
     np.testing.assert_array_equal(found.images[:, 0], tiles.images[[2, 0]])
     np.testing.assert_array_equal(found.masks[:, 0], masks)
@@ -126,10 +116,10 @@ def test_labels_come_with_their_own_tiles_and_depths(tmp_path):
 
 @pytest.mark.parametrize(("ids", "side"), [(["a", "x"], 4), (["a", "b"], 5)])
 def test_labels_of_other_tiles_are_refused(tmp_path, ids, side):
-    tiles = part(tmp_path / "test", ["a", "b", "c"])
-    save(tmp_path / "0.npy", ids, np.zeros((2, side, side), dtype=bool), np.ones(2))
+    tiles = part(tmp_path / "test.h5", ["a", "b", "c"])
+    save(tmp_path / "0.h5", ids, np.zeros((2, side, side), dtype=bool), np.ones(2))
     with pytest.raises(InputError, match="labels tiles other than those of"):
-        Labelled.of(PseudoLabels.load(tmp_path / "0.npy"), tiles, torch.device("cpu"))
+        Labelled.of(PseudoLabels.load(tmp_path / "0.h5"), tiles, torch.device("cpu"))
 
 
 def test_test_tiles_of_another_size_than_the_labelled_ones_are_refused():
@@ -166,11 +156,11 @@ def weights(folder, seed, stage="results"):
 
 def test_each_fold_is_labelled_by_the_members_that_held_it_out(trained):
     earlier = trained / "results/rounds/0"
-    ids = Tiles(trained / "results/data/test/tiles.csv").ids
+    ids = Tiles(trained / "results/data/test.h5").ids
     for fold, seeds in ((0, [0, 2]), (1, [1])):
-        own = [Predictions.load(earlier / f"predictions/test/{seed}/0.npy") for seed in seeds]
+        own = [Predictions.load(earlier / f"predictions/test/{seed}/0.h5") for seed in seeds]
         chosen, masks, _ = label(own, ids, 0.5)
-        found = PseudoLabels.load(earlier / f"pseudo_labels/{fold}.npy")
+        found = PseudoLabels.load(earlier / f"pseudo_labels/{fold}.h5")
         assert found.ids == [ids[row] for row in chosen]
         np.testing.assert_array_equal(found.masks, masks)
         assert len(found.ids) == 6
@@ -192,16 +182,12 @@ def test_the_last_round_trains_on_the_labels_of_its_fold(trained):
 def test_what_is_true_of_a_held_out_fold_reaches_no_member_that_is_scored_on_it(trained):
     """With the fold's masks inverted, those members stay the same and the others change."""
     before = {seed: weights(trained, seed) for seed in SEEDS}
-    labels = {fold: (trained / f"results/rounds/0/pseudo_labels/{fold}.npy").read_bytes()
+    labels = {fold: (trained / f"results/rounds/0/pseudo_labels/{fold}.h5").read_bytes()
               for fold in (0, 1)}  # fmt: skip
-    path = trained / "results/data/train/masks.npy"
+    path = trained / "results/data/train.h5"
     kept = path.read_bytes()
-    folds = pd.read_csv(trained / "results/data/folds.csv")["fold"].to_numpy()
-    masks = np.load(path)
-    masks[folds == 0] = ~masks[folds == 0]
-    np.save(path, masks)
-    # On purpose, and no damage.
-    checksums_of(path).unlink()
+    out = folds_in(trained / "results/data/folds.h5")["fold"].to_numpy() == 0
+    edit_hdf(path, mask=lambda masks: masks ^ out[:, None, None])
     try:
         jobs = planned(trained, *SUBMISSION, config=trained / "config.yaml")
         assert jobs["train"] == 6 and "split" not in jobs
@@ -211,7 +197,7 @@ def test_what_is_true_of_a_held_out_fold_reaches_no_member_that_is_scored_on_it(
         assert weights(trained, 2) == before[2]
         assert weights(trained, 1) != before[1]
         again = trained / "results/rounds/0/pseudo_labels"
-        assert (again / "0.npy").read_bytes() == labels[0]
+        assert (again / "0.h5").read_bytes() == labels[0]
     finally:
         path.write_bytes(kept)
 

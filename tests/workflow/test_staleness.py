@@ -12,11 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
 import pytest
 import yaml
 
-from saltseg.core.checksums import checksums_of
+from saltseg.core.hdf import writing
 from saltseg.stage.code_files import local_files
 from support.running import (
     JOBS,
@@ -29,6 +28,7 @@ from support.running import (
     run_snakemake,
     stages_by_environment,
 )
+from support.surveys import folds_in
 
 pytestmark = pytest.mark.slow
 
@@ -113,11 +113,11 @@ def change_environment(project: Path) -> None:
 
 
 def change_fold(project: Path) -> None:
-    path = project / "results/data/folds.csv"
-    table = pd.read_csv(path, dtype={"id": str})
+    path = project / "results/data/folds.h5"
+    table = folds_in(path)
     table.loc[0, "fold"] = 1 - table.loc[0, "fold"]
-    table.to_csv(path, index=False)
-    checksums_of(path).unlink()
+    with writing(path) as file:
+        file.put_table(table)
 
 
 def lose_record(project: Path) -> None:

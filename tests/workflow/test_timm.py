@@ -1,10 +1,10 @@
 """Whole runs with an encoder of timm."""
 
-import numpy as np
 import pytest
 import torch
 
 from saltseg.core.header import read_checkpoint
+from saltseg.ensemble.predictions import Predictions
 from saltseg.networks.timm_unet import timm
 from support.running import SUBMISSION, complete, planned, snakemake, with_config
 from support.training import NEEDS_TIMM
@@ -25,7 +25,7 @@ def test_members_begin_with_a_files_weights_and_train_again_for_others(tmp_path)
     complete(tmp_path, *SUBMISSION, config=config)
     about, _ = read_checkpoint(tmp_path / "results/models/0/checkpoint.safetensors")
     assert about["model"]["encoder"] == "resnet18"
-    probabilities = np.load(tmp_path / "results/predictions/test/0/0.npy")
+    probabilities = Predictions.load(tmp_path / "results/predictions/test/0/0.h5").values[:]
     assert probabilities.std() > 0
     assert planned(tmp_path, *SUBMISSION, config=config) == {}
     torch.save(timm().create_model("resnet18").state_dict(), weights)

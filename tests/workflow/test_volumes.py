@@ -64,7 +64,7 @@ def test_labels_can_be_masks_drawn_line_by_line(finished_volume, tmp_path):
     shutil.copy(results / "demo/volume.sgy", tmp_path / "a survey.sgy")
     own = {"source": "a survey.sgy", "labels": "my masks"}
     config = config_of(tmp_path, data=own)
-    complete(tmp_path, "--", "results/data/folds.csv", config=config)
+    complete(tmp_path, "--", "results/data/folds.h5", config=config)
     table = Lines(tmp_path / "results/data/lines.h5").table
     assert table["line"].tolist() == [1203, 1210]
 

@@ -13,7 +13,8 @@ import yaml
 from PIL import Image
 
 from saltseg.core import rle
-from saltseg.ensemble.predictions import SCALE, Predictions
+from saltseg.core.quantisation import SCALE
+from saltseg.ensemble.predictions import Predictions
 from saltseg.evaluation.decision import write_report
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.output.submission import write_submission
@@ -32,7 +33,7 @@ from support.running import (
     unpack,
     with_config,
 )
-from support.surveys import forget_checksums
+from support.surveys import folds_in
 
 pytestmark = pytest.mark.slow
 
@@ -58,7 +59,6 @@ def test_snakemakes_own_report_holds_the_page_and_every_figure(copied):
 
 def test_a_failure_ends_with_the_log_to_open(copied):
     # Known to be damaged, it would stop the run before any job.
-    forget_checksums(copied)
     (copied / "results/models/0/checkpoint.safetensors").write_bytes(b"nothing")
     done = snakemake(copied, "--until", "predict_test", "--forcerun", "predict_test")
     assert done.returncode == 1
@@ -102,30 +102,30 @@ def test_each_stage_runs_by_hand_to_the_same_bytes(finished, tmp_path):
         assert done.returncode == 0, done.stderr
 
     with_settings = ("--settings", settings)
-    train, test = ("--tiles", "train/tiles.csv"), ("--tiles", "test/tiles.csv")
-    folds = ("--folds", "folds.csv")
+    train, test = ("--tiles", "train.h5"), ("--tiles", "test.h5")
+    folds = ("--folds", "folds.h5")
     stage("demo", *with_settings, "--archive", "survey.zip", "--sections", "sections.csv")
-    stage("import_train", "--source", "survey.zip", "--output", "train/tiles.csv")
-    stage("import_test", "--source", "survey.zip", "--output", "test/tiles.csv")
-    stage("split", *with_settings, *train, "--output", "folds.csv")
+    stage("import_train", "--source", "survey.zip", *train)
+    stage("import_test", "--source", "survey.zip", *test)
+    stage("split", *with_settings, *train, *folds)
     # One member: the other's jobs are the same.
     model = ("--checkpoint", "models/1/checkpoint.safetensors")
     history = ("--history", "models/1/history.csv")
     stage("train", *with_settings, *train, *folds, "--seed", "1", *model, *history)
-    here = ("--output", "validation/1.npy")
+    here = ("--predictions", "validation/1.h5")
     stage("predict_validation", *with_settings, *train, *folds, *model, *here)
-    stage("predict_test", *with_settings, *test, *model, "--output", "test/1.npy")
+    stage("predict_test", *with_settings, *test, *model, "--predictions", "test/1.h5")
     of_other = finished / "results/predictions"
-    validation = ("--predictions", of_other / "validation/0.npy", "validation/1.npy")
-    tested = ("--predictions", of_other / "test/0/0.npy", "test/1.npy")
+    validation = ("--predictions", of_other / "validation/0.h5", "validation/1.h5")
+    tested = ("--predictions", of_other / "test/0/0.h5", "test/1.h5")
     threshold = ("--threshold", "threshold.json")
-    output = ("--output", "threshold.json", "--curve", "curve.csv")
+    output = (*threshold, "--curve", "curve.csv")
     stage("threshold", *with_settings, *train, *folds, *validation, *output)
-    stage("submission", *test, *threshold, *tested, "--output", "submission.csv")
+    stage("submission", *test, *threshold, *tested, "--submission", "submission.csv")
     for ours, theirs in {
         "survey.zip": "demo/survey.zip",
-        "train/images.npy": "data/train/images.npy",
-        "folds.csv": "data/folds.csv",
+        "train.h5": "data/train.h5",
+        "folds.h5": "data/folds.h5",
         "models/1/checkpoint.safetensors": "models/1/checkpoint.safetensors",
         "models/1/history.csv": "models/1/history.csv",
         "threshold.json": "threshold.json",
@@ -205,11 +205,11 @@ def other_run(finished, tmp_path_factory) -> Path:
     shutil.copytree(finished / "results/models", results / "models")
     report = json.loads((finished / "results/threshold.json").read_text())
     members = [
-        Predictions.load(finished / f"results/predictions/test/{seed}/0.npy") for seed in (0, 1)
+        Predictions.load(finished / f"results/predictions/test/{seed}/0.h5") for seed in (0, 1)
     ]
     report["threshold"] = float(np.median(np.mean([m.values[:] / SCALE for m in members], axis=0)))
     write_report(results / "threshold.json", report)
-    write_submission(results / "submission.csv", members[0].ids, members, report["threshold"])
+    write_submission(results / "submission.csv", members[0].ids, members, 2, report["threshold"])
     return results
 
 
@@ -426,9 +426,9 @@ def test_members_that_validate_on_training_tiles_are_marked_as_not_honest(copied
         checkpoint = Checkpoint.load(results / f"models/{seed}/checkpoint.safetensors")
         assert checkpoint.about["honest"] is False
         assert checkpoint.about["model"]["name"] == "unet"
-        depths = Tiles(results / "data/train/tiles.csv").depths
+        depths = Tiles(results / "data/train.h5").depths
         assert checkpoint.state["depth_range"].tolist() == [depths.min(), depths.max()]
-        assert len(Predictions.load(results / f"predictions/validation/{seed}.npy").ids) == 48
+        assert len(Predictions.load(results / f"predictions/validation/{seed}.h5").ids) == 48
         assert list((results / f"logs/tensorboard/{seed}").glob("events.out.tfevents.*"))
 
 
@@ -443,13 +443,13 @@ def test_a_holdout_by_section_keeps_sections_whole_and_scores_one_fold(copied, t
     assert set(planned(copied, config=config)) & {"demo", "import_train", "import_test"} == set()
     complete(copied, "--", "results/threshold.json", config=config)
     results = copied / "results"
-    folds = pd.read_csv(results / "data/folds.csv", dtype={"id": str})
+    folds = folds_in(results / "data/folds.h5")
     sections = pd.read_csv(results / "demo/sections.csv", dtype={"id": str}).set_index("id")
     assert folds["group"].tolist() == sections["section"].loc[folds["id"]].tolist()
     assert (folds.groupby("group")["fold"].nunique() == 1).all()
     held_out = folds["id"][folds["fold"] == 0].tolist()
     for seed in (0, 1):
-        member = Predictions.load(results / f"predictions/validation/{seed}.npy")
+        member = Predictions.load(results / f"predictions/validation/{seed}.h5")
         assert member.ids == held_out
     report = json.loads((results / "threshold.json").read_text())
     assert report["honest"] is True

@@ -26,7 +26,6 @@ from saltseg.training.lines import LabelledLines
 from saltseg.training.saved import Saved, fingerprint
 from saltseg.training.trainer import Labelled, Trainer
 
-
 # Keys that change no result, or name a file among the inputs.
 UNUSED = {"training": {"encoder_weights", "tensorboard"}}
 
