@@ -19,13 +19,14 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
 from saltseg.core import metric
 from saltseg.ensemble.predictions import Predictions, mean_probabilities, predicted_rows
 from saltseg.evaluation.threshold import steps_of_members, tune, tuning_groups
+from saltseg.survey.folds import read_folds
 from saltseg.survey.tiles import Tiles
 
 
 def tile_scores(members: list[Predictions], results: Path) -> pd.Series:
     """Return the score of the members' mean for each tile they predicted, indexed by id."""
-    tiles = Tiles(results / "data/train/tiles.csv")
-    folds = pd.read_csv(results / "data/folds.csv", dtype={"id": str})
+    tiles = Tiles(results / "data/train.h5")
+    folds = read_folds(results / "data/folds.h5", tiles.ids)
     rows = predicted_rows(members, tiles.ids)
     ids, masks = tiles.table["id"].iloc[rows].tolist(), tiles.masks[rows]
     _, groups = tuning_groups(folds["fold"].to_numpy()[rows])
@@ -53,7 +54,7 @@ def main(first: Path, second: Path) -> None:
     scores = []
     for results in (first, second):
         tuned = json.loads((results / "threshold.json").read_text())
-        paths = [results / f"predictions/validation/{seed}.npy" for seed in tuned["seeds"]]
+        paths = [results / f"predictions/validation/{seed}.h5" for seed in tuned["seeds"]]
         scores.append(tile_scores([Predictions.load(path) for path in paths], results))
         warning = "" if tuned["honest"] else "  NOT honest: on training tiles"
         print(f"{scores[-1].mean():.4f}  over {len(scores[-1])} tiles  {results}{warning}")

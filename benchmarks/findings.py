@@ -24,6 +24,7 @@ from compare import difference, markdown, tile_scores
 from saltseg.ensemble.predictions import Predictions
 from saltseg.evaluation.threshold import evaluate
 from saltseg.output.submission import write_submission
+from saltseg.survey.folds import read_folds
 from saltseg.survey.tiles import Tiles
 
 STAGE = Path(__file__).parents[1] / "workflow/scripts/predict_validation.py"
@@ -34,12 +35,12 @@ NEGLIGIBLE = 0.01
 
 
 def member(run: Path, seed: int) -> Predictions:
-    return Predictions.load(run / f"results/predictions/validation/{seed}.npy")
+    return Predictions.load(run / f"results/predictions/validation/{seed}.h5")
 
 
 def without_flip(run: Path, seed: int) -> Predictions:
     """Return a finished member's held-out predictions, recomputed without the flip."""
-    path = run / f"no_flip/{seed}.npy"
+    path = run / f"no_flip/{seed}.h5"
     if not path.exists():
         settings = {
             "validation": {"scheme": "kfold"},
@@ -49,10 +50,10 @@ def without_flip(run: Path, seed: int) -> Predictions:
         results = run / "results"
         inputs = {
             "settings": json.dumps(settings),
-            "tiles": results / "data/train/tiles.csv",
-            "folds": results / "data/folds.csv",
+            "tiles": results / "data/train.h5",
+            "folds": results / "data/folds.h5",
             "checkpoint": results / f"models/{seed}/checkpoint.safetensors",
-            "output": path,
+            "predictions": path,
         }
         arguments = [f"--{name}={value}" for name, value in inputs.items()]
         subprocess.run([sys.executable, STAGE, *arguments], check=True)
@@ -117,11 +118,12 @@ def table(runs: Path) -> pd.DataFrame:
 def submit(run: Path, path: Path, honest: bool) -> dict:
     """Write the submission of two members; return what threshold.json would hold."""
     results = run / "results"
-    folds = pd.read_csv(results / "data/folds.csv", dtype={"id": str})
+    tiles = Tiles(results / "data/train.h5")
+    folds = read_folds(results / "data/folds.h5", tiles.ids)
     members = [member(run, seed) for seed in TWO_FOLDS]
-    tuned, _ = evaluate(members, Tiles(results / "data/train/tiles.csv"), folds, honest=honest)
-    ids = Tiles(results / "data/test/tiles.csv").ids
-    tested = [Predictions.load(results / f"predictions/test/{seed}/0.npy") for seed in TWO_FOLDS]
+    tuned, _ = evaluate(members, tiles, folds, honest=honest)
+    ids = Tiles(results / "data/test.h5").ids
+    tested = [Predictions.load(results / f"predictions/test/{seed}/0.h5") for seed in TWO_FOLDS]
     write_submission(path, ids, tested, len(tested), tuned["threshold"])
     return tuned
 

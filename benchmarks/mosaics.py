@@ -25,6 +25,7 @@ from saltseg.inference.sections import predict_section, windows_for
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.settings.config import ComputeSettings
 from saltseg.survey.decoding import decode_image
+from saltseg.survey.folds import read_folds
 from saltseg.survey.tiles import Tiles
 
 WINDOW = 1024
@@ -37,10 +38,10 @@ def main() -> None:
     parser.add_argument("--further", type=Path, help="zip with images/ID.png of unlabelled tiles")
     args = parser.parse_args()
     compute = Compute.select(ComputeSettings(device="cpu", threads=2))
-    train = Tiles(args.results / "data/train/tiles.csv")
-    known = images_of(train, Tiles(args.results / "data/test/tiles.csv"))
+    train = Tiles(args.results / "data/train.h5")
+    known = images_of(train, Tiles(args.results / "data/test.h5"))
     further = zipfile.ZipFile(args.further) if args.further else None
-    folds = pd.read_csv(args.results / "data/folds.csv", dtype={"id": str}).set_index("id")["fold"]
+    folds = read_folds(args.results / "data/folds.h5", train.ids).set_index("id")["fold"]
     threshold = json.loads((args.results / "threshold.json").read_text())["threshold"]
     members = {}
     for path in sorted(args.results.glob("models/*/checkpoint.safetensors")):

@@ -25,8 +25,8 @@ sys.path.insert(0, str(Path(__file__).parent / "speed"))
 
 from survey import tiles_and_masks, unique
 
-from saltseg.core.files import write_npy
-from saltseg.ensemble.predictions import quantised
+from saltseg.core.hdf import writing
+from saltseg.ensemble import predictions
 from saltseg.survey import tiles as packed
 from saltseg.survey.folds import split
 from support.browser import CHROMIUM, Browser
@@ -49,24 +49,25 @@ def fake(folder: Path, tiles: int, test_tiles: int, members: int) -> None:
     depths = random.normal(500, 160, tiles + test_tiles).clip(50, 959).round()
     table = pd.DataFrame({"id": ids[:tiles], "depth": depths[:tiles]})
     table["coverage"] = masks.mean((1, 2))[of[0]]
-    packed.save(results / "data/train/tiles.csv", table, images[of[0]], masks[of[0]])
+    packed.save(results / "data/train.h5", table, images[of[0]], masks[of[0]])
     test = pd.DataFrame({"id": ids[tiles:], "depth": depths[tiles:]})
-    packed.save(results / "data/test/tiles.csv", test, images[of[1]])
+    packed.save(results / "data/test.h5", test, images[of[1]])
     folds = split(table, folds=FOLDS, seed=0, stratified=True)
-    folds.to_csv(results / "data/folds.csv", index=False)
+    with writing(results / "data/folds.h5") as file:
+        file.put_table(folds)
     signed = ndimage.gaussian_filter(np.where(masks, 1.0, -1.0), (0, BLUR, BLUR))
     for seed in range(members):
         waves = ndimage.gaussian_filter(random.normal(size=masks.shape), (0, WAVE, WAVE))
         known = signed + NOISE * waves / waves.std()
-        values = quantised((1 / (1 + np.exp(-4 * known))).astype(np.float32))
+        values = (1 / (1 + np.exp(-4 * known))).astype(np.float32)
         own = np.flatnonzero(folds["fold"] == seed % FOLDS)
         for part, rows, names in (
             ("validation", of[0][own], table["id"].iloc[own]),
             ("test", of[1], test["id"]),
         ):
-            path = results / f"predictions/{part}/{seed}.npy"
-            write_npy(path, np.uint16, (len(rows), SIDE, SIDE), (values[row] for row in rows))
-            names.to_frame().to_csv(path.with_suffix(".csv"), index=False)
+            path = results / f"predictions/{part}/{seed}.h5"
+            batches = (values[[row]] for row in rows)
+            predictions.save(path, names.tolist(), (SIDE, SIDE), batches)
         fake_member(results, seed, random)
     for step, seconds, megabytes in [
         *JOBS,
@@ -97,10 +98,10 @@ def fake_member(results: Path, seed: int, random: np.random.Generator) -> None:
 def stages(members: int) -> dict[str, list[str]]:
     """Return each stage's arguments, relative to the results folder, in running order."""
     seeds = range(members)
-    validation = [f"predictions/validation/{seed}.npy" for seed in seeds]
-    test = [f"predictions/test/{seed}/0.npy" for seed in seeds]
-    train, decision = ["--tiles", "data/train/tiles.csv"], ["--threshold", "threshold.json"]
-    folds, review = ["--folds", "data/folds.csv"], ["--review", "review.csv"]
+    validation = [f"predictions/validation/{seed}.h5" for seed in seeds]
+    test = [f"predictions/test/{seed}.h5" for seed in seeds]
+    train, decision = ["--tiles", "data/train.h5"], ["--threshold", "threshold.json"]
+    folds, review = ["--folds", "data/folds.h5"], ["--review", "review.csv"]
     settings = json.dumps({"validation": {"scheme": "kfold"}, "inference": {"flip": True}})
     drawn = {name: f"figures/{name.replace('-', '_')}.svg" for name in (
         "score", "tile-scores", "calibration", "members", "learning", "times", "data"
@@ -110,10 +111,10 @@ def stages(members: int) -> dict[str, list[str]]:
     return {
         "threshold": [
             *("--settings", settings, *train, *folds, "--predictions", *validation),
-            *("--output", "threshold.json", "--curve", "curve.csv"),
+            *("--threshold", "threshold.json", "--curve", "curve.csv"),
         ],
         "review": [
-            *(*train, *folds, *decision, "--predictions", *validation, "--output", "review.csv")
+            *(*train, *folds, *decision, "--predictions", *validation, "--review", "review.csv")
         ],
         "gallery": [
             *(*train, *review, *decision, "--predictions", *validation),
@@ -131,13 +132,13 @@ def stages(members: int) -> dict[str, list[str]]:
             *("--predictions", *validation, *evaluation),
         ],
         "plot_data": [
-            *(*train, "--test-tiles", "data/test/tiles.csv", *review, *decision),
-            *("--predictions", *test, "--output", drawn["data"]),
+            *(*train, "--test-tiles", "data/test.h5", *review, *decision),
+            *("--predictions", *test, "--figure", drawn["data"]),
         ],
         "page": [
-            *(*train, "--test-tiles", "data/test/tiles.csv", *review, *decision),
+            *(*train, "--test-tiles", "data/test.h5", *review, *decision),
             *("--validation", *validation, "--test", *test, "--figures", *drawn.values()),
-            *("--benchmarks", "benchmarks", "--output", "index.html", "--pictures", "tiles"),
+            *("--benchmarks", "benchmarks", "--page", "index.html", "--pictures", "tiles"),
         ],
     }
 

@@ -39,7 +39,7 @@ def verdict(change: float, uncertainty: float) -> str:
 def table(runs: Path) -> pd.DataFrame:
     """Return a row per finished run: score without and with the trick, and the verdict."""
     base = runs / "base"
-    paths = sorted((base / "results/predictions/validation").glob("*.npy"))
+    paths = sorted((base / "results/predictions/validation").glob("*.h5"))
     seeds = [int(path.stem) for path in paths]
     singles = {seed: tile_scores([member(base, seed)], base / "results") for seed in seeds}
     means = [scores.mean() for scores in singles.values()]
@@ -48,7 +48,7 @@ def table(runs: Path) -> pd.DataFrame:
     rows = []
     for name, (trick, in_recipe) in RUNS.items():
         run = runs / name
-        if not (run / f"results/predictions/validation/{SEED}.npy").exists():
+        if not (run / f"results/predictions/validation/{SEED}.h5").exists():
             continue
         changed = tile_scores([member(run, SEED)], run / "results")
         pair = (changed, singles[SEED]) if in_recipe else (singles[SEED], changed)

@@ -63,32 +63,34 @@ def settings(shards: int) -> str:
 def train() -> None:
     """Train a tiny member and write its threshold.json."""
     with_settings = ("--settings", settings(1))
-    tiles = ("--tiles", "train/tiles.csv")
+    tiles = ("--tiles", "train.h5")
     stage("demo", *with_settings, "--archive", "demo.zip", "--sections", "sections.csv")
-    stage("import_train", "--source", "demo.zip", "--output", "train/tiles.csv")
-    stage("split", *with_settings, *tiles, "--output", "folds.csv")
+    stage("import_train", "--source", "demo.zip", *tiles)
+    stage("split", *with_settings, *tiles, "--folds", "folds.h5")
     written = ("--checkpoint", "0.safetensors", "--history", "0.csv")
-    stage("train", *with_settings, *tiles, "--folds", "folds.csv", "--seed", 0, *written)
+    stage("train", *with_settings, *tiles, "--folds", "folds.h5", "--seed", 0, *written)
     report = {"threshold": 0.5, "flip": True, "seeds": [0]}
     (FOLDER / "threshold.json").write_text(json.dumps(report))
 
 
 def measure(count: int) -> dict[str, list[tuple[float, float]]]:
     """Return CPU seconds and peak memory of each job for ``count`` tiles, by stage."""
-    survey, tiles, shards = f"{count}.zip", f"{count}/tiles.csv", -(-count // SHARD)
+    survey, tiles, shards = f"{count}.zip", f"{count}/test.h5", -(-count // SHARD)
     job("-c", WRITE, survey, count)
-    files = [f"{count}/{shard}.npy" for shard in range(shards)]
+    files = [f"{count}/{shard}.h5" for shard in range(shards)]
     member = ("--settings", settings(shards), "--checkpoint", "0.safetensors")
     return {
-        "import_test": [stage("import_test", "--source", survey, "--output", tiles)],
+        "import_test": [stage("import_test", "--source", survey, "--tiles", tiles)],
         "predict_test": [
-            stage("predict_test", *member, "--tiles", tiles, "--shard", shard, "--output", file)
+            stage(
+                "predict_test", *member, "--tiles", tiles, "--shard", shard, "--predictions", file
+            )
             for shard, file in enumerate(files)
         ],
         "submission": [
             stage(
                 *("submission", "--tiles", tiles, "--threshold", "threshold.json"),
-                *("--predictions", *files, "--shards", shards, "--output", f"{count}.csv"),
+                *("--predictions", *files, "--submission", f"{count}.csv"),
             )
         ],
     }

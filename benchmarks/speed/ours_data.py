@@ -25,7 +25,7 @@ def importing(source: str) -> Callable[[], int]:
 
 
 def members_and_masks(survey: str, folder: str, members: int, tiles: int):
-    paths = [Path(folder) / f"{tiles}/{number}.npy" for number in range(members)]
+    paths = [Path(folder) / f"{tiles}/{number}.h5" for number in range(members)]
     ids = Predictions.load(paths[0]).ids
     return load_all(paths, ids), ids, tiles_and_masks(survey, tiles)[1]
 
@@ -44,7 +44,7 @@ def thresholding(survey: str, folder: str, members: int, tiles: int) -> Callable
 
 def submitting(folder: str, members: int, tiles: int, output: str) -> Callable[[], int]:
     """Average members, apply the threshold, encode, write and read back."""
-    paths = [Path(folder) / f"{tiles}/{number}.npy" for number in range(members)]
+    paths = [Path(folder) / f"{tiles}/{number}.h5" for number in range(members)]
     ids = Predictions.load(paths[0]).ids
 
     def repeat() -> int:

@@ -120,12 +120,12 @@ def training() -> dict:
 
 
 def prediction() -> dict:
-    return compared("prediction", output=f"{SCRATCH}.npy")
+    return compared("prediction", output=f"{SCRATCH}.h5")
 
 
 def runtimes() -> dict:
     """Measure a member's prediction by this project and by runtimes, for two networks."""
-    arguments = {"survey": TILES, "output": f"{SCRATCH}.npy"}
+    arguments = {"survey": TILES, "output": f"{SCRATCH}.h5"}
     return {
         network: alternate(
             {
@@ -216,9 +216,7 @@ def scaling() -> dict:
     rows = {
         "import, tiles": imports,
         "training epoch at width 4, tiles": tiles("training", 128, **network),
-        "prediction at width 4, tiles": tiles(
-            "prediction", 128, output=f"{SCRATCH}.npy", **network
-        ),
+        "prediction at width 4, tiles": tiles("prediction", 128, output=f"{SCRATCH}.h5", **network),
         "threshold, tiles": tiles("thresholding", 250, survey=TILES, members=1, **folder),
         "threshold of 1,000 tiles, members": members("thresholding", 1000, survey=TILES, **folder),
         "submission, tiles": tiles("submitting", 1000, members=1, **folder, **output),
@@ -264,7 +262,7 @@ def gpu() -> dict:
             "gpu", "contest", survey=TILES, way=way, epoch=epoch, tiles=GPU_CONTEST_TILES
         )
 
-    arguments |= {"batch_size": best, "output": f"{SCRATCH}.npy"}
+    arguments |= {"batch_size": best, "output": f"{SCRATCH}.h5"}
     return {
         "training": {str(batch): found for batch, found in by_batch.items()},
         "best": best,

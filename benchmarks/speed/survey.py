@@ -6,11 +6,9 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from scipy import ndimage
 
-from saltseg.core.files import write_npy
-from saltseg.ensemble.predictions import quantised
+from saltseg.ensemble.predictions import save
 from saltseg.survey.import_train import import_train
 from saltseg.survey.source import Source
 from saltseg.synthetic.demo import write_survey
@@ -64,11 +62,9 @@ def write_members(folder: Path, members: int, tiles: int) -> None:
         blurred = ndimage.gaussian_filter(arrays["masks"].astype(np.float32), (0, BLUR, BLUR))
     rows = np.arange(tiles) % len(blurred)
     for number in range(members):
-        path = folder / f"{tiles}/{number}.npy"
+        path = folder / f"{tiles}/{number}.h5"
         if not path.exists():
             noise = np.random.default_rng(number).normal(0, NOISE, blurred.shape)
-            values = quantised(np.clip(blurred + noise, 0, 1).astype(np.float32))
-            shape = (tiles, *values.shape[1:])
-            write_npy(path, np.uint16, shape, (values[row] for row in rows))
+            values = np.clip(blurred + noise, 0, 1).astype(np.float32)
             ids = [f"{row:010x}" for row in range(tiles)]
-            pd.DataFrame({"id": ids}).to_csv(path.with_suffix(".csv"), index=False)
+            save(path, ids, values.shape[1:], (values[[row]] for row in rows))

@@ -12,6 +12,7 @@ from survey import tiles_and_masks
 
 from saltseg.core import metric
 from saltseg.core.quantisation import SCALE
+from saltseg.ensemble.predictions import Predictions
 
 
 def importing(source: str) -> Callable[[], int]:
@@ -45,10 +46,10 @@ def thresholding(survey: str, folder: str, members: int, tiles: int) -> Callable
 
 def submitting(folder: str, members: int, tiles: int, output: str) -> Callable[[], int]:
     """Average all members in memory at once, and encode masks pixel by pixel."""
-    paths = [Path(folder) / f"{tiles}/{number}.npy" for number in range(members)]
+    paths = [Path(folder) / f"{tiles}/{number}.h5" for number in range(members)]
 
     def repeat() -> int:
-        mean = np.mean([np.load(path) for path in paths], axis=0) / SCALE
+        mean = np.mean([Predictions.load(path).values[:] for path in paths], axis=0) / SCALE
         with open(output, "w") as file:
             file.write("id,rle_mask\n")
             for number, mask in enumerate(mean > 0.5):

@@ -19,7 +19,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from saltseg.core.labels import decode
+from saltseg.core.rle import decode
 from saltseg.evaluation.decision import write_report
 from saltseg.settings.check import faults
 from support.networks import MISSING
