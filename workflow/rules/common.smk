@@ -197,15 +197,15 @@ def flags(files):
 def settings(*names, ignoring=()):
     """Return sections, or single keys such as "inference.flip", that a stage reads, as an argument.
 
-    A job is stale if one changes that is not among those `ignoring`, which are not passed. They are
-    one text instead of a parameter each, since Snakemake does not notice two parameters that swap
-    values, and a function's result, in which braces are no wildcards.
+    A job is stale if one changes. Those `ignoring`, and those that no stage reads, are not passed.
+    They are one text instead of a parameter each, since Snakemake does not notice two parameters
+    that swap values, and a function's result, in which braces are no wildcards.
     """
-    chosen = {}
+    chosen, omitted = {}, UNREAD | {*ignoring}
     for name in names:
         section, _, key = name.partition(".")
         part = {key: config[section][key]} if key else config[section]
-        left = {key: each for key, each in part.items() if f"{section}.{key}" not in ignoring}
+        left = {key: each for key, each in part.items() if f"{section}.{key}" not in omitted}
         chosen.setdefault(section, {}).update(left)
     passed = ["--settings", json.dumps(chosen, sort_keys=True)] if chosen else []
     return lambda wildcards: passed

@@ -1,6 +1,6 @@
 # The survey of a run, and what depends on it.
 
-from saltseg.settings.check import uncovered_folds
+from saltseg.settings.check import uncovered_folds, unread_keys
 from saltseg.survey.folds import folds_of
 from saltseg.survey.segy_files import is_segy, require_file
 from saltseg.survey.source import Source
@@ -26,6 +26,7 @@ def volume_source():
 
 
 VOLUME = volume_source()
+UNREAD = unread_keys(config, volume=VOLUME is not None)
 DEMO_SECTIONS = "results/demo/sections.csv"
 
 config["validation"]["folds"] = folds_of(config["validation"]["folds"], volume=VOLUME is not None)

@@ -90,3 +90,17 @@ def _contradictions(settings: Settings) -> Iterator[str]:
 def uncovered_folds(scheme: str, folds: int, seeds: list[int]) -> list[int]:
     """Return the folds of a k-fold scheme that no member holds out, so that they get no score."""
     return sorted(set(range(folds)) - {seed % folds for seed in seeds}) if scheme == "kfold" else []
+
+
+def unread_keys(config: dict, volume: bool) -> set[str]:
+    """Return the keys that no stage reads: the rest of the configuration leaves them no meaning.
+
+    ``volume`` says whether the run is on a volume, not on tiles.
+    """
+    unread = {
+        "training.passes_per_epoch": volume,
+        "training.windows_per_epoch": not volume,
+        "training.late_from": config["training"]["late_loss"] is None,
+        "validation.group_column": config["validation"]["groups"] is None,
+    }
+    return {name for name, is_unread in unread.items() if is_unread}

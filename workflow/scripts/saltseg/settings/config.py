@@ -20,7 +20,6 @@ Zoom = Annotated[float, Field(gt=0, le=10)]
 EVERYTHING = "everything"
 MEMBERS = "members and later stages"
 LABELLED_LINES = "labelled lines and later stages"
-TILES = "tiles, members and later stages"
 FOLDS = "folds and later stages"
 PREDICTIONS = "predictions and later stages"
 VOLUME_PREDICTIONS = "predictions of volumes"
@@ -55,9 +54,7 @@ class DemoVolumeSettings(Section):
     inlines: int = key(100, "number of inlines", advanced=True, ge=8, le=20_000)
     crosslines: int = key(120, "number of crosslines", advanced=True, ge=16, le=20_000)
     samples: int = key(160, "samples per trace", advanced=True, ge=16, le=20_000)
-    labelled_every: int = key(
-        10, "spacing of the labelled lines, in inlines", reruns=LABELLED_LINES, advanced=True, ge=1
-    )
+    labelled_every: int = key(10, "spacing of the labelled lines, in inlines", advanced=True, ge=1)
     seed: int = key(2018, "each seed gives a different volume", advanced=True, ge=0)
 
 
@@ -117,12 +114,12 @@ class SurveySettings(Section):
         "volume",
         "whether a volume has one grey scale, or each window its own; `window` stretches each "
         "window from its minimum to its maximum amplitude, as the contest's tiles were",
-        reruns=TILES,
+        reruns=LABELLED_LINES,
     )
     tile: int = key(
         101,
         "side of tiles and of the windows that members train on, in samples and traces",
-        reruns=TILES,
+        reruns=LABELLED_LINES,
         ge=16,
         le=2048,
     )
@@ -145,6 +142,7 @@ class ValidationSettings(Section):
         None,
         "number of folds, null for 2 (tiles) or 5 (volumes); with 5, members train on most of "
         "the few labelled lines",
+        reruns=f"{FOLDS}; labelled lines of a volume, too",
         ge=2,
     )
     seed: Seed = key(0, "seed for assigning tiles to folds")
@@ -157,7 +155,9 @@ class ValidationSettings(Section):
         "below",
     )
     group_column: Text = key(
-        "section", "column of that file with the group, such as a section or a mosaic"
+        "section",
+        "column of that file with the group, such as a section or a mosaic",
+        reruns=f"{FOLDS}, if there are `groups`",
     )
 
 
@@ -223,11 +223,17 @@ class TrainingSettings(Section):
     reruns = MEMBERS
 
     epochs: int = key(6, "maximum number of epochs", ge=1)
-    passes_per_epoch: float = key(2.6, "how often an epoch visits each tile, on average", gt=0)
+    passes_per_epoch: float = key(
+        2.6,
+        "how often an epoch visits each tile, on average",
+        reruns=f"{MEMBERS}; nothing for a volume",
+        gt=0,
+    )
     windows_per_epoch: int = key(
         500,
         "windows that an epoch cuts from a volume's labelled lines; does not depend on how "
         "many there are",
+        reruns=f"{MEMBERS}; nothing for tiles",
         ge=1,
     )
     batch_size: int = key(8, "tiles per step", ge=1)
@@ -240,7 +246,12 @@ class TrainingSettings(Section):
     )
     loss: LossName = key("bce_dice", f"the loss function. {describe(LOSSES)}")
     late_loss: LossName | None = key(None, "loss from epoch `late_from` on; null: no change")
-    late_from: int = key(1, "first epoch with `late_loss`, counted from 1", ge=1)
+    late_from: int = key(
+        1,
+        "first epoch with `late_loss`, counted from 1",
+        reruns=f"{MEMBERS}, if there is a `late_loss`",
+        ge=1,
+    )
     optimiser: Literal["adam", "adamw"] = key(
         "adamw", "they differ in how `weight_decay` is applied"
     )
@@ -280,7 +291,9 @@ class TrainingSettings(Section):
     encoder_rate: float = key(
         1, "the encoder's learning rate, as a fraction of `learning_rate`", gt=0
     )
-    tensorboard: bool = key(False, "write TensorBoard events to `results/logs/tensorboard/SEED`")
+    tensorboard: bool = key(
+        False, "write TensorBoard events to `results/logs/tensorboard/SEED`", reruns="nothing"
+    )
     compile: bool = key(
         False,
         "use `torch.compile` for training steps; takes a minute or two to warm up and needs a "
