@@ -8,6 +8,12 @@ from pathlib import Path
 
 import yaml
 
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+DOCUMENTED = (ast.Module, ast.ClassDef, *FUNCTIONS)
+BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # of statements
+LEVELS = ("debug", "info", "warning", "error", "exception")
+LOGGING = {f"{logger}.{level}" for logger in ("logging", "logger") for level in LEVELS}
+
 
 def local_files(script: Path) -> list[Path]:
     """Return the script, then every local module that it imports, directly or not, sorted.
@@ -26,19 +32,20 @@ def local_files(script: Path) -> list[Path]:
 
 @cache
 def behaviour(file: Path) -> str:
-    """Return a digest, 16 hexadecimal digits, of what a file does.
+    """Return a digest, 16 hexadecimal digits, of what a file computes.
 
-    Comments, docstrings and layout of Python, and comments and layout of YAML, make no difference;
-    of any other file, each byte does.
+    Comments, docstrings, annotations of functions, the arguments of raised errors, logging and
+    layout of Python, and comments and layout of YAML, make no difference; of any other file, each
+    byte does.
     """
     if file.suffix == ".py":
-        parts: list[str] = []
-        _add_shape(_tree(file), parts)
-        text = "\n".join(parts)
+        tree = _tree(file)
+        _strip(tree)
+        text = ast.unparse(tree)
     elif file.suffix == ".yaml":
         text = repr(yaml.safe_load(file.read_text()))
     else:
-        return hashlib.sha256(file.read_bytes()).hexdigest()[:16]
+        text = file.read_bytes().hex()
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -48,34 +55,32 @@ def _tree(file: Path) -> ast.Module:
     return ast.parse(file.read_text())
 
 
-def _add_shape(node: object, parts: list[str]) -> None:
-    """Append a syntax tree's nodes and values to ``parts``, without docstrings.
-
-    Not ast.dump, whose form differs between versions of Python.
-    """
-    if isinstance(node, ast.AST):
-        parts.append(f"({type(node).__name__}")
-        for name in node._fields:
-            value = getattr(node, name, None)
-            if name == "body" and _has_docstring(node):
-                value = value[1:]
-            # Empty fields are left out: newer versions of Python have more of them.
-            if value is not None and value != []:
-                parts.append(name)
-                _add_shape(value, parts)
-        parts.append(")")
-    elif isinstance(node, list):
-        parts.append("[")
-        for each in node:
-            _add_shape(each, parts)
-        parts.append("]")
-    else:
-        parts.append(repr(node))
+def _strip(node: ast.AST) -> None:
+    """Remove from the statements below a node what changes no result."""
+    if isinstance(node, DOCUMENTED) and ast.get_docstring(node, clean=False) is not None:
+        del node.body[0]
+    if isinstance(node, FUNCTIONS):
+        node.returns = None
+        every = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+        for argument in [*every, node.args.vararg, node.args.kwarg]:
+            if argument:
+                argument.annotation = None
+    if isinstance(node, ast.Raise) and _name_called(node.exc).endswith("Error"):
+        node.exc.args, node.exc.keywords = [], []
+    for name in BLOCKS:
+        statements = getattr(node, name, [])
+        for index, each in enumerate(statements):
+            _strip(each)
+            if isinstance(each, ast.Expr) and _name_called(each.value) in LOGGING:
+                statements[index] = ast.Pass()
 
 
-def _has_docstring(node: ast.AST) -> bool:
-    kinds = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    return isinstance(node, kinds) and ast.get_docstring(node, clean=False) is not None
+def _name_called(node: ast.AST | None) -> str:
+    """Return the name of what an expression calls, such as ``logging.info``; empty if none."""
+    called = node.func if isinstance(node, ast.Call) else None
+    if isinstance(called, ast.Attribute) and isinstance(called.value, ast.Name):
+        return f"{called.value.id}.{called.attr}"
+    return called.id if isinstance(called, ast.Name) else ""
 
 
 @cache
@@ -90,7 +95,7 @@ def _imported_files(folder: Path, file: Path) -> set[Path]:
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:
     """Yield the statements below a node, at any depth; their expressions only as part of them."""
-    for name in ("body", "orelse", "finalbody", "handlers", "cases"):
+    for name in BLOCKS:
         for each in getattr(node, name, ()):
             yield each
             yield from _statements(each)
