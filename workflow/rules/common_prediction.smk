@@ -27,7 +27,11 @@ def get_new_tiles(wildcards):
 
 def get_new_fingerprint(wildcards):
     """Return a digest of the new tiles."""
-    with exit_on_input_error("predict.source"), NewTiles(config["predict"]["source"]) as source:
+    with (
+        exit_on_input_error("predict.source"),
+        remembered(CHECKSUMS) as known,
+        NewTiles(config["predict"]["source"], known) as source,
+    ):
         return source.fingerprint()
 
 

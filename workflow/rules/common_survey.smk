@@ -3,13 +3,15 @@
 from saltseg.settings.check import uncovered_folds, unread_keys
 from saltseg.survey.folds import folds_of
 from saltseg.survey.segy_files import is_segy, require_file
-from saltseg.survey.source import Source
+from saltseg.survey.source import Source, remembered
 
 # Surveys that the workflow itself generates or downloads, by data.source.
 KAGGLE_ZIP = "results/kaggle/tgs-salt-identification-challenge.zip"
 DEMO = "results/demo/survey.zip"
 SURVEYS = {"demo": DEMO, "kaggle": KAGGLE_ZIP}
 DEMO_VOLUME = "results/demo/volume.sgy"
+# Of the user's PNG files that an earlier run read.
+CHECKSUMS = Path(".snakemake/salt-segmentation/checksums.json")
 
 
 def volume_source():
@@ -53,7 +55,11 @@ def survey():
         return {"train": ""}
     if config["data"]["source"] in SURVEYS:
         return {"train": "", "test": ""}
-    with exit_on_input_error(), Source(config["data"]["source"]) as source:
+    with (
+        exit_on_input_error(),
+        remembered(CHECKSUMS) as known,
+        Source(config["data"]["source"], known) as source,
+    ):
         parts = ["train", "test"] if source.has_test else ["train"]
         if config["model"]["depth"] != "none":
             # Report it now, not when the trained members cannot predict.

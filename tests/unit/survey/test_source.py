@@ -12,7 +12,7 @@ import pytest
 from saltseg.core.errors import InputError
 from saltseg.survey.import_test import import_test
 from saltseg.survey.import_train import import_train
-from saltseg.survey.source import Source
+from saltseg.survey.source import Source, remembered
 from saltseg.survey.tiles import Tiles
 from support.surveys import LAYOUTS, Survey, image_png, zipped
 
@@ -322,3 +322,27 @@ def test_labelled_tiles_beside_those_of_train_are_left_out_with_a_notice(tmp_pat
 def test_no_file_is_reported_as_ignored_if_none_is(tmp_path, survey, layout):
     with Source(survey.write(tmp_path / "survey", layout)) as source:
         assert source.notice() is None
+
+
+def test_files_of_the_same_size_and_date_are_read_once(tmp_path, survey, monkeypatch):
+    path = survey.write(tmp_path / "survey", "unpacked folder")
+    image = path / f"train/images/{survey.ids[0]}.png"
+    read = []
+
+    def fingerprint():
+        read.clear()
+        with remembered(tmp_path / "known.json") as known, Source(path, known) as source:
+            return source.fingerprint("train")
+
+    real = Source.read
+    monkeypatch.setattr(Source, "read", lambda self, name: read.append(name) or real(self, name))
+    first = fingerprint()
+    assert len(read) > 2 * len(survey.ids)
+    # The table of depths is read for its rows.
+    assert fingerprint() == first and read == ["depths.csv"]
+    image.write_bytes(image.read_bytes() + b"more")
+    assert fingerprint() != first
+    assert read == [f"train/images/{survey.ids[0]}.png", "depths.csv"]
+    (tmp_path / "known.json").write_text("damaged")
+    image.write_bytes(image.read_bytes()[: -len(b"more")])
+    assert fingerprint() == first
