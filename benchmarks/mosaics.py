@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
 from saltseg.core.metric import tile_scores
 from saltseg.device.compute import Compute
 from saltseg.inference.predict import predict
-from saltseg.inference.sections import predict_section, windows_for
+from saltseg.inference.sections import SectionPredictor, windows_for
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.settings.config import ComputeSettings
 from saltseg.survey.decoding import decode_image
@@ -60,14 +60,8 @@ def main() -> None:
             continue
         networks = members[held_out.pop()]
         section, side = put_together(tiles, known, further)
-        whole, _ = predict_section(
-            networks,
-            section,
-            compute,
-            windows=windows_for(networks, WINDOW),
-            flip=True,
-            batch_size=1,
-        )
+        windows = windows_for(networks, WINDOW)
+        whole, _ = SectionPredictor(networks, compute, windows, flip=True).predict(section)
         rows = [row_of[name] for name in labelled["id"]]
         images = np.stack([train.images[row : row + 1][0] for row in rows])
         truth = np.stack([train.masks[row : row + 1][0] for row in rows])

@@ -9,7 +9,7 @@ from saltseg.device.compute import Compute
 from saltseg.device.gpu_lease import hold_gpu
 from saltseg.evaluation.held_out_lines import save_predictions
 from saltseg.inference.runtimes import for_inference
-from saltseg.inference.sections import predict_section, windows_for
+from saltseg.inference.sections import SectionPredictor, windows_for
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.amplitudes import section_to_8bit
@@ -27,18 +27,13 @@ def main(args):
     folds = read_folds(args.folds, tiles.ids)
     _, validates = train_valid_masks(folds, args.settings.validation.scheme, checkpoint.seed)
     inference, survey = args.settings.inference, args.settings.survey
+    windows = windows_for([network], inference.window, inference.margin)
+    predictor = SectionPredictor([network], compute, windows, inference.flip)
 
     def predict(name: str) -> np.ndarray:
         amplitude, _ = lines[name]
         section = section_to_8bit(amplitude.T, survey.normalisation, survey.tile)
-        mean, _ = predict_section(
-            [network],
-            section,
-            compute,
-            windows=windows_for([network], inference.window, inference.margin),
-            flip=inference.flip,
-            batch_size=1,
-        )
+        mean, _ = predictor.predict(section)
         return mean.T
 
     held_out = tiles.table["line"][validates].unique().tolist()

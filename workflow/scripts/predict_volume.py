@@ -7,8 +7,8 @@ from time import perf_counter
 from saltseg.device.compute import Compute
 from saltseg.device.gpu_lease import hold_gpu
 from saltseg.inference.runtimes import for_inference
-from saltseg.inference.sections import windows_for
-from saltseg.inference.volume import Greyscale, VolumeOptions, VolumePredictor
+from saltseg.inference.sections import SectionPredictor, windows_for
+from saltseg.inference.volume import Greyscale, VolumePredictor
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.output.shards import Layout
 from saltseg.stage.cli import run, stage_parser
@@ -21,16 +21,11 @@ def main(args):
     inference, volume = args.settings.inference, Volume(args.volume)
     checkpoints = [Checkpoint.load(path) for path in args.members]
     members = [for_inference(checkpoint.rebuild(), compute) for checkpoint in checkpoints]
-    options = VolumeOptions(
-        windows=windows_for(members, inference.window, inference.margin),
-        greyscale=Greyscale.of(checkpoints, volume.percentile),
-        flip=args.flip,
-        batch_size=inference.batch_size,
-    )
-    layout = Layout.of(
-        volume.shape, options.windows, inference.planes, inference.shards, len(members)
-    )
-    predictor, begun = VolumePredictor(members, compute, options), perf_counter()
+    windows = windows_for(members, inference.window, inference.margin)
+    greyscale = Greyscale.of(checkpoints, volume.percentile)
+    sections = SectionPredictor(members, compute, windows, args.flip)
+    predictor, begun = VolumePredictor(sections, greyscale, inference.batch_size), perf_counter()
+    layout = Layout.of(volume.shape, windows, inference.planes, inference.shards, len(members))
     lines = predictor.predict(volume, layout, args.shard, args.predictions)
     logging.info(
         "%d lines of %d samples predicted to %s, %.0f %% of the time by the members",

@@ -15,8 +15,8 @@ from saltseg.core.errors import InputError
 from saltseg.core.quantisation import MISSING, SCALE
 from saltseg.device.compute import Compute
 from saltseg.inference.predict import predict_batch
-from saltseg.inference.sections import predict_section, windows_for
-from saltseg.inference.volume import Greyscale, VolumeOptions, VolumePredictor
+from saltseg.inference.sections import SectionPredictor, windows_for
+from saltseg.inference.volume import Greyscale, VolumePredictor
 from saltseg.networks import model
 from saltseg.networks.network import Network
 from saltseg.output.shards import Layout, Shards, planes_of
@@ -71,13 +71,17 @@ def volume_of(path: Path, shape, missing=(), blank=()) -> Volume:
     return Volume(path)
 
 
+def predict_section(networks, section, windows=CUT, flip=True):
+    return SectionPredictor(networks, CPU, windows, flip).predict(section)
+
+
 def predicted(
     folder, volume, networks, shards=1, planes="both", windows=CUT, normalisation="window"
 ):
     layout = Layout.of(volume.shape, windows, planes, shards, len(networks))
     paths = [folder / f"{shards}-{shard}.zarr" for shard in range(shards)]
-    options = VolumeOptions(windows, Greyscale(normalisation, 64), flip=True, batch_size=8)
-    predictor = VolumePredictor(networks, CPU, options)
+    sections = SectionPredictor(networks, CPU, windows, flip=True)
+    predictor = VolumePredictor(sections, Greyscale(normalisation, 64), batch_size=8)
     for shard, path in enumerate(paths):
         predictor.predict(volume, layout, shard, path)
     return Shards(paths, volume.shape), paths
@@ -147,8 +151,8 @@ def test_windows_with_the_networks_own_margin_show_no_seam(name, settings, flip)
     network = network_of(name, **settings)
     windows = windows_for([network], 64)
     section = section_of(40, windows.window + 100)
-    whole, _ = predict_section([network], section, CPU, windows=WHOLE, flip=flip, batch_size=1)
-    cut, _ = predict_section([network], section, CPU, windows=windows, flip=flip, batch_size=1)
+    whole, _ = predict_section([network], section, WHOLE, flip)
+    cut, _ = predict_section([network], section, windows, flip)
     assert len(windows.cores(section.shape[1])) > 1
     assert np.abs(cut - whole).max() < 1e-5
 
@@ -173,7 +177,7 @@ def test_a_whole_section_is_what_the_network_gives_for_it(side):
     """That with reflection is what an encoder does by itself."""
     network = network_of("efficientnet_lite0_unet")
     section = section_of(side, 90)
-    found, _ = predict_section([network], section, CPU, windows=WHOLE, flip=False, batch_size=1)
+    found, _ = predict_section([network], section, WHOLE, flip=False)
     expected = predict_batch(network, section[None], None, CPU, False)[0]
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
@@ -181,10 +185,7 @@ def test_a_whole_section_is_what_the_network_gives_for_it(side):
 @pytest.mark.parametrize("shape", [(1, 1), (5, 40), (40, 1), (15, 15)])
 @pytest.mark.parametrize(("name", "settings"), SETTINGS[::2])
 def test_sections_smaller_than_the_network_takes_are_predicted(name, settings, shape):
-    found, _ = predict_section(
-        [network_of(name, **settings)], section_of(*shape), CPU,
-        windows=CUT, flip=True, batch_size=1,
-    )  # fmt: skip
+    found, _ = predict_section([network_of(name, **settings)], section_of(*shape))
     assert found.shape == shape
     assert ((found > 0) & (found < 1)).all()
 
@@ -192,9 +193,8 @@ def test_sections_smaller_than_the_network_takes_are_predicted(name, settings, s
 def test_members_are_averaged_and_their_spread_is_returned():
     networks = [network_of("unet", seed) for seed in range(3)]
     section = section_of(50, 60)
-    options = {"windows": CUT, "flip": True, "batch_size": 1}
-    single = [predict_section([one], section, CPU, **options) for one in networks]
-    mean, deviation = predict_section(networks, section, CPU, **options)
+    single = [predict_section([one], section) for one in networks]
+    mean, deviation = predict_section(networks, section)
     stack = np.stack([each for each, _ in single])
     np.testing.assert_allclose(mean, stack.mean(0), atol=1e-6)
     np.testing.assert_allclose(deviation, stack.std(0), atol=1e-6)
@@ -245,7 +245,7 @@ def test_lines_are_predicted_as_sections_alone(tmp_path, volume, networks, plane
         part = (line,) if plane == "inline" else (slice(None), line)
         amplitude = fill_gaps(volume.read()[part].T.astype(np.float32))
         grey = np.rint(127.5 + 127.5 * amplitude.clip(-1, 1)).astype(np.uint8)
-        mean, deviation = predict_section(networks, grey, CPU, windows=CUT, flip=True, batch_size=1)
+        mean, deviation = predict_section(networks, grey)
         here = probability[part].T != MISSING
         found = probability[part].T / SCALE
         # The last bits of a convolution depend on how many pictures there are.

@@ -13,22 +13,17 @@ from tqdm import tqdm
 from saltseg.core.errors import InputError
 from saltseg.core.files import replacing_folder
 from saltseg.core.quantisation import MISSING, quantise
-from saltseg.device.compute import Compute
-from saltseg.inference.sections import around, at_once, predict_core
+from saltseg.inference.sections import Core, SectionPredictor
 from saltseg.networks.checkpoint import Checkpoint
-from saltseg.networks.network import Network
 from saltseg.output.shards import ARRAYS, LINES, Layout, quantise_deviation
 from saltseg.survey.amplitudes import LocalBounds, fill_gaps, to_8bit
 from saltseg.survey.grid import CROSSLINE, INLINE, PLANES
 from saltseg.survey.volume import Volume
-from saltseg.survey.windows import Windows
 
 # Traces down the volume's last axis, as the samples of pictures.
 AS_PICTURES = {INLINE: (0, 2, 1), CROSSLINE: (1, 2, 0)}
 # For members trained on tiles: the contest's were stretched one by one.
 OF_TILES = {"normalisation": "window", "tile": 101}
-
-Core = tuple[slice, slice]
 
 
 @dataclass(frozen=True)
@@ -63,34 +58,23 @@ class Greyscale:
         return cls(ways[0]["normalisation"], ways[0]["tile"])
 
 
-@dataclass(frozen=True)
-class VolumeOptions:
-    """How a volume is predicted.
-
-    flip: whether predictions are averaged over the flip
-    batch_size: in tiles; windows are predicted together as long as they have no more pixels
-    """
-
-    windows: Windows
-    greyscale: Greyscale
-    flip: bool
-    batch_size: int
-
-
 class VolumePredictor:
     """Predicts a volume with all members, the same to the bit for any number of shards.
 
     seconds_of_members: how long the members have computed so far
     """
 
-    def __init__(self, networks: list[Network], compute: Compute, options: VolumeOptions):
-        """Raises InputError if a member needs the tiles' depths, which a volume does not have."""
-        if any(network.uses_depth for network in networks):
+    def __init__(self, predictor: SectionPredictor, greyscale: Greyscale, batch_size: int):
+        """Take members; InputError if one needs the tiles' depths, which a volume does not have.
+
+        batch_size: in tiles; windows are predicted together as long as they have no more pixels
+        """
+        if any(network.uses_depth for network in predictor.networks):
             raise InputError(
                 "members that were trained with the tiles' depths cannot predict a volume, which "
                 "has none; train them with model.depth: none"
             )
-        self._networks, self._compute, self._options = networks, compute, options
+        self._predictor, self._greyscale, self._batch_size = predictor, greyscale, batch_size
         self.seconds_of_members = 0.0
 
     def predict(self, volume: Volume, layout: Layout, shard: int, path: Path) -> int:
@@ -113,7 +97,7 @@ class VolumePredictor:
             for plane, lines in blocks:
                 first = layout.lines(plane, shard).start
                 index = slice(lines.start - first, lines.stop - first)
-                sections = _Sections(volume, plane, lines, self._options.greyscale)
+                sections = _Sections(volume, plane, lines, self._greyscale)
                 for core, found in self._predict_sections(sections, cores[plane]):
                     samples, traces = core
                     here = (index, traces) if plane == INLINE else (traces, index)
@@ -126,31 +110,20 @@ class VolumePredictor:
     def _cores(self, plane: str, shape: tuple[int, int, int]) -> list[Core]:
         """Return samples and traces of the cores of a plane's sections."""
         traces = shape[1 - PLANES.index(plane)]
-        windows = self._options.windows
+        windows = self._predictor.windows
         return list(product(windows.cores(shape[2]), windows.cores(traces)))
 
     def _predict_sections(
         self, sections: "_Sections", cores: list[Core]
     ) -> Iterator[tuple[Core, dict[str, np.ndarray]]]:
         """Yield each core with its probability and disagreement, (lines, samples, traces)."""
-        options = self._options
-        batch_size = at_once(
-            options.windows, sections.shape[1:], options.batch_size, options.greyscale.tile
-        )
+        sides = sections.shape[1:]
+        batch_size = self._predictor.batch_size(sides, self._batch_size, self._greyscale.tile)
         for core in cores:
-            pixels = sections.around(core, self._networks, options.windows)
+            pixels = sections.read_grey(self._predictor.around(core, sides))
             size = sections.shape[0], *(part.stop - part.start for part in core)
             found = {name: np.empty(size, dtype) for name, dtype in ARRAYS.items()}
-            batches = predict_core(
-                self._networks,
-                pixels.read,
-                sections.shape,
-                core,
-                self._compute,
-                windows=options.windows,
-                flip=options.flip,
-                batch_size=batch_size,
-            )
+            batches = self._predictor.predict_core(pixels.read, sections.shape, core, batch_size)
             started, first = perf_counter(), 0
             for mean, deviation in batches:
                 self.seconds_of_members += perf_counter() - started
@@ -179,15 +152,10 @@ class _Sections:
         lines = (self.lines, traces) if self.plane == INLINE else (traces, self.lines)
         return self.volume.read(*lines, samples).transpose(AS_PICTURES[self.plane])
 
-    def around(self, core: Core, networks: list[Network], windows: Windows) -> "_Pixels":
-        """Return the part that the windows of all networks around a core need."""
-        part = []
-        for inner, side in zip(core, self.shape[1:], strict=True):
-            outer = [around(windows, inner, side, network) for network in networks]
-            start, stop = min(each.start for each in outer), max(each.stop for each in outer)
-            part.append(slice(max(start, 0), min(stop, side)))
+    def read_grey(self, part: Core) -> "_Pixels":
+        """Return grey values of some samples and traces."""
         amplitude = self.read(*part)
-        corner, whole = tuple(each.start for each in part), fill_gaps(amplitude)
+        corner, whole = (part[0].start, part[1].start), fill_gaps(amplitude)
         if self._bounds is None:
             # Line by line, for the sake of memory.
             grey = np.empty(whole.shape, np.uint8)
