@@ -114,12 +114,17 @@ if VOLUME:
             runtime=120,
         params:
             *code("import_lines", "volumes"),
-            script=script("import_lines"),
-            settings=settings("survey", "validation.folds"),
+            command=command("import_lines"),
+            settings=settings(
+                "survey.endian",
+                "survey.format",
+                "survey.tile",
+                "survey.normalisation",
+                "survey.unlabelled",
+                "validation.folds",
+            ),
         shell:
-            "python {params.script:q} {params.settings:q} --labels={input.labels:q} "
-            "--geometry {input.geometry:q} --volume {input.volume:q} --lines {output.lines:q} "
-            "--output {output.tiles:q} --log {log:q}"
+            STAGE
 
     # Whole lines, by members that held them out, as an unlabelled line would be predicted.
     rule predict_lines:
@@ -143,7 +148,7 @@ if VOLUME:
             runtime=120,
         params:
             *code("predict_lines", "torch"),
-            script=script("predict_lines"),
+            command=command("predict_lines"),
             settings=settings(
                 "validation.scheme",
                 "survey.tile",
@@ -154,9 +159,7 @@ if VOLUME:
                 "inference.margin",
             ),
         shell:
-            "python {params.script:q} {params.settings:q} --tiles {input.tiles:q} "
-            "--folds {input.folds:q} --lines {input.lines:q} --checkpoint {input.checkpoint:q} "
-            "--output {output.predictions:q} --log {log:q}"
+            STAGE
 
     rule score_lines:
         input:

@@ -2,7 +2,6 @@
 
 import logging
 from contextlib import ExitStack
-from pathlib import Path
 
 import numpy as np
 
@@ -57,19 +56,23 @@ def main(args):
             "as many samples; lower it, or label more"
         )
     lines.save(args.lines, labelled)
-    tiles.save(args.output, table, images, masks)
+    tiles.save(args.tiles, table, images, masks)
     known = np.concatenate([line.labels[line.labels != lines.UNLABELLED] for line in labelled])
     logging.info(
         "%d labelled lines, %.0f %% of them salt; %d tiles of %d, to %s",
-        len(labelled), 100 * (known == lines.SALT).mean(), len(table), survey.tile, args.output,
-    )  # fmt: skip
+        len(labelled),
+        100 * (known == lines.SALT).mean(),
+        len(table),
+        survey.tile,
+        args.tiles,
+    )
 
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
-    parser.add_argument("--geometry", type=Path, required=True, help="geometry.json of the volume")
-    parser.add_argument("--volume", type=Path, required=True, help="Zarr group of its amplitudes")
-    parser.add_argument("--labels", type=Path, required=True, help="SEG-Y file or folder of masks")
-    parser.add_argument("--lines", type=Path, required=True, help="lines.h5 to write")
-    parser.add_argument("--output", type=Path, required=True, help="tiles.csv to write")
+    parser.add_input("labels", "SEG-Y file or folder of masks")
+    parser.add_input("geometry", "geometry.json of the volume")
+    parser.add_input("volume", "Zarr store of its amplitudes")
+    parser.add_output("lines", "lines.h5")
+    parser.add_output("tiles", "train.h5, tiles of these lines")
     run(main, parser)

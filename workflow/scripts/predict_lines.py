@@ -1,7 +1,6 @@
 """Predict the labelled lines that a member holds out, as whole sections."""
 
 import logging
-from pathlib import Path
 
 import numpy as np
 
@@ -37,15 +36,15 @@ def main(args):
         return mean.T
 
     held_out = tiles.table["line"][validates].unique().tolist()
-    save_predictions(args.output, lines, held_out, map(predict, held_out))
-    logging.info("%d held-out lines predicted to %s", len(held_out), args.output)
+    save_predictions(args.predictions, lines, held_out, map(predict, held_out))
+    logging.info("%d held-out lines predicted to %s", len(held_out), args.predictions)
 
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
-    parser.add_argument("--tiles", type=Path, required=True, help="tiles.csv of the labelled tiles")
-    parser.add_argument("--folds", type=Path, required=True, help="CSV file of the folds")
-    parser.add_argument("--lines", type=Path, required=True, help="lines.h5 of the labelled lines")
-    parser.add_argument("--checkpoint", type=Path, required=True, help="the member")
-    parser.add_argument("--output", type=Path, required=True, help="HDF5 file to write")
+    parser.add_input("tiles", "train.h5, the labelled tiles")
+    parser.add_input("folds", "folds.h5")
+    parser.add_input("lines", "lines.h5 of the labelled lines")
+    parser.add_input("checkpoint", "the member")
+    parser.add_output("predictions", "HDF5 file")
     run(main, parser)

@@ -1,14 +1,11 @@
 """The settings of a finished run that prediction of new tiles needs."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
 from saltseg.core.errors import DamagedError, InputError, rebuild_hint
-from saltseg.core.files import replacing
-
-DIGEST = "digest"
+from saltseg.core.sealed_json import DIGEST, digest_of, write_sealed
 
 
 @dataclass(frozen=True)
@@ -32,15 +29,7 @@ class Decision:
 
 def write_report(path: Path | str, report: dict) -> None:
     """Write threshold.json, with a digest of its content."""
-    with replacing(path) as part:
-        part.write_text(json.dumps({**report, DIGEST: digest_of(report)}, indent=2) + "\n")
-
-
-def digest_of(report: dict) -> str:
-    """Return the SHA-256 of a report without its digest, as JSON with sorted keys, no spaces."""
-    others = {key: value for key, value in report.items() if key != DIGEST}
-    text = json.dumps(others, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()
+    write_sealed(path, report)
 
 
 def read_report(path: Path | str, keys: list[str]) -> dict:
