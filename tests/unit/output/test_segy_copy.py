@@ -158,11 +158,14 @@ def test_amplitudes_come_back_as_they_were(tmp_path, format):
         np.testing.assert_array_equal(file.read_traces(np.arange(2000)), values)
     # By way of the store: to the precision of float16.
     import_volume(source, geometry, traces, tmp_path / "a.zarr")
-    volume = Volume(tmp_path / "a.zarr")
+    volume, clip = Volume(tmp_path / "a.zarr"), np.float32(geometry.amplitude.clip)
     write_copy(
-        geometry, source, tmp_path / "c.sgy",
-        lambda slab: volume.read(slab).astype(np.float32) * np.float32(volume.clip), traces,
-    )  # fmt: skip
+        geometry,
+        source,
+        tmp_path / "c.sgy",
+        lambda slab: volume.read(slab).astype(np.float32) * clip,
+        traces,
+    )
     with segyio.open(tmp_path / "c.sgy") as file:
         found = file.trace.raw[:]
     np.testing.assert_allclose(found, values, rtol=2**-10, atol=0)

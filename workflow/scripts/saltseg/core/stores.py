@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
@@ -67,7 +68,7 @@ def create_store(
             shape=tuple(spec.shape),
             dtype=spec.dtype,
             chunks=tuple(spec.chunks or (max(side, 1) for side in spec.shape)),
-            shards=spec.shards and tuple(spec.shards),
+            shards=tuple(spec.shards) if spec.shards else None,
             fill_value=spec.fill_value,
             dimension_names=list(spec.dimensions),
             attributes=spec.attributes,
@@ -99,7 +100,7 @@ class Store:
         self.path, self._content = Path(path), content
         with self._readable():
             group = zarr.open_group(self.path, mode="r")
-            self.attributes = dict(group.attrs)
+            self.attributes: dict[str, Any] = dict(group.attrs)
             found = self.attributes.get("version")
             if found != version:
                 raise ValueError(f"expected version {version}, found {found!r}")
@@ -108,7 +109,7 @@ class Store:
             if _digest(self.path, data.replace(digest.encode(), UNSEALED.encode(), 1)) != digest:
                 raise ValueError("its metadata differs from what was written")
             names = [each.parent.name for each in self.path.glob("*/zarr.json")]
-            self.arrays: dict[str, zarr.Array] = {name: group[name] for name in names}
+            self.arrays = {name: zarr.open_array(self.path, path=name, mode="r") for name in names}
 
     def read(self, name: str, *part: slice) -> np.ndarray:
         """Return a copy of a part of an array; slices may be fewer than the axes.

@@ -34,11 +34,11 @@ def write_copy(
     """Write a copy of a SEG-Y file with other samples, as IEEE floats, complete or not at all.
 
     All headers stay byte for byte, but for the sample format in the binary header; traces stay in
-    their order. Doubled traces get what the place that they share gets, those without a place in
-    the grid zeros. What was written is read back.
+    their order. Doubled traces get the values of the cell that they share, those outside the grid
+    zeros. What was written is read back.
 
     geometry: of the source
-    values: gives the samples of some inlines, by places: float32 (inlines, crosslines, samples)
+    values: returns the samples of some inlines, by index: float32 (inlines, crosslines, samples)
     traces: numbers of the source's traces, int32 (inlines, crosslines), -1 where missing
 
     Raises InputError if the source cannot be read or is not as scanned, or there is no room or
@@ -72,7 +72,7 @@ def write_copy(
 
 
 def slabs(geometry: Geometry) -> Iterator[slice]:
-    """Yield slabs of inlines, by places, that together are the whole volume."""
+    """Yield slabs of inlines, by index, that together are the whole volume."""
     inlines, crosslines, samples = geometry.shape
     size = LARGEST_SLAB
     while size > 1 and size * crosslines * samples * 4 > SLAB_BYTES:
@@ -82,31 +82,31 @@ def slabs(geometry: Geometry) -> Iterator[slice]:
 
 
 class _Rest:
-    """Traces that the grid has no number of: doubled ones, and those without a place.
+    """Traces that the grid has no number of: doubled ones, and those outside the grid.
 
-    elsewhere: numbers of those without a place
+    elsewhere: numbers of those outside the grid
     """
 
     def __init__(self, file: Segy, geometry: Geometry, traces: np.ndarray):
         there = np.zeros(geometry.traces, bool)
         there[traces[traces >= 0]] = True
         numbers = np.flatnonzero(~there)
-        places = []
+        indices = []
         inside = np.ones(len(numbers), bool)
         for byte, axis in (
             (geometry.inline_byte, geometry.inlines),
             (geometry.crossline_byte, geometry.crosslines),
         ):
             values = _field_of(file, numbers, byte)
-            place, between = np.divmod(values - int(axis.first), int(axis.step))
-            inside &= (between == 0) & (place >= 0) & (place < axis.count)
-            places.append(place)
+            index, between = np.divmod(values - int(axis.first), int(axis.step))
+            inside &= (between == 0) & (index >= 0) & (index < axis.count)
+            indices.append(index)
         self._numbers = numbers[inside]
-        self._rows, self._columns = (place[inside] for place in places)
+        self._rows, self._columns = (index[inside] for index in indices)
         self.elsewhere = numbers[~inside]
 
     def within(self, slab: slice) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return numbers, places of inlines and places of crosslines of those in a slab."""
+        """Return numbers, and indices of inlines and crosslines, of those in a slab."""
         chosen = (self._rows >= slab.start) & (self._rows < slab.stop)
         return self._numbers[chosen], self._rows[chosen], self._columns[chosen]
 

@@ -45,7 +45,7 @@ MAPS = {"top": ("Top of salt", RAMP[::-1]), "thickness": ("Thickness of salt", R
 # Width over height, at least and at most: of sections, and of slices and maps.
 ASPECTS = ((1.2, 3), (0.5, 3))
 
-# Reads a block of traces by places along inlines and crosslines: (inlines, crosslines, samples).
+# Reads a block of traces by indices along inlines and crosslines: (inlines, crosslines, samples).
 Reader = Callable[[slice, slice], np.ndarray]
 
 
@@ -133,7 +133,7 @@ def shrink(values: np.ndarray, steps: tuple[int, ...], of: Callable = np.mean) -
 def choose_lines(count: int, most: int, wanted: list[int]) -> np.ndarray:
     """Choose at most ``most`` of ``count`` lines, evenly spread: sorted int64.
 
-    Of the wanted ones as many as make half of them take the places of those nearest.
+    Wanted ones, at most half of all, replace those nearest.
     """
     if count <= most:
         return np.arange(count)
@@ -204,7 +204,7 @@ def fill(view: VolumeView) -> tuple[list[Plane], dict[str, np.ndarray]]:
 def put(
     plane: Plane, layer: int, values: np.ndarray, shade: Shade, block: tuple, steps: list[int]
 ) -> None:
-    """Put a block's part of a plane's lines in its place, as shades of grey."""
+    """Copy a block's part of a plane's lines to its pictures, as shades of grey."""
     whole = (*block, slice(0, values.shape[2]))
     at, axis = whole[plane.axis], plane.axis
     here = np.flatnonzero((plane.lines >= at.start) & (plane.lines < at.stop))
@@ -300,11 +300,11 @@ def write_map(folder: Path, name: str, values: np.ndarray, missing: np.ndarray, 
     known = shrink(found.astype(np.float32), steps)
     middle = shrink(np.where(found, values, 0), steps) / np.maximum(known, 1e-6)
     title, colours = MAPS[name]
-    place = np.linspace(0, 1, len(colours))
+    share = np.linspace(0, 1, len(colours))
     stops = np.array([rgb(colour) for colour in colours]).T
     part = (middle - low) / max(high - low, 1e-9)
     drawn = np.full((*middle.shape, 4), 255, dtype=np.uint8)
-    drawn[..., :3] = np.stack([np.interp(part, place, channel) for channel in stops], axis=-1)
+    drawn[..., :3] = np.stack([np.interp(part, share, channel) for channel in stops], axis=-1)
     drawn[known == 0] = NO_SALT
     drawn[shrink(missing.astype(np.float32), steps) == 1] = 0
     save_map(folder, name, drawn)

@@ -108,7 +108,7 @@ class LocalBounds:
     ) -> "LocalBounds":
         """Measure bounds of sections of a shape that are read part by part.
 
-        ``read`` gives all samples of some traces, floats (..., samples, traces).
+        ``read`` returns all samples of some traces, floats (..., samples, traces).
         """
         down, across = (_edges(side, tile) for side in shape[-2:])
         # Cells between the edges, as many a part as fit.

@@ -7,6 +7,7 @@ number of each trace in the file, -1 where it is missing, and ``positions``, flo
 
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -28,6 +29,7 @@ FORMATS = {
     12: "uint64",
     16: "uint8",
 }
+Endian = Literal["big", "little"]
 SCAN_AGAIN = "delete it to scan the file again"
 
 
@@ -51,7 +53,6 @@ class Geometry(Grid):
     """A post-stack SEG-Y file: its grid, which includes missing traces, and how it is stored.
 
     path, size: as scanned; size in bytes
-    endian: "big" or "little"
     format: code of the samples, one of FORMATS
     start: bytes before the first trace
     inline_byte, crossline_byte: where in a trace's header, from 1; None if a 2-D line goes by
@@ -70,7 +71,7 @@ class Geometry(Grid):
 
     path: str
     size: int
-    endian: str
+    endian: Endian
     format: int
     start: int
     inline_byte: int | None

@@ -129,11 +129,11 @@ def labels_from_segy(
     columns = [volume.crosslines.index(number) for number in labels.crosslines.numbers().tolist()]
     there = traces >= 0
     straight = np.flatnonzero(there.sum(axis=1) >= min(tile, volume.crosslines.count))
-    told = np.zeros_like(there)
-    told[straight] = there[straight]
+    by_inlines = np.zeros_like(there)
+    by_inlines[straight] = there[straight]
     own = there.sum(axis=0)
     across = np.flatnonzero(
-        (own >= min(tile, volume.inlines.count)) & (told.sum(axis=0) < COVERED * own)
+        (own >= min(tile, volume.inlines.count)) & (by_inlines.sum(axis=0) < COVERED * own)
     )
     values_so_far = np.empty(0, np.float32)
     for plane, line in [(INLINE, i) for i in straight] + [(CROSSLINE, i) for i in across]:

@@ -7,7 +7,7 @@ from math import gcd
 import numpy as np
 
 from saltseg.core.errors import InputError
-from saltseg.survey.geometry import Amplitude, Geometry
+from saltseg.survey.geometry import Amplitude, Endian, Geometry
 from saltseg.survey.grid import Axis
 from saltseg.survey.segy import Segy, decode, field, require_stated_format
 
@@ -31,7 +31,7 @@ def scan(
     path: str,
     inline_byte: int | None = None,
     crossline_byte: int | None = None,
-    endian: str | None = None,
+    endian: Endian | None = None,
     format: int | None = None,
     percentile: float = 99.9,
     threads: int = 1,
@@ -234,7 +234,7 @@ class _Amplitudes:
 def _read_all(file: Segy, where: _Where, threads: int) -> tuple[_Headers, _Amplitudes]:
     """Read every trace once."""
     layout = file.layout
-    # One trace of every so many, each at another place among them, lest they follow the lines.
+    # One trace of every so many, each at another offset among them, lest they follow the lines.
     every = max(1, layout.traces * layout.samples // SAMPLED)
     groups = np.arange(0, layout.traces, every)
     chosen = groups + np.random.default_rng(0).integers(0, every, len(groups))
@@ -270,7 +270,7 @@ def _read_all(file: Segy, where: _Where, threads: int) -> tuple[_Headers, _Ampli
     )
 
 
-def _fields(headers: np.ndarray, endian: str, where: _Where) -> dict[str, np.ndarray]:
+def _fields(headers: np.ndarray, endian: Endian, where: _Where) -> dict[str, np.ndarray]:
     four = {"inlines": where.inline, "crosslines": where.crossline, "offset": 37}
     if where.coordinates:
         four |= {"x": where.coordinates[0], "y": where.coordinates[1]}
@@ -314,7 +314,7 @@ class _Grid:
 
 
 def _grid(file: Segy, where: _Where, headers: _Headers) -> _Grid:
-    """Give each trace its place."""
+    """Assign each trace to a cell of the grid."""
     count = file.layout.traces
     if where.inline is None:
         traces = np.arange(count, dtype=np.int32)[None]
@@ -333,14 +333,14 @@ def _grid(file: Segy, where: _Where, headers: _Headers) -> _Grid:
     if cells > max(LARGEST_EMPTY_GRID, count / LEAST_FILL):
         raise InputError(
             f"{file.path}: expected a grid that its {count} traces fill, found {numbers}, "
-            f"{cells} places; set {KEYS} to where the numbers are, or survey.format where the "
+            f"{cells} cells; set {KEYS} to where the numbers are, or survey.format where the "
             "header's is wrong"
         )
-    traces, places = _place(lines, axes, placed)
+    traces, cell = _assign_cells(lines, axes, placed)
     bins = int((traces >= 0).sum())
     doubled = int(placed.sum()) - bins
     if doubled:
-        _refuse_gathers(file, headers, placed, traces[places[placed]], bins, numbers)
+        _refuse_gathers(file, headers, placed, traces[cell[placed]], bins, numbers)
         notes.append(f"of {doubled} duplicate traces only the first each is used")
     sorting = _sorting(*(numbers if placed.all() else numbers[placed] for numbers in lines))
     shape = axes[0].count, axes[1].count
@@ -360,16 +360,16 @@ def _axes(lines: tuple[np.ndarray, np.ndarray]) -> tuple[list[Axis], np.ndarray,
     return axes, np.ones(count, bool), []
 
 
-def _place(
+def _assign_cells(
     lines: tuple[np.ndarray, np.ndarray], axes: list[Axis], placed: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the trace at each place of the grid, -1 where there is none, and each trace's place.
+    """Return the trace in each cell of the grid, -1 where there is none, and each trace's cell.
 
-    Of several traces at a place the first is used.
+    Of several traces in a cell the first is used.
     """
     count, cells = len(placed), axes[0].count * axes[1].count
     # Block by block, and in 4 bytes if they suffice: there may be tens of millions.
-    places = np.empty(count, np.int32 if cells < 2**31 else np.int64)
+    cell = np.empty(count, np.int32 if cells < 2**31 else np.int64)
     traces = np.full(cells, -1, np.int32)
     # From the last to the first, which overwrites the others.
     for first in reversed(range(0, count, BLOCK)):
@@ -378,16 +378,16 @@ def _place(
             (numbers[block].astype(np.int64) - int(axis.first)) // int(axis.step)
             for numbers, axis in zip(lines, axes, strict=True)
         )
-        places[block] = np.where(placed[block], row * axes[1].count + column, 0)
+        cell[block] = np.where(placed[block], row * axes[1].count + column, 0)
         order = np.flatnonzero(placed[block])[::-1]
-        traces[places[block][order]] = first + order
-    return traces, places
+        traces[cell[block][order]] = first + order
+    return traces, cell
 
 
 def _refuse_gathers(
     file: Segy, headers: _Headers, placed: np.ndarray, firsts: np.ndarray, bins: int, numbers: str
 ) -> None:
-    """Raise InputError if many traces share one of ``bins`` places with the first trace there."""
+    """Raise InputError if many traces share one of ``bins`` cells with the first trace there."""
     total = len(firsts)
     doubled = total - bins
     offsets = headers.offset[placed] != headers.offset[firsts]
@@ -456,10 +456,10 @@ def _positions(traces: np.ndarray, headers: _Headers) -> np.ndarray:
     if headers.x is None:
         return positions
     for axis, values in enumerate((headers.x, headers.y)):
-        for line, place in zip(traces, positions[axis], strict=True):
+        for line, found in zip(traces, positions[axis], strict=True):
             there = line >= 0
             numbers = line[there]
             scalar = headers.scalar[numbers].astype(np.float64)
             factor, divisor = np.where(scalar > 0, scalar, 1.0), np.where(scalar < 0, -scalar, 1.0)
-            place[there] = values[numbers] * factor / divisor
+            found[there] = values[numbers] * factor / divisor
     return positions

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from saltseg.core.errors import InputError
-from saltseg.survey.geometry import FORMATS
+from saltseg.survey.geometry import FORMATS, Endian
 
 TEXT = 3200  # bytes of a text header
 HEADERS = 3600  # of the text header and the binary header
@@ -23,9 +23,9 @@ TYPES = {
     1: "u4", 2: "i4", 3: "i2", 5: "f4", 6: "f8", 8: "i1",
     9: "i8", 10: "u4", 11: "u2", 12: "u8", 16: "u1",
 }  # fmt: skip
-ORDERS = {"big": ">", "little": "<"}
+ORDERS: dict[Endian, str] = {"big": ">", "little": "<"}
 # How revision 2 states the order of bytes.
-STATED = {b"\x01\x02\x03\x04": "big", b"\x04\x03\x02\x01": "little"}
+STATED: dict[bytes, Endian] = {b"\x01\x02\x03\x04": "big", b"\x04\x03\x02\x01": "little"}
 # What other programs write for undefined samples, such as 1e30.
 UNDEFINED_FROM, UNDEFINED = 1e20, np.float32(-999.25)
 FEW = 500  # values from which nothing follows about their format
@@ -40,14 +40,13 @@ with np.errstate(over="ignore", under="ignore"):
 class Layout:
     """How to read a file.
 
-    endian: "big" or "little"
     format: code of the samples, one of FORMATS
     start: bytes before the first trace
     samples: of a trace
     traces: in the file
     """
 
-    endian: str
+    endian: Endian
     format: int
     start: int
     samples: int
@@ -70,7 +69,7 @@ class Segy:
     notes: what of it was not as its headers say
     """
 
-    def __init__(self, path: Path | str, endian: str | None = None, format: int | None = None):
+    def __init__(self, path: Path | str, endian: Endian | None = None, format: int | None = None):
         """Open a file and find its layout, or take what is given for it.
 
         Raises InputError if it is missing, no SEG-Y file, cut, or not as its headers say.
@@ -196,7 +195,7 @@ def decode_text(data: bytes) -> str:
     return data.decode("cp037" if ebcdic_blanks > ascii_blanks else "latin-1")
 
 
-def field(headers: np.ndarray, byte: int, endian: str, size: int = 4) -> np.ndarray:
+def field(headers: np.ndarray, byte: int, endian: Endian, size: int = 4) -> np.ndarray:
     """Return a field of headers (count, 240): int32 (count), or int16 where ``size`` is 2.
 
     byte: where it is in a trace's header, from 1
@@ -205,7 +204,7 @@ def field(headers: np.ndarray, byte: int, endian: str, size: int = 4) -> np.ndar
     return part.view(f"{ORDERS[endian]}i{size}")[:, 0].astype(f"i{size}")
 
 
-def _find_layout(file: Segy, endian: str | None, format: int | None) -> tuple[Layout, list[str]]:
+def _find_layout(file: Segy, endian: Endian | None, format: int | None) -> tuple[Layout, list[str]]:
     path, size, notes = file.path, file.size, []
     if size < HEADERS:
         raise InputError(
@@ -243,10 +242,11 @@ def _find_layout(file: Segy, endian: str | None, format: int | None) -> tuple[La
         layout = fitting[0]
     if layout.start > HEADERS:
         notes.append(f"{layout.start - HEADERS} bytes of extended headers")
-    said = int.from_bytes(binary[20:22], endian)
-    if layout.samples & 0xFFFF != said:
+    stated = int.from_bytes(binary[20:22], endian)
+    if layout.samples & 0xFFFF != stated:
         notes.append(
-            f"{layout.samples} samples a trace, by its trace headers; the binary header says {said}"
+            f"{layout.samples} samples a trace, by its trace headers; the binary header says "
+            f"{stated}"
         )
     return layout, notes
 
@@ -256,7 +256,7 @@ def _is_text(begin: bytes) -> bool:
     return all(32 <= byte < 127 or byte in b"\t\n\r\f" for byte in begin)
 
 
-def _endian(file: Segy, binary: bytes, format: int | None) -> str:
+def _endian(file: Segy, binary: bytes, format: int | None) -> Endian:
     if binary[96:100] in STATED:
         return STATED[binary[96:100]]
     possible = [
@@ -271,7 +271,7 @@ def _endian(file: Segy, binary: bytes, format: int | None) -> str:
     return possible[0] if possible else "big"
 
 
-def _starts(file: Segy, binary: bytes, endian: str) -> list[int]:
+def _starts(file: Segy, binary: bytes, endian: Endian) -> list[int]:
     """Return where traces may begin, most likely first: after extended headers, or without any."""
     extended = int.from_bytes(binary[304:306], endian, signed=True)
     # Before revision 1 anything may stand there, so that the length has the last word.
@@ -289,7 +289,7 @@ def _starts(file: Segy, binary: bytes, endian: str) -> list[int]:
     return [start, HEADERS] if HEADERS < start < file.size else [HEADERS]
 
 
-def _sample_counts(file: Segy, binary: bytes, start: int, endian: str) -> list[int]:
+def _sample_counts(file: Segy, binary: bytes, start: int, endian: Endian) -> list[int]:
     """Return what the binary header and the first trace's header say, each number once."""
     counts = [int.from_bytes(binary[20:22], endian)]
     # Revision 2 has room for more.
@@ -301,7 +301,7 @@ def _sample_counts(file: Segy, binary: bytes, start: int, endian: str) -> list[i
     return list(dict.fromkeys(counts))
 
 
-def _all_fitting(file: Segy, binary: bytes, endian: str, format: int) -> list[Layout]:
+def _all_fitting(file: Segy, binary: bytes, endian: Endian, format: int) -> list[Layout]:
     """Return layouts by which whole traces make up the file's length, most likely first."""
     found = []
     for start in _starts(file, binary, endian):
@@ -316,14 +316,14 @@ def _all_fitting(file: Segy, binary: bytes, endian: str, format: int) -> list[La
 def _is_consistent(file: Segy, layout: Layout) -> bool:
     """Whether headers all over the file state the same number of samples and interval.
 
-    Where a layout is wrong, samples are in their place.
+    Where a layout is wrong, samples are found instead.
     """
     numbers = np.unique(np.linspace(0, layout.traces - 1, 50).astype(np.int64)).tolist()
     stated = [file.bytes(layout.start + number * layout.trace_size + 114, 4) for number in numbers]
     return stated.count(stated[0]) > 0.8 * len(stated)
 
 
-def _others(file: Segy, binary: bytes, endian: str, format: int) -> list[int]:
+def _others(file: Segy, binary: bytes, endian: Endian, format: int) -> list[int]:
     """Return formats that the file may have instead, by its length, its headers and its samples."""
     found = {}
     for code in FORMATS:
@@ -340,7 +340,7 @@ def _others(file: Segy, binary: bytes, endian: str, format: int) -> list[int]:
 
 
 def _misfit(
-    file: Segy, start: int, binary: bytes, endian: str, format: int, others: list[int]
+    file: Segy, start: int, binary: bytes, endian: Endian, format: int, others: list[int]
 ) -> str:
     counts = [n for n in _sample_counts(file, binary, start, endian) if n]
     if not counts:
