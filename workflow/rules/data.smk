@@ -69,7 +69,7 @@ if not VOLUME:
             source=get_source,
             fingerprint=FINGERPRINTS["train"],
         shell:
-            STAGE + " --source={params.source:q}"
+            f"{STAGE} --source={{params.source:q}}"
 
 
 # Separate from the labelled tiles, so adding test tiles never retrains a member.
@@ -95,7 +95,7 @@ rule import_test:
         source=get_source,
         fingerprint=FINGERPRINTS.get("test", ""),
     shell:
-        STAGE + " --source={params.source:q}"
+        f"{STAGE} --source={{params.source:q}}"
 
 
 rule split:

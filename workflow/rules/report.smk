@@ -131,7 +131,7 @@ rule plot_training:
         seeds=SEEDS,
         benchmarks=with_prefix("results/benchmarks"),
     shell:
-        STAGE + " --seeds {params.seeds:q} --benchmarks {params.benchmarks:q}"
+        f"{STAGE} --seeds {{params.seeds:q}} --benchmarks {{params.benchmarks:q}}"
 
 
 rule plot_evaluation:
@@ -257,4 +257,4 @@ rule page:
         settings=settings(),
         benchmarks=with_prefix("results/benchmarks"),
     shell:
-        STAGE + " --benchmarks {params.benchmarks:q}"
+        f"{STAGE} --benchmarks {{params.benchmarks:q}}"

@@ -23,7 +23,7 @@ rule predict_test:
         command=command("predict_test"),
         settings=settings("inference.flip", "inference.batch_size", "inference.shards", "compute"),
     shell:
-        STAGE + " --shard {wildcards.shard}"
+        f"{STAGE} --shard {{wildcards.shard}}"
 
 
 rule submission:

@@ -46,7 +46,7 @@ rule train:
         state=with_prefix("results/{round}states/{seed}.pt"),
         events=get_events,
     shell:
-        STAGE + " --seed {wildcards.seed} --state {params.state:q} {params.events:q}"
+        f"{STAGE} --seed {{wildcards.seed}} --state {{params.state:q}} {{params.events:q}}"
 
 
 rule pseudo_labels:
