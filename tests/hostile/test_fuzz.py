@@ -7,7 +7,6 @@ the catalogues beside this file.
 import resource
 import signal
 import tempfile
-import zipfile
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -24,7 +23,6 @@ from saltseg.core.hdf import writing
 from saltseg.ensemble import predictions
 from saltseg.ensemble.predictions import Predictions
 from saltseg.evaluation.decision import FITS, read_report, write_report
-from saltseg.inference.predict_new import read_tiles
 from saltseg.networks import model
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.survey.folds import read_folds
@@ -32,7 +30,7 @@ from saltseg.survey.import_test import import_test
 from saltseg.survey.import_train import import_train
 from saltseg.survey.source import Source
 from saltseg.survey.tiles import Tiles, save
-from support.surveys import LAYOUTS, Survey, zipped
+from support.surveys import LAYOUTS, Survey
 
 SECONDS = 30
 BYTES = 2 * 2**30
@@ -197,96 +195,6 @@ def test_damage_to_a_survey_s_file_is_reported_or_harmless(layout, name, changes
         read_all(survey_of(files).write(Path(folder) / "survey", layout))
 
 
-def near_the_end(changes: list, near: float) -> list:
-    """Move changes to the end of a file, where a zip has its central directory."""
-    return [(kind, 1 - near + where * near, what) for kind, where, what in changes]
-
-
-@given(
-    compression=st.sampled_from(
-        [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
-    ),
-    inner=st.booleans(),
-    changes=CHANGES,
-    near=st.sampled_from([1, 0.3, 0.02]),
-)
-def test_damage_to_a_zip_is_reported_or_harmless(compression, inner, changes, near):
-    # Non-ASCII names are encoded differently.
-    data = zipped(SMALL | {"train/images/\u00e9": b""}, compression)
-    if inner:
-        names = [name for name in SMALL if name.startswith("train/")]
-        part = zipped({name.removeprefix("train/"): SMALL[name] for name in names}, compression)
-        rest = {name: SMALL[name] for name in SMALL if name not in names}
-        part = damaged(part, near_the_end(changes, near))
-        data = zipped(rest | {"train.zip": part}, compression)
-    else:
-        data = damaged(data, near_the_end(changes, near))
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "survey.zip"
-        path.write_bytes(data)
-        read_all(path)
-        outcome(lambda: read_tiles(path, with_depth=False))
-
-
-# Tables with shuffled cells
-
-TABLES = {
-    name: [line.split(",") for line in data.decode().splitlines()]
-    for name, data in SMALL.items()
-    if name.endswith(".csv")
-}
-CELLS = st.one_of(
-    st.sampled_from(["", " ", "nan", "inf", "-1", "1e400", "1e39", "None", "id", "#", "\r", "\n"]),
-    st.sampled_from(['"', '"a', 'a"b"', "a,b", "\0", "\ufeff", "\x1b[2J", "../a", "\ud800"]),
-    st.integers(1, 140_000).map("x".__mul__),
-    st.text(max_size=8),
-    PLAUSIBLE,
-)
-NUMBERS = st.integers(0, 50)
-MIXES = st.lists(
-    st.tuples(
-        st.sampled_from(["swap", "replace", "drop cell", "add cell", "drop row", "double row"]),
-        *(NUMBERS, NUMBERS, NUMBERS, NUMBERS, CELLS),
-    ),
-    min_size=1,
-    max_size=5,
-)
-
-
-def mixed(rows: list[list[str]], mixes: list) -> bytes:
-    rows = [list(row) for row in rows]
-    for kind, *numbers, cell in mixes:
-        rows = rows or [[""]]
-        row, other = (rows[number % len(rows)] for number in numbers[:2])
-        place, there = numbers[2] % max(len(row), 1), numbers[3] % max(len(other), 1)
-        if kind == "add cell":
-            row.insert(place, cell)
-        elif kind == "double row":
-            rows.append(list(row))
-        elif kind == "drop row":
-            rows.remove(row)
-        elif not row or not other:
-            continue
-        elif kind == "swap":
-            row[place], other[there] = other[there], row[place]
-        elif kind == "replace":
-            row[place] = cell
-        else:
-            del row[place]
-    text = "".join(",".join(row) + "\n" for row in rows)
-    return text.encode(errors="surrogatepass")
-
-
-@given(layout=st.sampled_from(LAYOUTS), name=st.sampled_from(sorted(TABLES)), mixes=MIXES)
-@example("flat zip", "depths.csv", [("replace", 1, 0, 1, 0, "x" * 140_000)])
-@example("flat zip", "depths.csv", [("replace", 1, 0, 1, 0, "1e39")])
-@example("flat zip", "train.csv", [("add cell", n, 0, 0, 0, "a") for n in (1, 2)])
-def test_mixed_up_tables_are_reported_or_harmless(layout, name, mixes):
-    files = SMALL | {name: mixed(TABLES[name], mixes)}
-    with tempfile.TemporaryDirectory() as folder:
-        read_all(survey_of(files).write(Path(folder) / "survey", layout))
-
-
 # Files that stages pass to each other
 
 IDS = [f"tile{number}" for number in range(4)]
@@ -363,8 +271,3 @@ def test_damage_to_files_between_stages_is_reported_or_harmless(name, changes, n
     changes = [(kind, where * near, what) for kind, where, what in changes]
     files = handed_on()
     reads(files | {name: damaged(files[name], changes)}, name)
-
-
-def test_using_too_much_memory_fails():
-    with pytest.raises(MemoryError), in_bounds():
-        np.ones(2 * BYTES, dtype=np.uint8)

@@ -15,7 +15,6 @@ import pytest
 
 from saltseg.core.errors import InputError
 from saltseg.evaluation.decision import write_report
-from saltseg.evaluation.summary import describe
 from saltseg.survey import kaggle
 from saltseg.survey.kaggle import CONTEST, TEST_TILES
 from saltseg.survey.tiles import Tiles
@@ -172,36 +171,6 @@ def assert_no_secret(folder: Path, *texts: str) -> None:
             assert secret not in text, place
 
 
-def test_download_by_hand_is_the_zip_without_secrets(key, tmp_path):
-    done = by_hand("download", tmp_path / "run", "--archive", "new/contest.zip")
-    assert done.returncode == 0, done.stderr
-    assert [file.name for file in (tmp_path / "run/new").iterdir()] == ["contest.zip"]
-    fetched = tmp_path / "run/new/contest.zip"
-    assert fetched.read_bytes() == (key.folder / "zip").read_bytes()
-    assert fetched.stat().st_mtime > (key.folder / "zip").stat().st_mtime + 1e6
-    [call] = key.calls()
-    assert call[:5] == ["competitions", "download", "-c", CONTEST, "-p"]
-    assert Path(call[5]).parent.name == "new" and not Path(call[5]).exists()
-    assert "Authorization: Basic ***" in done.stderr and "DEBUG ***" in done.stderr
-    assert "/data?*** via http://***@proxy:80/" in done.stderr
-    assert "100% of the zip" in done.stderr and "99% of the zip" not in done.stderr
-    assert_no_secret(tmp_path / "run", done.stdout, done.stderr)
-
-
-@pytest.mark.parametrize("stage", ["download", "submit"])
-def test_a_failure_by_hand_is_a_message_without_secrets(stage, key, tmp_path, submission):
-    key.does("500")
-    if stage == "submit":
-        done = submit_by_hand(tmp_path / "run")
-    else:
-        done = by_hand(stage, tmp_path / "run", "--archive", "contest.zip")
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "failed with status 1" in done.stderr and "Internal Server Error" in done.stderr
-    assert_no_secret(tmp_path / "run", done.stdout, done.stderr)
-    assert not (tmp_path / "run/contest.zip").exists()
-    assert not (tmp_path / "run/results/submitted.txt").exists()
-
-
 @pytest.mark.parametrize(
     "place",
     [
@@ -282,12 +251,6 @@ def test_a_missing_client_is_named_with_the_way_to_get_it(key, tmp_path, monkeyp
         kaggle.download(tmp_path / "contest.zip")
 
 
-def test_a_client_that_does_not_start_is_named(key, tmp_path):
-    (key.folder / "kaggle").write_text("#!/nowhere/python\n")
-    with pytest.raises(InputError, match=r"bin/kaggle: does not start \(No such file"):
-        kaggle.download(tmp_path / "contest.zip")
-
-
 def test_missing_credentials_are_reported_with_every_place(client, tmp_path, monkeypatch):
     monkeypatch.setenv("KAGGLE_CONFIG_DIR", str(tmp_path / "other"))
     with pytest.raises(InputError, match="found no credentials") as error:
@@ -298,12 +261,6 @@ def test_missing_credentials_are_reported_with_every_place(client, tmp_path, mon
         assert str(tmp_path / place) in str(error.value)
     assert "https://www.kaggle.com/settings/api" in str(error.value)
     assert client.calls() == []
-
-
-def test_the_message_says_if_a_score_is_not_honest():
-    assert describe(THRESHOLD) == MESSAGE
-    said = describe({**THRESHOLD, "honest": False})
-    assert "score 0.7217 (NOT honest: the members trained on these tiles) over" in said
 
 
 def test_submit_by_hand_sends_each_file_once_and_keeps_a_record(key, tmp_path, submission):

@@ -18,7 +18,7 @@ import pytest
 from saltseg.core.errors import InputError
 from saltseg.device import gpu_lease as lease
 from saltseg.device.gpu_lease import chosen, hold_gpu, installed
-from support.running import ROOT, complete, with_config
+from support.running import complete, with_config
 
 TWO = {"0": ["GPU-0aa"], "1": ["GPU-1bb"]}
 SPLIT = {"0": ["GPU-0aa"], "1": ["MIG-1b", "MIG-1c"]}
@@ -281,18 +281,6 @@ def test_what_another_user_placed_there_is_reported_and_not_followed(machine, tm
     if (tmp_path / "precious").exists():
         assert (tmp_path / "precious").read_text() == "precious"
     assert not list(tmp_path.glob("elsewhere/*"))
-
-
-def test_members_of_one_run_train_on_different_gpus(machine, finished, copied, tmp_path):
-    config = with_config(tmp_path, {"training": {"loss": "bce"}})
-    complete(copied, "--resources", "gpu=2", "--until", "train", config=config)
-    logs = [(copied / f"results/logs/train/{seed}.log").read_text() for seed in (0, 1)]
-    found = [re.findall(r"(GPU-\w+) is reserved for this job", text) for text in logs]
-    assert sorted(found) == [["GPU-0aa"], ["GPU-1bb"]]
-    # Each computing stage reserves a GPU before it uses one.
-    for stage in ("train", "predict_validation", "predict_test", "predict"):
-        text = (ROOT / f"workflow/scripts/{stage}.py").read_text()
-        assert text.index("hold_gpu(args.settings.compute") < text.index("Compute.select(")
 
 
 def test_a_job_beyond_the_gpus_waits_and_says_so_in_its_log(machine, finished, copied, tmp_path):

@@ -93,34 +93,6 @@ def test_openvino_s_bytes_are_the_same_in_any_batch_and_each_time(bf16):
 
 
 @OPENVINO
-def test_a_compiled_network_has_the_whole_interface_of_a_network():
-    network = seen_data(name="efficientnet_lite1_unet", width=2, dropout=0, scale=2)
-    compiled = for_inference(network, computing("openvino"))
-    assert compiled.stride == network.stride
-    assert compiled.receptive_radius == network.receptive_radius
-    assert compiled.padding(101) == network.padding(101)
-    assert compiled.bottleneck_size(50, 70) == network.bottleneck_size(50, 70)
-    assert compiled.uses_depth is network.uses_depth is False
-    with pytest.raises(InputError, match="at least 16 pixels a side, found 15x20"):
-        compiled(torch.zeros(1, 1, 20, 15))
-    with_depth = for_inference(seen_data(**settings_of("unet")), computing("openvino"))
-    with pytest.raises(InputError, match="trained with the tiles' depths"):
-        with_depth(torch.zeros(1, 1, 20, 20))
-
-
-@OPENVINO
-def test_weights_that_change_later_do_not_change_a_compiled_network():
-    network = seen_data(name="unet", width=2, dropout=0)
-    compiled = for_inference(network, computing("openvino"))
-    images = torch.rand(2, 1, 20, 20)
-    before = compiled(images)
-    with torch.no_grad():
-        for weight in network.parameters():
-            weight.zero_()
-    assert torch.equal(compiled(images), before)
-
-
-@OPENVINO
 def test_each_member_has_the_threads_of_openvino_and_pytorch_has_one():
     before = torch.get_num_threads()
     try:
@@ -164,31 +136,6 @@ def test_a_batch_that_does_not_fit_into_memory_is_an_error_with_the_value_to_try
     done = in_process(SHORT_OF_MEMORY)
     assert "not enough memory for 4000 tiles at once" in done.stdout, done.stdout + done.stderr
     assert "set inference.batch_size to 2000" in done.stdout
-
-
-ALONE = """
-import sys
-# PyTorch's build for CUDA itself runs ldconfig.
-import torch
-seen = []
-sys.addaudithook(lambda event, args: seen.append(event) if event.startswith(
-    ("socket.", "subprocess.", "os.system", "os.posix_spawn", "urllib.")) else None)
-import yaml
-from saltseg.device.compute import Compute
-from saltseg.inference.runtimes import for_inference
-from saltseg.networks import model
-
-compute = Compute(torch.device("cpu"), bf16=False, runtime="openvino")
-for_inference(model.build(name="unet", width=1, dropout=0), compute)(torch.zeros(1, 1, 32, 32))
-print(sorted(set(seen)), sys.modules.get("openvino_telemetry"))
-"""
-
-
-@OPENVINO
-def test_openvino_reports_to_nobody(tmp_path):
-    done = in_process(ALONE, HOME=str(tmp_path))
-    assert done.stdout.strip() == "[] None", done.stdout + done.stderr
-    assert not list(tmp_path.iterdir())
 
 
 def in_process(code, **environment):

@@ -12,7 +12,7 @@ from saltseg.core.errors import InputError
 from saltseg.networks import model
 from saltseg.networks.cpu_kernels import Dropout, TransposedConv
 from saltseg.networks.registry import NETWORKS
-from saltseg.networks.unet import PlainLevel, ResidualBlock, ResidualLevel
+from saltseg.networks.unet import PlainLevel, ResidualLevel
 from saltseg.settings.schema import schema
 from support.networks import NAMES, NEEDED
 
@@ -127,14 +127,6 @@ def test_depth_costs_nine_weights_for_each_channel_of_the_level_that_gets_it(
     assert after.keys() == before.keys()
 
 
-def test_depth_in_the_contest_s_residual_network_costs_288_and_2304_weights():
-    counts = {
-        depth: count(build(width=16, depth=depth)) - 5_112_497
-        for depth in ("none", "first_pool", "bottleneck", "both")
-    }
-    assert counts == {"none": 0, "first_pool": 288, "bottleneck": 2304, "both": 2592}
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_a_network_takes_the_depths_of_the_configuration(name):
     depths = schema()["properties"]["model"]["properties"]["depth"]["enum"]
@@ -143,35 +135,6 @@ def test_a_network_takes_the_depths_of_the_configuration(name):
     for depth in depths if ("model", "depth") in takes else ["none"]:
         network = build(name, depth=depth, **more).eval()
         assert network(torch.rand(2, 1, 16, 16), torch.rand(2)).shape == (2, 1, 16, 16)
-
-
-def test_nine_levels_of_two_residual_blocks():
-    network = build("residual_unet")
-    modules = list(network.modules())
-    assert sum(isinstance(module, ResidualBlock) for module in modules) == 18
-    assert sum(isinstance(module, ResidualLevel) for module in modules) == 9
-    for level in (*network.down, *network.up):
-        assert sum(isinstance(module, ResidualBlock) for module in level.modules()) == 2
-
-
-@BOTH
-@pytest.mark.parametrize(
-    ("tile", "sizes"),
-    [
-        (101, [101, 50, 25, 12, 6, 12, 25, 50, 101]),
-        (128, [128, 64, 32, 16, 8, 16, 32, 64, 128]),
-        (31, [31, 15, 7, 3, 1, 3, 7, 15, 31]),
-    ],
-)
-def test_levels_halve_the_size_rounding_down_and_bring_it_back(name, tile, sizes):
-    calls = record(build(name).eval(), (PlainLevel, ResidualLevel), (tile, tile))
-    assert [tuple(output.shape[-2:]) for _, _, output in calls] == [(s, s) for s in sizes]
-
-
-@BOTH
-def test_levels_double_the_channels_from_16_to_256_and_back(name):
-    calls = record(build(name, width=16).eval(), (PlainLevel, ResidualLevel), (16, 16))
-    assert [output.shape[1] for _, _, output in calls] == [16, 32, 64, 128, 256, 128, 64, 32, 16]
 
 
 @BOTH
@@ -237,11 +200,6 @@ def test_dropout_changes_nothing_in_evaluation_or_without_a_rate(rate):
     assert torch.equal(Dropout(rate).train(rate == 0)(x), x)
 
 
-@pytest.mark.parametrize("rate", [1 - 1e-6, 1 - 1e-9])
-def test_a_rate_next_to_one_keeps_next_to_nothing(rate):
-    assert (Dropout(rate)(torch.ones(1000)) > 0).float().mean() < 0.01
-
-
 @pytest.mark.parametrize("dtype, bound", [(torch.float64, 1e-12), (torch.bfloat16, 0.02)])
 @pytest.mark.parametrize("sides", [(6, 6), (5, 12), (1, 1)])
 def test_growing_and_its_gradients_are_pytorch_s_transposed_convolution(sides, dtype, bound):
@@ -260,34 +218,6 @@ def test_growing_and_its_gradients_are_pytorch_s_transposed_convolution(sides, d
     for values, exact in zip(found, expected, strict=True):
         assert values.dtype == dtype
         assert (values - exact).norm() <= bound * exact.norm()
-
-
-PARTS = (nn.Conv2d, nn.ReLU, nn.BatchNorm2d, nn.MaxPool2d, nn.Dropout, nn.ConvTranspose2d)
-BLOCK = ["BatchNorm2d", "ReLU", "Conv2d"] * 2
-
-
-@pytest.mark.parametrize(
-    ("name", "level", "joint", "end"),
-    [
-        (
-            "unet",
-            ["Conv2d", "ReLU", "Conv2d", "ReLU"],
-            ["BatchNorm2d", "Dropout"],
-            ["BatchNorm2d", "Conv2d"],
-        ),
-        (
-            "residual_unet",
-            ["Conv2d", *BLOCK, *BLOCK, "BatchNorm2d", "ReLU"],
-            ["Dropout"],
-            ["Conv2d"],
-        ),
-    ],
-)
-def test_parts_come_in_the_published_order(name, level, joint, end):
-    calls = record(build(name).eval(), PARTS, (37, 50))
-    expected = level + ["MaxPool2d", *joint, *level] * 4
-    expected += ["ConvTranspose2d", *joint, *level] * 4 + end
-    assert [kind_of(module, PARTS) for module, _, _ in calls] == expected
 
 
 def unsettle(network):
@@ -362,18 +292,6 @@ def test_logits_equal_the_network_written_out(name, depth, at):
     assert expected.std() > 0.01
 
 
-def test_each_level_gets_the_transposed_convolution_first_and_then_the_skip():
-    network = build("residual_unet", width=2)
-    calls = record(network.eval(), (ResidualLevel, nn.ConvTranspose2d), (37, 50))
-    levels = [call for call in calls if isinstance(call[0], ResidualLevel)]
-    grown = [call for call in calls if isinstance(call[0], nn.ConvTranspose2d)]
-    for step, ((_, _, big), (_, both, _)) in enumerate(zip(grown, levels[5:], strict=True)):
-        skip = levels[3 - step][2]
-        height, width = skip.shape[-2:]
-        expected = torch.cat([big[..., :height, :width], skip], dim=1)
-        torch.testing.assert_close(both, expected, rtol=0, atol=0)
-
-
 def keras_transposed(inputs, weight, bias, padding):
     """Keras' Conv2DTranspose of kernel 3 and stride 2, one multiplication at a time.
 
@@ -417,47 +335,6 @@ def test_growing_is_keras_transposed_convolution(tile, paddings):
         into_level = calls[i + 1][1][0].numpy()
         np.testing.assert_allclose(into_level[: len(expected)], expected, atol=1e-10)
         assert into_level.shape[1:] == expected.shape[1:]
-
-
-@pytest.mark.parametrize("training", [True, False])
-def test_a_residual_block_whose_last_convolution_is_zero_is_the_identity(training):
-    block = ResidualBlock(4).train(training)
-    nn.init.zeros_(block.body[-1].weight)
-    nn.init.zeros_(block.body[-1].bias)
-    x = torch.randn(2, 4, 6, 7)
-    before = x.clone()
-    assert torch.equal(block(x), before)
-    assert torch.equal(x, before)
-
-
-def test_a_residual_block_adds_its_input_as_it_was():
-    block = ResidualBlock(3).eval()
-    x = torch.randn(2, 3, 5, 5)
-    before = x.clone()
-    normal = [layer for layer in block.modules() if isinstance(layer, nn.BatchNorm2d)]
-    convolutions = [layer for layer in block.modules() if isinstance(layer, nn.Conv2d)]
-    y = before
-    for batch_norm, convolution in zip(normal, convolutions, strict=True):
-        y = convolution(batch_norm(y).clamp(min=0))
-    torch.testing.assert_close(block(x), before + y)
-    assert torch.equal(x, before)
-
-
-@BOTH
-def test_evaluation_drops_nothing_and_training_does(name):
-    network = build(name, width=2)
-    tiles = torch.rand(2, 1, 16, 20)
-    network.eval()
-    assert torch.equal(network(tiles), network(tiles))
-    network.train()
-    assert not torch.equal(network(tiles), network(tiles))
-
-
-@BOTH
-def test_without_dropout_training_is_no_lottery(name):
-    network = build(name, width=2, dropout=0.0).train()
-    tiles = torch.rand(2, 1, 16, 20)
-    assert torch.equal(network(tiles), network(tiles))
 
 
 @BOTH
@@ -509,15 +386,6 @@ def test_without_depth_the_depths_do_not_matter(name):
     assert torch.equal(network(tiles), network(tiles, torch.tensor([100.0, 700.0])))
     assert torch.equal(network(tiles), network(tiles, torch.tensor([torch.nan, torch.inf])))
     assert not list(network.named_buffers(prefix="depth", recurse=False))
-
-
-def test_depths_may_come_in_any_unit():
-    network = build("unet", width=2, depth="both").eval()
-    tiles, depths = torch.rand(4, 1, 20, 30), torch.tensor([53.0, 400.0, 959.0, 1000.0])
-    network.set_depth_range(depths[:3])
-    metres = network(tiles, depths)
-    network.set_depth_range(depths[:3] * 1000 - 7)
-    torch.testing.assert_close(network(tiles, depths * 1000 - 7), metres, rtol=1e-4, atol=1e-4)
 
 
 @BOTH

@@ -113,13 +113,6 @@ def test_weights_of_another_model_are_refused_with_their_names(tmp_path, changes
             raise found.value
 
 
-@pytest.mark.filterwarnings("ignore:Mapping deprecated model name")
-def test_a_model_that_timm_has_renamed_keeps_its_name():
-    found, expected = (TimmEncoder(name).body for name in ("tv_resnet34", "resnet34.tv_in1k"))
-    assert found.pretrained_cfg == expected.pretrained_cfg
-    assert found.state_dict().keys() == expected.state_dict().keys()
-
-
 class Harmful:
     def __reduce__(self):
         return os.mkdir, ("harm",)
@@ -145,11 +138,6 @@ def test_a_file_of_anything_else_is_refused_and_runs_no_code(
     with pytest.raises(InputError, match=rf"training\.encoder_weights: \S+{suffix}: expected wei"):
         TimmEncoder("resnet18").load_weights(path)
     assert not (tmp_path / "harm").exists()
-
-
-def test_a_missing_file_is_named_by_its_path(tmp_path):
-    with pytest.raises(InputError, match=r"training\.encoder_weights: nothing\.pth: no such file"):
-        TimmEncoder("resnet18").load_weights("nothing.pth")
 
 
 @pytest.mark.parametrize(
@@ -225,11 +213,6 @@ def test_a_member_begins_with_a_files_weights_and_loads_without_a_network(tmp_pa
     assert network(torch.rand(1, 1, 33, 33)).isfinite().all()
 
 
-def test_weights_have_one_source_only():
-    with pytest.raises(InputError, match=r"training\.pretrained, training\.encoder_weights: both"):
-        member(model_settings=SETTINGS, pretrained=True, encoder_weights="weights.pth")
-
-
 def run_python(code, *args):
     """Run code in a new Python process, in which timm is not imported yet."""
     return subprocess.run(
@@ -263,25 +246,3 @@ def test_without_its_packages_the_command_that_installs_them_is_printed(missing)
         f"model.name: timm_unet needs timm and torchvision (No module named '{missing}'); "
         "pip install -e '.[timm]'\n"
     ), done.stderr
-
-
-UNLOADED = f"""
-import torch
-
-def refuse(path):
-    raise OSError(path)
-
-torch.ops.load_library = refuse
-from saltseg.networks import model
-
-model.build(**{SETTINGS!r})
-import torchvision
-
-assert not torchvision.extension._has_ops()
-"""
-
-
-def test_operators_of_torchvision_that_do_not_load_are_done_without():
-    """As those of a torchvision that was made for another PyTorch."""
-    done = run_python(UNLOADED)
-    assert done.returncode == 0, done.stderr

@@ -1,9 +1,7 @@
 """A copy of a SEG-Y file differs from it in its samples alone, and in nothing else."""
 
 import errno
-import json
 import os
-import subprocess
 
 import numpy as np
 import pytest
@@ -25,8 +23,6 @@ from support.segy_files import (
     real,
     write_segy,
 )
-
-TGS_PYTHON = os.environ.get("SALT_TGS_SEGY_PYTHON")
 
 
 def probabilities(geometry):
@@ -225,16 +221,6 @@ def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path, monkeypatch, call)
     assert [each.name for each in tmp_path.iterdir()] == ["source.sgy"]
 
 
-def test_a_file_system_that_cannot_preallocate_is_written_to_as_well(tmp_path, monkeypatch):
-    source, output = survey(tmp_path), tmp_path / "copy.sgy"
-
-    def unsupported(*_):
-        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
-
-    monkeypatch.setattr(module.os, "posix_fallocate", unsupported)
-    assert_is_copy(source, output, *copied(source, output))
-
-
 @pytest.mark.parametrize("place", [100, 3300, 3600 + 7, 3600 + 320 * 900 + 250])
 def test_what_reads_back_otherwise_is_an_error(tmp_path, monkeypatch, place):
     source, output = survey(tmp_path), tmp_path / "copy.sgy"
@@ -250,15 +236,6 @@ def test_what_reads_back_otherwise_is_an_error(tmp_path, monkeypatch, place):
     with pytest.raises(InputError, match=r"copy\.sgy: read back, it differs"):
         copied(source, output)
     assert not output.exists()
-
-
-def test_values_of_another_shape_are_an_error(tmp_path):
-    source = survey(tmp_path)
-    geometry, traces, _ = scan(source)
-    with pytest.raises(ValueError, match=r"expected values of shape \(32, 30, 20\)"):
-        write_copy(
-            geometry, source, tmp_path / "copy.sgy", lambda slab: np.zeros((1, 30, 20)), traces
-        )
 
 
 def test_a_source_that_was_changed_since_is_refused(tmp_path):
@@ -285,52 +262,3 @@ def test_real_files_are_copied_by_segyio(tmp_path, name):
             assert dict(own) == dict(other)
         there = traces >= 0
         np.testing.assert_array_equal(copy.trace.raw[:][traces[there]], values[there])
-
-
-# It needs a separate environment, since it requires an older pandas.
-TGS = """
-import hashlib, json, sys
-import numpy as np
-from segy import SegyFile
-from segy.schema import Endianness
-from segy.standards import get_segy_standard
-
-for path in sys.argv[2:]:
-    spec = get_segy_standard(1.0)
-    spec.endianness = Endianness(sys.argv[1])
-    file = SegyFile(path, spec=spec)
-    traces = file.trace[:]
-    samples = np.asarray(traces.sample).astype("<f4")
-    header = file.binary_header
-    names = traces.header.dtype.names
-    fields = [np.asarray(traces.header[name]).tolist() for name in names]
-    print(json.dumps({
-        "text": file.text_header,
-        "binary": {name: np.asarray(header[name]).tolist() for name in header.dtype.names},
-        "traces": file.num_traces,
-        "fields": dict(zip(names, fields)),
-        "samples": samples.tolist(),
-    }))
-"""
-
-
-@needs_real_files
-@pytest.mark.skipif(
-    TGS_PYTHON is None,
-    reason="SALT_TGS_SEGY_PYTHON, a Python with TGS's segy 0.6, is not set",
-)
-@pytest.mark.parametrize("name", USABLE)
-def test_real_files_are_copied_by_another_reader(tmp_path, name):
-    output = tmp_path / "copy.sgy"
-    geometry, traces, values = copied(real(name), output)
-    command = [TGS_PYTHON, "-c", TGS, geometry.endian, str(real(name)), str(output)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    source, copy = map(json.loads, done.stdout.splitlines())
-    found = np.array(copy.pop("samples"), np.float32)
-    source.pop("samples")
-    assert source["binary"].pop("data_sample_format") == [geometry.format]
-    assert copy["binary"].pop("data_sample_format") == [5]
-    assert copy == source
-    assert source["traces"] == geometry.traces
-    np.testing.assert_array_equal(found[traces[traces >= 0]], values[traces >= 0])

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from saltseg.report import palette, sprites
-from saltseg.report.page import NO_TEST, read_figure, whole, write_page
+from saltseg.report.page import NO_TEST, read_figure, write_page
 from saltseg.survey.tiles import Tiles
 from support.browser import CHROMIUM, Browser
 
@@ -151,19 +151,6 @@ def test_the_page_shows_the_tile_s_own_pixels(page, results, tmp_path):
 
 
 @needs_chromium
-@pytest.mark.parametrize(("dark", "lightest"), [(False, 255), (True, 60)])
-def test_the_background_follows_the_system_s_light_or_dark(results, tmp_path, dark, lightest):
-    with Browser(dark=dark) as browser:
-        browser.open(results / "index.html")
-        browser.picture(tmp_path / "seen.png")
-        with Image.open(tmp_path / "seen.png") as picture:
-            corner = picture.convert("L").getpixel((3, 3))
-        ink = browser.run("getComputedStyle(document.querySelector('figure svg')).color")
-    assert corner <= lightest and (dark or corner == 255)
-    assert (min(map(int, re.findall(r"\d+", ink))) > 180) == dark
-
-
-@needs_chromium
 def test_the_page_alone_says_where_its_tiles_are(results, tmp_path):
     shutil.copy(results / "index.html", tmp_path)
     with Browser() as browser:
@@ -206,19 +193,6 @@ def test_sheets_hold_each_tile_in_its_place(tmp_path):
     with Image.open(tmp_path / "labelled-2-grey.webp") as sheet:
         grey = np.asarray(sheet.convert("L")).reshape(16, 6, 2, 8)
     assert np.abs(grey[:, :, 0] - images[:16].astype(float)).mean() < 8
-
-
-@pytest.mark.parametrize(
-    ("size", "shown"), [((101, 101), (101, 101)), ((161, 40), (81, 20)), ((2048, 2048), (158, 158))]
-)
-def test_large_tiles_are_shown_smaller(size, shown):
-    assert sprites.shown_size(size) == shown
-    step = sprites.shrink(size)
-    assert np.zeros(size)[::step, ::step].shape == shown
-
-
-def test_missing_values_are_null():
-    assert whole(np.array([1.4, np.nan, 2.6])) == [1, None, 3]
 
 
 def test_a_figure_s_text_stays_text(tmp_path):

@@ -1,6 +1,5 @@
 """The content of the figures, checked by hand; other tests check that they are drawn."""
 
-import re
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +7,7 @@ import pandas as pd
 import pytest
 
 from saltseg.ensemble.predictions import Predictions, save
-from saltseg.report import gallery, palette, plot_data, plot_evaluation, plot_training, times
+from saltseg.report import gallery, palette, plot_evaluation, plot_training, times
 from saltseg.report.figures import absent
 
 
@@ -45,13 +44,6 @@ def test_members_disagree_where_every_tile_has_two_honest_ones(members, honest, 
     assert gallery.choose(table, 2)["disagreement"] == expected
 
 
-def test_tiles_without_salt_are_shown_where_there_are_no_others():
-    chosen = gallery.choose(reviewed(coverage=[0.0, 0.0], iou=[0.0, 1.0]), 8)
-    assert {tuple(sorted(ids)) for name, ids in chosen.items() if name != "disagreement"} == {
-        ("t0", "t1")
-    }
-
-
 def test_a_thinned_curve_keeps_its_highest_step_and_its_ends():
     starts = np.linspace(0, 0.999, 5000)
     scores = np.zeros(5000)
@@ -60,17 +52,6 @@ def test_a_thinned_curve_keeps_its_highest_step_and_its_ends():
     assert len(where) <= plot_evaluation.POINTS + 2
     assert where[0] == 0 and where[-1] == 1
     assert found.max() == 1 and where[found.argmax()] == starts[1234]
-
-
-@pytest.mark.parametrize("depths", [[0.0] * 9, [0.0] * 8 + [5.0], list(range(9))])
-def test_scores_by_depth_are_drawn_whatever_the_depths(tmp_path, depths):
-    table = reviewed(depth=depths, score=np.linspace(0, 1, 9), coverage=[0.0] * 5 + [0.03] * 4)
-    plot_evaluation.draw_tiles(tmp_path / "tiles.svg", table, note="")
-    counts = re.findall(r">(\d)</text>", (tmp_path / "tiles.svg").read_text())
-    # Of the two coverage classes, and of each depth bin.
-    assert {"5", "4"} <= set(counts)
-    if len(set(depths)) == 1:
-        assert "9" in counts
 
 
 def members(folder: Path, ids: dict[int, str]) -> list[Predictions]:
@@ -89,10 +70,6 @@ def test_choices_of_members_leave_each_tile_as_many(tmp_path):
             for tile in "abcd":
                 assert sum(tile in member.ids for member in subset) == many
     assert len({tuple(m.path for m in s) for s in plot_evaluation.subsets_of(loaded, 1)}) == 3
-
-
-def test_coverage_classes_are_in_per_cent_of_tiles():
-    assert plot_data.shares_of(np.array([0, 0, 0, 10])).tolist() == [75] + [0] * 9 + [25]
 
 
 def test_times_are_by_step_the_longest_first_and_other_files_are_ignored(tmp_path):
@@ -116,14 +93,6 @@ def test_times_are_by_step_the_longest_first_and_other_files_are_ignored(tmp_pat
     assert times.read_times(tmp_path / "nowhere").empty
     plot_training.draw_times(tmp_path / "empty.svg", tmp_path / "nowhere")
     assert "Not drawn: no benchmarks in" in (tmp_path / "empty.svg").read_text()
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"),
-    [(0.04, "0.0 s"), (9.94, "9.9 s"), (59.4, "59 s"), (254.55, "4 min 15 s"), (7260, "2 h 1 min")],
-)
-def test_durations_are_in_words(seconds, words):
-    assert times.duration(seconds) == words
 
 
 def test_what_is_not_drawn_says_why(tmp_path):
@@ -183,8 +152,3 @@ def test_truth_prediction_and_error_are_distinguishable_by_any_eye(eye):
         # At a distance of 2, colours are barely distinguishable; at 10, at a glance.
         assert np.linalg.norm(seen[one] - seen[other]) > 40
     assert min(map(luminance, (palette.TRUTH, palette.PREDICTION))) > 0.3
-
-
-def test_members_differ_in_colour_or_dashes():
-    styles = [palette.member_style(number) for number in range(16)]
-    assert len(set(styles)) == 16

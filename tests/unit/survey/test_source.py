@@ -118,17 +118,6 @@ def test_a_depth_counts_for_the_part_of_its_tile(tmp_path, survey, layout):
     assert changed["test"] == before["test"]
 
 
-def test_depths_are_found_even_if_ids_are_quoted(tmp_path, survey):
-    # Quotes are valid CSV, and the import reads them.
-    for row in survey.tables["depths.csv"]:
-        row[0] = f'"{row[0]}"'
-    with Source(survey.write(tmp_path / "before", "flat zip")) as source:
-        before = source.fingerprint("train")
-        assert import_train(source)[0]["depth"].tolist() == [survey.depths[i] for i in survey.ids]
-    survey.set_depth(f'"{survey.ids[2]}"', 12345)
-    assert fingerprint(survey.write(tmp_path / "after", "flat zip"), "train") != before
-
-
 @pytest.mark.parametrize("name", ["train.csv", "depths.csv"])
 def test_a_missing_table_changes_the_fingerprint_and_is_no_failure(tmp_path, survey, name):
     before = fingerprints(survey, tmp_path / "before", "flat zip")["train"]
@@ -151,15 +140,6 @@ def test_what_a_mac_adds_to_a_zip_is_left_out(tmp_path, survey):
         archive.writestr("__MACOSX/train/images/._tile.png", b"resource fork")
         archive.mkdir("train/images/")
     assert fingerprint(path, "train") == before["train"]
-    with Source(path) as source:
-        assert source.ids("train/images") == survey.ids
-
-
-@pytest.mark.parametrize("name", [".", "./", "//"])
-def test_an_odd_name_in_a_zip_is_no_failure(tmp_path, survey, name):
-    path = survey.write(tmp_path / "survey", "flat zip")
-    with zipfile.ZipFile(path, "a") as archive:
-        archive.writestr(name, b"odd")
     with Source(path) as source:
         assert source.ids("train/images") == survey.ids
 
@@ -194,28 +174,6 @@ def test_a_damaged_zip_is_told_or_does_no_harm(tmp_path, kind):
             failures.append(f"byte {place}: {type(error).__name__}: {error}")
     assert not failures, "\n".join(failures)
     assert kinds == {True, False}
-
-
-@pytest.mark.parametrize("kind", ["flat zip", "nested zip"])
-def test_a_truncated_zip_is_reported(tmp_path, kind):
-    survey = Survey(train=2, test=1, height=4, width=5)
-    data = survey.write(tmp_path / "survey", kind).read_bytes()
-    path = tmp_path / "truncated.zip"
-    for kept in (0, 1, 30, len(data) // 2, len(data) - 30, len(data) - 1):
-        path.write_bytes(data[:kept])
-        assert outcome(path, survey) != "right"
-
-
-def test_a_compressed_tile_that_is_damaged_is_named(tmp_path):
-    survey = Survey(train=2, test=1)
-    name = f"train/images/{survey.ids[0]}.png"
-    path = survey.write(tmp_path / "survey", "flat zip")
-    with zipfile.ZipFile(path) as archive:
-        place = archive.getinfo(name).header_offset + 30 + len(name)
-    data = bytearray(path.read_bytes())
-    data[place : place + 10] = b"\xff" * 10
-    path.write_bytes(data)
-    assert f"{name}: cannot be read from" in outcome(path, survey)
 
 
 @pytest.mark.parametrize("part", ["train", "test"])
@@ -285,13 +243,6 @@ def test_a_file_that_claims_an_absurd_size_is_not_read(tmp_path, survey, layout,
         source.read(name)
 
 
-def test_leaving_a_source_closes_its_files(tmp_path, survey):
-    with Source(survey.write(tmp_path / "survey", "nested zip")) as source:
-        source.read("train.csv")
-    with pytest.raises(ValueError, match="closed"):
-        source.read("train.csv")
-
-
 @pytest.mark.parametrize("packed", [False, True])
 def test_labelled_tiles_beside_those_of_train_are_left_out_with_a_notice(tmp_path, survey, packed):
     files = survey.all_files() | {
@@ -316,12 +267,6 @@ def test_labelled_tiles_beside_those_of_train_are_left_out_with_a_notice(tmp_pat
         done.stderr
     )
     assert Tiles(output).ids == survey.ids
-
-
-@pytest.mark.parametrize("layout", LAYOUTS)
-def test_no_file_is_reported_as_ignored_if_none_is(tmp_path, survey, layout):
-    with Source(survey.write(tmp_path / "survey", layout)) as source:
-        assert source.notice() is None
 
 
 def test_files_of_the_same_size_and_date_are_read_once(tmp_path, survey, monkeypatch):

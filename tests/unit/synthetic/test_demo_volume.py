@@ -1,8 +1,5 @@
 """The demo volume: SEG-Y as real surveys have it, read here without any SEG-Y library."""
 
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +8,6 @@ import pytest
 from saltseg.core.errors import InputError
 from saltseg.synthetic.volume import labelled_lines, write_volume
 
-SCRIPT = Path(__file__).parents[3] / "workflow/scripts/demo_volume.py"
 SMALL = {"inlines": 24, "crosslines": 36, "samples": 72, "labelled_every": 5, "seed": 3}
 NAMES = ("survey", "labels", "truth")
 # Big-endian fields of the 240 bytes before each trace, at their byte numbers less 1.
@@ -67,13 +63,6 @@ def test_same_settings_same_bytes_and_another_seed_another_survey(small, tmp_pat
         assert other[name].read_bytes() != small[name].read_bytes()
 
 
-def test_the_file_headers_are_those_of_a_stacked_survey(survey):
-    assert survey.text.startswith("C 1 Synthetic post-stack survey")
-    assert "C40 END TEXTUAL HEADER" in survey.text
-    interval, samples, sample_format, sorting = survey.binary[[8, 10, 12, 14]]
-    assert (interval, samples, sample_format, sorting) == (4000, 72, 5, 4)
-
-
 def test_trace_headers_hold_numbers_and_coordinates_of_a_turned_grid(survey):
     headers = survey.headers
     assert (headers["count"] == 72).all() and (headers["interval"] == 4000).all()
@@ -93,15 +82,6 @@ def test_trace_headers_hold_numbers_and_coordinates_of_a_turned_grid(survey):
     assert min(abs(along.real), abs(along.imag)) > 3
 
 
-def test_a_corner_is_missing_and_a_few_traces_are_dead(survey):
-    total = SMALL["inlines"] * SMALL["crosslines"]
-    assert 0.9 * total < len(survey.traces) < total
-    silent = ~survey.values.any(axis=1)
-    assert 3 <= silent.sum() < 0.02 * total
-    np.testing.assert_array_equal(survey.headers["kind"] == 2, silent)
-    assert np.isfinite(survey.values).all()
-
-
 def test_truth_has_the_survey_s_traces_and_labels_those_of_some_inlines(small, survey, truth):
     labels = Segy(small["labels"])
     np.testing.assert_array_equal(truth.headers, survey.headers)
@@ -113,14 +93,6 @@ def test_truth_has_the_survey_s_traces_and_labels_those_of_some_inlines(small, s
     assert labelled.sum() < 5 * SMALL["crosslines"]
     np.testing.assert_array_equal(labels.headers, truth.headers[labelled])
     np.testing.assert_array_equal(labels.values, truth.values[labelled])
-
-
-@pytest.mark.parametrize(
-    ("inlines", "every", "expected"),
-    [(100, 20, [10, 30, 50, 70, 90]), (100, 100, [50]), (9, 4, [2, 6]), (3, 1, [0, 1, 2])],
-)
-def test_labelled_lines_are_spread_over_the_survey(inlines, every, expected):
-    assert labelled_lines(inlines, every).tolist() == expected
 
 
 def test_salt_continues_from_line_to_line_and_is_recognised_by_its_dullness(survey, truth):
@@ -153,13 +125,3 @@ def test_silly_requests_are_refused(change, message, tmp_path):
         write(tmp_path, **SMALL | change)
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
-
-
-def test_script_writes_the_same(small, tmp_path):
-    paths = [f"--{name}={tmp_path / 'new' / name}.sgy" for name in NAMES]
-    settings = json.dumps({"data": {"demo_volume": SMALL}})
-    command = [sys.executable, SCRIPT, *paths, "--settings", settings, "--log", tmp_path / "log"]
-    subprocess.run(command, check=True)
-    for name in NAMES:
-        assert (tmp_path / "new" / f"{name}.sgy").read_bytes() == small[name].read_bytes()
-    assert "labelled on 5 inlines" in (tmp_path / "log").read_text()

@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,8 +10,6 @@ from tensorboard.util.tensor_util import make_ndarray
 
 from saltseg.training import events
 from saltseg.training.progress import Epoch
-
-SCRIPTS = Path(__file__).parents[3] / "workflow/scripts"
 
 
 def history(epochs, honest=True):

@@ -17,11 +17,9 @@ import torch
 
 from saltseg.core.errors import InputError
 from saltseg.networks.network import Network
-from saltseg.settings.choices import MONITORS
 from saltseg.survey import tiles as packed
 from saltseg.training.augmentation import Augmentation
 from saltseg.training.losses import LOSSES
-from saltseg.training.progress import Epoch
 from saltseg.training.saved import Saved
 from saltseg.training.trainer import Labelled, Trainer, evaluate
 from support.training import CPU, STILL, labelled, member, on_cpu
@@ -102,28 +100,6 @@ def test_the_rate_halves_after_each_patience_of_bad_epochs_down_to_its_floor(pat
     assert [epoch.epoch for epoch in history] == list(range(1, len(history) + 1))
 
 
-@pytest.mark.parametrize("patience", [1, 4])
-def test_training_stops_after_its_patience_of_bad_epochs(patience):
-    _, history = member(minimum_gain=1e9, stopping_patience=patience, epochs=9)
-    assert len(history) == 1 + patience
-
-
-def test_the_epoch_of_the_highest_score_is_kept_if_that_is_monitored():
-    trainer, truth = steered({2: (0, 10), 4: (1e6, 0)})
-    settings = {"epochs": 5, "trainer": trainer}
-    by_score, history = member(monitor="map", **settings)
-    about = by_score.about
-    assert about["epoch"] == 2
-    assert about["valid_score"] == history[1].valid_score == truth[1][1] + 10
-    assert about["valid_loss"] == history[1].valid_loss == truth[1][0]
-    found = evaluate(by_score.rebuild(), labelled(5, seed=1), LOSSES["bce_dice"], 4, CPU)
-    assert found == pytest.approx(truth[1], rel=1e-4)
-    truth.clear()
-    by_loss, again = member(monitor="loss", **settings)
-    assert again == history
-    assert by_loss.about["epoch"] == 4
-
-
 def scripted(losses, scores, **changes):
     """Train with validation results from a script; return checkpoint, history and all states."""
     results, states = iter(zip(losses, scores, strict=True)), []
@@ -192,47 +168,6 @@ def test_training_stops_by_what_is_monitored(monitor, losses, scores, gain, epoc
     assert len(history) == epochs
 
 
-def test_a_gain_below_the_minimum_is_no_gain():
-    checkpoint, history, _ = scripted(FALLING, SCORES, minimum_gain=1.0)
-    assert len(history) == 7
-    assert checkpoint.about["epoch"] == 1
-
-
-def test_training_does_not_stop_while_it_gains():
-    _, history, _ = scripted(FALLING, SCORES, stopping_patience=1)
-    assert len(history) == 7
-
-
-def test_a_good_epoch_starts_the_patience_again():
-    # Bad epochs: 2 alone, 4 and 5 and then 6 alone, 8 and 9.
-    losses = [0.5, 0.6, 0.4, 0.5, 0.4, 0.45, 0.3, 0.35, 0.3, 0.2]
-    _, history, _ = scripted(losses, [0.5] * 10, plateau_patience=2)
-    rates = [0.016] * 5 + [0.008] * 4 + [0.004]
-    assert [epoch.learning_rate for epoch in history] == pytest.approx(rates)
-
-
-@pytest.mark.parametrize(
-    ("monitor", "gain", "halved"),
-    [("map", 0.0, [4, 5, 7]), ("map", 0.1, [4, 5, 6, 7]), ("loss", 0.0, [])],
-)
-def test_the_rate_halves_by_what_is_monitored(monitor, gain, halved):
-    # By score, epochs 3, 4 and 6 are bad, and where a gain is asked for, so is 5.
-    _, history, _ = scripted(
-        FALLING, SCORES, monitor=monitor, plateau_patience=1, minimum_gain=gain
-    )
-    rates, rate = [], 0.016
-    for number in range(1, 8):
-        rate /= 2 if number in halved else 1
-        rates.append(rate)
-    assert [epoch.learning_rate for epoch in history] == pytest.approx(rates)
-
-
-def test_what_can_be_monitored_is_named_as_in_the_configuration():
-    epoch = Epoch(1, 0.9, 0.25, 0.75, 0.1, True)
-    values = {name: epoch.monitored(name) for name in MONITORS}
-    assert values == {"loss": 0.25, "map": -0.75, "last": -1}
-
-
 @pytest.mark.parametrize("honest", [True, False])
 def test_whether_scores_are_honest_is_stated_wherever_they_appear(honest, caplog):
     with caplog.at_level(logging.INFO, "saltseg.training.trainer"):
@@ -244,12 +179,6 @@ def test_whether_scores_are_honest_is_stated_wherever_they_appear(honest, caplog
     for line, epoch in zip(lines, history, strict=True):
         score = f"score {epoch.valid_score:.4f}"
         assert f"{score}; " in line if honest else f"{score} (NOT honest, on training" in line
-
-
-def test_a_member_is_the_same_whether_honest_or_not():
-    (one, _), (two, _) = member(honest=True), member(honest=False)
-    for name, tensor in one.state.items():
-        assert torch.equal(tensor, two.state[name])
 
 
 def test_each_epoch_is_recorded_once_and_at_its_end():
@@ -265,14 +194,6 @@ def test_each_epoch_is_recorded_once_and_at_its_end():
     assert len(history) == 3
 
 
-def test_an_epoch_that_fails_is_recorded_as_well():
-    events = []
-    with pytest.raises(InputError):
-        member(learning_rate=1e30, record=events.append)
-    assert [epoch.epoch for epoch in events] == [1]
-    assert not math.isfinite(events[0].valid_loss)
-
-
 @pytest.mark.parametrize("name", ["unet", "residual_unet"])
 @pytest.mark.parametrize("depth", ["first_pool", "bottleneck", "both"])
 def test_a_member_with_depth_keeps_the_training_tiles_range_of_it(name, depth):
@@ -286,14 +207,6 @@ def test_a_member_with_depth_keeps_the_training_tiles_range_of_it(name, depth):
     found = evaluate(checkpoint.rebuild(), validation, LOSSES["bce_dice"], 4, CPU)
     best = history[checkpoint.about["epoch"] - 1]
     assert found == pytest.approx((best.valid_loss, best.valid_score), rel=1e-4)
-
-
-def test_tiles_all_at_one_depth_train_a_member():
-    training = labelled(8)
-    training.depths[:] = 300
-    settings = {"name": "unet", "width": 1, "dropout": 0.1, "depth": "both"}
-    _, history = member(training, labelled(5, seed=1), model_settings=settings)
-    assert all(math.isfinite(epoch.train_loss + epoch.valid_loss) for epoch in history)
 
 
 def test_every_tile_comes_with_its_own_depth():
@@ -332,21 +245,6 @@ def test_another_seed_trains_another_member():
     assert not torch.equal(one.state["head.weight"], two.state["head.weight"])
     for epoch, other in zip(history, others, strict=True):
         assert epoch.train_loss != other.train_loss
-
-
-def test_a_longer_training_begins_as_the_shorter_one():
-    _, short = member(epochs=2)
-    _, long = member(epochs=4)
-    assert long[:2] == short
-
-
-def test_the_random_numbers_used_before_do_not_count():
-    torch.manual_seed(1)
-    _, one = member(epochs=1)
-    torch.manual_seed(2)
-    np.random.default_rng().random(3)
-    _, two = member(epochs=1)
-    assert one == two
 
 
 def test_a_nan_loss_names_member_batch_and_epoch():
@@ -550,18 +448,6 @@ def test_evaluation_is_a_mean_over_tiles_whatever_the_batches(batch_size, slow_s
         scores.append(slow_score([[grey > 127.5 for grey in row] for row in image], mask))
     assert loss == pytest.approx(total / tiles.masks.numel(), rel=1e-5)
     assert score == pytest.approx(float(sum(scores) / 5), rel=1e-6)
-
-
-@pytest.mark.parametrize("batch_size", [1, 2, 5, 100])
-def test_evaluation_by_dice_per_tile_does_not_depend_on_the_batches(batch_size):
-    tiles = labelled(5, seed=2)
-    tiles.masks[1] = 0
-    loss, _ = evaluate(Bright(), tiles, LOSSES["dice_per_tile"], batch_size, CPU)
-    total = 0.0
-    for image, mask in zip(tiles.images, tiles.masks, strict=True):
-        logits = 10 * (image[None] / 255 - 0.5)
-        total += LOSSES["dice"](logits, mask[None].float()).item()
-    assert loss == pytest.approx(total / 5, rel=1e-5)
 
 
 def test_evaluation_neither_augments_nor_drops_nor_learns():
