@@ -55,6 +55,8 @@ def main(args):
             f"survey.tile: no {part} has a fully labelled tile of {survey.tile} traces by "
             "as many samples; lower it, or label more"
         )
+    for notice in lines.label_notices(labelled):
+        logging.warning(notice)
     lines.save(args.lines, labelled)
     tiles.save(args.tiles, table, images, masks)
     known = np.concatenate([line.labels[line.labels != lines.UNLABELLED] for line in labelled])

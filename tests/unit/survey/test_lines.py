@@ -92,6 +92,19 @@ def test_lines_come_back_as_they_were_saved(tmp_path):
         np.testing.assert_array_equal(labels, one.labels)
 
 
+@pytest.mark.parametrize(
+    ("salt", "questions"),
+    [([0.3, 0, 0.2], []), ([0.9, 0.6, 0.3], ["60% of all"]), ([0.3, 0, 0], ["2 of 3 labelled"])],
+)
+def test_labels_that_look_wrong_are_asked_about(salt, questions):
+    labelled = [line(np.repeat(np.arange(10) < 10 * share, 5)[None].astype(np.uint8), number)
+                for number, share in enumerate(salt)]  # fmt: skip
+    notices = lines.label_notices(labelled)
+    assert len(notices) == len(questions)
+    for notice, question in zip(notices, questions, strict=True):
+        assert notice.startswith("data.labels: ") and question in notice
+
+
 def test_a_flipped_byte_of_labels_is_noticed(tmp_path):
     labels = np.full((50, 60), UNLABELLED, np.uint8)
     labels[20] = SALT

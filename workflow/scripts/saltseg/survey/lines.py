@@ -237,6 +237,25 @@ def lines_notices(table: pd.DataFrame) -> list[str]:
     return notices
 
 
+def label_notices(lines: list[Line]) -> list[str]:
+    """Return questions about labels that look wrong, usually none."""
+    known = np.concatenate([line.labels[line.labels != UNLABELLED] for line in lines])
+    share = (known == SALT).mean()
+    empty = sum(not (line.labels == SALT).any() for line in lines)
+    notices = []
+    if share > 0.5:
+        notices.append(
+            f"data.labels: {share:.0%} of all labelled samples are salt; is a value above 0 salt "
+            "there, and not what nobody interpreted? If it is not, set survey.unlabelled"
+        )
+    if 2 * empty > len(lines):
+        notices.append(
+            f"data.labels: {empty} of {len(lines)} labelled lines have no salt; if nobody "
+            "interpreted them, leave them out, or set survey.unlabelled"
+        )
+    return notices
+
+
 def salt_by_line(lines: Lines, grid: Grid) -> dict[tuple[str, int], np.ndarray]:
     """Return salt, bool (samples, traces), of each labelled line by its plane and its index."""
     truth = {}
