@@ -76,7 +76,7 @@ lock: $(VENV)/lint ## pin all dependencies, and write envs/*.yaml (ARGS=--upgrad
 		--all-extras pyproject.toml
 	$(BIN)/python workflow/engine/environments.py
 
-config: $(VENV)/run ## write config/config.yaml and the tables of config/README.md from the schema
+config: $(VENV)/run ## write config/config.yaml and the tables of config/*.md from the settings
 	$(BIN)/python workflow/engine/config_files.py
 
 files: ## list the files that a remote module fetches, in workflow/files.txt

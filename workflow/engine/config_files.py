@@ -1,4 +1,4 @@
-"""Write what follows from the settings' declarations: the defaults, and the tables of the README.
+"""Write what follows from the settings' declarations: the defaults, and the tables of config/*.md.
 
     python workflow/engine/config_files.py
 
@@ -19,24 +19,24 @@ sys.path.insert(0, str(ROOT / "workflow/scripts"))
 from saltseg.settings.schema import describe_values, keys, schema  # noqa: E402
 
 HEAD = """\
-# The demo survey on a CPU: all keys with their defaults. config/README.md describes them. Override
-# some in a file of your own with --configfile. `make config` writes this file.
+# The demo on a CPU: all keys with their defaults. config/*.md describe them. Override some in a file
+# of your own with --configfile. `make config` writes this file.
 """
 COLUMNS = "| key | type | default | effect | a change reruns |\n|---|---|---|---|---|\n"
 
 
 def generated() -> dict[Path, str]:
     """Return the text of each file that is made from the declarations."""
-    defaults, readme = ROOT / "config/config.yaml", ROOT / "config/README.md"
-    text = readme.read_text()
+    texts = {path: path.read_text() for path in (ROOT / "config").glob("*.md")}
     for name, section in schema()["properties"].items():
         begin, end = f"<!-- keys of {name} -->", "<!-- end of keys -->"
-        before, begun, rest = text.partition(begin)
-        _, ended, after = rest.partition(end)
-        if not (begun and ended):
-            raise ValueError(f"{readme}: expected {begin}, and {end} after it")
-        text = f"{before}{begin}\n\n{tables(section, name)}\n{end}{after}"
-    return {defaults: HEAD + "".join(lines(schema())), readme: text}
+        path = next((path for path, text in texts.items() if begin in text), None)
+        if path is None:
+            raise ValueError(f"config/*.md: expected {begin}, and {end} after it, in one of them")
+        before, _, rest = texts[path].partition(begin)
+        after = rest.partition(end)[2]
+        texts[path] = f"{before}{begin}\n\n{tables(section, name)}\n{end}{after}"
+    return {ROOT / "config/config.yaml": HEAD + "".join(lines(schema())), **texts}
 
 
 def tables(section: dict, name: str) -> str:
