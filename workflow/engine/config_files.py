@@ -19,8 +19,8 @@ sys.path.insert(0, str(ROOT / "workflow/scripts"))
 from saltseg.settings.schema import describe_values, keys, schema  # noqa: E402
 
 HEAD = """\
-# The demo on a CPU: all keys with their defaults. config/*.md describe them. Override some in a file
-# of your own with --configfile. `make config` writes this file.
+# The demo on a CPU: all keys with their defaults, which the pages in config/ describe. Override
+# some in a file of your own with --configfile. `make config` writes this file.
 """
 COLUMNS = "| key | type | default | effect | a change reruns |\n|---|---|---|---|---|\n"
 

@@ -66,8 +66,8 @@ class DataSettings(Section):
     source: Text = key(
         "demo",
         "`demo`, `kaggle`, `demo-volume`, or the path of tiles (zip or folder) or of a SEG-Y "
-        "file. `kaggle` [downloads the contest's zip](../docs/kaggle.md). [SEG-Y files](#survey) end in "
-        "`.sgy` or `.segy`. Write a path that is just one of these words as `./demo`",
+        "file. `kaggle` [downloads the contest's zip](../docs/kaggle.md). [SEG-Y files](#survey) "
+        "end in `.sgy` or `.segy`. Write a path that is just one of these words as `./demo`",
         reruns="everything, unless the tiles are the same",
     )
     labels: FilePath | None = key(
@@ -182,11 +182,11 @@ class ModelSettings(Section):
         "unet",
         "the network; `unet` and `residual_unet` have nine levels with two convolutions or "
         "two residual blocks each, the others an encoder that can be "
-        "[pretrained](../docs/encoders.md#pretrained-on-imagenet)",
+        "[pretrained](../docs/encoders.md)",
     )
     encoder: Text | None = key(
         None,
-        "encoder of a `timm_unet`, by its [name in timm](../docs/encoders.md#encoders-of-timm), such as `resnet34`",
+        "encoder of a `timm_unet`, by its [name in timm](../docs/encoders.md), such as `resnet34`",
     )
     width: int = key(
         8,
@@ -279,11 +279,11 @@ class TrainingSettings(Section):
         f"decides which epoch is kept, and when to halve the rate or stop. {describe(MONITORS)}",
     )
     pretrained: bool = key(
-        False, "start from the encoder's [ImageNet weights](../docs/encoders.md#pretrained-on-imagenet)"
+        False, "start from the encoder's [ImageNet weights](../docs/encoders.md)"
     )
     encoder_weights: FilePath | None = key(
         None,
-        "file with weights from which a [timm encoder](../docs/encoders.md#encoders-of-timm) starts; needs "
+        "file with weights from which a [timm encoder](../docs/encoders.md) starts; needs "
         "`pretrained: false`",
         advanced=True,
     )
