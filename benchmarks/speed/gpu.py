@@ -49,7 +49,7 @@ def _epochs(trainer: Trainer, way: str, epoch: int, tiles: int) -> Callable[[], 
         trainer.progress.stepping = torch.compile(trainer.network, mode=MODES[way])
 
     def repeat() -> int:
-        trainer.epoch(epoch)
+        trainer.train_epoch(epoch)
         return tiles
 
     return repeat

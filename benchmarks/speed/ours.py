@@ -15,7 +15,8 @@ from saltseg.inference.predict import predict
 from saltseg.inference.runtimes import for_inference
 from saltseg.settings.config import AugmentationSettings, ComputeSettings, TrainingSettings
 from saltseg.training.augmentation import Augmentation
-from saltseg.training.trainer import Labelled, Trainer
+from saltseg.training.data import Labelled
+from saltseg.training.trainer import Trainer, TrainingJob
 
 TILE = (101, 101)
 AUGMENTATION = Augmentation(AugmentationSettings())
@@ -51,12 +52,15 @@ def member(
         for a in (images, masks)
     ]
     labelled = Labelled(*put, torch.zeros(tiles, device=compute.device))
-    made = trainer(
-        *(labelled, labelled, compute, recipe.model_copy(update={"batch_size": batch_size})),
-        seed=0,
-        model_settings={**model, "width": width},
+    job = TrainingJob(
+        training=labelled,
+        validation=labelled,
+        recipe=recipe.model_copy(update={"batch_size": batch_size}),
         augmentation=augmentation,
+        model={**model, "width": width},
+        seed=0,
     )
+    made = trainer(job, compute)
     made.build()
     return made
 
@@ -68,7 +72,7 @@ def training(
     trainer, numbers = member(survey, width, tiles, batch_size, model=model), count(1)
 
     def repeat() -> int:
-        trainer.epoch(next(numbers))
+        trainer.train_epoch(next(numbers))
         return tiles
 
     return repeat
@@ -99,7 +103,7 @@ def shares(survey: str, batch_size: int, width: int = 16, tiles: int = 128) -> C
 
     def repeat() -> dict:
         spent["model"], started = 0.0, time.perf_counter()
-        trainer.epoch(next(numbers))
+        trainer.train_epoch(next(numbers))
         training = 1 - spent["model"] / (time.perf_counter() - started)
         spent["model"], started = 0.0, time.perf_counter()
         trainer.evaluate(1)

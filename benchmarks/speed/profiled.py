@@ -31,18 +31,18 @@ def main(network: str, threads: int, avx2: bool) -> None:
     ours.PRECISION, ours.CORES = ("fp32" if avx2 else "auto"), threads
     settings = {"name": network, "dropout": 0.1, "depth": "none"}
     trainer = ours.member(tiles, 16, STEPS * BATCH, BATCH, model=settings)
-    trainer.epoch(1)
+    trainer.train_epoch(1)
     seconds = []
     for number in range(2, 5):
         started = time.perf_counter()
-        trainer.epoch(number)
+        trainer.train_epoch(number)
         seconds.append((time.perf_counter() - started) / STEPS)
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
-        trainer.epoch(5)
+        trainer.train_epoch(5)
     # A backward pass has a convolution's products twice. Counted there, they would be wrong where
     # each channel has a convolution of its own.
     with FlopCounterMode(display=False) as flops:
-        trainer.network(trainer.training.images[:BATCH] / 255)
+        trainer.network(trainer.job.training.images[:BATCH] / 255)
     rate = roofline.machine()()["gflop_per_s"]
     reached = 3 * flops.get_total_flops() / 1e9 / min(seconds)
     print(f"{network} on {trainer.compute}: {1000 * min(seconds):.0f} ms per step of {BATCH} tiles")

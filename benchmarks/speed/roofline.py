@@ -34,7 +34,8 @@ class Traffic(TorchDispatchMode):
 def counted(survey: str, batch_size: int, width: int = 16) -> Callable[[], dict]:
     """Count FLOPs and bytes per tile of forward, loss, backward and step."""
     made = ours.member(survey, width, batch_size, batch_size)
-    compute, network, progress, labelled = made.compute, made.network, made.progress, made.training
+    compute, network, progress = made.compute, made.network, made.progress
+    labelled = made.job.training
     images = labelled.images.float().contiguous(memory_format=torch.channels_last)
     masks = labelled.masks.float()
 

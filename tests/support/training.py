@@ -9,7 +9,8 @@ import torch
 from saltseg.device.compute import Compute
 from saltseg.settings.config import AugmentationSettings, TrainingSettings
 from saltseg.training.augmentation import Augmentation
-from saltseg.training.trainer import Labelled, Trainer
+from saltseg.training.data import Labelled
+from saltseg.training.trainer import Trainer, TrainingJob
 
 CPU = Compute(torch.device("cpu"), bf16=False)
 MOVING = Augmentation(AugmentationSettings(vertical_flip=True, rotation=20.0, zoom=(0.8, 1.2)))
@@ -40,10 +41,12 @@ def on_cpu(images, masks, depths):
 
 def member(training=None, validation=None, compute=CPU, *, trainer=Trainer, **changes):
     """Return the checkpoint and the history of a member, of few tiny tiles by default."""
-    settings = {
-        "seed": 0,
-        "model_settings": {"name": "residual_unet", "width": 1, "dropout": 0.1},
+    job = {
+        "training": labelled(8) if training is None else training,
+        "validation": labelled(5, seed=1) if validation is None else validation,
         "augmentation": MOVING,
+        "model": {"name": "residual_unet", "width": 1, "dropout": 0.1},
+        "seed": 0,
     }
     recipe = {
         "epochs": 3,
@@ -62,9 +65,7 @@ def member(training=None, validation=None, compute=CPU, *, trainer=Trainer, **ch
     }
     known = TrainingSettings.model_fields.keys()
     recipe |= {key: changes.pop(key) for key in known & changes.keys()}
-    training = labelled(8) if training is None else training
-    validation = labelled(5, seed=1) if validation is None else validation
-    made = trainer(
-        training, validation, compute, TrainingSettings(**recipe), **{**settings, **changes}
-    )
-    return made.run()
+    known = TrainingJob.__dataclass_fields__.keys()
+    job |= {key: changes.pop(key) for key in known & changes.keys()}
+    job = TrainingJob(recipe=TrainingSettings(**recipe), **job)
+    return trainer(job, compute, **changes).run()

@@ -20,7 +20,7 @@ from saltseg.ensemble.pseudo_labels import PseudoLabels, save
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.survey.tiles import Tiles
 from saltseg.survey.tiles import save as save_tiles
-from saltseg.training.trainer import Labelled
+from saltseg.training.data import Labelled
 from support.running import SUBMISSION, complete, planned, with_config
 from support.spoiling import edit_hdf
 from support.surveys import folds_in

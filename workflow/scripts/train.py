@@ -22,9 +22,10 @@ from saltseg.survey.lines import Lines
 from saltseg.survey.tiles import Tiles
 from saltseg.training import events
 from saltseg.training.augmentation import Augmentation
+from saltseg.training.data import Labelled
 from saltseg.training.lines import LabelledLines
 from saltseg.training.saved import Saved, fingerprint
-from saltseg.training.trainer import Labelled, Trainer
+from saltseg.training.trainer import Trainer, TrainingJob
 
 # Keys that change no result, or name a file among the inputs.
 UNUSED = {"training": {"encoder_weights", "tensorboard"}}
@@ -50,22 +51,20 @@ def main(args):
         # A run with other settings was interrupted, and these are the former ones again.
         logging.info("member %d: trained already, in %s", args.seed, args.checkpoint)
         return
-    labelled, survey = training_data(args, tiles, trains, compute)
+    labelled, greyscale = training_data(args, tiles, trains, compute)
     saved = Saved(args.state, made_from) if args.state else None
+    job = TrainingJob(
+        training=labelled,
+        validation=Labelled.load(tiles, validates, compute.device),
+        recipe=training,
+        augmentation=Augmentation(args.settings.augmentation),
+        model=args.settings.model.model_dump(),
+        seed=args.seed,
+        greyscale=greyscale,
+        honest=is_honest(scheme),
+    )
     with events.writer(args.events) as record:
-        checkpoint, history = Trainer(
-            labelled,
-            Labelled.load(tiles, validates, compute.device),
-            compute,
-            training,
-            seed=args.seed,
-            model_settings=args.settings.model.model_dump(),
-            survey=survey,
-            augmentation=Augmentation(args.settings.augmentation),
-            honest=is_honest(scheme),
-            record=record,
-            saved=saved,
-        ).run()
+        checkpoint, history = Trainer(job, compute, on_epoch_end=record, saved=saved).run()
     with replacing(args.history) as path:
         pd.DataFrame(history).to_csv(path, index=False)
     checkpoint.about["made_from"] = made_from
@@ -80,13 +79,13 @@ def training_data(args, tiles: Tiles, trains: np.ndarray, compute: Compute):
     if args.lines:
         lines = Lines(args.lines)
         keys = ("tile", "normalisation", "percentile")
-        survey = {key: getattr(args.settings.survey, key) for key in keys}
+        greyscale = {key: getattr(args.settings.survey, key) for key in keys}
         chosen = lines.table["id"].isin(tiles.table["line"][trains])
         labelled = LabelledLines(
-            lines, chosen, survey["tile"], survey["normalisation"], compute.device
+            lines, chosen, greyscale["tile"], greyscale["normalisation"], compute.device
         )
         logging.info("member %d sees windows of %d lines", args.seed, chosen.sum())
-        return labelled, survey
+        return labelled, greyscale
     labelled = Labelled.load(tiles, trains, compute.device)
     if args.pseudo_labels:
         pseudo = PseudoLabels.load(args.pseudo_labels)

@@ -10,7 +10,7 @@ from saltseg.core.errors import InputError
 from saltseg.device import compute
 from saltseg.device.compute import Compute
 from saltseg.settings.config import ComputeSettings
-from saltseg.training.trainer import Labelled
+from saltseg.training.data import Labelled
 from support.training import labelled, member
 
 
@@ -66,7 +66,7 @@ def test_on_a_gpu_a_seed_trains_the_same_member_again(precision):
             tiles,
             tiles,
             compute,
-            model_settings={"name": "residual_unet", "width": 8, "dropout": 0.5},
+            model={"name": "residual_unet", "width": 8, "dropout": 0.5},
             passes_per_epoch=2,
             batch_size=16,
             learning_rate=1e-3,

@@ -112,7 +112,7 @@ def test_new_tiles_get_the_masks_that_test_tiles_get(tmp_path, name):
     checkpoints, members = [], []
     for number, options in enumerate(options_of(name)):
         settings = settings_of(name, **options) | {"width": 4}
-        checkpoint, _ = member(labelled(4), labelled(2), model_settings=settings, epochs=1)
+        checkpoint, _ = member(labelled(4), labelled(2), model=settings, epochs=1)
         checkpoints.append(tmp_path / f"{number}.safetensors")
         checkpoint.save(checkpoints[-1])
         predict_test.main(
@@ -164,14 +164,14 @@ def test_a_batch_of_the_smallest_size_is_the_smallest_that_can_be_normalised(nam
 def test_batches_too_small_for_a_network_are_refused(name, scale, side, small):
     settings = settings_of(name) | ({"scale": scale} if scale else {})
     with pytest.raises(InputError, match=rf"a step on a single tile of {side}x{side} pixels"):
-        member(labelled(4, side=side), labelled(2, side=side), model_settings=settings, **small)
+        member(labelled(4, side=side), labelled(2, side=side), model=settings, **small)
 
 
 def test_an_encoder_may_train_on_single_tiles_if_they_are_large_enough():
     for scale, side in ((1, 33), (2, 17)):
         settings = settings_of("efficientnet_lite0_unet", scale=scale)
         tiles = labelled(2, side=side)
-        _, history = member(tiles, tiles, model_settings=settings, batch_size=1, epochs=1)
+        _, history = member(tiles, tiles, model=settings, batch_size=1, epochs=1)
         assert len(history) == 1
 
 
@@ -183,7 +183,7 @@ def compiled_and_not(name):
     torch.compiler.reset()
     tiles = labelled(8, side=32)
     return [
-        member(tiles, tiles, model_settings=settings_of(name), compile=compiled, epochs=1)[0]
+        member(tiles, tiles, model=settings_of(name), compile=compiled, epochs=1)[0]
         for compiled in (False, True)
     ]
 
@@ -232,7 +232,7 @@ def test_a_compilation_that_does_not_help_is_reported_before_training(
     compiled, caplog, monkeypatch
 ):
     class Idle(train.Trainer):
-        def epoch(self, number):
+        def train_epoch(self, number):
             return [0.5]
 
     monkeypatch.setattr(torch, "compile", lambda network: network)

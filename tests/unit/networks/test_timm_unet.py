@@ -171,7 +171,7 @@ def offline(monkeypatch):
 def test_without_internet_timms_weights_are_requested_as_a_file(offline):
     message = r"training\.pretrained: .*resnet18 \(no network here\).*training\.encoder_weights"
     with pytest.raises(InputError, match=message):
-        member(model_settings=SETTINGS, pretrained=True)
+        member(model=SETTINGS, pretrained=True)
 
 
 def test_a_model_without_weights_does_not_begin_with_random_ones():
@@ -200,7 +200,7 @@ def test_timms_own_weights_are_used_if_available(monkeypatch, caplog):
 def test_a_member_begins_with_a_files_weights_and_loads_without_a_network(tmp_path, offline):
     path = saved(tmp_path / "weights.pth")
     checkpoint, _ = member(
-        labelled(4, side=33), labelled(2, side=33), model_settings=SETTINGS, epochs=1,
+        labelled(4, side=33), labelled(2, side=33), model=SETTINGS, epochs=1,
         encoder_weights=str(path), frozen_epochs=1,
     )  # fmt: skip
     checkpoint.save(tmp_path / "member.safetensors")

@@ -42,9 +42,13 @@ def test_a_training_that_was_cut_ends_as_one_that_was_not(cuts, changes, tmp_pat
     whole, history = member(**settings)
     for cut in cuts:
         with contextlib.suppress(KilledError):
-            member(saved=Saved(tmp_path / "0.pt", "mine"), record=killed_after(cut), **settings)
+            member(
+                saved=Saved(tmp_path / "0.pt", "mine"), on_epoch_end=killed_after(cut), **settings
+            )
     seen = []
-    pieces, again = member(saved=Saved(tmp_path / "0.pt", "mine"), record=seen.append, **settings)
+    pieces, again = member(
+        saved=Saved(tmp_path / "0.pt", "mine"), on_epoch_end=seen.append, **settings
+    )
     assert again == history == seen
     assert pieces.about == whole.about
     assert pieces.state.keys() == whole.state.keys()

@@ -19,9 +19,10 @@ from saltseg.core.errors import InputError
 from saltseg.networks.network import Network
 from saltseg.survey import tiles as packed
 from saltseg.training.augmentation import Augmentation
+from saltseg.training.data import Labelled
 from saltseg.training.losses import LOSSES
 from saltseg.training.saved import Saved
-from saltseg.training.trainer import Labelled, Trainer, evaluate
+from saltseg.training.trainer import Trainer, evaluate
 from support.training import CPU, STILL, labelled, member, on_cpu
 
 ROOT = Path(__file__).parents[3]
@@ -189,7 +190,7 @@ def test_each_epoch_is_recorded_once_and_at_its_end():
             events.append("scored")
             return super().evaluate(number)
 
-    _, history = member(epochs=3, record=events.append, trainer=Watched)
+    _, history = member(epochs=3, on_epoch_end=events.append, trainer=Watched)
     assert events == list(chain(*(("scored", epoch) for epoch in history)))
     assert len(history) == 3
 
@@ -201,7 +202,7 @@ def test_a_member_with_depth_keeps_the_training_tiles_range_of_it(name, depth):
     training.depths[:] = torch.linspace(200, 600, 8)
     validation.depths[:] = torch.tensor([50.0, 200, 300, 600, 950])
     settings = {"name": name, "width": 1, "dropout": 0.1, "depth": depth}
-    checkpoint, history = member(training, validation, model_settings=settings, epochs=2)
+    checkpoint, history = member(training, validation, model=settings, epochs=2)
     assert checkpoint.state["depth_range"].tolist() == [200, 600]
     assert checkpoint.about["model"] == settings
     found = evaluate(checkpoint.rebuild(), validation, LOSSES["bce_dice"], 4, CPU)
@@ -224,7 +225,7 @@ def test_every_tile_comes_with_its_own_depth():
 
     settings = {"name": "unet", "width": 1, "dropout": 0.1, "depth": "both"}
     still = {"augmentation": STILL, "trainer": Watched}
-    member(numbered(8), numbered(5), model_settings=settings, epochs=2, **still)
+    member(numbered(8), numbered(5), model=settings, epochs=2, **still)
     # 2 epochs of 2 batches, and of 4 and 1 validation tiles.
     assert [len(images) for images, _ in seen[True]] == [4] * 4
     assert [len(images) for images, _ in seen[False]] == [4, 1] * 2
@@ -259,7 +260,7 @@ def test_a_nan_loss_keeps_the_earlier_state(tmp_path, part):
     class Diverging(Trainer):
         saving_share = math.inf  # after each epoch
 
-        def epoch(self, number):
+        def train_epoch(self, number):
             return [0.5, math.nan if part == "training" and next(numbers) == 3 else 0.5]
 
         def evaluate(self, number):
@@ -420,7 +421,7 @@ def test_the_loss_falls_on_an_easy_problem():
         passes_per_epoch=2,
         learning_rate=0.01,
         augmentation=STILL,
-        model_settings={"name": "residual_unet", "width": 2, "dropout": 0.0},
+        model={"name": "residual_unet", "width": 2, "dropout": 0.0},
     )
     assert history[-1].train_loss < 0.5 * history[0].train_loss
     assert checkpoint.about["valid_score"] > 0.8 > history[0].valid_score

@@ -14,9 +14,10 @@ from saltseg.survey.lines import SALT, UNLABELLED, Lines, free_starts
 
 
 class LabelledLines:
-    """Labelled lines to train on; offers what ``Labelled`` offers, with windows for tiles.
+    """Labelled lines to train on, as ``TrainingData`` whose tiles are windows.
 
     size: height and width of a window
+    depths: NaN, since windows have none
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class LabelledLines:
         # Place of the last window of each line among those of all, counted from 1.
         self._ends = np.cumsum([np.prod(self._starts(labels)) for _, labels in self._lines])
         self.size = (tile, tile)
+        self.depths = torch.full((1,), torch.nan)
 
     def visits(self, recipe: TrainingSettings) -> float:
         """Return how many windows an epoch sees."""
