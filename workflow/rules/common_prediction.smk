@@ -35,7 +35,7 @@ def get_new_fingerprint(wildcards):
         return source.fingerprint()
 
 
-def predicted_volumes():
+def find_predicted_volumes():
     """Return the SEG-Y files to predict, by the folder of their results; none for tiles.
 
     They are checked only if a target needs them.
@@ -50,7 +50,7 @@ def predicted_volumes():
     return {f"predict/{name}/": str(path) for name, path in segy_files(source).items()}
 
 
-PREDICTED_VOLUMES = predicted_volumes()
+PREDICTED_VOLUMES = find_predicted_volumes()
 
 
 def run_folder():

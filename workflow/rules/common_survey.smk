@@ -93,7 +93,7 @@ def with_test(*files):
     return list(files) if HAS_TEST else []
 
 
-def of_volume(*files):
+def if_volume(*files):
     """Return files that only a run on a volume has; none for tiles."""
     return list(files) if VOLUME else []
 

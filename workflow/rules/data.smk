@@ -102,8 +102,8 @@ rule split:
     input:
         tiles="results/data/train.h5",
         groups=get_groups,
-        lines=of_volume("results/data/lines.h5"),
-        geometry=of_volume("results/data/geometry.json"),
+        lines=if_volume("results/data/lines.h5"),
+        geometry=if_volume("results/data/geometry.json"),
     output:
         folds="results/data/folds.h5",
     log:

@@ -220,7 +220,7 @@ rule plot_data:
 rule page:
     input:
         # Linked to.
-        of_volume("results/sections"),
+        if_volume("results/sections"),
         tiles="results/data/train.h5",
         test_tiles=with_test("results/data/test.h5"),
         review="results/review.csv",
@@ -232,7 +232,7 @@ rule page:
             *rules.plot_training.output,
             *rules.plot_data.output,
         ],
-        viewer=of_volume("results/volume/viewer.json"),
+        viewer=if_volume("results/volume/viewer.json"),
     output:
         page=report(
             "results/index.html",

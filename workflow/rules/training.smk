@@ -9,7 +9,7 @@ rule train:
         pseudo_labels=get_pseudo_labels,
         unlabelled=get_unlabelled,
         encoder_weights=get_encoder_weights,
-        lines=of_volume("results/data/lines.h5"),
+        lines=if_volume("results/data/lines.h5"),
     output:
         # Not deleted before their successors are complete.
         checkpoint=update("results/{round}models/{seed}/checkpoint.safetensors"),
@@ -38,7 +38,7 @@ rule train:
             "compute.precision",
             "compute.threads",
             "compute.deterministic",
-            *of_volume("survey.tile", "survey.normalisation", "survey.percentile"),
+            *if_volume("survey.tile", "survey.normalisation", "survey.percentile"),
             # The file of weights is an input, and events change no result.
             ignoring=["training.encoder_weights", "training.tensorboard"],
         ),

@@ -6,7 +6,7 @@ from saltseg.core.hdf import writing
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.folds import folds_of, read_groups, split
 from saltseg.survey.geometry import Geometry
-from saltseg.survey.lines import Lines, hold_out_blocks, lines_notices
+from saltseg.survey.lines import Lines, fold_notices, hold_out_blocks
 from saltseg.survey.tiles import Tiles
 
 
@@ -21,7 +21,7 @@ def main(args):
         lines = Lines(args.lines).table
         held_out = hold_out_blocks(lines, Geometry.load(args.geometry), number)
         groups = tiles.table["line"].map(dict(zip(lines["id"], held_out, strict=True))).to_numpy()
-        for notice in lines_notices(lines):
+        for notice in fold_notices(lines):
             logging.warning(notice)
     folds = split(
         tiles.table,

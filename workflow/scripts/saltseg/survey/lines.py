@@ -221,7 +221,7 @@ def _distances(lines: np.ndarray, from_lines: np.ndarray) -> np.ndarray:
     return np.minimum(np.abs(lines - before), np.abs(after - lines))
 
 
-def lines_notices(table: pd.DataFrame) -> list[str]:
+def fold_notices(table: pd.DataFrame) -> list[str]:
     """Return notices about the score of these lines, usually none."""
     notices = []
     if table["line"].duplicated().any() and table.groupby("plane")["line"].nunique().sum() == 1:
