@@ -137,6 +137,14 @@ class Trainer:
             network.set_depth_range(self.job.training.depths)
         self.network, self.progress = network, Progress(network, recipe)
 
+    def try_step(self) -> None:
+        """Build the network, and train it on one batch of two tiles."""
+        self.build()
+        self.recipe = self.recipe.model_copy(update={"batch_size": 2, "compile": False})
+        self.micro_batch, self.steps = 2, 1
+        self.progress.start_epoch()
+        self.epoch(1)
+
     def make_network(self) -> Network:
         return model.build(**self.job.model)
 

@@ -1,0 +1,52 @@
+"""Check within seconds that members can be trained: device, packages, weights and one step."""
+
+import logging
+from pathlib import Path
+
+import torch
+
+from saltseg.core.files import replacing
+from saltseg.device.compute import Compute
+from saltseg.device.gpu_lease import hold_gpu
+from saltseg.inference.runtimes import for_inference
+from saltseg.stage.cli import run, stage_parser
+from saltseg.survey.tiles import Tiles
+from saltseg.training.augmentation import Augmentation
+from saltseg.training.trainer import Labelled, Trainer
+
+
+def main(args):
+    hold_gpu(args.settings.compute.device)
+    compute = Compute.select(args.settings.compute, args.settings.compute.runtime)
+    height, width = Tiles(args.tiles).images.shape[1:]
+    trainer = Trainer(
+        *[two_tiles(height, width, compute)] * 2,
+        compute,
+        args.settings.training,
+        seed=0,
+        model_settings=args.settings.model.model_dump(),
+        augmentation=Augmentation(args.settings.augmentation),
+    )
+    trainer.try_step()
+    weights = sum(weight.numel() for weight in trainer.network.parameters())
+    for_inference(trainer.network.cpu().eval(), compute)
+    found = f"{weights:,} weights, tiles of {width}x{height}, on {compute}"
+    with replacing(args.output) as path:
+        path.write_text(f"{found}\n")
+    logging.info("members can be trained: %s", found)
+
+
+def two_tiles(height: int, width: int, compute: Compute) -> Labelled:
+    """Return two synthetic tiles of which the upper half is salt."""
+    images = torch.randint(256, (2, 1, height, width), dtype=torch.uint8, device=compute.device)
+    masks = torch.zeros_like(images)
+    masks[..., : height // 2, :] = 1
+    return Labelled(images, masks, torch.tensor([0.0, 1.0], device=compute.device))
+
+
+if __name__ == "__main__":
+    parser = stage_parser(__doc__)
+    parser.add_input("tiles", "HDF5 file of the labelled tiles, for their size")
+    parser.add_input("encoder_weights", "file of an encoder's weights", optional=True)
+    parser.add_output("output", "text file that says what was checked")
+    run(main, parser)
