@@ -24,6 +24,7 @@ JOBS = {
     "import_train": 1,
     "import_test": 1,
     "split": 1,
+    "check": 1,
     "train": 2,
     "predict_validation": 2,
     "predict_test": 2,
@@ -40,7 +41,7 @@ JOBS = {
 READERS = {
     "demo": ["import_train", "import_test"],
     "import_train": [
-        *("split", "train", "predict_validation", "threshold", "review", "gallery"),
+        *("split", "check", "train", "predict_validation", "threshold", "review", "gallery"),
         *("plot_evaluation", "plot_data", "page"),
     ],
     "import_test": ["predict_test", "submission", "plot_data", "page"],

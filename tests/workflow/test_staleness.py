@@ -166,7 +166,7 @@ CASES = [
     Case(
         "`model`, `training`, `augmentation`, code that trains",
         "every training and later stages: hours",
-        below("train"),
+        below("check", "train"),
         change_losses,
     ),
     Case(

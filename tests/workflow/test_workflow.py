@@ -345,6 +345,7 @@ def test_members_that_are_missing_are_trained_for_new_tiles(new_tiles, tmp_path)
     assert planned(tmp_path / "empty", "--", "predict", config=config) == {
         "demo": 1,
         "import_train": 1,
+        "check": 1,
         "split": 1,
         "train": 2,
         "predict_validation": 2,

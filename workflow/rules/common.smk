@@ -56,8 +56,8 @@ SCRIPTS = ROOT / "workflow/scripts"
 sys.path[:0] = [str(SCRIPTS.resolve()), str((ROOT / "workflow").resolve())]
 # Jobs find the Python that runs Snakemake even if its environment is not activated.
 os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), *os.get_exec_path()])}
-# A notebook's drawing backend is not there in jobs, and scripts find the package beside them.
-os.environ |= {"MPLBACKEND": "agg", "PYTHONSAFEPATH": ""}
+# Scripts find the package beside them.
+os.environ.pop("PYTHONSAFEPATH", None)
 
 from engine.given import doubled_keys
 from saltseg.core.errors import InputError, raise_faults
@@ -165,7 +165,7 @@ def script(stage):
 
 
 # The command of a stage. Rules give their files the names of its arguments.
-STAGE = "python {params.command:q} {params.settings:q} --log {log:q}"
+STAGE = "python {params.command:q} {params.settings:q} --threads {threads} --log {log:q}"
 
 
 def command(stage):
@@ -209,6 +209,11 @@ def settings(*names, ignoring=()):
         chosen.setdefault(section, {}).update(left)
     passed = ["--settings", json.dumps(chosen, sort_keys=True)] if chosen else []
     return lambda wildcards: passed
+
+
+def growing(value):
+    """Return a resource that grows with each attempt, up to three times."""
+    return lambda wildcards, attempt: value * min(attempt, 3)
 
 
 def get_gpus(wildcards):

@@ -13,8 +13,8 @@ rule demo:
         "../../envs/demo.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         *code("demo", "demo"),
         command=command("demo"),
@@ -36,8 +36,8 @@ rule download:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=120,
+        mem_mb=growing(1000),
+        runtime=growing(120),
     params:
         command=command("download"),
         settings=settings(),
@@ -60,8 +60,8 @@ if not VOLUME:
             "../../envs/data.yaml"
         threads: 2
         resources:
-            mem_mb=2000,
-            runtime=30,
+            mem_mb=growing(2000),
+            runtime=growing(30),
         params:
             *code("import_train", "data"),
             command=command("import_train"),
@@ -86,8 +86,8 @@ rule import_test:
         "../../envs/data.yaml"
     threads: 2
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         *code("import_test", "data"),
         command=command("import_test"),
@@ -114,8 +114,8 @@ rule split:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         *code("split", "data"),
         command=command("split"),

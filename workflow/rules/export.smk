@@ -16,8 +16,8 @@ rule export:
         "../../envs/torch.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=growing(4000),
+        runtime=growing(30),
     params:
         *code("export", "torch"),
         command=command("export"),

@@ -26,8 +26,8 @@ else:
         threads: THREADS
         resources:
             gpu=get_gpus,
-            mem_mb=4000,
-            runtime=240,
+            mem_mb=growing(4000),
+            runtime=growing(240),
         params:
             *code("predict", "torch"),
             command=command("predict"),

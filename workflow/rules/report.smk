@@ -29,8 +29,8 @@ rule review:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         *code("review", "data"),
         command=command("review"),
@@ -84,8 +84,8 @@ rule gallery:
         "../../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         *code("gallery", "plots"),
         command=command("gallery"),
@@ -122,8 +122,8 @@ rule plot_training:
         "../../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         *code("plot_training", "plots"),
         command=command("plot_training"),
@@ -175,8 +175,8 @@ rule plot_evaluation:
         "../../envs/plots.yaml"
     threads: 2
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         *code("plot_evaluation", "plots"),
         command=command("plot_evaluation"),
@@ -207,8 +207,8 @@ rule plot_data:
         "../../envs/plots.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=growing(1000),
+        runtime=growing(30),
     params:
         *code("plot_data", "plots"),
         command=command("plot_data"),
@@ -249,8 +249,8 @@ rule page:
         "../../envs/data.yaml"
     threads: 2
     resources:
-        mem_mb=2000,
-        runtime=60,
+        mem_mb=growing(2000),
+        runtime=growing(60),
     params:
         *code("page", "data"),
         command=command("page"),

@@ -16,8 +16,8 @@ rule predict_test:
     threads: THREADS
     resources:
         gpu=get_gpus,
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=growing(4000),
+        runtime=growing(240),
     params:
         *code("predict_test", "torch"),
         command=command("predict_test"),
@@ -43,8 +43,8 @@ rule submission:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=60,
+        mem_mb=growing(1000),
+        runtime=growing(60),
     params:
         *code("submission", "data"),
         command=command("submission"),
@@ -72,8 +72,8 @@ rule summary:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=growing(500),
+        runtime=growing(10),
     params:
         *code("summary", "data"),
         command=command("summary"),
@@ -98,8 +98,8 @@ rule submit:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=30,
+        mem_mb=growing(500),
+        runtime=growing(30),
     params:
         command=command("submit"),
         settings=settings(),

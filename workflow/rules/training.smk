@@ -2,8 +2,42 @@
 # training before the last one are in results/rounds/.
 
 
+# A setting that cannot work ends here, before any member is queued.
+rule check:
+    input:
+        tiles="results/data/train.h5",
+        encoder_weights=get_encoder_weights,
+    output:
+        report="results/check.txt",
+    log:
+        "results/logs/check.log",
+    benchmark:
+        "results/benchmarks/check.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: THREADS
+    resources:
+        gpu=get_gpus,
+        mem_mb=growing(4000),
+        runtime=growing(30),
+    params:
+        *code("check", "torch"),
+        command=command("check"),
+        settings=settings(
+            "model",
+            "training",
+            "augmentation",
+            "compute",
+            ignoring=["training.encoder_weights", "training.tensorboard"],
+        ),
+    shell:
+        STAGE
+
+
 rule train:
     input:
+        # Whatever its date: a check that was repeated retrains nothing.
+        ancient("results/check.txt"),
         tiles="results/data/train.h5",
         folds="results/data/folds.h5",
         pseudo_labels=get_pseudo_labels,
@@ -23,7 +57,7 @@ rule train:
     threads: THREADS
     resources:
         gpu=get_gpus,
-        mem_mb=8000,
+        mem_mb=growing(8000),
         runtime=1440,
     params:
         *code("train", "torch"),
@@ -63,8 +97,8 @@ rule pseudo_labels:
         "../../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         *code("pseudo_labels", "data"),
         command=command("pseudo_labels"),
@@ -89,8 +123,8 @@ rule predict_validation:
     threads: THREADS
     resources:
         gpu=get_gpus,
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         *code("predict_validation", "torch"),
         command=command("predict_validation"),

@@ -22,8 +22,8 @@ rule demo_volume:
         "../../envs/demo.yaml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         *code("demo_volume", "demo"),
         command=command("demo_volume"),
@@ -51,8 +51,8 @@ rule scan_volume:
         "../../envs/volumes.yaml"
     threads: 2
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=growing(2000),
+        runtime=growing(120),
     params:
         *code("scan_volume", "volumes"),
         command=command("scan_volume"),
@@ -64,7 +64,7 @@ rule scan_volume:
             "survey.percentile",
         ),
     shell:
-        f"{STAGE} --threads {{threads}}"
+        STAGE
 
 
 rule import_volume:
@@ -82,14 +82,14 @@ rule import_volume:
         "../../envs/volumes.yaml"
     threads: 2
     resources:
-        mem_mb=2000,
-        runtime=480,
+        mem_mb=growing(2000),
+        runtime=growing(480),
     params:
         *code("import_volume", "volumes"),
         command=command("import_volume"),
         settings=settings(),
     shell:
-        f"{STAGE} --threads {{threads}}"
+        STAGE
 
 
 if VOLUME:
@@ -110,8 +110,8 @@ if VOLUME:
             "../../envs/volumes.yaml"
         threads: 2
         resources:
-            mem_mb=4000,
-            runtime=120,
+            mem_mb=growing(4000),
+            runtime=growing(120),
         params:
             *code("import_lines", "volumes"),
             command=command("import_lines"),
@@ -144,8 +144,8 @@ if VOLUME:
         threads: THREADS
         resources:
             gpu=get_gpus,
-            mem_mb=4000,
-            runtime=120,
+            mem_mb=growing(4000),
+            runtime=growing(120),
         params:
             *code("predict_lines", "torch"),
             command=command("predict_lines"),
@@ -177,8 +177,8 @@ if VOLUME:
             "../../envs/data.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=30,
+            mem_mb=growing(2000),
+            runtime=growing(30),
         params:
             *code("score_lines", "data"),
             command=command("score_lines"),
@@ -202,8 +202,8 @@ rule predict_volume:
     threads: THREADS
     resources:
         gpu=get_gpus,
-        mem_mb=4000,
-        runtime=1440,
+        mem_mb=growing(4000),
+        runtime=growing(1440),
     params:
         *code("predict_volume", "torch"),
         command=command("predict_volume"),
@@ -237,8 +237,8 @@ rule merge_volume:
         "../../envs/volumes.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=480,
+        mem_mb=growing(4000),
+        runtime=growing(480),
     params:
         *code("merge_volume", "volumes"),
         command=command("merge_volume"),
@@ -269,8 +269,8 @@ rule mask_volume:
         "../../envs/volumes.yaml"
     threads: 2
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=growing(4000),
+        runtime=growing(240),
     params:
         *code("mask_volume", "volumes"),
         command=command("mask_volume"),
@@ -298,8 +298,8 @@ rule viewer:
         "../../envs/volumes.yaml"
     threads: 2
     resources:
-        mem_mb=2000,
-        runtime=120,
+        mem_mb=growing(2000),
+        runtime=growing(120),
     params:
         *code("viewer", "volumes"),
         command=command("viewer"),

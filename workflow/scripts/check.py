@@ -1,7 +1,6 @@
 """Check within seconds that members can be trained: device, packages, weights and one step."""
 
 import logging
-from pathlib import Path
 
 import torch
 
@@ -17,12 +16,13 @@ from saltseg.training.trainer import Labelled, Trainer
 
 def main(args):
     hold_gpu(args.settings.compute.device)
-    compute = Compute.select(args.settings.compute, args.settings.compute.runtime)
+    compute = Compute.select(args.settings.compute, args.settings.compute.runtime, args.threads)
+    training = args.settings.training.model_copy(update={"encoder_weights": args.encoder_weights})
     height, width = Tiles(args.tiles).images.shape[1:]
     trainer = Trainer(
         *[two_tiles(height, width, compute)] * 2,
         compute,
-        args.settings.training,
+        training,
         seed=0,
         model_settings=args.settings.model.model_dump(),
         augmentation=Augmentation(args.settings.augmentation),
@@ -31,7 +31,7 @@ def main(args):
     weights = sum(weight.numel() for weight in trainer.network.parameters())
     for_inference(trainer.network.cpu().eval(), compute)
     found = f"{weights:,} weights, tiles of {width}x{height}, on {compute}"
-    with replacing(args.output) as path:
+    with replacing(args.report) as path:
         path.write_text(f"{found}\n")
     logging.info("members can be trained: %s", found)
 
@@ -46,7 +46,7 @@ def two_tiles(height: int, width: int, compute: Compute) -> Labelled:
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
-    parser.add_input("tiles", "HDF5 file of the labelled tiles, for their size")
+    parser.add_input("tiles", "labelled tiles, train.h5, for their size")
     parser.add_input("encoder_weights", "file of an encoder's weights", optional=True)
-    parser.add_output("output", "text file that says what was checked")
+    parser.add_output("report", "text file that says what was checked")
     run(main, parser)

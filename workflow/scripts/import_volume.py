@@ -1,7 +1,6 @@
 """Import the amplitudes of a SEG-Y file to a Zarr store."""
 
 import logging
-import os
 
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.geometry import Geometry, load_traces
@@ -11,7 +10,7 @@ from saltseg.survey.volume import import_volume
 def main(args):
     geometry = Geometry.load(args.geometry)
     traces = load_traces(args.traces, geometry)
-    import_volume(args.source, geometry, traces, args.volume, threads=args.threads)
+    import_volume(args.source, geometry, traces, args.volume, threads=args.threads or 1)
     logging.info("%d x %d traces of %d samples, to %s", *geometry.shape, args.volume)
 
 
@@ -21,5 +20,4 @@ if __name__ == "__main__":
     parser.add_input("geometry", "its geometry.json")
     parser.add_input("traces", "its traces.h5")
     parser.add_output("volume", "volume.zarr")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="to import with")
     run(main, parser)

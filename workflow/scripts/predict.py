@@ -14,7 +14,7 @@ from saltseg.stage.cli import run, stage_parser
 
 def main(args):
     hold_gpu(args.settings.compute.device)
-    compute = Compute.select(args.settings.compute, args.settings.compute.runtime)
+    compute = Compute.select(args.settings.compute, args.settings.compute.runtime, args.threads)
     decision = Decision.load(args.threshold)
     members = [for_inference(Checkpoint.load(path).rebuild(), compute) for path in args.checkpoints]
     with_depth = any(member.uses_depth for member in members)

@@ -19,7 +19,7 @@ from saltseg.survey.tiles import Tiles
 
 def main(args):
     hold_gpu(args.settings.compute.device)
-    compute = Compute.select(args.settings.compute, args.settings.compute.runtime)
+    compute = Compute.select(args.settings.compute, args.settings.compute.runtime, args.threads)
     checkpoint = Checkpoint.load(args.checkpoint)
     network = for_inference(checkpoint.rebuild(), compute)
     tiles, lines = Tiles(args.tiles), Lines(args.lines)

@@ -14,7 +14,7 @@ from saltseg.survey.tiles import RowRange, Tiles
 
 def main(args):
     hold_gpu(args.settings.compute.device)
-    compute = Compute.select(args.settings.compute, args.settings.compute.runtime)
+    compute = Compute.select(args.settings.compute, args.settings.compute.runtime, args.threads)
     network = for_inference(Checkpoint.load(args.checkpoint).rebuild(), compute)
     tiles = Tiles(args.tiles)
     if network.uses_depth:

@@ -17,7 +17,7 @@ from saltseg.survey.volume import Volume
 
 def main(args):
     hold_gpu(args.settings.compute.device)
-    compute = Compute.select(args.settings.compute, args.settings.compute.runtime)
+    compute = Compute.select(args.settings.compute, args.settings.compute.runtime, args.threads)
     inference, volume = args.settings.inference, Volume(args.volume)
     checkpoints = [Checkpoint.load(path) for path in args.members]
     members = [for_inference(checkpoint.rebuild(), compute) for checkpoint in checkpoints]

@@ -1,7 +1,6 @@
 """Scan a SEG-Y file for its geometry, before anything is computed."""
 
 import logging
-import os
 
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.geometry import describe, save_traces
@@ -11,7 +10,7 @@ from saltseg.survey.scan import scan
 def main(args):
     keys = ("inline_byte", "crossline_byte", "endian", "format", "percentile")
     settings = {key: getattr(args.settings.survey, key) for key in keys}
-    geometry, traces, positions = scan(args.source, threads=args.threads, **settings)
+    geometry, traces, positions = scan(args.source, threads=args.threads or 1, **settings)
     for line in describe(geometry).splitlines():
         logging.info("%s", line)
     save_traces(args.traces, traces, positions)
@@ -23,5 +22,4 @@ if __name__ == "__main__":
     parser.add_input("source", "SEG-Y file")
     parser.add_output("geometry", "geometry.json")
     parser.add_output("traces", "traces.h5")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="to read with")
     run(main, parser)

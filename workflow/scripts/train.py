@@ -33,7 +33,7 @@ UNUSED = {"training": {"encoder_weights", "tensorboard"}}
 
 def main(args):
     hold_gpu(args.settings.compute.device)
-    compute = Compute.select(args.settings.compute)
+    compute = Compute.select(args.settings.compute, threads=args.threads)
     tiles = Tiles(args.tiles)
     # Weights are a file among the inputs.
     training = args.settings.training.model_copy(update={"encoder_weights": args.encoder_weights})

@@ -32,17 +32,19 @@ class Compute:
     threads: int = 1
 
     @classmethod
-    def select(cls, settings: ComputeSettings, runtime: str = "torch") -> "Compute":
+    def select(
+        cls, settings: ComputeSettings, runtime: str = "torch", threads: int | None = None
+    ) -> "Compute":
         """Choose by the configuration's section ``compute``, and set PyTorch accordingly.
 
         With ``deterministic``, computations are reproducible to the bit on a GPU as well as on a
         CPU. Settings that do not help on the device are logged.
 
-        ``runtime`` is the section's own where members predict. Raises InputError where ``device``
-        is cuda and there is none.
+        ``runtime`` is the section's own where members predict, and ``threads`` is what a scheduler
+        grants, if not the section's. Raises InputError where ``device`` is cuda and there is none.
         """
         device, precision = settings.device, settings.precision
-        threads, deterministic = settings.threads, settings.deterministic
+        threads, deterministic = threads or settings.threads, settings.deterministic
         torch.set_num_threads(threads)
         if deterministic:
             # What cuBLAS asks for, before its first use: https://docs.nvidia.com/cuda/cublas

@@ -56,6 +56,7 @@ def stage_parser(description: str, settings: bool = True) -> StageParser:
             required=True,
             help="the configuration: a YAML file such as config/config.yaml, or JSON text",
         )
+    parser.add_argument("--threads", type=int, help="threads to compute with")
     parser.add_argument("--log", type=Path, help="also write messages to this file")
     return parser
 
