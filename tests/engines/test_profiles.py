@@ -12,7 +12,7 @@ from support.running import rule_texts
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(path.parent.name for path in (ROOT / "profiles").glob("*/config.yaml"))
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-COMPUTING = {"train", "predict_validation", "predict_test", "predict"}
+COMPUTING = {"check", "train", "predict_validation", "predict_test", "predict"}
 COMPUTING |= {"predict_lines", "predict_volume"}
 
 
@@ -20,35 +20,28 @@ def profile(name: str) -> dict:
     return yaml.safe_load((ROOT / f"profiles/{name}/config.yaml").read_text())
 
 
-def rules() -> dict[str, dict[str, int]]:
-    """Return memory and run time of each rule that is not a localrule."""
+def rules() -> dict[str, str]:
+    """Return the text of each rule that is not a localrule."""
     found = {}
     for text in rule_texts():
         if "localrule: True" not in text:
-            numbers = re.findall(r"^        (mem_mb|runtime)=(\d+),", text, re.MULTILINE)
-            found[text.partition(":")[0]] = {key: int(value) for key, value in numbers}
+            found[text.partition(":")[0]] = text
     return found
 
 
-def at(attempt: int, value) -> int:
-    """Evaluate a profile's resource at an attempt, as Snakemake does."""
-    return eval(str(value), {"attempt": attempt, "min": min})
+def test_memory_and_time_grow_with_each_attempt_but_for_the_time_of_a_training_which_resumes():
+    for rule, text in rules().items():
+        assert re.search(r"^        mem_mb=growing\(\d+\),", text, re.MULTILINE), rule
+        time = r"runtime=1440," if rule == "train" else r"runtime=growing\(\d+\),"
+        assert re.search(f"^        {time}", text, re.MULTILINE), rule
 
 
-def test_slurm_asks_for_what_the_rules_do_and_for_more_on_a_retry():
-    given = profile("slurm")["set-resources"]
-    assert set(given) == set(rules())
-    for rule, resources in rules().items():
-        asked = given[rule]
-        assert (asked.get("slurm_partition") == "gpu") == (rule in COMPUTING)
-        assert at(1, asked["mem_mb"]) == resources["mem_mb"]
-        assert at(3, asked["mem_mb"]) == 3 * resources["mem_mb"]
-        if rule == "train":
-            # Its jobs resume from each other: more memory may help, more time is not needed.
-            assert at(20, asked["mem_mb"]) == 3 * resources["mem_mb"]
-            assert at(20, asked["runtime"]) == at(1, asked["runtime"]) < resources["runtime"]
-        else:
-            assert at(1, asked["runtime"]) == resources["runtime"] < at(2, asked["runtime"])
+def test_slurm_has_a_partition_for_rules_that_compute_and_a_submission_for_short_ones():
+    found = profile("slurm")
+    asked = found["set-resources"]
+    assert {rule for rule in asked if asked[rule]["slurm_partition"] == "gpu"} == COMPUTING
+    assert set(asked) == COMPUTING and not COMPUTING & set(found["groups"])
+    assert set(found["groups"]) <= set(rules())
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "default"])
