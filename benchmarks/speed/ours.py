@@ -127,10 +127,7 @@ def prediction(
     ids = [str(number) for number in range(tiles)]
 
     def repeat() -> int:
-        batches = predict(
-            *(network, images, None, trainer.compute),
-            **{"batch_size": batch_size, "flip": True, "bar": False},
-        )
+        batches = predict(network, images, None, trainer.compute, batch_size=batch_size, flip=True)
         save(output, ids, TILE, batches)
         return tiles
 

@@ -39,7 +39,7 @@ def project(survey: str, output: str, network: str, tiles: int = 128) -> Callabl
         survey,
         output,
         tiles,
-        lambda images: predict(member, images, None, compute, batch_size=32, flip=True, bar=False),
+        lambda images: predict(member, images, None, compute, batch_size=32, flip=True),
     )
 
 

@@ -19,16 +19,7 @@ def main(args):
     members = [for_inference(Checkpoint.load(path).rebuild(), compute) for path in args.checkpoints]
     with_depth = any(member.uses_depth for member in members)
     ids, images, depths = read_tiles(args.tiles, with_depth)
-    masks = decide(
-        members,
-        images,
-        depths,
-        compute,
-        threshold=decision.threshold,
-        # Not the current setting: the threshold was tuned for predictions made this way.
-        flip=decision.flip,
-        batch_size=args.settings.inference.batch_size,
-    )
+    masks = decide(members, images, depths, compute, decision, args.settings.inference.batch_size)
     with_salt = write_masks(args.table, args.masks, ids, masks)
     logging.info("%d tiles, %d of them with salt, to %s", len(ids), with_salt, args.table)
 

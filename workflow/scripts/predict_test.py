@@ -5,7 +5,7 @@ import logging
 from saltseg.device.compute import Compute
 from saltseg.device.gpu_lease import hold_gpu
 from saltseg.ensemble.predictions import save, shard_of
-from saltseg.inference.predict import predict
+from saltseg.inference.predict import predict, show_progress
 from saltseg.inference.runtimes import for_inference
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.stage.cli import run, stage_parser
@@ -29,6 +29,7 @@ def main(args):
         batch_size=batch_size,
         flip=args.settings.inference.flip,
     )
+    batches = show_progress(batches, len(rows), batch_size)
     save(args.predictions, tiles.ids[rows.start : rows.stop], tiles.images.shape[1:], batches)
     logging.info("%d test tiles predicted to %s", len(rows), args.predictions)
 

@@ -5,7 +5,7 @@ import logging
 from saltseg.device.compute import Compute
 from saltseg.device.gpu_lease import hold_gpu
 from saltseg.ensemble.predictions import save
-from saltseg.inference.predict import predict
+from saltseg.inference.predict import predict, show_progress
 from saltseg.inference.runtimes import for_inference
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.stage.cli import run, stage_parser
@@ -24,14 +24,16 @@ def main(args):
     scheme, seed = args.settings.validation.scheme, checkpoint.seed
     _, validates = train_valid_masks(read_folds(args.folds, tiles.ids), scheme, seed)
     images, depths = tiles.images[validates], tiles.depths[validates]
+    batch_size = args.settings.inference.batch_size
     batches = predict(
         network,
         images,
         depths,
         compute,
-        batch_size=args.settings.inference.batch_size,
+        batch_size=batch_size,
         flip=args.settings.inference.flip,
     )
+    batches = show_progress(batches, len(images), batch_size)
     save(args.predictions, tiles.table["id"][validates].tolist(), tiles.images.shape[1:], batches)
     logging.info("%d validation tiles predicted to %s", validates.sum(), args.predictions)
 

@@ -56,7 +56,7 @@ def tiles_of(shape):
 
 
 def by_pytorch(network, tiles, depths, flip=True):
-    batches = predict(network, tiles, depths, CPU, batch_size=8, flip=flip, bar=False)
+    batches = predict(network, tiles, depths, CPU, batch_size=8, flip=flip)
     return np.concatenate(list(batches))
 
 

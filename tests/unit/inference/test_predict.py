@@ -279,9 +279,7 @@ def test_masks_are_those_of_a_submission_also_at_a_tie(tmp_path, networks, flip)
     ties = np.quantile(means, [0.05, 0.3, 0.5, 0.7, 0.95], method="nearest")
     for number, tie in enumerate(ties):
         for threshold in (np.nextafter(tie, 0), tie, np.nextafter(tie, 1)):
-            masks = decide(
-                networks, images, depths, CPU, threshold=threshold, flip=flip, batch_size=3
-            )
+            masks = decide(networks, images, depths, CPU, Decision(threshold, flip, []), 3)
             masks = np.stack(list(masks))
             assert masks.dtype == bool
             np.testing.assert_array_equal(masks, means > threshold)
@@ -305,12 +303,12 @@ def test_probabilities_are_quantised_as_they_are_stored(tmp_path):
 
 def test_predictions_are_flipped_if_requested(networks):
     images = np.stack(list(tiles_of().values()))
-    arguments = {"threshold": 0.5, "batch_size": 32}
+    alone, both = Decision(0.48, False, []), Decision(0.48, True, [])
     straight, flipped = (
-        np.stack(list(decide(networks[1:], images, None, CPU, flip=flip, **arguments)))
-        for flip in (False, True)
+        np.stack(list(decide(networks[1:], images, None, CPU, decision, 32)))
+        for decision in (alone, both)
     )
-    turned = list(decide(networks[1:], images[..., ::-1], None, CPU, flip=True, **arguments))
+    turned = list(decide(networks[1:], images[..., ::-1], None, CPU, both, 32))
     np.testing.assert_array_equal(np.stack(turned)[..., ::-1], flipped)
     assert (straight != flipped).any()
 
@@ -318,7 +316,7 @@ def test_predictions_are_flipped_if_requested(networks):
 def test_small_tiles_are_refused(networks):
     images = np.zeros((2, 15, 40), dtype=np.uint8)
     with pytest.raises(InputError, match="at least 16 pixels a side, found 40x15"):
-        list(decide(networks[1:], images, None, CPU, threshold=0.5, flip=True, batch_size=2))
+        list(decide(networks[1:], images, None, CPU, Decision(0.5, True, []), 2))
 
 
 def test_one_batch_of_probabilities_is_held_at_a_time(networks):
@@ -335,7 +333,7 @@ def test_one_batch_of_probabilities_is_held_at_a_time(networks):
 
     images = np.stack(list(tiles_of().values()))
     watched = [Watched(number) for number in range(2)]
-    masks = decide(watched, images, None, CPU, threshold=0.5, flip=False, batch_size=3)
+    masks = decide(watched, images, None, CPU, Decision(0.5, False, []), 3)
     next(masks)
     assert seen == [(0, 3), (1, 3)]
     assert len(list(masks)) == 6

@@ -32,9 +32,7 @@ def tiles_of(shape):
 
 def probabilities(network, shape, compute, batch_size=3, flip=True):
     depths = np.linspace(0, 1000, shape[0], dtype=np.float32)
-    batches = predict(
-        network, tiles_of(shape), depths, compute, batch_size=batch_size, flip=flip, bar=False
-    )
+    batches = predict(network, tiles_of(shape), depths, compute, batch_size=batch_size, flip=flip)
     return np.concatenate(list(batches))
 
 

@@ -1,6 +1,8 @@
 """Predict tiles with one member."""
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -11,6 +13,8 @@ from saltseg.device.compute import Compute
 from saltseg.networks import model
 from saltseg.networks.network import Network
 
+Batch = TypeVar("Batch")
+
 
 def predict(
     network: Network,
@@ -20,23 +24,27 @@ def predict(
     *,
     batch_size: int,
     flip: bool,
-    bar: bool = True,
 ) -> Iterator[np.ndarray]:
     """Yield probabilities of uint8 images (tiles, height, width), batch by batch as float32.
 
     With ``flip``, average over the tile and its horizontal mirror image, mirrored back. Networks
-    trained with depths need ``depths``, float32 (tiles). ``bar`` shows the progress.
+    trained with depths need ``depths``, float32 (tiles).
 
     Raises InputError if a batch does not fit into memory.
     """
     network.eval()
-    starts = range(0, len(images), batch_size)
-    for start in tqdm(starts, unit="batch", disable=None if bar else True, leave=False):
+    for start in range(0, len(images), batch_size):
         part = slice(start, start + batch_size)
         depth = None if depths is None else depths[part]
         with oom_hint("inference.batch_size", batch_size):
             probabilities = predict_batch(network, np.array(images[part]), depth, compute, flip)
         yield probabilities
+
+
+def show_progress(batches: Iterator[Batch], tiles: int, batch_size: int) -> Iterable[Batch]:
+    """Return batches that show a bar on a terminal while they are used."""
+    total = math.ceil(tiles / batch_size)
+    return tqdm(batches, total=total, unit="batch", disable=None, leave=False)
 
 
 @torch.inference_mode()

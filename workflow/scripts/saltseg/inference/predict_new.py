@@ -9,7 +9,8 @@ import numpy as np
 from saltseg.core.errors import InputError, raise_faults
 from saltseg.core.quantisation import SCALE, quantise
 from saltseg.device.compute import Compute
-from saltseg.inference.predict import predict
+from saltseg.evaluation.decision import Decision
+from saltseg.inference.predict import predict, show_progress
 from saltseg.networks.network import Network
 from saltseg.survey.decoding import decode_all, decode_image, depths_of, id_faults
 from saltseg.survey.new_tiles import NewTiles
@@ -47,22 +48,21 @@ def decide(
     images: np.ndarray,
     depths: np.ndarray | None,
     compute: Compute,
-    *,
-    threshold: float,
-    flip: bool,
+    decision: Decision,
     batch_size: int,
 ) -> Iterator[np.ndarray]:
     """Yield the masks of uint8 images (tiles, height, width), one by one as bool (height, width).
 
-    Salt is where the members' mean probability exceeds ``threshold``. Other arguments are those of
-    ``predict``. All members predict a batch before the next, so only one batch is in memory.
+    Salt is where the members' mean probability exceeds the threshold, averaged over the flip if the
+    threshold was tuned so. Other arguments are those of ``predict``. All members predict a batch
+    before the next, so only one batch is in memory.
     """
+    flip = decision.flip
     members = [
-        # One progress bar is enough for all.
-        predict(network, images, depths, compute, batch_size=batch_size, flip=flip, bar=i == 0)
-        for i, network in enumerate(networks)
+        predict(network, images, depths, compute, batch_size=batch_size, flip=flip)
+        for network in networks
     ]
-    for batches in zip(*members, strict=True):
+    for batches in show_progress(zip(*members, strict=True), len(images), batch_size):
         # As integers, as they are stored and averaged for the test tiles.
         total = np.sum([quantise(batch) for batch in batches], axis=0, dtype=np.uint32)
-        yield from total / (len(batches) * SCALE) > threshold
+        yield from total / (len(batches) * SCALE) > decision.threshold
