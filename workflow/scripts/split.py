@@ -15,8 +15,10 @@ def main(args):
     tiles = Tiles(args.tiles)
     tiles.require_labels()
     number, groups = folds_of(settings.folds, volume=args.lines is not None), None
-    if args.groups:
-        groups = read_groups(args.groups, settings.group_column, tiles.ids)
+    # Rules pass the file alone; by hand, the key that names it suffices.
+    file = args.groups or getattr(settings, "groups", None)
+    if file:
+        groups = read_groups(file, settings.group_column, tiles.ids)
     if args.lines:
         lines = Lines(args.lines).table
         held_out = hold_out_blocks(lines, Geometry.load(args.geometry), number)

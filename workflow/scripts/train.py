@@ -27,16 +27,17 @@ from saltseg.training.lines import LabelledLines
 from saltseg.training.saved import Saved, fingerprint
 from saltseg.training.trainer import Trainer, TrainingJob
 
-# Keys that change no result, or name a file among the inputs.
-UNUSED = {"training": {"encoder_weights", "tensorboard"}}
+# Keys that change no result.
+UNUSED = {"training": {"tensorboard"}}
 
 
 def main(args):
     hold_gpu(args.settings.compute.device)
     compute = Compute.select(args.settings.compute, threads=args.threads)
     tiles = Tiles(args.tiles)
-    # Weights are a file among the inputs.
-    training = args.settings.training.model_copy(update={"encoder_weights": args.encoder_weights})
+    # Rules pass the file alone; by hand, the key that names it suffices.
+    weights = args.encoder_weights or getattr(args.settings.training, "encoder_weights", None)
+    training = args.settings.training.model_copy(update={"encoder_weights": weights})
     scheme = args.settings.validation.scheme
     trains, validates = train_valid_masks(read_folds(args.folds, tiles.ids), scheme, args.seed)
     logging.info(
