@@ -8,13 +8,14 @@ from saltseg.synthetic.volume import write_volume
 
 def main(args):
     volume = args.settings.data.demo_volume
-    labelled = write_volume(args.volume, args.labels, args.truth, **dict(volume))
+    shape = (volume.inlines, volume.crosslines, volume.samples)
+    labelled = write_volume(
+        args.volume, args.labels, args.truth, shape, volume.labelled_every, volume.seed
+    )
     logging.info(
         "A synthetic volume of %d inlines, %d crosslines and %d samples, labelled on %d inlines, "
         "to %s",
-        volume.inlines,
-        volume.crosslines,
-        volume.samples,
+        *shape,
         len(labelled),
         args.volume,
     )

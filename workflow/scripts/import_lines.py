@@ -16,7 +16,7 @@ from saltseg.survey.import_lines import (
     labels_from_segy,
     refuse_other_geometry,
 )
-from saltseg.survey.scan import scan
+from saltseg.survey.scan import HeaderSettings, scan
 from saltseg.survey.segy import Segy
 from saltseg.survey.volume import Volume
 
@@ -28,14 +28,10 @@ def main(args):
         if args.labels.is_dir():
             labels = labels_from_masks(args.labels, geometry)
         else:
-            own, traces, _ = scan(
-                args.labels,
-                # As found in the volume: where few lines are labelled, others may look like them.
-                inline_byte=geometry.inline_byte,
-                crossline_byte=geometry.crossline_byte,
-                endian=survey.endian,
-                format=survey.format,
-            )
+            # By the volume's bytes: on few lines, others may look like line numbers.
+            bytes_found = geometry.inline_byte, geometry.crossline_byte
+            header = HeaderSettings(*bytes_found, survey.endian, survey.format)
+            own, traces, _ = scan(args.labels, header)
             refuse_other_geometry(args.labels, own, geometry)
             file = stack.enter_context(Segy(args.labels, own.endian, own.format))
             labels = labels_from_segy(

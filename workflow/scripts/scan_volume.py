@@ -4,13 +4,13 @@ import logging
 
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.geometry import describe, save_traces
-from saltseg.survey.scan import scan
+from saltseg.survey.scan import HeaderSettings, scan
 
 
 def main(args):
-    keys = ("inline_byte", "crossline_byte", "endian", "format", "percentile")
-    settings = {key: getattr(args.settings.survey, key) for key in keys}
-    geometry, traces, positions = scan(args.source, threads=args.threads or 1, **settings)
+    survey = args.settings.survey
+    header = HeaderSettings(survey.inline_byte, survey.crossline_byte, survey.endian, survey.format)
+    geometry, traces, positions = scan(args.source, header, survey.percentile, args.threads or 1)
     for line in describe(geometry).splitlines():
         logging.info("%s", line)
     save_traces(args.traces, traces, positions)

@@ -1,5 +1,6 @@
 """Labels of lines: from masks drawn line by line, and from SEG-Y files of part of the volume."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,9 @@ from saltseg.survey.import_lines import (
     labels_from_segy,
     refuse_other_geometry,
 )
-from saltseg.survey.lines import UNLABELLED
+from saltseg.survey.lines import UNLABELLED, Lines
+from support.running import run_stage
+from support.segy_files import amplitudes, grid_numbers, write_segy
 from support.surveys import mask_png
 
 VOLUME = Grid(Axis(100, 2, 6), Axis(300, 1, 8), Axis(0, 4, 5))
@@ -178,3 +181,34 @@ def test_labels_of_another_geometry_are_refused_with_what_differs():
     message = str(refused.value)
     assert "inlines 101, 103, 105: the volume has only 100 to 110, step 2" in message
     assert "samples: the labels have 0 to 16, step 2, the volume 0 to 16, step 4" in message
+
+
+def test_labels_of_one_line_are_read_by_the_bytes_found_in_the_volume(tmp_path):
+    inlines, crosslines = grid_numbers(np.arange(1, 9), np.arange(1, 41))
+    options = {"lines_at": (9, 21)}
+    write_segy(tmp_path / "volume.sgy", amplitudes(320, 24), inlines, crosslines, **options)
+    one = inlines == 4
+    salt = np.repeat(np.arange(24)[None] > 15, 40, axis=0).astype(np.float32)
+    write_segy(tmp_path / "salt.sgy", salt, inlines[one], crosslines[one], **options)
+    header = dict.fromkeys(["inline_byte", "crossline_byte", "endian", "format"])
+    tiles = {"tile": 16, "normalisation": "volume", "unlabelled": None, "percentile": 99.9}
+    settings = {"survey": header | tiles, "validation": {"folds": 2}}
+    of_volume = [f"--geometry={tmp_path}/geometry.json", f"--traces={tmp_path}/traces.h5"]
+    for stage, *arguments in [
+        ("scan_volume", "--settings", json.dumps(settings), *of_volume),
+        ("import_volume", *of_volume, f"--volume={tmp_path}/volume.zarr"),
+    ]:
+        done = run_stage(stage, f"--source={tmp_path}/volume.sgy", *arguments)
+        assert done.returncode == 0, done.stderr
+    done = run_stage(
+        "import_lines",
+        "--settings",
+        json.dumps(settings),
+        f"--labels={tmp_path}/salt.sgy",
+        of_volume[0],
+        f"--volume={tmp_path}/volume.zarr",
+        f"--lines={tmp_path}/lines.h5",
+        f"--tiles={tmp_path}/train.h5",
+    )
+    assert done.returncode == 0, done.stderr
+    assert Lines(tmp_path / "lines.h5").table["line"].unique().tolist() == [4]

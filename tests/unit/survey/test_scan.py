@@ -15,7 +15,7 @@ from saltseg.survey.geometry import (
     save_traces,
 )
 from saltseg.survey.grid import Axis
-from saltseg.survey.scan import scan
+from saltseg.survey.scan import HeaderSettings, scan
 from saltseg.survey.segy import Segy
 from support.segy_files import (
     REFUSED,
@@ -188,7 +188,7 @@ def test_other_bytes_are_used_as_set_and_named_if_they_are_not(path):
     file, _ = full(path, lines_at=(197, 207))
     with pytest.raises(InputError, match=r"survey\.inline_byte and survey\.crossline_byte"):
         scan(file)
-    geometry, traces, _ = scan(file, inline_byte=197, crossline_byte=207)
+    geometry, traces, _ = scan(file, HeaderSettings(inline_byte=197, crossline_byte=207))
     assert geometry.inlines == Axis(10, 1, 5)
     np.testing.assert_array_equal(traces.ravel(), np.arange(40))
 
@@ -196,7 +196,7 @@ def test_other_bytes_are_used_as_set_and_named_if_they_are_not(path):
 def test_bytes_that_are_set_to_the_wrong_place_are_refused(path):
     file, _ = full(path)
     with pytest.raises(InputError, match=r"inlines 0 \(byte 197\).*survey\.inline_byte"):
-        scan(file, inline_byte=197, crossline_byte=207)
+        scan(file, HeaderSettings(inline_byte=197, crossline_byte=207))
 
 
 @pytest.mark.parametrize("byte", [1, 5, 17, 21])
@@ -361,12 +361,12 @@ def test_a_header_that_lies_about_the_format_is_refused_with_the_key(path, forma
     )
     with pytest.raises(InputError, match=f"says format {stated}.*set survey.format to {format}"):
         scan(file)
-    geometry, _, _ = scan(file, format=format)
+    geometry, _, _ = scan(file, HeaderSettings(format=format))
     assert geometry.format == format
     assert geometry.amplitude.std == pytest.approx(1000, rel=0.1)
     assert "as set" in describe(geometry)
     # Whoever insists gets what the header says.
-    assert scan(file, format=stated)[0].format == stated
+    assert scan(file, HeaderSettings(format=stated))[0].format == stated
 
 
 @pytest.mark.parametrize(("format", "stated"), [(3, 5), (8, 1), (5, 3), (3, 8)])
@@ -378,7 +378,7 @@ def test_a_header_that_lies_about_the_length_of_samples_is_refused_with_the_key(
     file = write_segy(path, values, *numbers, format=format, stated_format=stated)
     with pytest.raises(InputError, match=f"set survey.format to .*{format} "):
         scan(file)
-    assert scan(file, format=format)[0].amplitude.max == values.max()
+    assert scan(file, HeaderSettings(format=format))[0].amplitude.max == values.max()
 
 
 @pytest.mark.parametrize(("format", "stated"), [(3, 1), (3, 2), (3, 5), (8, 3), (1, 3)])
@@ -391,7 +391,7 @@ def test_a_length_that_fits_by_chance_is_recognised_by_headers(path, format, sta
     file = write_segy(path, values, *numbers, format=format, stated_format=stated)
     with pytest.raises(InputError, match=f"headers that differ.*set survey.format to {format} "):
         scan(file)
-    assert scan(file, format=format)[0].shape == (4, count, 75)
+    assert scan(file, HeaderSettings(format=format))[0].shape == (4, count, 75)
 
 
 @pytest.mark.parametrize(
@@ -418,18 +418,18 @@ def test_an_unknown_format_is_refused_with_the_keys(path, code):
     file, _ = full(path, stated_format=code)
     with pytest.raises(InputError, match=rf"found {code}; set survey\.format.*survey\.endian"):
         scan(file)
-    assert scan(file, format=5)[0].format == 5
+    assert scan(file, HeaderSettings(format=5))[0].format == 5
 
 
 def test_a_format_of_0_is_read_in_the_order_that_fits(path):
     file, _ = full(path, stated_format=0, endian="little")
-    assert scan(file, format=5)[0].endian == "little"
+    assert scan(file, HeaderSettings(format=5))[0].endian == "little"
 
 
 def test_the_wrong_byte_order_is_refused_with_the_key(path):
     file, _ = full(path)
     with pytest.raises(InputError, match=r"set survey\.format.*survey\.endian to big"):
-        scan(file, endian="little")
+        scan(file, HeaderSettings(endian="little"))
 
 
 def test_the_byte_order_of_revision_2_is_believed(path):

@@ -36,7 +36,8 @@ class Segy:
 
 def write(folder: Path, **settings) -> dict[str, Path]:
     paths = {name: folder / f"{name}.sgy" for name in NAMES}
-    write_volume(**paths, **settings)
+    shape = tuple(settings.pop(name) for name in ("inlines", "crosslines", "samples"))
+    write_volume(**paths, shape=shape, **settings)
     return paths
 
 

@@ -3,6 +3,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import gcd
+from pathlib import Path
 
 import numpy as np
 
@@ -27,16 +28,23 @@ BLOCK = 2**20  # traces
 LARGEST_EMPTY_GRID, LEAST_FILL = 1_000_000, 1 / 50
 
 
+@dataclass(frozen=True)
+class HeaderSettings:
+    """What to use instead of what a file's headers say; None to find it."""
+
+    inline_byte: int | None = None
+    crossline_byte: int | None = None
+    endian: Endian | None = None
+    format: int | None = None
+
+
 def scan(
-    path: str,
-    inline_byte: int | None = None,
-    crossline_byte: int | None = None,
-    endian: Endian | None = None,
-    format: int | None = None,
+    path: str | Path,
+    header: HeaderSettings | None = None,
     percentile: float = 99.9,
     threads: int = 1,
 ) -> tuple[Geometry, np.ndarray, np.ndarray]:
-    """Find the geometry of a post-stack SEG-Y file, and every argument that is None.
+    """Find the geometry of a post-stack SEG-Y file, and every setting of its headers that is None.
 
     percentile: of the absolute amplitudes, which becomes the clip
 
@@ -45,10 +53,11 @@ def scan(
 
     Raises InputError, naming the key to set, if the file cannot be used.
     """
-    with Segy(path, endian, format) as file:
-        if format is None:
+    header = header or HeaderSettings()
+    with Segy(path, header.endian, header.format) as file:
+        if header.format is None:
             require_stated_format(file)
-        where = _where(file, inline_byte, crossline_byte)
+        where = _where(file, header.inline_byte, header.crossline_byte)
         headers, found = _read_all(file, where, threads)
         grid = _grid(file, where, headers)
         samples, interval, notes = _samples(file, headers)
@@ -98,7 +107,8 @@ def _where(file: Segy, inline: int | None, crossline: int | None) -> _Where:
     """Choose the bytes of inline, crossline and coordinates by headers from all over the file."""
     layout = file.layout
     count = min(PREVIEW_TRACES, layout.traces)
-    blocks = min(PREVIEW_BLOCKS, -(-layout.traces // count))
+    # So few that none overlap, whose traces would look like duplicates.
+    blocks = min(PREVIEW_BLOCKS, layout.traces // count)
     starts = np.unique(np.linspace(0, layout.traces - count, blocks).astype(np.int64))
     headers = [file.read_headers(int(start), count) for start in starts]
 

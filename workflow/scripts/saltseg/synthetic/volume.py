@@ -428,22 +428,21 @@ def write_volume(
     survey: Path,
     labels: Path,
     truth: Path,
-    *,
-    inlines: int,
-    crosslines: int,
-    samples: int,
+    shape: tuple[int, int, int],
     labelled_every: int,
     seed: int,
 ) -> np.ndarray:
     """Write a survey, the labels of some inlines, and the truth on all, as SEG-Y.
 
+    ``shape`` is (inlines, crosslines, samples).
     ``survey`` has amplitudes, with a corner that nobody shot and a few dead traces. ``truth`` has
     the same traces with 1 in salt and 0 elsewhere, and ``labels`` those of the labelled inlines
     alone. The same arguments give the same bytes. Return the numbers of the labelled inlines.
     Raises InputError (a ValueError) if a size is out of range.
     """
-    check_request(inlines, crosslines, samples, labelled_every)
-    amplitudes, salt = seismic_volume((inlines, crosslines, samples), seed)
+    check_request(*shape, labelled_every)
+    amplitudes, salt = seismic_volume(shape, seed)
+    inlines, crosslines, _ = shape
     amplitudes[dead(inlines, crosslines)] = 0
     there = covered(inlines, crosslines)
     lines = labelled_lines(inlines, labelled_every)
