@@ -63,6 +63,7 @@ lint: $(VENV)/lint ## check style, imports between packages, and the workflow
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m snakefmt --check Snakefile workflow
 	$(BIN)/python $(BIN)/lint-imports --no-cache
+	$(BIN)/python -m ty check --quiet
 	$(BIN)/python -m snakemake --lint
 
 grouped: run ## compare the demo's score with random folds and with folds by section

@@ -29,8 +29,10 @@ FIRST = {
 OF_NO_RULE = {
     "data.source": "everything, unless the tiles are the same",
     "data.labels": "labelled lines and later stages",
+    "validation.groups": "folds and later stages",
     "ensemble.seeds": "new members, the threshold and the submission",
     "self_training.rounds": "members and later stages",
+    "training.encoder_weights": "members and later stages",
     "training.tensorboard": "nothing",
     "predict.source": "only the new masks",
     "predict.run": "only the new masks",

@@ -9,6 +9,7 @@ import sys
 from contextlib import suppress
 from logging import LogRecord
 from pathlib import Path
+from typing import Any
 
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
@@ -78,7 +79,7 @@ class LogHandler(LogHandlerBase):
         elif event not in HIDDEN and not record.getMessage().startswith(CHATTER):
             self.print(self.format(record))
 
-    def remember(self, event: LogEvent | None, record: LogRecord) -> None:
+    def remember(self, event: LogEvent | None, record: Any) -> None:
         """Remember failed jobs, of which a later attempt may succeed, and interrupts."""
         if event == LogEvent.JOB_ERROR:
             self.failed[record.jobid] = record
@@ -133,7 +134,7 @@ def reason_of(record: LogRecord) -> str:
     return message.partition(ADVICE)[0].strip()
 
 
-def name_of(record: LogRecord) -> str:
+def name_of(record: Any) -> str:
     """Return a job's name, such as ``train 3``."""
     log = next(iter(record.log or []), None)
     return job_name(Path(record.rule_name), log and Path(log))

@@ -2,13 +2,14 @@
 
 import io
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from saltseg.core.errors import InputError
 
 # Options for a table of texts, in which "NA" and empty fields are texts like any other.
-TEXTS = {"dtype": str, "keep_default_na": False}
+TEXTS: dict[str, Any] = {"dtype": str, "keep_default_na": False}
 
 
 def read_csv(path: Path | str, remedy: str, what: str = "table", **options) -> pd.DataFrame:

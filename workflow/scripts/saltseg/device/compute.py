@@ -53,7 +53,7 @@ class Compute:
         # use_deterministic_algorithms would import the compiler, too, as slow as PyTorch itself.
         torch.set_deterministic_debug_mode("warn" if deterministic else "default")
         # No result depends on memory that was never written to.
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        torch.utils.deterministic.fill_uninitialized_memory = False  # ty: ignore[missing-attribute]
         # The fastest convolution by trial may be another one each time.
         torch.backends.cudnn.benchmark = not deterministic
         if device == "cuda" and not torch.cuda.is_available():

@@ -35,7 +35,7 @@ class Predictions:
 
 
 def load_all(
-    paths: Iterable[Path], ids: list[str], size: tuple[int, int] | None = None
+    paths: Iterable[Path], ids: list[str], size: tuple[int, ...] | None = None
 ) -> list[Predictions]:
     """Open members' predictions of some of the tiles ``ids``, which have that size if one is given.
 
@@ -45,7 +45,7 @@ def load_all(
 
 
 def load_shards(
-    paths: Iterable[Path], ids: list[str], size: tuple[int, int] | None = None
+    paths: Iterable[Path], ids: list[str], size: tuple[int, ...] | None = None
 ) -> list[Predictions]:
     """Like ``load_all``, for members in several files each, some of them empty."""
     loaded = [Predictions.load(path) for path in paths]
@@ -53,7 +53,7 @@ def load_shards(
 
 
 def _require_tiles(
-    members: list[Predictions], ids: list[str], size: tuple[int, int] | None
+    members: list[Predictions], ids: list[str], size: tuple[int, ...] | None
 ) -> list[Predictions]:
     for member in members:
         odd = sorted(set(member.ids) - set(ids))
@@ -62,7 +62,8 @@ def _require_tiles(
                 f"{member.path}: expected some of {len(ids)} tiles, found "
                 f"{printable(odd[0]) if odd else 'none'}; {PREDICT_AGAIN}"
             )
-        found, size = member.values.shape[1:], size or members[0].values.shape[1:]
+        found = member.values.shape[1:]
+        size = size or members[0].values.shape[1:]
         if found != size:
             raise InputError(
                 f"{member.path}: expected tiles of {size[1]}x{size[0]} pixels, found "
@@ -72,7 +73,7 @@ def _require_tiles(
 
 
 def save(
-    path: Path | str, ids: list[str], shape: tuple[int, int], batches: Iterable[np.ndarray]
+    path: Path | str, ids: list[str], shape: tuple[int, ...], batches: Iterable[np.ndarray]
 ) -> None:
     """Write batches of probabilities, float32 in [0, 1], to disk as they come, and the ids."""
     with writing(path) as file:

@@ -12,7 +12,7 @@ from saltseg.networks.onnx_model import TRACED, to_onnx
 
 # With this package, which comes along, the import alone would report to OpenVINO's makers, and
 # leave a file in the user's home.
-sys.modules.setdefault("openvino_telemetry", None)
+sys.modules.setdefault("openvino_telemetry", None)  # ty: ignore[no-matching-overload]
 
 import openvino  # noqa: E402
 from openvino.properties import hint, inference_num_threads, num_streams  # noqa: E402
@@ -59,9 +59,9 @@ class OpenVINONetwork(Network):
         tiles, _, *shape = images.shape
         if tiles < self.smallest_batch(*shape):
             # In bf16 OpenVINO 2026.4 computes a convolution of a single pixel wrongly.
-            depths = torch.cat([depths, depths]) if self.uses_depth else None
+            depths = None if depths is None else torch.cat([depths, depths])
             return self.logits(torch.cat([images, images]), depths)[:tiles]
-        given = [images, depths] if self.uses_depth else [images]
+        given = [images] if depths is None or not self.uses_depth else [images, depths]
         # Where memory does not suffice, OpenVINO raises nothing and leaves the output as it was.
         logits = np.full(images.shape, np.nan, dtype=np.float32)
         self._request.set_output_tensor(openvino.Tensor(logits, shared_memory=True))

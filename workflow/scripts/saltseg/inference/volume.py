@@ -6,6 +6,7 @@ from functools import cached_property
 from itertools import product
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -23,7 +24,7 @@ from saltseg.survey.volume import Volume
 # Traces down the volume's last axis, as the samples of pictures.
 AS_PICTURES = {INLINE: (0, 2, 1), CROSSLINE: (1, 2, 0)}
 # For members trained on tiles: the contest's were stretched one by one.
-OF_TILES = {"normalisation": "window", "tile": 101}
+OF_TILES: dict[str, Any] = {"normalisation": "window", "tile": 101}
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ class _Pixels:
 
     grey: np.ndarray
     gaps: np.ndarray
-    corner: tuple[int, int]
+    corner: tuple[int, ...]
 
     def read(self, rows: slice, columns: slice) -> np.ndarray:
         """Return grey values of some samples and traces of the sections."""

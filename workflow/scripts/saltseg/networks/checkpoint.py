@@ -86,4 +86,5 @@ class Checkpoint:
             raise InputError(
                 f"{self.path}: non-finite weights in {odd[0]}; delete it to train again"
             )
-        return network.to(memory_format=torch.channels_last).eval()
+        # PyTorch's types leave memory_format out.
+        return network.to(memory_format=torch.channels_last).eval()  # ty: ignore[no-matching-overload]

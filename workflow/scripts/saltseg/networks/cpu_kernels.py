@@ -26,7 +26,8 @@ class TransposedConv(nn.ConvTranspose2d):
             return super().forward(x)
         size = (len(x), self.out_channels, *(2 * side + 1 for side in x.shape[-2:]))
         grown = conv2d_input(size, self.weight.to(x.dtype), x, stride=2)
-        return grown.add_(self.bias.to(x.dtype)[:, None, None])
+        bias: Tensor = self.bias  # ty: ignore[invalid-assignment]
+        return grown.add_(bias.to(x.dtype)[:, None, None])
 
 
 class Dropout(nn.Dropout):

@@ -48,7 +48,7 @@ class Conv(nn.Conv2d):
             missing = [max(self.kernel_size[0] - each, 0) for each in missing]
             x = F.pad(x, [side for each in missing for side in (each // 2, each - each // 2)])
         if self.groups > 1:
-            return depthwise_conv2d(x, self.weight, stride, padding)
+            return depthwise_conv2d(x, self.weight, stride, int(padding))
         return F.conv2d(x, self.weight, None, stride, padding)
 
 

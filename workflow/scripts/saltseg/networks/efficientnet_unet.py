@@ -1,5 +1,7 @@
 """U-Net on a pretrained encoder."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -52,7 +54,7 @@ class EncoderUNet(Network):
 
     def __init__(
         self,
-        encoder: nn.Module,
+        encoder: Any,
         width: int,
         dropout: float,
         scale: int = 1,
@@ -70,7 +72,7 @@ class EncoderUNet(Network):
             )
         )
         self.hypercolumn = Hypercolumn(channels) if hypercolumn else None
-        seen = self.hypercolumn.channels if hypercolumn else width
+        seen = self.hypercolumn.channels if self.hypercolumn else width
         self.head = nn.Sequential(
             Dropout(dropout), ConvBNReLU(seen, width), nn.Conv2d(width, (2 // scale) ** 2, 1)
         )

@@ -2,6 +2,7 @@
 
 import copy
 import math
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,7 +28,7 @@ class Network(nn.Module):
     def __init__(self):
         super().__init__()
         self.uses_depth = False
-        self.encoder = None
+        self.encoder: Any = None
 
     def forward(self, images: Tensor, depths: Tensor | None = None) -> Tensor:
         """Return logits (batch, 1, height, width) of images of that shape in [0, 1].
@@ -106,7 +107,7 @@ def measure_receptive_radius(network: Network) -> int:
         images = torch.zeros(1, 1, height, width)
         images[..., width // 2] = math.nan
         seen = network.logits(images, None).isnan().any(2).flatten().nonzero()
-        first, last = seen.min().item(), seen.max().item()
+        first, last = int(seen.min()), int(seen.max())
         if first >= stride and last < width - stride:
             return max(width // 2 - first, last - width // 2) + stride - 1
         width *= 2

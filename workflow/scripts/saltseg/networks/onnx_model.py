@@ -32,7 +32,7 @@ def to_onnx(module: nn.Module, inputs: dict[str, Tensor], output: str) -> bytes:
         torch.onnx.export(
             module.eval(),
             tuple(inputs.values()),
-            buffer,
+            buffer,  # ty: ignore[invalid-argument-type]
             input_names=list(inputs),
             output_names=[output],
             dynamic_axes={name: axes, output: axes} | {other: {0: "tiles"} for other, _ in others},

@@ -11,6 +11,7 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -59,7 +60,7 @@ def _declare_operators() -> torch.library.Library | None:
     found = find_spec("torchvision")
     if found is None:
         raise ImportError("No module named 'torchvision'")
-    for file in Path(found.origin).parent.glob("_C*"):
+    for file in Path(str(found.origin)).parent.glob("_C*"):
         try:
             torch.ops.load_library(file)
             return None
@@ -87,6 +88,9 @@ class TimmEncoder(nn.Module):
     Raises InputError for a name that timm does not know, and for a model without such features.
     """
 
+    mean: Tensor
+    deviation: Tensor
+
     def __init__(self, name: str):
         super().__init__()
         self.name = name
@@ -97,7 +101,7 @@ class TimmEncoder(nn.Module):
                 + (f"; similar are {', '.join(near)}" if near else "")
             )
         self.places, self.channels = self._levels()
-        self.body = self._build()
+        self.body: Any = self._build()
         # With the weights, so that a member alone can normalise new tiles.
         for key, option in (("mean", "mean"), ("deviation", "std")):
             values = self.body.pretrained_cfg[option]

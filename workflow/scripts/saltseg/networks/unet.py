@@ -76,6 +76,7 @@ class UNet(Network):
     POOLINGS = 4
     LEVEL = PlainLevel
     NORMALISE_JOINTS = True
+    depth_range: Tensor
     RECEPTIVE_RADIUS = 122
     FIRST_DROPOUT = 1.0  # rate after the first pooling, as a share of the others'
 
@@ -120,7 +121,7 @@ class UNet(Network):
         for i, level in enumerate(self.down):
             if i:
                 x = self.pool_dropout[i - 1](self.pool_norm[i - 1](self.pool(x)))
-            if i in self.depth_levels:
+            if depths is not None and i in self.depth_levels:
                 x = torch.cat([x, self._depth_channel(depths, x)], dim=1)
             x = level(x)
             skips.append(x)
@@ -169,4 +170,5 @@ def _initialise(module: nn.Module) -> None:
     # As Keras does, in which the network was first written (Glorot and Bengio 2010).
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
         nn.init.xavier_uniform_(module.weight)
-        nn.init.zeros_(module.bias)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

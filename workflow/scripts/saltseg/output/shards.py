@@ -52,7 +52,7 @@ class Layout:
     """
 
     shape: tuple[int, int, int]
-    cores: dict[str, tuple[int, int]]
+    cores: dict[str, tuple[int, ...]]
     shards: int
     members: int
 
@@ -119,7 +119,9 @@ class Shards:
         """
         self._stores = [Store(path, "prediction", VERSION) for path in paths]
         found = self._stores[0].attributes["layout"]
-        cores = {plane: (core[0], core[1]) for plane, core in found["cores"].items()}
+        cores: dict[str, tuple[int, ...]] = {
+            plane: (core[0], core[1]) for plane, core in found["cores"].items()
+        }
         self.layout = Layout(tuple(found["shape"]), cores, found["shards"], found["members"])
         same = (self.layout.shape, self.layout.shards) == (shape, len(paths))
         for shard, store in enumerate(self._stores):

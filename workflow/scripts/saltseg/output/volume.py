@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import zarr
@@ -131,7 +132,7 @@ def merge(shards: Shards) -> Iterator[Block]:
         yield Block(*part, *(planes[0] if len(planes) == 1 else _mean_of_planes(*planes)))
 
 
-def _parts(shape: tuple[int, int, int]) -> Iterator[tuple[slice, slice]]:
+def _parts(shape: tuple[int, int, int]) -> Iterator[tuple[slice, ...]]:
     """Yield inlines and crosslines of each shard of a volume's store."""
     steps = shard_shape(shape)[:2]
     for corner in product(*map(range, (0, 0), shape[:2], steps)):
@@ -159,7 +160,7 @@ def _create(
 ) -> dict[str, zarr.Array]:
     """Create the store with its coordinates, and return its arrays to fill."""
 
-    def values(dtype: str, scale: int, fill_value: int, **attributes: int) -> ArraySpec:
+    def values(dtype: str, scale: int, fill_value: int, **attributes: Any) -> ArraySpec:
         # By these attributes xarray returns numbers from 0 to 1 (CF conventions).
         attributes |= {"scale_factor": 1 / scale, "coordinates": "x y"}
         shards = shard_shape(grid.shape)

@@ -121,7 +121,7 @@ def read_figure(path: Path | str) -> Figure:
         raise InputError(
             f"{path}: expected a drawing with a title and a description; delete it to draw it again"
         )
-    title, description = (match.group(1) for match in found)
+    title, description = (match.group(1) for match in found if match)
     if description.startswith("Not drawn"):
         return Figure(Path(path).stem, title, description)
     svg = re.sub(r"<metadata>.*?</metadata>|<\?.*?\?>", "", drawing.group(2), flags=re.DOTALL)

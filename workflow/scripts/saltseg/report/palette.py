@@ -29,6 +29,6 @@ def member_style(number: int) -> tuple[str, str]:
     return MEMBERS[number % len(MEMBERS)], DASHES[number // len(MEMBERS) % len(DASHES)]
 
 
-def rgb(colour: str) -> tuple[int, int, int]:
+def rgb(colour: str) -> tuple[int, ...]:
     """Return red, green and blue of #RRGGBB, each 0 to 255."""
     return tuple(bytes.fromhex(colour.removeprefix("#")))

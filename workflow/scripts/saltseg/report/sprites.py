@@ -22,12 +22,12 @@ QUALITY = 75
 ERROR_ALPHA = 102  # of 255
 
 
-def shrink(size: tuple[int, int]) -> int:
+def shrink(size: tuple[int, ...]) -> int:
     """Return the subsampling step for displaying tiles of ``size`` (height, width)."""
     return -(-max(size) // LONGEST_SIDE)
 
 
-def shown_size(size: tuple[int, int]) -> tuple[int, int]:
+def shown_size(size: tuple[int, ...]) -> tuple[int, ...]:
     """Return the displayed height and width of tiles of ``size`` (height, width)."""
     return tuple(-(-side // shrink(size)) for side in size)
 

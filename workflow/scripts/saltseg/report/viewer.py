@@ -8,7 +8,7 @@ the space have some left out, and large pictures are shrunk.
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -118,7 +118,7 @@ def step_for(count: int) -> int:
     return 1 << max(-(-count // LONGEST_SIDE) - 1, 0).bit_length()
 
 
-def shrink(values: np.ndarray, steps: tuple[int, ...], of: Callable = np.mean) -> np.ndarray:
+def shrink(values: np.ndarray, steps: Sequence[int], of: Callable = np.mean) -> np.ndarray:
     """Shrink each axis by its step, taking the mean (or another summary) of what falls together."""
     for axis, step in enumerate(steps):
         if step == 1:
@@ -183,7 +183,8 @@ def fill(view: VolumeView) -> tuple[list[Plane], dict[str, np.ndarray]]:
     samples = view.grid.samples.numbers()
     traces = np.zeros(view.grid.shape[:2], dtype=np.uint8)
     top, thickness = np.full((2, *view.grid.shape[:2]), np.nan)
-    readers = [view.amplitude, view.probability, view.disagreement][: len(planes[0].layers)]
+    readers = [view.amplitude, view.probability]
+    readers += [] if view.disagreement is None else [view.disagreement]
     for block in list_blocks(view.grid.shape):
         amplitude, probability, *_ = read = [np.asarray(reader(*block)) for reader in readers]
         exists, dead = view.exists[block], np.isnan(amplitude).all(axis=2)

@@ -61,8 +61,8 @@ def key(
         advanced: whether few users ever need the key.
         bounds: constraints of pydantic, such as ``ge`` and ``max_length``.
     """
-    extra = {"x-reruns": reruns, "x-advanced": advanced}
-    extra = {name: value for name, value in extra.items() if value}
+    notes: dict[str, Any] = {"x-reruns": reruns, "x-advanced": advanced}
+    extra = {name: value for name, value in notes.items() if value}
     return Field(default, description=description, json_schema_extra=extra, **bounds)
 
 

@@ -145,7 +145,7 @@ def _logging_to(path: Path) -> Iterator[None]:
             _wait_for(lock, path)
             handler = logging.FileHandler(path, mode="w")
         stack.enter_context(_handling(handler, logging.Formatter("%(asctime)s %(message)s", TIME)))
-        faulthandler.enable(handler.stream)
+        faulthandler.enable(handler.stream)  # ty: ignore[invalid-argument-type]
         try:
             yield
         finally:

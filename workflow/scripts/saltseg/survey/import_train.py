@@ -43,8 +43,9 @@ def import_train(source: Source) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     masks, readable = decode_all(source, "train/masks", ids, decode_mask, faults)
     if images.shape != masks.shape and images.size and masks.size:
         faults.append(f"images are {images.shape[1:]} pixels, masks {masks.shape[1:]}")
-    for row in np.flatnonzero(readable) if runs is not None else ():
-        faults.extend(_label_faults(source, ids[row], runs[row], masks[row]))
+    if runs is not None:
+        for row in np.flatnonzero(readable):
+            faults.extend(_label_faults(source, ids[row], runs[row], masks[row]))
     raise_faults(f"{source.path} (labelled tiles)", faults)
 
     coverage = masks.mean(axis=(1, 2), dtype=np.float64)

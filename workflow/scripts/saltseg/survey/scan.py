@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from math import gcd
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -89,7 +90,7 @@ def scan(
             notes=[*file.notes, *where.notes, *grid.notes, *notes],
         )
     # No longer needed, and positions need much memory.
-    headers.inlines = headers.crosslines = headers.offset = headers.delay = None
+    del headers.inlines, headers.crosslines, headers.offset, headers.delay
     return geometry, grid.traces, _positions(grid.traces, headers)
 
 
@@ -206,15 +207,18 @@ def _is_monotonic(numbers: np.ndarray) -> bool:
 
 @dataclass
 class _Headers:
-    """Fields of all trace headers, one value a trace; None if a file has none."""
+    """Fields of all trace headers, one value a trace.
 
-    inlines: np.ndarray | None
-    crosslines: np.ndarray | None
-    x: np.ndarray | None
-    y: np.ndarray | None
+    inlines and crosslines are None for a 2-D line without them, x and y in a file without either.
+    """
+
+    inlines: Any
+    crosslines: Any
+    x: Any
+    y: Any
     scalar: np.ndarray
-    offset: np.ndarray | None
-    delay: np.ndarray | None
+    offset: np.ndarray
+    delay: np.ndarray
 
 
 @dataclass

@@ -331,7 +331,7 @@ def _others(file: Segy, binary: bytes, endian: Endian, format: int) -> list[int]
         layout = next((each for each in fitting if _is_consistent(file, each)), None)
         if layout is None:
             continue
-        values = _some_values(file, layout) if code in (1, 2, 5) else []
+        values = _some_values(file, layout) if code in (1, 2, 5) else np.empty(0)
         if len(values) < FEW or not _contradicts(values, code):
             found[code] = TYPES[code]
     # Of the same sizes, but hardly ever seen.

@@ -5,7 +5,6 @@ tiles x height x width) and, of labelled tiles, ``coverage`` (share of the tile 
 ``mask`` (bool, shaped as the images); of tiles cut from a volume, also the ``line`` they are of.
 """
 
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -29,7 +28,7 @@ def save(
             file.put("mask", masks, compress=True)
 
 
-class RowRange(Sequence):
+class RowRange:
     """Some neighbouring rows of an array, read as used."""
 
     def __init__(self, array: Rows | np.ndarray, rows: range):

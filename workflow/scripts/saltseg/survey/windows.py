@@ -6,7 +6,6 @@ the section does not have.
 """
 
 from dataclasses import dataclass
-from itertools import count
 
 GRID = 32  # pixels; cores end at multiples of it, as the chunks of volumes do
 LEAST = 3  # margins in a window; less would be spent on margins all but alone
@@ -30,7 +29,9 @@ class Windows:
 
     def core(self, side: int) -> int:
         """Return the pixels of a core along a side of so many, a multiple of ``GRID``."""
-        for parts in count(1):
+        parts = 0
+        while True:
+            parts += 1
             core = -(-side // (parts * GRID)) * GRID
             # The first and the last one have one margin only.
             margins = min(parts - 1, 2) * self.margin

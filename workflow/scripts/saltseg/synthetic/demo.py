@@ -87,7 +87,7 @@ def choose_places(rng, mask: np.ndarray, size: int, orders: list, most: int) -> 
     classes = np.where(coverage < 1, np.searchsorted(EDGES, coverage), TAKEN)
     reach = -(-size // stride) - 1
 
-    def around(place: int) -> tuple[slice, slice]:
+    def around(place: int) -> tuple[slice, ...]:
         row, column = divmod(int(place), classes.shape[1])
         return tuple(slice(max(at - reach, 0), at + reach + 1) for at in (row, column))
 

@@ -2,11 +2,13 @@
 
 import copy
 import math
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import torch
 from torch import Tensor, nn
 
+from saltseg.networks.network import Network
 from saltseg.settings.config import TrainingSettings
 from saltseg.training.recipe import make_optimiser, rate_factor
 
@@ -45,7 +47,7 @@ class Progress:
         best_epoch, best_state: number of the best epoch, initially 0, and its weights.
     """
 
-    def __init__(self, network: nn.Module, recipe: TrainingSettings):
+    def __init__(self, network: Network, recipe: TrainingSettings):
         self.recipe = recipe
         self.network = network
         self.stepping = _compiled(network) if recipe.compile else network
@@ -134,7 +136,7 @@ class Progress:
         self.best_state = content["best_state"]
 
 
-def _compiled(network: nn.Module) -> nn.Module:
+def _compiled(network: nn.Module) -> Callable[..., Tensor]:
     """Return the network compiled, with the compiler as deterministic as PyTorch's own operations.
 
     ``Compute.select`` does not import the compiler, and so cannot set that.
