@@ -19,7 +19,7 @@ from saltseg.survey.windows import Windows
 
 # Returns grey values, uint8 (lines, samples, traces), of a part of some neighbouring sections.
 Read = Callable[[slice, slice], np.ndarray]
-Core = tuple[slice, slice]  # rows and columns
+Core = tuple[slice, ...]  # rows and columns
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -97,7 +98,8 @@ class _Rest:
             (geometry.inline_byte, geometry.inlines),
             (geometry.crossline_byte, geometry.crosslines),
         ):
-            values = _field_of(file, numbers, byte)
+            # None only for a 2-D line, all of whose traces are in the grid.
+            values = _field_of(file, numbers, byte or 1)
             index, between = np.divmod(values - int(axis.first), int(axis.step))
             inside &= (between == 0) & (index >= 0) & (index < axis.count)
             indices.append(index)
@@ -111,7 +113,7 @@ class _Rest:
         return self._numbers[chosen], self._rows[chosen], self._columns[chosen]
 
 
-def _field_of(file: Segy, numbers: np.ndarray, byte: int | None) -> np.ndarray:
+def _field_of(file: Segy, numbers: np.ndarray, byte: int) -> np.ndarray:
     """Return a field of the headers of some traces: int64 (numbers)."""
     found = np.empty(len(numbers), np.int64)
     for i, number in enumerate(numbers.tolist()):
@@ -145,8 +147,8 @@ class _Copy:
         self,
         numbers: np.ndarray,
         values: np.ndarray | None = None,
-        rows: np.ndarray | None = None,
-        columns: np.ndarray | None = None,
+        rows: Any = None,
+        columns: Any = None,
     ) -> None:
         """Write traces by their numbers, with values[rows, columns] for samples, or zeros."""
         start, largest = self._file.layout.start, max(1, PIECE_BYTES // self._type.itemsize)

@@ -65,8 +65,9 @@ def _strip(node: ast.AST) -> None:
         for argument in [*every, node.args.vararg, node.args.kwarg]:
             if argument:
                 argument.annotation = None
-    if isinstance(node, ast.Raise) and _name_called(node.exc).endswith("Error"):
-        node.exc.args, node.exc.keywords = [], []
+    raised = node.exc if isinstance(node, ast.Raise) else None
+    if isinstance(raised, ast.Call) and _name_called(raised).endswith("Error"):
+        raised.args, raised.keywords = [], []
     for name in BLOCKS:
         statements = getattr(node, name, [])
         for index, each in enumerate(statements):
@@ -103,7 +104,7 @@ def _statements(node: ast.AST) -> Iterator[ast.AST]:
 
 def _names_of(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Call) and getattr(node.func, "id", None) == "import_module":
-        return [each.value for each in node.args if isinstance(each, ast.Constant)]
+        return [str(each.value) for each in node.args if isinstance(each, ast.Constant)]
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     if isinstance(node, ast.ImportFrom) and node.module:

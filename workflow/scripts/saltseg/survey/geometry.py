@@ -16,7 +16,6 @@ from saltseg.core.hdf import HdfFile, writing
 from saltseg.core.sealed_json import read_sealed, write_sealed
 from saltseg.survey.grid import Axis, Grid
 
-Endian = Literal["big", "little"]
 FORMATS = {
     1: "IBM float",
     2: "int32",
