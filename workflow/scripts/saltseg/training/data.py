@@ -97,7 +97,8 @@ class Labelled:
     @property
     def size(self) -> tuple[int, int]:
         """Height and width of a tile."""
-        return tuple(self.images.shape[-2:])
+        height, width = self.images.shape[-2:]
+        return height, width
 
     def visits(self, recipe: TrainingSettings) -> float:
         """Return how many tiles an epoch sees."""

@@ -66,8 +66,8 @@ class LabelledLines:
             images[row, 0] = to_8bit(amplitude.T, self._normalisation)
             masks[row, 0] = labels.T == SALT
         depths = torch.full((len(windows),), torch.nan, device=self._device)
-        put = (torch.from_numpy(each).to(self._device) for each in (images, masks))
-        return (*put, depths)
+        images, masks = (torch.from_numpy(each).to(self._device) for each in (images, masks))
+        return images, masks, depths
 
     def _starts(self, labels: np.ndarray) -> tuple[int, int]:
         """Return how many starts a window has in a line, along traces and samples."""

@@ -132,7 +132,8 @@ class Trainer:
                 "training.compile: on a CPU the library's own kernels were measured to be faster "
                 "(benchmarks/NOTES.md), and compiling takes a minute or more; set it to false"
             )
-        network.to(self.compute.device, memory_format=torch.channels_last)
+        # PyTorch's types leave memory_format out.
+        network.to(self.compute.device, memory_format=torch.channels_last)  # ty: ignore[no-matching-overload]
         if network.uses_depth:
             network.set_depth_range(self.job.training.depths)
         self.network, self.progress = network, Progress(network, recipe)
