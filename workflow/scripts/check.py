@@ -11,7 +11,8 @@ from saltseg.inference.runtimes import for_inference
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.tiles import Tiles
 from saltseg.training.augmentation import Augmentation
-from saltseg.training.trainer import Labelled, Trainer
+from saltseg.training.data import Labelled
+from saltseg.training.trainer import Trainer, TrainingJob
 
 
 def main(args):
@@ -19,14 +20,16 @@ def main(args):
     compute = Compute.select(args.settings.compute, args.settings.compute.runtime, args.threads)
     training = args.settings.training.model_copy(update={"encoder_weights": args.encoder_weights})
     height, width = Tiles(args.tiles).images.shape[1:]
-    trainer = Trainer(
-        *[two_tiles(height, width, compute)] * 2,
-        compute,
-        training,
-        seed=0,
-        model_settings=args.settings.model.model_dump(),
+    tiles = two_tiles(height, width, compute)
+    job = TrainingJob(
+        training=tiles,
+        validation=tiles,
+        recipe=training,
         augmentation=Augmentation(args.settings.augmentation),
+        model=args.settings.model.model_dump(),
+        seed=0,
     )
+    trainer = Trainer(job, compute)
     trainer.try_step()
     weights = sum(weight.numel() for weight in trainer.network.parameters())
     for_inference(trainer.network.cpu().eval(), compute)

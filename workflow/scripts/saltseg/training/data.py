@@ -16,12 +16,11 @@ from saltseg.survey.tiles import Tiles
 
 
 class TrainingData(Protocol):
-    """What a member can be trained on: tiles, or windows of a volume's lines.
+    """What a member can be trained on: tiles, or windows of a volume's lines."""
 
-    depths: float32, of all tiles
-    """
-
-    depths: Tensor
+    @property
+    def depths(self) -> Tensor:
+        """Depths of all tiles, float32."""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -33,7 +32,7 @@ class TrainingData(Protocol):
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """Draw tiles, int64 (count)."""
 
-    def take(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def take(self, rows: Tensor, /) -> tuple[Tensor, Tensor, Tensor]:
         """Return images, masks and depths of the tiles drawn."""
 
 

@@ -142,9 +142,9 @@ class Trainer:
         """Build the network, and train it on one batch of two tiles."""
         self.build()
         self.recipe = self.recipe.model_copy(update={"batch_size": 2, "compile": False})
-        self.micro_batch, self.steps = 2, 1
+        self.micro_batch, self.batches = 2, 1
         self.progress.start_epoch()
-        self.epoch(1)
+        self.train_epoch(1)
 
     def make_network(self) -> Network:
         return model.build(**self.job.model)
