@@ -44,10 +44,10 @@ report: $(VENV)/run ## write results/index.html and Snakemake's results/report.h
 test: $(VENV)/test lint ## check style, and test units and two tiny finished runs; some minutes
 	$(PYTEST) -m "not slow"
 
-test-slow: $(VENV)/test ## test all else: crashes, modules, combinations, engines; a quarter of an hour
+test-slow: $(VENV)/test ## test all else but engines: crashes, modules, combinations; a quarter of an hour
 	$(PYTEST) -m slow
 
-test-all: test test-slow ## run all tests
+test-all: test test-slow test-engines ## run all tests
 
 test-compile: $(VENV)/test ## train each network with training.compile on this processor; some minutes
 	SALT_COMPILE=1 $(BIN)/python -m pytest tests/unit/networks/test_networks.py -k compiled_to_the_end --durations 0
@@ -160,10 +160,12 @@ $(VENV)/lint: pyproject.toml requirements.lock | $(BIN)/python
 	$(BIN)/python $(INSTALL) --no-deps -e .
 	@touch $@
 
-$(CLUSTER)/ready: pyproject.toml requirements.lock | $(BIN)/python
+# On top of the tests' environment.
+$(CLUSTER)/ready: $(VENV)/test
 	$(BIN)/python -m venv $(CLUSTER)
-	$(CLUSTER)/bin/python -m pip install --quiet $(UV)
-	$(CLUSTER)/bin/python $(INSTALL) -e ".[cluster]"
+	site='import sysconfig; print(sysconfig.get_path("purelib"))'; \
+		$(BIN)/python -c "$$site" > "$$($(CLUSTER)/bin/python -c "$$site")/parent.pth"
+	$(CLUSTER)/bin/python -m pip install --quiet --constraint requirements.lock -e ".[cluster]"
 	@touch $@
 
 # By uv, which reads the manifest's exception for TensorFlow.

@@ -50,7 +50,7 @@ def test_a_run_that_is_killed_and_killed_again_ends_with_the_same_bytes(longer, 
 def test_an_unlocked_run_resumes_a_killed_one_and_a_live_one_is_left_alone(copied, tmp_path):
     training = ["--until", "train"]
     # Long enough that its jobs are still alive when the next run starts.
-    training_for_long = {"epochs": 25, "passes_per_epoch": 1, "stopping_patience": 25}
+    training_for_long = {"epochs": 60, "passes_per_epoch": 1, "stopping_patience": 60}
     longer = with_config(tmp_path, {"training": training_for_long})
     run = Run(copied, 2, ["--configfile", str(longer), *training])
     locks = run.folder / ".snakemake/locks"
@@ -90,8 +90,6 @@ def test_a_change_is_not_forgotten_by_a_kill(finished, copied, tmp_path, target,
     run.main.wait()
     assert (copied / "results/submission.csv").exists()
     assert planned(copied, config=config) == below("train")
-    # If the change is reverted, only missing outputs are made.
-    assert "submission" not in planned(copied)
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])

@@ -73,6 +73,7 @@ def test_each_network_is_exported_for_any_number_and_size_of_tiles(tmp_path, nam
         assert np.abs(found - expected).max() < 1e-4, shape
 
 
+@pytest.mark.slow
 @OPENVINO
 def test_a_member_is_exported_for_openvino_too(tmp_path):
     from saltseg.inference.openvino_runtime import hint, openvino
@@ -97,6 +98,7 @@ def test_a_flip_is_exported_as_the_threshold_was_tuned(tmp_path):
         assert np.abs(found - by_pytorch(network, tiles, depths, not flip)).max() > 1e-3
 
 
+@pytest.mark.slow
 def test_an_ensemble_is_the_mean_of_its_members_even_if_only_some_need_depths(tmp_path):
     members = [member("unet"), member("residual_unet", depth="both"), member("unet", seed=2)]
     write_export(tmp_path / "x.onnx", members, [0, 1, 2], decision())
@@ -138,6 +140,7 @@ def checkpoints(tmp_path):
     return paths
 
 
+@pytest.mark.slow
 def test_the_stage_exports_each_member_and_their_mean(tmp_path, checkpoints):
     threshold = threshold_json(tmp_path / "threshold.json", seeds=[4, 7], threshold=0.375)
     out = tmp_path / "export"

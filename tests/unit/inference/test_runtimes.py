@@ -54,6 +54,7 @@ def test_openvino_predicts_what_pytorch_does(name):
         assert np.abs(found - expected).max() < 1e-4, shape
 
 
+@pytest.mark.slow
 @OPENVINO
 @pytest.mark.parametrize("name", ["residual_unet", "efficientnet_lite0_unet"])
 def test_openvino_in_bf16_is_as_near_as_pytorch_in_bf16(name):
@@ -75,6 +76,7 @@ def test_openvino_in_bf16_is_as_near_as_pytorch_in_bf16(name):
         assert found.mean() <= 2 * near.mean() + 1e-5, shape
 
 
+@pytest.mark.slow
 @OPENVINO
 @pytest.mark.parametrize("bf16", [False, True])
 def test_openvino_s_bytes_are_the_same_in_any_batch_and_each_time(bf16):

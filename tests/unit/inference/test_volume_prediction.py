@@ -137,6 +137,7 @@ def reach_of(network: Network, width: int) -> int:
     return furthest
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "settings", "width"), REACHES)
 def test_a_logit_depends_on_no_pixel_beyond_the_reach(name, settings, width):
     network = network_of(name, **settings)

@@ -35,8 +35,9 @@ def killed_after(epoch):
     return record
 
 
-@pytest.mark.parametrize("cuts", [[1], [2], [5], [1, 2, 3, 4], [3, 3, 3]])
-@pytest.mark.parametrize("changes", [{}, {"monitor": "map", "seed": 3}])
+@pytest.mark.parametrize(
+    ("cuts", "changes"), [([2], {}), ([1, 2, 3, 4], {"monitor": "map", "seed": 3}), ([3, 3, 3], {})]
+)
 def test_a_training_that_was_cut_ends_as_one_that_was_not(cuts, changes, tmp_path):
     settings = {**SETTINGS, **changes}
     whole, history = member(**settings)
