@@ -44,8 +44,9 @@ def main(args):
             )
         labelled = import_lines(volume, geometry, labels, folds)
     table, images, masks = lines.cut_tiles(labelled, survey.tile, survey.normalisation)
+    whole = len({(line.plane, line.number) for line in labelled})
+    cut = f", in {len(labelled)} pieces" if whole < len(labelled) else ""
     if not len(table):
-        cut = len({(line.plane, line.number) for line in labelled}) < len(labelled)
         part = f"piece of the labelled lines, cut for {folds} folds," if cut else "labelled line"
         raise InputError(
             f"survey.tile: no {part} has a fully labelled tile of {survey.tile} traces by "
@@ -57,8 +58,10 @@ def main(args):
     tiles.save(args.tiles, table, images, masks)
     known = np.concatenate([line.labels[line.labels != lines.UNLABELLED] for line in labelled])
     logging.info(
-        "%d labelled lines, %.0f %% of them salt; %d tiles of %d, to %s",
-        len(labelled),
+        "%d labelled line%s%s, %.0f %% of them salt; %d tiles of %d, to %s",
+        whole,
+        "" if whole == 1 else "s",
+        cut,
         100 * (known == lines.SALT).mean(),
         len(table),
         survey.tile,

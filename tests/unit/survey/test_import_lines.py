@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from saltseg.core.errors import InputError
 from saltseg.survey.grid import CROSSLINE, INLINE, Axis, Grid
@@ -48,9 +49,31 @@ def test_masks_are_read_by_the_names_of_their_lines(tmp_path):
     assert found[CROSSLINE, 302].shape == (6, 5) and found[CROSSLINE, 302].all()
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA", "P"])
+def test_salt_may_have_any_colour_but_black(tmp_path, mode):
+    drawn = np.zeros((5, 8), bool)
+    drawn[1:3, 4:] = True
+    colours = np.zeros((5, 8, 4), np.uint8)
+    colours[..., 3] = 255
+    colours[drawn] = 200, 30, 30, 255
+    picture = Image.fromarray(colours)
+    if mode == "P":
+        # Black is not the first colour of this palette.
+        picture = Image.fromarray(np.where(drawn, 0, 1).astype(np.uint8))
+        picture.putpalette([200, 30, 30, 0, 0, 0])
+    elif mode == "RGBA":
+        picture.putalpha(Image.fromarray(drawn.astype(np.uint8) * 255))
+    else:
+        picture = picture.convert(mode)
+    picture.save(tmp_path / "inline_104.png")
+    ((_, _, labels),) = labels_from_masks(tmp_path, VOLUME)
+    np.testing.assert_array_equal(labels, drawn.T)
+
+
 @pytest.mark.parametrize(
     ("name", "shape", "message"),
     [
+        ("inline_104.tif", (5, 8), "inline_104.tif: expected a PNG file; convert it"),
         ("line_104.png", (5, 8), "line_104.png: expected a name such as inline_120.png"),
         ("inline_105.png", (5, 8), "inline_105.png: no such inline; the volume has 100 to 110"),
         ("inline_104.png", (8, 5), "expected 8 traces by 5 samples, one pixel each, found 5x8"),

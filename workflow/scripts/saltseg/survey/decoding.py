@@ -51,6 +51,19 @@ def decode_mask(data: bytes) -> np.ndarray:
     return mask
 
 
+def decode_drawing(data: bytes) -> np.ndarray:
+    """Return where a PNG file has any colour but black, bool (height, width), in grey or colour.
+
+    What is transparent counts as black. Raises ValueError.
+    """
+    _, mode = _decode(data)
+    if mode in ("1", "L", "I;16"):
+        return decode_mask(data)
+    with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+        colours = np.asarray(picture.convert("RGBA"))
+    return colours[..., :3].any(axis=2) & (colours[..., 3] > 0)
+
+
 def _decode(data: bytes) -> tuple[np.ndarray, str]:
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from saltseg.core.errors import LISTED_FAULTS, InputError, printable, raise_faults
-from saltseg.survey.decoding import decode_mask
+from saltseg.survey.decoding import decode_drawing
 from saltseg.survey.grid import CROSSLINE, INLINE, Grid
 from saltseg.survey.lines import OTHER, SALT, UNLABELLED, Line
 from saltseg.survey.volume import Volume
 
 MASK_NAME = re.compile(r"(inline|crossline)_(-?\d+)\.png", re.IGNORECASE)
+OTHER_IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".tif", ".tiff", ".webp")
 # A crossline is no line of its own where labelled inlines give this share of its labels.
 COVERED = 0.9
 
@@ -57,7 +58,10 @@ def labels_from_masks(folder: Path, grid: Grid) -> Iterator[tuple[str, int, np.n
     found, faults = {}, []
     for path in sorted(folder.iterdir()):
         named = MASK_NAME.fullmatch(path.name)
-        if path.name.startswith(".") or path.suffix.lower() != ".png":
+        if path.name.startswith(".") or path.suffix.lower() not in (".png", *OTHER_IMAGES):
+            continue
+        if path.suffix.lower() in OTHER_IMAGES:
+            faults.append(f"{printable(path.name)}: expected a PNG file; convert it")
             continue
         if not named:
             faults.append(f"{printable(path.name)}: expected a name such as inline_120.png")
@@ -69,7 +73,7 @@ def labels_from_masks(folder: Path, grid: Grid) -> Iterator[tuple[str, int, np.n
             )
             continue
         try:
-            mask = decode_mask(path.read_bytes())
+            mask = decode_drawing(path.read_bytes())
         except (OSError, ValueError) as error:
             faults.append(f"{printable(path.name)}: {error}")
             continue

@@ -241,16 +241,17 @@ def label_notices(lines: list[Line]) -> list[str]:
     """Return questions about labels that look wrong, usually none."""
     known = np.concatenate([line.labels[line.labels != UNLABELLED] for line in lines])
     share = (known == SALT).mean()
-    empty = sum(not (line.labels == SALT).any() for line in lines)
+    whole = {(line.plane, line.number) for line in lines}
+    salt = {(line.plane, line.number) for line in lines if (line.labels == SALT).any()}
     notices = []
     if share > 0.5:
         notices.append(
             f"data.labels: {share:.0%} of all labelled samples are salt; is a value above 0 salt "
             "there, and not what nobody interpreted? If it is not, set survey.unlabelled"
         )
-    if 2 * empty > len(lines):
+    if 2 * len(salt) < len(whole):
         notices.append(
-            f"data.labels: {empty} of {len(lines)} labelled lines have no salt; if nobody "
+            f"data.labels: {len(whole - salt)} of {len(whole)} labelled lines have no salt; if nobody "
             "interpreted them, leave them out, or set survey.unlabelled"
         )
     return notices
