@@ -8,7 +8,13 @@ from support.surveys import image_png, png, zipped
 
 SETTINGS = {
     "inference": {"flip": True, "batch_size": 3},
-    "compute": {"device": "cpu", "precision": "fp32", "threads": 1, "deterministic": True},
+    "compute": {
+        "device": "cpu",
+        "precision": "fp32",
+        "runtime": "torch",
+        "threads": 1,
+        "deterministic": True,
+    },
 }
 
 
