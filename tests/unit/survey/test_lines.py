@@ -66,6 +66,23 @@ def test_the_grid_covers_a_labelled_line_with_as_few_tiles_as_can(shape, tile):
     assert len(starts) == -(-shape[0] // tile) * -(-shape[1] // tile)
 
 
+@given(seed=st.integers(0, 2**32 - 1), tile=st.integers(2, 6))
+def test_a_line_with_room_for_a_tile_has_one(seed, tile):
+    labels = drawn_labels(seed, (14, 17), unlabelled=0.15)
+    free = free_starts(labels, tile)
+    starts = tile_starts(labels, tile)
+    assert bool(starts) == bool(free.any())
+    assert all(free[start] for start in starts)
+    fixed = [start for start in tile_starts(np.zeros_like(labels), tile) if free[start]]
+    if fixed:
+        assert starts == fixed
+        return
+    covered = np.zeros(labels.shape, int)
+    for trace, sample in starts:
+        covered[trace : trace + tile, sample : sample + tile] += 1
+    assert covered.max(initial=0) <= 1
+
+
 def test_tiles_lie_with_samples_down_and_traces_across():
     labels = np.zeros((20, 30), np.uint8)
     labels[3, 7] = SALT

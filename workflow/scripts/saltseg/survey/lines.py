@@ -94,7 +94,8 @@ def tile_starts(labels: np.ndarray, tile: int) -> list[tuple[int, int]]:
     """Return starts (trace, sample) of windows that cover what is labelled of a line.
 
     As few along each axis as cover all of it, evenly spaced, so that neighbours may overlap; those
-    that are not labelled all over are left out.
+    that are not labelled all over are left out. If that leaves none, some windows elsewhere that do
+    not overlap.
     """
     free = free_starts(labels, tile)
     if not free.size:
@@ -103,7 +104,18 @@ def tile_starts(labels: np.ndarray, tile: int) -> list[tuple[int, int]]:
         np.rint(np.linspace(0, last - 1, -(-side // tile))).astype(int).tolist()
         for last, side in zip(free.shape, labels.shape, strict=True)
     ]
-    return [(trace, sample) for trace in starts[0] for sample in starts[1] if free[trace, sample]]
+    spaced = [(trace, sample) for trace in starts[0] for sample in starts[1] if free[trace, sample]]
+    return spaced or _disjoint_starts(free, tile)
+
+
+def _disjoint_starts(free: np.ndarray, tile: int) -> list[tuple[int, int]]:
+    """Return some of the free starts whose windows do not overlap."""
+    free, found = free.copy(), []
+    while free.any():
+        trace, sample = divmod(int(free.argmax()), free.shape[1])
+        found.append((trace, sample))
+        free[trace : trace + tile, max(sample - tile + 1, 0) : sample + tile] = False
+    return found
 
 
 def cut_tiles(
@@ -251,8 +263,8 @@ def label_notices(lines: list[Line]) -> list[str]:
         )
     if 2 * len(salt) < len(whole):
         notices.append(
-            f"data.labels: {len(whole - salt)} of {len(whole)} labelled lines have no salt; if nobody "
-            "interpreted them, leave them out, or set survey.unlabelled"
+            f"data.labels: {len(whole - salt)} of {len(whole)} labelled lines have no salt; if "
+            "nobody interpreted them, leave them out, or set survey.unlabelled"
         )
     return notices
 
