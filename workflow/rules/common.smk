@@ -155,15 +155,6 @@ def code(stage, environment):
     return [*used, f"envs/{pins.name} {behaviour(pins)}"]
 
 
-def script(stage):
-    """Return the path of a stage's script, for its command."""
-
-    def path(wildcards, input):
-        return str(SCRIPTS / f"{stage}.py")
-
-    return path
-
-
 # The command of a stage. Rules give their files the names of its arguments.
 STAGE = "python {params.command:q} {params.settings:q} --threads {threads} --log {log:q}"
 

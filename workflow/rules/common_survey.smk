@@ -1,14 +1,14 @@
-# The survey of a run, and what depends on it.
+# The dataset of a run, and what depends on it.
 
 from saltseg.settings.check import uncovered_folds, unread_keys
 from saltseg.survey.folds import folds_of
 from saltseg.survey.segy_files import is_segy, require_file
 from saltseg.survey.source import Source, remembered
 
-# Surveys that the workflow itself generates or downloads, by data.source.
+# Datasets that the workflow itself generates or downloads, by data.source.
 KAGGLE_ZIP = "results/kaggle/tgs-salt-identification-challenge.zip"
 DEMO = "results/demo/survey.zip"
-SURVEYS = {"demo": DEMO, "kaggle": KAGGLE_ZIP}
+DATASETS = {"demo": DEMO, "kaggle": KAGGLE_ZIP}
 DEMO_VOLUME = "results/demo/volume.sgy"
 # Of the user's PNG files that an earlier run read.
 CHECKSUMS = Path(".snakemake/salt-segmentation/checksums.json")
@@ -42,18 +42,18 @@ if uncovered:
     )
 
 
-def survey():
-    """Return a digest of the files of each part that the user's survey has.
+def fingerprints():
+    """Return a digest of the files of each part that the user's dataset has.
 
-    It replaces the survey as an input of rules, so that neither date nor location matters. Digests
-    are empty for surveys that the workflow itself generates.
+    It replaces the dataset as an input of rules, so that neither date nor location matters. Digests
+    are empty for datasets that the workflow itself generates.
     """
     if VOLUME:
         with exit_on_input_error("model.depth"):
             if config["model"]["depth"] != "none":
                 raise InputError("a volume's tiles have no depth; set it to none")
         return {"train": ""}
-    if config["data"]["source"] in SURVEYS:
+    if config["data"]["source"] in DATASETS:
         return {"train": "", "test": ""}
     with (
         exit_on_input_error(),
@@ -67,7 +67,7 @@ def survey():
         return {part: source.fingerprint(part) for part in parts}
 
 
-FINGERPRINTS = survey()
+FINGERPRINTS = fingerprints()
 HAS_TEST = "test" in FINGERPRINTS
 with exit_on_input_error("self_training.rounds"):
     if ROUNDS and not HAS_TEST:
@@ -77,19 +77,19 @@ with exit_on_input_error("self_training.rounds"):
         )
 
 
-def get_survey(wildcards):
-    """Return the survey if a rule makes it; exit with a message if there are no test tiles."""
+def get_dataset(wildcards):
+    """Return the dataset if a rule makes it; exit with a message if there are no test tiles."""
     if not HAS_TEST:
         with exit_on_input_error("data.source"):
             raise InputError(
                 f"{config['data']['source']}: expected test tiles as test/images/ID.png, found "
                 "none, so there is nothing to predict; add them, or leave out submission.csv"
             )
-    return SURVEYS.get(config["data"]["source"], [])
+    return DATASETS.get(config["data"]["source"], [])
 
 
 def with_test(*files):
-    """Return files that depend on test tiles; none if the survey has none."""
+    """Return files that depend on test tiles; none if the dataset has none."""
     return list(files) if HAS_TEST else []
 
 
@@ -115,5 +115,5 @@ def get_groups(wildcards):
 
 
 def get_source(wildcards, input):
-    """Return the path of the survey; parameters derived from inputs make no job stale."""
+    """Return the path of the dataset; parameters derived from inputs make no job stale."""
     return input[0] if input else config["data"]["source"]

@@ -1,4 +1,4 @@
-# From a survey to arrays and folds.
+# From a dataset to tiles and folds.
 
 
 rule demo:
@@ -49,7 +49,7 @@ if not VOLUME:
 
     rule import_train:
         input:
-            SURVEYS.get(config["data"]["source"], []),
+            DATASETS.get(config["data"]["source"], []),
         output:
             tiles="results/data/train.h5",
         log:
@@ -75,7 +75,7 @@ if not VOLUME:
 # Separate from the labelled tiles, so adding test tiles never retrains a member.
 rule import_test:
     input:
-        get_survey,
+        get_dataset,
     output:
         tiles="results/data/test.h5",
     log:

@@ -30,8 +30,18 @@ FEW_PIXELS = 3
 # Fraction of the wrong pixels; tolerates a few strays.
 NEAR_BOUNDARY = 0.8
 COLUMNS = [
-    *("id", "score", "reason", "iou", "error", "coverage", "predicted_coverage"),
-    *("disagreement", "depth", "fold", "members", "honest"),
+    "id",
+    "score",
+    "reason",
+    "iou",
+    "error",
+    "coverage",
+    "predicted_coverage",
+    "disagreement",
+    "depth",
+    "fold",
+    "members",
+    "honest",
 ]
 TEXTS = ("id", "reason")
 REMEDY = "delete it to rebuild it"

@@ -41,8 +41,8 @@ class Steps:
     def curve(self, tiles: np.ndarray) -> "Curve":
         """Return the sum over the tiles selected by a bool mask (tiles)."""
         chosen = tiles[self.tile]
-        values, place = np.unique(self.value[chosen], return_inverse=True)
-        change = np.bincount(place, self.change[chosen], len(values)).astype(np.int64)
+        values, index = np.unique(self.value[chosen], return_inverse=True)
+        change = np.bincount(index, self.change[chosen], len(values)).astype(np.int64)
         total = self.start[tiles].sum() + np.cumsum(change)
         if not len(values) or values[0] > 0:
             values = np.concatenate([[0], values])
@@ -93,15 +93,15 @@ def steps(values: np.ndarray, masks: np.ndarray, unit: int) -> Steps:
     union = intersection + np.arange(values.shape[1], -1, -1, dtype=np.int32)
     np.subtract(intersection[:, -1:], intersection, out=intersection)
     score = metric.tenths(intersection, union)
-    tile, place = np.nonzero(score[:, 1:] != score[:, :-1])
-    change = score[tile, place + 1] - score[tile, place]
+    tile, pixel = np.nonzero(score[:, 1:] != score[:, :-1])
+    change = score[tile, pixel + 1] - score[tile, pixel]
     # Pixels of equal value leave together: merge their changes, and drop those that cancel out.
     joined = np.concatenate([salty[tile], empty])
-    reached = np.concatenate([keys[tile, place] >> 1, values[empty].max(axis=1, initial=0)])
-    step, place = np.unique(
+    reached = np.concatenate([keys[tile, pixel] >> 1, values[empty].max(axis=1, initial=0)])
+    step, index = np.unique(
         joined.astype(np.int64) << 32 | reached.astype(np.int64), return_inverse=True
     )
-    total = np.bincount(place, np.concatenate([change, np.full(len(empty), 10)]), len(step))
+    total = np.bincount(index, np.concatenate([change, np.full(len(empty), 10)]), len(step))
     step, total = step[total != 0], total[total != 0].astype(np.int64)
     start = np.zeros(len(values), dtype=np.int64)
     start[salty] = score[:, 0]

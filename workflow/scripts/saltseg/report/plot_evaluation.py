@@ -149,14 +149,14 @@ def draw_tiles(path: Path | str, review: pd.DataFrame, note: str) -> None:
     save_svg(figure, path, "Score by coverage and depth", text)
 
 
-def means(axis: Axes, scores: SeriesGroupBy, places: Sequence[float]) -> None:
+def means(axis: Axes, scores: SeriesGroupBy, positions: Sequence[float]) -> None:
     """Plot the mean of each group of scores with its standard error and count."""
     table = scores.agg(["mean", "sem", "count"]).fillna(0)
     axis.errorbar(
-        places, table["mean"], yerr=table["sem"], fmt="o", color=PREDICTION, ecolor=INK,
+        positions, table["mean"], yerr=table["sem"], fmt="o", color=PREDICTION, ecolor=INK,
         elinewidth=0.8, markersize=5,
     )  # fmt: skip
-    for x, (mean, error, count) in zip(places, table.itertuples(index=False), strict=True):
+    for x, (mean, error, count) in zip(positions, table.itertuples(index=False), strict=True):
         axis.annotate(
             f"{count:.0f}", (x, mean + error), xytext=(0, 3), textcoords="offset points",
             ha="center", fontsize=7,

@@ -55,8 +55,8 @@ def import_train(source: Source) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
 def _paired(source: Source, faults: list[str]) -> list[str]:
     """Ids that have both an image and a mask, sorted; adds what lacks the other to ``faults``."""
     images, masks = set(source.ids("train/images")), set(source.ids("train/masks"))
-    places = ", ".join(map(source.called, ("train/images", "train/masks")))
-    faults.extend(id_faults(sorted(images | masks), places))
+    folders = ", ".join(map(source.called, ("train/images", "train/masks")))
+    faults.extend(id_faults(sorted(images | masks), folders))
     for here, there, folder, other in (
         (images, masks, "images", "masks"),
         (masks, images, "masks", "images"),

@@ -114,10 +114,10 @@ def _client(*arguments: str) -> list[str]:
         )
     users, secrets = _credentials()
     if not secrets:
-        places = ", ".join(str(folder) for folder in _folders())
+        folders = ", ".join(str(folder) for folder in _folders())
         raise InputError(
             "kaggle: found no credentials in KAGGLE_API_TOKEN, in KAGGLE_USERNAME with KAGGLE_KEY, "
-            f"nor in a file {', '.join(JSON_FILES + TOKEN_FILES[:1])} in {places}; create a token "
+            f"nor in a file {', '.join(JSON_FILES + TOKEN_FILES[:1])} in {folders}; create a token "
             f"on {TOKENS} and put it in one of them"
         )
     try:

@@ -55,7 +55,7 @@ class NewTiles(Files):
         if not self.ids(self.folder):
             raise InputError(f"{self.path}: no PNG file (*.png) in it, so nothing to predict")
 
-    def _add(self, name: str, place: tuple[zipfile.ZipFile, zipfile.ZipInfo] | Path) -> None:
+    def _add(self, name: str, entry: tuple[zipfile.ZipFile, zipfile.ZipInfo] | Path) -> None:
         file = PurePosixPath(name)
         if any(map(is_hidden, file.parts)):
             return
@@ -70,7 +70,7 @@ class NewTiles(Files):
             self.doubled.append(
                 f"{printable(name)}: another file has the same name; rename or remove one"
             )
-        self._files.setdefault(logical, place)
+        self._files.setdefault(logical, entry)
 
     def notice(self) -> str | None:
         """Return a sentence that names what is left out, or None."""

@@ -163,9 +163,9 @@ class Source(Files):
         bare = [name for name in self._files if name.startswith(LABELLED)]
         taken = any(name.startswith("train/") for name in self._files)
         for name in bare:
-            place = self._files.pop(name)
+            entry = self._files.pop(name)
             if not taken:
-                self._files[f"train/{name}"] = place
+                self._files[f"train/{name}"] = entry
         self.left_out = bare if taken else []
         self._is_bare = bool(bare) and not taken
 
@@ -191,7 +191,7 @@ class Source(Files):
             elif packed.is_file():
                 self._add_archive(stack, packed, str(packed), f"{unpacked.name}/")
 
-    def _add(self, name: str, place: tuple[zipfile.ZipFile, zipfile.ZipInfo] | Path) -> None:
+    def _add(self, name: str, entry: tuple[zipfile.ZipFile, zipfile.ZipInfo] | Path) -> None:
         if any(map(is_hidden, name.split("/"))):
             return
         if name.lower().endswith(".png"):
@@ -199,7 +199,7 @@ class Source(Files):
         if name in self._files:
             raise InputError(f"{self.path}: {printable(name)} appears twice; remove one")
         if LOGICAL_NAME.fullmatch(name):
-            self._files[name] = place
+            self._files[name] = entry
 
     def _add_archive(
         self, stack: ExitStack, file: IO[bytes] | Path, label: str, prefix: str

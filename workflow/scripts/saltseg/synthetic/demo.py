@@ -87,8 +87,8 @@ def choose_places(rng, mask: np.ndarray, size: int, orders: list, most: int) -> 
     classes = np.where(coverage < 1, np.searchsorted(EDGES, coverage), TAKEN)
     reach = -(-size // stride) - 1
 
-    def around(place: int) -> tuple[slice, ...]:
-        row, column = divmod(int(place), classes.shape[1])
+    def around(index: int) -> tuple[slice, ...]:
+        row, column = divmod(int(index), classes.shape[1])
         return tuple(slice(max(at - reach, 0), at + reach + 1) for at in (row, column))
 
     found, left = [], []
@@ -96,15 +96,15 @@ def choose_places(rng, mask: np.ndarray, size: int, orders: list, most: int) -> 
     wanted = np.bincount([order.place_class for order in orders], minlength=len(SHARES))
     scarce = room / np.maximum(wanted, 1)
     for order in sorted(orders, key=lambda order: scarce[order.place_class]):
-        places = np.flatnonzero(classes == order.place_class)
-        if len(found) == most or not len(places):
+        candidates = np.flatnonzero(classes == order.place_class)
+        if len(found) == most or not len(candidates):
             left.append(order)
             continue
         # Of a few candidates, take the one that blocks the fewest others, to pack tiles densely.
-        few = places[rng.integers(len(places), size=PLACES_TRIED)]
-        place = min(few, key=lambda place: np.count_nonzero(classes[around(place)] != TAKEN))
-        classes[around(place)] = TAKEN
-        row, column = divmod(int(place), classes.shape[1])
+        few = candidates[rng.integers(len(candidates), size=PLACES_TRIED)]
+        index = min(few, key=lambda index: np.count_nonzero(classes[around(index)] != TAKEN))
+        classes[around(index)] = TAKEN
+        row, column = divmod(int(index), classes.shape[1])
         found.append((order, row * stride, column * stride))
     return found, left
 
@@ -225,7 +225,7 @@ def write_survey(
     check_request(tiles + test_tiles, tile_size)
     rng = np.random.default_rng([seed, 0, 1])
     ids = tile_ids(rng, tiles + test_tiles)
-    labels, depths, places, samples = [], [], [], []
+    labels, depths, positions, samples = [], [], [], []
     with (
         replacing(archive) as archive_part,
         replacing(sections) as sections_part,
@@ -244,12 +244,12 @@ def write_survey(
                     samples.append(f"{name},1 1")
                 depths.append(f"{name},{tile.z}")
                 part = "train" if tile.labelled else "test"
-                places.append(f"{name},{tile.section},{part},{tile.row},{tile.column}")
+                positions.append(f"{name},{tile.section},{part},{tile.row},{tile.column}")
         with zipfile.ZipFile(archive_part, "w") as whole:
             store_table(whole, "train.csv", "id,rle_mask", labels, rng)
             store_table(whole, "depths.csv", "id,z", depths, rng)
             store_table(whole, "sample_submission.csv", "id,rle_mask", samples, rng)
             store_file(whole, "train.zip", train_file)
             store_file(whole, "test.zip", test_file)
-        table = "\n".join(["id,section,split,row,column", *sorted(places), ""])
+        table = "\n".join(["id,section,split,row,column", *sorted(positions), ""])
         sections_part.write_text(table, encoding="utf-8", newline="\n")
