@@ -118,16 +118,6 @@ def images():
     return np.random.default_rng(2).integers(0, 256, (5, 17, 20), dtype=np.uint8)
 
 
-def test_a_probability_is_the_sigmoid_of_the_logit(images):
-    network = Sided()
-    batches = list(predict(network, images, None, CPU, batch_size=5, flip=False))
-    assert not network.training
-    with torch.no_grad():
-        logits = network(torch.from_numpy(images / 255).float()[:, None], None)[:, 0]
-    assert batches[0].dtype == np.float32
-    np.testing.assert_allclose(batches[0], 1 / (1 + np.exp(-logits.numpy())), atol=1e-6)
-
-
 def test_with_flip_a_probability_is_the_mean_of_both_sides(images):
     network = Sided()
     (flipped,) = predict(network, images, None, CPU, batch_size=5, flip=True)
@@ -136,14 +126,6 @@ def test_with_flip_a_probability_is_the_mean_of_both_sides(images):
     (mirrored,) = predict(network, mirror, None, CPU, batch_size=5, flip=False)
     np.testing.assert_allclose(flipped, (straight + mirrored[:, :, ::-1]) / 2, atol=1e-6)
     assert np.abs(flipped - straight).max() > 0.1
-
-
-def test_with_flip_a_mirrored_tile_gets_the_mirrored_probabilities(images):
-    network = Sided()
-    (one,) = predict(network, images, None, CPU, batch_size=5, flip=True)
-    mirror = np.ascontiguousarray(images[:, :, ::-1])
-    (other,) = predict(network, mirror, None, CPU, batch_size=5, flip=True)
-    np.testing.assert_allclose(one, other[:, :, ::-1], atol=1e-6)
 
 
 @pytest.mark.parametrize("flip", [False, True])
@@ -155,16 +137,6 @@ def test_batch_size_does_not_matter(images, flip):
         batches = list(predict(network, images, None, CPU, batch_size=size, flip=flip))
         assert [len(batch) for batch in batches] == lengths
         np.testing.assert_allclose(np.concatenate(batches), whole[0], atol=1e-5)
-
-
-def test_images_read_from_disk_are_predicted_and_left_alone(images, tmp_path):
-    np.save(tmp_path / "images.npy", images)
-    mapped = np.load(tmp_path / "images.npy", mmap_mode="r")
-    network = Sided()
-    (one,) = predict(network, mapped, None, CPU, batch_size=5, flip=True)
-    (two,) = predict(network, images, None, CPU, batch_size=5, flip=True)
-    np.testing.assert_array_equal(one, two)
-    np.testing.assert_array_equal(np.load(tmp_path / "images.npy"), images)
 
 
 class Deep(nn.Module):
@@ -188,32 +160,10 @@ def test_each_tile_is_predicted_with_its_own_depth(flip, batch_size):
     np.testing.assert_allclose(found, np.broadcast_to(expected[:, None, None], found.shape), 1e-6)
 
 
-@pytest.mark.parametrize("name", ["unet", "residual_unet"])
-@pytest.mark.parametrize("flip", [False, True])
-def test_a_network_with_depth_predicts_as_its_tiles_one_by_one(images, name, flip):
-    torch.manual_seed(0)
-    network = model.build(name, width=2, dropout=0.5, depth="both")
-    depths = np.array([53, 200, 400, 700, 959], dtype=np.float32)
-    network.set_depth_range(torch.from_numpy(depths))
-    (whole,) = predict(network, images, depths, CPU, batch_size=5, flip=flip)
-    for i, probabilities in enumerate(whole):
-        part = slice(i, i + 1)
-        (alone,) = predict(network, images[part], depths[part], CPU, batch_size=1, flip=flip)
-        np.testing.assert_allclose(alone[0], probabilities, atol=1e-5)
-
-
 def test_a_network_with_depth_refuses_to_predict_without(images):
     network = model.build("unet", width=2, dropout=0.5, depth="bottleneck")
     with pytest.raises(InputError, match="trained with the tiles' depths"):
         list(predict(network, images, None, CPU, batch_size=5, flip=True))
-
-
-def test_a_network_without_depth_takes_depths_and_leaves_them(images):
-    network = model.build("unet", width=2, dropout=0.5)
-    depths = np.linspace(53, 959, 5, dtype=np.float32)
-    (one,) = predict(network, images, depths, CPU, batch_size=5, flip=True)
-    (two,) = predict(network, images, None, CPU, batch_size=5, flip=True)
-    np.testing.assert_array_equal(one, two)
 
 
 @given(st.integers(1, 300), st.integers(1, 40), st.integers(1, 12))

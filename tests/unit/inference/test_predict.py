@@ -1,7 +1,6 @@
 """New tiles: how they are read, that masks are decided as for the test tiles, and written whole."""
 
 import argparse
-import json
 import os
 import re
 import signal
@@ -30,11 +29,10 @@ from saltseg.networks.checkpoint import Checkpoint
 from saltseg.output.masks import write_masks
 from saltseg.output.submission import write_submission
 from saltseg.settings.check import given
-from saltseg.survey import source
 from saltseg.survey.new_tiles import NewTiles
 from support.new_tiles import SETTINGS, files_of, pack, threshold_json
-from support.running import ROOT, run_stage
-from support.surveys import image_png, png, zipped
+from support.running import ROOT
+from support.surveys import image_png, png
 
 SCRIPTS = ROOT / "workflow/scripts"
 PACKINGS = ("folder", "zip", "zip of folders")
@@ -120,12 +118,6 @@ def test_missing_depths_are_named_beside_other_problems(tmp_path, packing, table
     assert "x.png: not a PNG file" in str(caught.value)
 
 
-def test_other_files_are_left_out(tmp_path, packing):
-    files = files_of(tiles_of(["a"]))
-    files |= {"notes.txt": b"", "a.csv": b"", "._a.png": b"", ".png": b"", "train.zip": b"no zip"}
-    assert read_tiles(pack(tmp_path / "new", packing, files), with_depth=False)[0] == ["a"]
-
-
 def test_tiles_are_found_at_any_depth_and_with_either_extension(tmp_path, packing, caplog):
     names = ["a.png", "B.PNG", "sub/c.png", "sub/sub/d.Png"]
     tile = files_of(tiles_of(["a"]))["a.png"]
@@ -137,20 +129,6 @@ def test_tiles_are_found_at_any_depth_and_with_either_extension(tmp_path, packin
     (notice,) = caplog.messages
     assert notice.startswith(f"{path}: ignoring 7 files other than PNG: ")
     assert "1.tif" in notice and notice.endswith(", ...") and ".DS_Store" not in notice
-
-
-def test_a_folder_named_like_a_tile_is_ignored(tmp_path):
-    path = pack(tmp_path / "new", "folder", files_of(tiles_of(["a"])))
-    (path / "c.png").mkdir()
-    assert read_tiles(path, with_depth=False)[0] == ["a"]
-
-
-@pytest.mark.parametrize("other", ["a.PNG", "sub/a.png"])
-def test_one_id_of_two_files_is_refused_by_name(tmp_path, packing, other):
-    files = files_of(tiles_of(["a", "b"]))
-    path = pack(tmp_path / "new", packing, files | {other: files["b.png"]})
-    with pytest.raises(InputError, match=r"another file has the same name; rename or remove one"):
-        read_tiles(path, with_depth=False)
 
 
 def test_all_problems_are_named_at_once(tmp_path, packing):
@@ -172,64 +150,6 @@ def test_all_problems_are_named_at_once(tmp_path, packing):
     assert f"{path}/d.png: empty file" in text
     assert f"{path}/colour.png: expected a grey image, found different colour channels" in text
     assert f"{path}/other.png: 17x20 pixels, but {path}/007.png has 20x17" in text
-
-
-@pytest.mark.parametrize("name", ["../up.png", "/etc/up.png", "a/../../up.png", "a\\..\\up.png"])
-def test_a_zip_writes_nothing_outside(tmp_path, name):
-    path = tmp_path / "in" / "new.zip"
-    path.parent.mkdir()
-    path.write_bytes(zipped({name: image_png(np.zeros(SHAPE, dtype=np.uint8))}))
-    if "\\" in name:
-        with pytest.raises(InputError, match="may hold only letters"):
-            read_tiles(path, with_depth=False)
-    else:
-        assert read_tiles(path, with_depth=False)[0] == ["up"]
-    assert [file.name for file in tmp_path.rglob("*")] == ["in", "new.zip"]
-
-
-def test_a_duplicate_id_is_a_problem(tmp_path):
-    files = files_of(tiles_of(["a", "b"]))
-    path = tmp_path / "new.zip"
-    path.write_bytes(zipped({f"{part}/{n}": data for part in "xy" for n, data in files.items()}))
-    with pytest.raises(InputError, match="2 problems") as caught:
-        read_tiles(path, with_depth=False)
-    for name in ("y/a.png", "y/b.png"):
-        assert f"{name}: another file has the same name; rename or remove one" in str(caught.value)
-
-
-@pytest.mark.parametrize("files", [{}, {"depths.csv": b"id,z\n", "a.jpg": b"", ".a.png": b""}])
-def test_a_lack_of_tiles_is_reported_with_the_path(tmp_path, packing, files):
-    path = pack(tmp_path / "new", packing, files)
-    with pytest.raises(InputError, match=r"new: no PNG file \(\*\.png\) in it"):
-        NewTiles(path)
-
-
-def test_a_missing_path_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"gone: no such file or folder; expected a zip or a fold"):
-        NewTiles(tmp_path / "gone")
-
-
-def test_a_file_that_is_no_zip_is_named(tmp_path):
-    (tmp_path / "new.zip").write_bytes(b"no zip at all")
-    with pytest.raises(InputError, match=r"new\.zip: expected a zip or a folder of PNG files"):
-        NewTiles(tmp_path / "new.zip")
-
-
-def test_a_zip_damaged_in_the_middle_is_named_with_the_tile(tmp_path):
-    files = files_of(tiles_of(["a", "b"]))
-    data = bytearray(zipped(files))
-    data[data.index(files["b.png"]) + 60] ^= 1
-    (tmp_path / "new.zip").write_bytes(data)
-    with pytest.raises(InputError, match=r"new\.zip/b\.png: cannot be read from .*CRC") as caught:
-        read_tiles(tmp_path / "new.zip", with_depth=False)
-    assert "1 problem found" in str(caught.value)
-
-
-def test_a_file_absurdly_large_is_not_read(tmp_path, packing, monkeypatch):
-    path = pack(tmp_path / "new", packing, files_of(tiles_of(["a"])) | {"b.png": b"\0" * 9000})
-    monkeypatch.setattr(source, "LARGEST_FILE", 8999)
-    with pytest.raises(InputError, match=r"b\.png: 9000 bytes, more than the 8999 allowed"):
-        read_tiles(path, with_depth=False)
 
 
 # What tells that tiles are others
@@ -312,12 +232,6 @@ def test_predictions_are_flipped_if_requested(networks):
     turned = list(decide(networks[1:], images[..., ::-1], None, CPU, both, 32))
     np.testing.assert_array_equal(np.stack(turned)[..., ::-1], flipped)
     assert (straight != flipped).any()
-
-
-def test_small_tiles_are_refused(networks):
-    images = np.zeros((2, 15, 40), dtype=np.uint8)
-    with pytest.raises(InputError, match="at least 16 pixels a side, found 40x15"):
-        list(decide(networks[1:], images, None, CPU, Decision(0.5, True, []), 2))
 
 
 def test_one_batch_of_probabilities_is_held_at_a_time(networks):
@@ -458,60 +372,7 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path, name, earlier):
     assert contents(tmp_path) == before
 
 
-def test_a_file_in_place_of_the_folder_is_left_alone(tmp_path):
-    (tmp_path / "masks").write_bytes(b"dear to me")
-    with pytest.raises(InputError, match="masks: masks would replace it, but it was not written"):
-        write_masks(tmp_path / "masks.csv", tmp_path / "masks", ["a"], never())
-    assert (tmp_path / "masks").read_bytes() == b"dear to me"
-
-
-def test_earlier_masks_are_replaced_also_without_their_table(tmp_path):
-    write_masks(tmp_path / "masks.csv", tmp_path / "masks", ["a", "b"], random_masks(2))
-    (tmp_path / "masks.csv").unlink()
-    (tmp_path / "masks/.snakemake_timestamp").touch()
-    write_masks(tmp_path / "masks.csv", tmp_path / "masks", ["b", "c"], random_masks(2))
-    assert sorted(file.name for file in (tmp_path / "masks").iterdir()) == ["b.png", "c.png"]
-
-
 # The threshold
-
-
-def test_a_threshold_comes_with_how_it_was_tuned(tmp_path):
-    path = threshold_json(tmp_path / "threshold.json", threshold=0.25, flip=False, seeds=[7, 3])
-    assert Decision.load(path) == Decision(0.25, False, [7, 3])
-
-
-@pytest.mark.parametrize(
-    ("changes", "named"),
-    [
-        ({"flip": ...}, "flip"),
-        ({"seeds": ...}, "seeds"),
-        ({"flip": ..., "seeds": ...}, "flip, seeds"),
-        ({"flip": 1}, "flip"),
-        ({"seeds": []}, "seeds"),
-        ({"seeds": [0, "1"]}, "seeds"),
-        ({"seeds": [True]}, "seeds"),
-        ({"threshold": "0.5"}, "threshold"),
-        ({"threshold": float("nan")}, "threshold"),
-        ({"threshold": None}, "threshold"),
-    ],
-)
-def test_an_older_or_odd_threshold_is_named_with_what_it_lacks(tmp_path, changes, named):
-    path = threshold_json(tmp_path / "threshold.json", **changes)
-    with pytest.raises(InputError, match=rf"threshold\.json: {named} missing or not as expected"):
-        Decision.load(path)
-
-
-@pytest.mark.parametrize("data", [b"", b"{", b"\xff\xfe", b"[1]", b"3"])
-def test_a_file_that_is_no_threshold_is_named(tmp_path, data):
-    (tmp_path / "t.json").write_bytes(data)
-    with pytest.raises(InputError, match=r"t\.json: (expected threshold\.json|threshold, flip, s)"):
-        Decision.load(tmp_path / "t.json")
-
-
-def test_a_missing_threshold_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"t\.json: No such file or directory; expected"):
-        Decision.load(tmp_path / "t.json")
 
 
 # The stage
@@ -572,21 +433,3 @@ def test_depths_count_only_for_members_trained_with_them(tmp_path, checkpoints):
     with pytest.raises(InputError, match=r"depths\.csv is missing from .*members trained with"):
         predicted(tmp_path, checkpoints, path, "with")
     assert predicted(tmp_path, checkpoints[1:], path, "without").startswith("id,rle_mask\n007,")
-
-
-def test_the_script_names_what_is_wrong_without_a_traceback(tmp_path, checkpoints):
-    path = pack(tmp_path / "new", "folder", files_of(tiles_of()))
-    threshold = threshold_json(tmp_path / "threshold.json")
-    wrong = path / "c.png"
-    wrong.write_bytes(b"nothing of use")
-    done = run_stage(
-        *("predict", "--settings", json.dumps(SETTINGS)),
-        *("--tiles", path, "--checkpoints", *checkpoints[1:], "--threshold", threshold),
-        *("--table", tmp_path / "out/masks.csv", "--masks", tmp_path / "out/masks"),
-        *("--log", tmp_path / "log"),
-        cwd=tmp_path,
-    )
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    assert f"{wrong}: " in done.stderr and f"{wrong}: " in (tmp_path / "log").read_text()
-    assert not (tmp_path / "out").exists()

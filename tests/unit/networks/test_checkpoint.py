@@ -1,6 +1,5 @@
 """Checkpoints: complete, and free of code that runs on loading."""
 
-import copy
 import json
 
 import pytest
@@ -83,14 +82,6 @@ def test_a_checkpoint_from_before_there_was_depth_is_of_a_network_without(networ
     assert not checkpoint.rebuild().uses_depth
 
 
-def test_weights_in_channels_last_order_are_saved_as_well(tmp_path, network, checkpoint):
-    network = copy.deepcopy(network).to(memory_format=torch.channels_last)
-    Checkpoint(checkpoint.about, network.state_dict()).save(tmp_path / "c.safetensors")
-    loaded = Checkpoint.load(tmp_path / "c.safetensors")
-    for name, tensor in network.state_dict().items():
-        assert torch.equal(loaded.state[name], tensor)
-
-
 def test_the_same_checkpoint_is_the_same_file(path, tmp_path, checkpoint):
     checkpoint.save(tmp_path / "again.safetensors")
     about = dict(reversed(checkpoint.about.items()))
@@ -108,14 +99,6 @@ def test_saving_leaves_the_checkpoint_only(path, checkpoint):
     assert [file.name for file in path.parent.iterdir()] == ["checkpoint.safetensors"]
 
 
-@pytest.mark.parametrize("kept", [0, 4, 8, 100, -1])
-def test_a_truncated_file_is_refused(path, kept):
-    path.write_bytes(path.read_bytes()[:kept])
-    message = "its content differs from what" if kept == -1 else "not a readable .* delete it"
-    with pytest.raises(InputError, match=rf"checkpoint\.safetensors: {message}"):
-        Checkpoint.load(path)
-
-
 @pytest.mark.parametrize(
     ("metadata", "found"),
     [
@@ -129,14 +112,6 @@ def test_another_format_is_refused(path, checkpoint, metadata, found):
     state = {name: tensor.contiguous() for name, tensor in checkpoint.state.items()}
     save_file(state, path, metadata)
     with pytest.raises(InputError, match=f"expected a checkpoint of format .*, found {found}"):
-        Checkpoint.load(path)
-
-
-@pytest.mark.parametrize("header", ["no JSON", "[]", '"text"'])
-def test_a_header_other_than_an_object_is_refused(path, checkpoint, header):
-    state = {name: tensor.contiguous() for name, tensor in checkpoint.state.items()}
-    save_file(state, path, {"salt": header})
-    with pytest.raises(InputError, match=r"checkpoint\.safetensors"):
         Checkpoint.load(path)
 
 

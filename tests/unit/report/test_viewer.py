@@ -1,7 +1,6 @@
 """The page's viewer of a volume: what its pictures hold, and what it does in a browser."""
 
 import re
-import shutil
 
 import numpy as np
 import pytest
@@ -13,7 +12,6 @@ from saltseg.report.viewer import (
     VolumeView,
     choose_lines,
     fill,
-    measure_spacing,
     shrink,
     step_for,
     write_viewer,
@@ -211,16 +209,6 @@ def test_maps_hold_live_dead_missing_and_labelled_traces(made, folder):
     assert top[2, 20, 3] == viewer.NO_SALT[3] and top[0, 0, 3] == 0
 
 
-def test_spacing_is_that_of_most_traces():
-    across, along = np.mgrid[:5, :7].astype(float)
-    positions = np.stack([3 * along - 8 * across, 4 * along + 6 * across])
-    positions[:, 0, :3] = np.nan
-    assert measure_spacing(positions) == pytest.approx((10, 5))
-    # A line alone has no second distance, and coordinates may be missing or all the same.
-    for useless in (positions[:, :1], np.full((2, 5, 7), np.nan), np.zeros((2, 5, 7))):
-        assert measure_spacing(useless) is None
-
-
 def test_a_line_alone_has_one_direction_and_no_map(tmp_path):
     made = Made((1, 50, 40), truth={}, disagreement=None, spacing=None)
     facts = page_of(made, tmp_path)
@@ -340,49 +328,3 @@ def test_the_section_shows_the_volume_s_own_pixels(page, made, tmp_path):
         seen = picture.convert("L").crop([round(side) for side in box]).resize((30, 40))
     assert np.abs(np.asarray(seen, dtype=float) - 255 * made.probability[12].T).mean() < 14
     press(page, "amplitude")
-
-
-@needs_chromium
-def test_the_pointer_s_position_is_shown(page):
-    press(page, "inline")
-    page.run(
-        "(() => { const box = $('section').getBoundingClientRect();"
-        " $('section').dispatchEvent(new PointerEvent('pointermove', { clientX: box.right,"
-        " clientY: box.bottom })) })()"
-    )
-    assert page.run("$('pointer').textContent") == "Crossline 358, Time 1156 ms"
-
-
-@needs_chromium
-def test_every_control_has_a_name(page):
-    unnamed = page.run(
-        "[...document.querySelectorAll('#volume :is(button, select, input, [role=img])')]"
-        ".filter((e) => !e.innerText.trim() && !e.ariaLabel && !(e.labels || []).length"
-        " && !e.getAttribute('aria-labelledby')).map((e) => e.outerHTML)"
-    )
-    assert unnamed == []
-
-
-@needs_chromium
-@pytest.mark.parametrize("dark", [False, True])
-def test_a_narrow_window_has_no_overflow(folder, dark):
-    with Browser(width=500, height=900, dark=dark) as browser:
-        browser.open(folder / "index.html")
-        browser.wait_for(SHOWS)
-        root = "document.documentElement"
-        assert browser.run(f"{root}.scrollWidth <= {root}.clientWidth")
-        assert browser.run("$('map').getBoundingClientRect().width > 100")
-        # Labels of an axis end where the picture does.
-        press(browser, "slice")
-        browser.wait_for(f"{SHOWS}.startsWith('slice')")
-        right = "$('{}').getBoundingClientRect().right"
-        assert browser.run(f"Math.abs({right.format('section')} - {right.format('across')}) < 1")
-
-
-@needs_chromium
-def test_the_page_alone_says_where_its_pictures_are(folder, tmp_path):
-    shutil.copy(folder / "index.html", tmp_path)
-    with Browser() as browser:
-        browser.open(tmp_path / "index.html")
-        browser.wait_for("!$('volume-missing').hidden")
-        assert "sections" in browser.run("$('volume-missing').innerText")

@@ -1,7 +1,5 @@
 """Import of surveys: the same arrays from every layout, and every fault named at once."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -13,8 +11,8 @@ from saltseg.survey import decoding, tiles
 from saltseg.survey.import_test import import_test
 from saltseg.survey.import_train import import_train
 from saltseg.survey.source import Source
-from support.spoiling import IMAGE, filled, remove
-from support.surveys import Survey, image_png, mask_png, png, zipped
+from support.spoiling import filled
+from support.surveys import Survey, image_png, png, zipped
 
 
 def labelled(path):
@@ -166,37 +164,6 @@ def test_problems_of_all_kinds_are_reported_at_once(tmp_path, layout):
     assert len(found.splitlines()) == 1 + len(told)
 
 
-def test_problems_of_all_ids_are_reported_at_once(tmp_path, survey):
-    survey.tables["train.csv"] += [
-        ["../evil", ""],
-        ["a/b", ""],
-        ["", ""],
-        ["with space", ""],
-        ["x" * 65, ""],
-        [survey.ids[0], ""],
-    ]
-    found = faults_of(survey.write(tmp_path / "survey", "nested zip"))
-    for name in ("../evil", "a/b", "", "with space", "x" * 65):
-        assert f"train.csv: id {name!r} may hold only letters, digits, '-' and '_'" in found
-    assert f"train.csv: id {survey.ids[0]!r} appears more than once" in found
-
-
-def test_all_wrong_labels_are_reported_at_once(tmp_path, survey):
-    for name, label in zip(survey.ids, ["1", "0 1", "3 4 1 1", "x 1"], strict=True):
-        survey.set_label(name, label)
-    found = faults_of(survey.write(tmp_path / "survey", "nested zip"))
-    assert "4 problems found" in found
-    assert all(name in found for name in survey.ids)
-
-
-def test_a_row_without_its_comma_is_no_failure_of_the_program(tmp_path, survey):
-    # The last tile's mask is not empty, so its row cannot be right.
-    for row in survey.tables["train.csv"]:
-        if row[0] == survey.ids[-1]:
-            del row[1]
-    assert survey.ids[-1] in faults_of(survey.write(tmp_path / "survey", "nested zip"))
-
-
 @pytest.mark.parametrize(("count", "more"), [(20, None), (21, 1), (30, 10)])
 def test_twenty_problems_are_listed_and_the_rest_counted(tmp_path, count, more):
     survey = Survey(train=4, test=1)
@@ -271,97 +238,6 @@ def test_images_and_masks_alone_are_labelled_tiles_and_no_test_part(tmp_path, su
         assert "no test tiles" in faults_of(path, unlabelled)
 
 
-def test_messages_name_files_without_train_where_there_is_no_such_folder(tmp_path, survey):
-    first, second, *_, last = survey.ids
-    inside = {n[6:]: d for n, d in survey.files.items() if n.startswith("train/")}
-    del inside[f"masks/{first}.png"]
-    inside[f"images/{second}.png"] = b"cut"
-    inside[f"images/{last}.png"] = image_png(np.zeros((5, 7), dtype=np.uint8))
-    inside["images/a b.png"] = inside["masks/a b.png"] = b""
-    (tmp_path / "s.zip").write_bytes(zipped(inside))
-    found = faults_of(tmp_path / "s.zip")
-    assert f"- images/{first}.png has no masks/{first}.png" in found
-    assert f"- images/{second}.png: not a PNG file" in found
-    assert f"- images/{last}.png: 7x5 pixels, but images/" in found
-    assert "- images, masks: id 'a b' may hold only" in found
-    assert "train/" not in found
-
-
-def test_two_spellings_of_one_file_are_refused(tmp_path, survey):
-    name = f"train/images/{survey.ids[0]}.png"
-    survey.files[name.replace(".png", ".PNG")] = survey.files[name]
-    found = faults_of(survey.write(tmp_path / "survey", "flat zip"))
-    assert f"{name} appears twice" in found
-
-
-@pytest.mark.parametrize(("name", "part"), TABLES)
-@pytest.mark.parametrize(
-    "header", [["id"], ["name", "value"], ["z", "id"], ["id", "rle_mask", "z"], ["ID", "z"]]
-)
-def test_a_table_of_other_columns_is_named(tmp_path, survey, name, part, header):
-    survey.tables[name] = [header, *([f"t{i}", "1 1", "5"][: len(header)] for i in range(3))]
-    found = faults_of(survey.write(tmp_path / "survey", "nested zip"), part)
-    assert f"{name}: expected the columns id," in found
-    assert f"found {','.join(header)}" in found
-
-
-@pytest.mark.parametrize(("name", "part"), TABLES)
-@pytest.mark.parametrize("data", [b"", b"\xff\xfe\x00id", b'id,z\n"a,1\n', b"id,z\na,1\nb,2,3,4\n"])
-def test_a_table_that_cannot_be_read_is_named(tmp_path, survey, name, part, data):
-    path = survey.write(tmp_path / "survey", "unpacked folder")
-    (path / name).write_bytes(data)
-    assert f"{name}: " in faults_of(path, part)
-
-
-@pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_lines_may_end_as_on_windows(tmp_path, survey, newline):
-    path = survey.write(tmp_path / "survey", "unpacked folder")
-    for name in survey.tables:
-        text = (path / name).read_text().replace("\n", newline)
-        (path / name).write_bytes(text.encode())
-    assert labelled(path)[0]["id"].tolist() == survey.ids
-    assert unlabelled(path)[0]["id"].tolist() == survey.test_ids
-
-
-def test_a_survey_of_no_readable_file_names_each(tmp_path, survey):
-    survey.files = dict.fromkeys(survey.files, b"text")
-    found = faults_of(survey.write(tmp_path / "survey", "nested zip"))
-    assert f"{2 * len(survey.ids)} problems found" in found
-
-
-def test_problems_of_test_tiles_are_reported_at_once(tmp_path, survey, layout):
-    one, two, three = survey.test_ids
-    del survey.files[f"test/images/{one}.png"]
-    survey.files[f"test/images/{two}.png"] = survey.files[f"test/images/{two}.png"][:60]
-    survey.files["test/images/stray.png"] = b""
-    survey.set_depth(three, "?")
-    found = faults_of(survey.write(tmp_path / "survey", layout), unlabelled)
-    assert f"test/images/{one}.png is missing from" in found
-    assert f"test/images/{two}.png: damaged PNG file" in found
-    assert "test/images/stray.png has no row in sample_submission.csv" in found
-    assert f"depths.csv: depth of {three} is not a number: '?'" in found
-    assert "4 problems found" in found
-
-
-def test_ids_of_test_tiles_are_checked(tmp_path, survey):
-    survey.tables["sample_submission.csv"] += [["../evil", "1 1"], [survey.test_ids[0], "1 1"]]
-    found = faults_of(survey.write(tmp_path / "survey", "nested zip"), unlabelled)
-    assert "sample_submission.csv: id '../evil' may hold only" in found
-    assert f"sample_submission.csv: id {survey.test_ids[0]!r} appears more than once" in found
-
-
-def test_a_problem_names_the_survey(tmp_path, survey):
-    remove(IMAGE)(survey)
-    path = survey.write(tmp_path / "survey", "nested zip")
-    assert faults_of(path).startswith(f"{path} (labelled tiles): ")
-
-
-def test_problems_of_one_part_do_not_stop_the_other(tmp_path, survey):
-    remove(IMAGE)(survey)
-    survey.set_depth(survey.ids[1], "deep")
-    assert len(unlabelled(survey.write(tmp_path / "survey", "nested zip"))[1]) == 3
-
-
 @pytest.mark.parametrize("value", [1, 255])
 @pytest.mark.parametrize("kind", ["1", "L", "I;16"])
 def test_a_mask_is_salt_where_it_is_not_zero(kind, value):
@@ -373,40 +249,6 @@ def test_a_mask_is_salt_where_it_is_not_zero(kind, value):
     decoded = decoding.decode_mask(data)
     assert decoded.dtype == bool
     np.testing.assert_array_equal(decoded, truth)
-
-
-def test_a_grey_image_is_taken_as_well():
-    pixels = np.arange(20, dtype=np.uint8).reshape(4, 5)
-    np.testing.assert_array_equal(decoding.decode_image(png(pixels)), pixels)
-
-
-@pytest.mark.parametrize("decode", [decoding.decode_image, decoding.decode_mask])
-@pytest.mark.parametrize("kind", ["image", "mask"])
-def test_no_damage_to_a_png_file_escapes_as_another_error(decode, kind):
-    random = np.random.default_rng(0)
-    data = (
-        image_png(random.integers(0, 256, (4, 5), dtype=np.uint8))
-        if kind == "image"
-        else mask_png(random.random((4, 5)) < 0.5)
-    )
-    spoilt = [data[:kept] for kept in range(len(data))]
-    for place in range(len(data)):
-        for flip in (1, 128, 255):
-            changed = bytearray(data)
-            changed[place] ^= flip
-            spoilt.append(bytes(changed))
-    refused = 0
-    for damaged in spoilt:
-        try:
-            assert decode(damaged).ndim == 2
-        except ValueError:
-            refused += 1
-    assert refused > len(data)
-
-
-def test_a_file_that_is_no_survey_is_refused(tmp_path):
-    Path(tmp_path / "empty").mkdir()
-    assert "no labelled tiles: expected images/ID.png" in faults_of(tmp_path / "empty")
 
 
 def test_test_tiles_go_to_disk_as_they_are_decoded(tmp_path, survey):

@@ -1,6 +1,5 @@
 """Real SEG-Y files have everything; what is found, and what is refused with the key to set."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -66,15 +65,6 @@ def test_formats_and_byte_orders_are_found(path, format, endian):
     assert found.clip == pytest.approx(np.percentile(np.abs(values), 99.9))
 
 
-@pytest.mark.parametrize("format", [10, 11, 16])
-def test_unsigned_formats_are_read(path, format):
-    values = np.abs(amplitudes(40))
-    file = write_segy(path, values, *grid_numbers(INLINES, CROSSLINES), format=format)
-    _, traces, _ = scan(file)
-    with Segy(file) as opened:
-        np.testing.assert_array_equal(opened.read_traces(traces).reshape(40, 20), values)
-
-
 ORDERS = {
     "inline": lambda a, b: np.lexsort((b, a)),
     "crossline": lambda a, b: np.lexsort((a, b)),
@@ -133,24 +123,6 @@ def test_missing_dead_and_doubled_traces_and_nan_are_counted(path):
     assert geometry.amplitude.max == live.max()
 
 
-@pytest.mark.parametrize(("shift", "noted"), [(2000, True), (-2000, True), (0, False)])
-def test_amplitudes_of_one_sign_are_noted(path, shift, noted):
-    file = write_segy(path, waves(40) / 1000 + shift, *grid_numbers(INLINES, CROSSLINES))
-    assert ("never change sign" in describe(scan(file)[0])) == noted
-
-
-def test_a_survey_of_zeros_has_a_clip(path):
-    geometry, _, _ = scan(write_segy(path, np.zeros((40, 20)), *grid_numbers(INLINES, CROSSLINES)))
-    assert (geometry.dead, geometry.amplitude.clip) == (40, 1.0)
-
-
-def test_the_clip_of_a_few_spikes_is_not_zero(path):
-    values = np.zeros((40, 2000))
-    values[7, 7] = -3
-    geometry, _, _ = scan(write_segy(path, values, *grid_numbers(INLINES, CROSSLINES)))
-    assert geometry.amplitude.clip == 3
-
-
 @pytest.mark.parametrize(("inlines", "crosslines"), [(1, 8), (8, 1), (1, 1)])
 def test_single_lines_and_traces_are_grids(path, inlines, crosslines):
     numbers = grid_numbers(np.arange(7, 7 + inlines), np.arange(50, 50 + crosslines))
@@ -159,12 +131,6 @@ def test_single_lines_and_traces_are_grids(path, inlines, crosslines):
     assert geometry.inline_byte == 189
     assert geometry.two_d == (inlines == 1)
     assert sorted(traces.ravel()) == list(range(inlines * crosslines))
-
-
-def test_a_single_trace_without_numbers_is_a_line_of_one(path):
-    geometry, traces, _ = scan(write_segy(path, amplitudes(1), 0, 0))
-    assert geometry.shape == (1, 1, 20)
-    assert traces.tolist() == [[0]]
 
 
 def test_a_2d_line_may_have_its_cdps_as_crosslines(path):
@@ -227,13 +193,6 @@ def test_a_volume_without_line_numbers_is_no_2d_line(path):
         scan(file)
 
 
-@pytest.mark.parametrize("numbers", [(0, 0), (5, 9)])
-def test_traces_all_of_the_same_numbers_are_refused(path, numbers):
-    file = write_segy(path, amplitudes(30), *numbers)
-    with pytest.raises(InputError, match=r"survey\.inline_byte and survey\.crossline_byte"):
-        scan(file)
-
-
 def test_shots_are_refused_though_their_numbers_would_make_a_grid(path):
     shots, channels = grid_numbers(np.arange(3, 7), np.arange(24))
     file = write_segy(
@@ -247,14 +206,6 @@ def test_shots_are_refused_though_their_numbers_would_make_a_grid(path):
         scan(file)
 
 
-def test_offsets_left_in_a_stacked_2d_line_do_not_matter(path):
-    file = write_segy(
-        path, amplitudes(30), 0, 0,
-        fields={(21, 4): np.arange(30, 0, -1), (37, 4): np.arange(30) % 7},
-    )  # fmt: skip
-    assert scan(file)[0].shape == (1, 30, 20)
-
-
 @pytest.mark.parametrize("offsets", [2, 12])
 def test_pre_stack_is_refused(path, offsets):
     inlines, crosslines = (np.repeat(n, offsets) for n in grid_numbers(INLINES, CROSSLINES))
@@ -264,13 +215,6 @@ def test_pre_stack_is_refused(path, offsets):
     )  # fmt: skip
     with pytest.raises(InputError, match=f"of {offsets} offsets.*pre-stack"):
         scan(file)
-
-
-def test_non_numbers_are_refused(path):
-    random = np.random.default_rng(0)
-    numbers = [random.integers(-(2**31), 2**31, 40) for _ in range(2)]
-    with pytest.raises(InputError, match=r"grid that its 40 traces fill.*survey\.inline_byte"):
-        scan(write_segy(path, amplitudes(40), *numbers))
 
 
 def test_fillers_without_numbers_do_not_stretch_the_grid(path):
@@ -299,11 +243,6 @@ def test_coordinates_of_a_rotated_survey(path, bytes_, scalar, factor):
 def test_samples_begin_at_the_delay(path, scalar, first):
     file, _ = full(path, fields={(109, 2): 120, (215, 2): scalar}, interval=2000)
     assert scan(file)[0].samples == Axis(first, 2.0, 20)
-
-
-def test_different_delays_are_reported(path):
-    file, _ = full(path, fields={(109, 2): np.repeat([0, 8], 20)})
-    assert "delays of 0 to 8" in describe(scan(file)[0])
 
 
 def test_the_interval_may_be_in_the_traces_alone(path):
@@ -344,12 +283,6 @@ def test_the_number_of_samples_may_be_in_the_traces_alone(path):
     assert "the binary header says 7" in describe(geometry)
     file, _ = full(path, trace_samples=462)
     assert scan(file)[0].samples.count == 20
-
-
-def test_no_number_of_samples_is_refused(path):
-    file, _ = full(path, samples=0, trace_samples=0)
-    with pytest.raises(InputError, match=r"number of samples.*3221 and 3222.*115 and 116"):
-        scan(file)
 
 
 @pytest.mark.parametrize(("format", "stated"), [(5, 1), (1, 5), (2, 5), (2, 1), (5, 2), (1, 2)])
@@ -421,11 +354,6 @@ def test_an_unknown_format_is_refused_with_the_keys(path, code):
     assert scan(file, HeaderSettings(format=5))[0].format == 5
 
 
-def test_a_format_of_0_is_read_in_the_order_that_fits(path):
-    file, _ = full(path, stated_format=0, endian="little")
-    assert scan(file, HeaderSettings(format=5))[0].endian == "little"
-
-
 def test_the_wrong_byte_order_is_refused_with_the_key(path):
     file, _ = full(path)
     with pytest.raises(InputError, match=r"set survey\.format.*survey\.endian to big"):
@@ -484,16 +412,6 @@ def test_a_file_that_shrinks_while_it_is_read_is_an_error(path):
             opened.read(0, 40)
 
 
-def test_threads_change_nothing(path):
-    inlines, crosslines = grid_numbers(np.arange(200), np.arange(100))
-    write_segy(path, waves(20_000, 150), inlines, crosslines)
-    one, *arrays = scan(path, threads=1)
-    many, *others = scan(path, threads=3)
-    assert one == many
-    for first, second in zip(arrays, others, strict=True):
-        np.testing.assert_array_equal(first, second)
-
-
 def test_a_geometry_comes_back_from_its_file(path, tmp_path):
     geometry, traces, positions = scan(full(path)[0])
     geometry.save(tmp_path / "geometry.json")
@@ -544,13 +462,6 @@ def test_a_damaged_geometry_is_refused(tmp_path, text):
         Geometry.load(path)
 
 
-def test_a_geometry_is_plain_json(path, tmp_path):
-    scan(full(path)[0])[0].save(tmp_path / "geometry.json")
-    found = json.loads((tmp_path / "geometry.json").read_text())
-    assert found["inlines"] == {"first": 10, "step": 1, "count": 5}
-    assert found["format"] == 5
-
-
 def test_an_axis_finds_indices_by_numbers():
     axis = Axis(-4, 3, 5)
     assert [axis.index(number) for number in axis.numbers()] == list(range(5))
@@ -579,27 +490,6 @@ def test_real_files_are_read_as_segyio_reads_them(name):
         for number, (inline, crossline) in enumerate(zip(*numbers, strict=True)):
             place = geometry.inlines.index(inline), geometry.crosslines.index(crossline)
             assert traces[place] == number
-
-
-@needs_real_files
-@pytest.mark.parametrize(
-    ("name", "format"),
-    [
-        *(("Format1msb.sgy", 1), ("Format2msb.sgy", 2), ("Format3msb.sgy", 3)),
-        *(("Format5msb.sgy", 5), ("Format8msb.sgy", 8), ("f3-lsb.sgy", 3)),
-        *(("f3-withdead.sgy", 1), ("volve10-migvel-depth-sub3d.sgy", 5)),
-    ],
-)
-@pytest.mark.parametrize("stated", [1, 2, 3, 5, 6, 8])
-def test_real_files_whose_header_lies_are_refused_with_their_format(path, name, format, stated):
-    data = bytearray(real(name).read_bytes())
-    data[3224:3226] = stated.to_bytes(2, "little" if "lsb" in name else "big")
-    path.write_bytes(data)
-    if stated == format:
-        scan(path)
-        return
-    with pytest.raises(InputError, match=rf"set survey\.format to {format}\b"):
-        scan(path)
 
 
 @needs_real_files

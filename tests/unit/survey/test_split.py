@@ -105,13 +105,6 @@ def test_every_group_is_in_one_fold_and_no_fold_is_empty(deal):
     assert {len(where) for where in folds_of.values()} == {1}
 
 
-@given(grouped_deals())
-def test_a_seed_deals_groups_the_same_again(deal):
-    tiles, groups, folds, seed, stratified = deal
-    settings = {"folds": folds, "seed": seed, "stratified": stratified, "groups": groups}
-    pd.testing.assert_frame_equal(split(tiles, **settings), split(tiles, **settings))
-
-
 def test_groups_of_one_kind_are_spread_over_the_folds_if_stratified():
     # Twelve groups of five tiles, half of them empty and half full.
     groups = np.repeat(np.arange(12), 5)
@@ -161,27 +154,6 @@ def test_groups_are_read_as_text_in_the_order_of_the_tiles(sections):
 def test_ids_and_groups_of_digits_keep_their_zeros(sections):
     sections.write_text("id,section\n0010,07\n0009,7\n")
     assert read_groups(sections, "section", ["0009", "0010"]).tolist() == ["7", "07"]
-
-
-def test_tiles_that_are_not_needed_may_be_broken(sections):
-    sections.write_text("id,section\nx,1\nx,2\ny,\nt1,5\n")
-    assert read_groups(sections, "section", ["t1"]).tolist() == ["5"]
-
-
-def test_a_missing_file_of_groups_names_its_key(tmp_path):
-    with pytest.raises(InputError, match=r"none\.csv: .*No such file.*; set validation\.groups"):
-        read_groups(tmp_path / "none.csv", "section", ["t1"])
-    with pytest.raises(InputError, match=r"Is a directory.*; set validation\.groups"):
-        read_groups(tmp_path, "section", ["t1"])
-
-
-@pytest.mark.parametrize(
-    "content", [b"", b"\xff\xfe\x00", b'id,section\n"t1,1\n', b"a,b\n1,2,3,4\n5\n1,2,3,4,5\n"]
-)
-def test_a_broken_file_of_groups_is_named(sections, content):
-    sections.write_bytes(content)
-    with pytest.raises(InputError, match=r"sections\.csv: not a readable table"):
-        read_groups(sections, "section", ["t1"])
 
 
 @pytest.mark.parametrize(

@@ -8,17 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray
-import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from saltseg.core.errors import InputError
 from saltseg.core.stores import shard_shape
 from saltseg.survey import volume as module
-from saltseg.survey.grid import Axis, Grid
 from saltseg.survey.scan import scan
 from saltseg.survey.segy import Segy
-from saltseg.survey.volume import Volume, create, import_volume
+from saltseg.survey.volume import Volume, import_volume
 from support.segy_files import USABLE, amplitudes, grid_numbers, needs_real_files, real, write_segy
 
 SCRIPTS = Path(module.__file__).parents[2]
@@ -199,15 +197,6 @@ def test_a_damaged_store_is_refused(imported, name, text):
         file.write_bytes(data)
 
 
-def test_what_is_no_store_is_refused(tmp_path):
-    (tmp_path / "file.zarr").write_text("no store")
-    create(tmp_path / "old.zarr", Grid(*[Axis(0, 1, 2)] * 3), percentile=99.9)
-    zarr.open_group(tmp_path / "old.zarr").attrs["version"] = 99
-    for name in ("nothing.zarr", "file.zarr", "old.zarr"):
-        with pytest.raises(InputError, match=f"{name}: not a readable volume"):
-            Volume(tmp_path / name)
-
-
 def test_nothing_is_left_of_an_import_that_failed(tmp_path, monkeypatch):
     path, output = survey(tmp_path, gaps=False), tmp_path / "volume.zarr"
     geometry, traces, _ = scan(path)
@@ -223,14 +212,6 @@ def test_nothing_is_left_of_an_import_that_failed(tmp_path, monkeypatch):
         patched.setattr(module, "_amplitudes", failing)
         import_volume(path, geometry, traces, output)
     assert [each.name for each in tmp_path.iterdir()] == ["survey.sgy"]
-
-
-def test_a_source_that_is_not_as_scanned_is_refused(tmp_path):
-    path = survey(tmp_path, gaps=False)
-    geometry, traces, _ = scan(path)
-    survey(tmp_path, crosslines=299, gaps=False)
-    with pytest.raises(InputError, match=r"as it was scanned.*geometry\.json"):
-        import_volume(path, geometry, traces, tmp_path / "volume.zarr")
 
 
 MEMORY = """

@@ -4,7 +4,6 @@ import subprocess
 import sys
 
 import numpy as np
-import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 
@@ -60,14 +59,6 @@ def test_a_score_on_training_tiles_is_called_that(tmp_path):
     assert read(tmp_path / "3") == expected(epochs, score="score/training tiles")
 
 
-def test_an_epoch_can_be_watched_as_soon_as_it_is_recorded(tmp_path):
-    epochs = history(3)
-    with events.writer(tmp_path) as record:
-        for number, epoch in enumerate(epochs, start=1):
-            record(epoch)
-            assert read(tmp_path) == expected(epochs[:number])
-
-
 def test_events_of_an_earlier_run_are_gone(tmp_path):
     folder = tmp_path / "3"
     for epochs in (history(5), history(2)):
@@ -76,31 +67,6 @@ def test_events_of_an_earlier_run_are_gone(tmp_path):
                 record(epoch)
         assert read(folder) == expected(epochs)
     assert len(list(folder.iterdir())) == 1
-
-
-def test_events_of_other_members_stay(tmp_path):
-    for seed in ("0", "1"):
-        with events.writer(tmp_path / seed) as record:
-            record(history(1)[0])
-    assert read(tmp_path / "0") == read(tmp_path / "1") == expected(history(1))
-
-
-def test_a_training_that_fails_leaves_what_it_had(tmp_path):
-    epochs = history(2)
-    with pytest.raises(RuntimeError, match="out of memory"), events.writer(tmp_path) as record:
-        for epoch in epochs:
-            record(epoch)
-        raise RuntimeError("out of memory")
-    assert read(tmp_path) == expected(epochs)
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_numbers_that_are_not_finite_are_written_as_they_are(tmp_path, value):
-    with events.writer(tmp_path) as record:
-        record(Epoch(1, value, 0.5, 0.5, 0.1, True))
-    ((step, found),) = read(tmp_path)["loss/training"]
-    assert step == 1
-    np.testing.assert_equal(found, value)
 
 
 # Trains nothing, but imports what training does.

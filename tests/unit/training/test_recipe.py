@@ -1,7 +1,5 @@
 """Optimisers and learning rates of a recipe, compared with their definitions."""
 
-import math
-
 import pytest
 import torch
 from torch import nn
@@ -13,7 +11,6 @@ from saltseg.training.recipe import (
     loss_name,
     make_optimiser,
     one_cycle,
-    rate_factor,
 )
 
 PLAIN = TrainingSettings(optimiser="adam", weight_decay=0.0, schedule="plateau", monitor="loss")
@@ -110,15 +107,6 @@ def test_rates_follow_the_schedule_from_step_to_step():
     assert shares == {0.1: pytest.approx(0.1 * rate), 1.0: pytest.approx(rate)}
 
 
-def test_a_plateau_schedule_leaves_the_rate_between_epochs():
-    progress = Progress(network(), replace(PLAIN, learning_rate=0.3, plateau_patience=1))
-    for number, loss in enumerate([1.0, 2.0], 1):
-        assert progress.start_epoch() == 0.3
-        progress.set_rate(0.7)
-        progress.add(Epoch(number, 0.0, loss, 0.0, 0.3, True))
-    assert progress.start_epoch() == 0.15
-
-
 def test_a_frozen_encoder_stays_until_it_is_thawed():
     progress = Progress(built := network(), replace(PLAIN, frozen_epochs=2, learning_rate=0.1))
     for number in range(1, 4):
@@ -167,14 +155,6 @@ def test_a_training_resumes_from_its_content_as_if_it_had_not_stopped():
         assert torch.equal(tensor, straight.network.state_dict()[name])
 
 
-def test_the_last_epoch_is_kept_if_the_recipe_says_so():
-    progress = Progress(network(), replace(PLAIN, monitor="last", minimum_gain=5.0))
-    for number in range(1, 4):
-        progress.add(Epoch(number, 0.0, float(number), 1 / number, 0.1, True))
-    assert progress.best_epoch == 3
-    assert not progress.stopped
-
-
 @pytest.mark.parametrize(
     ("late_loss", "late_from", "expected"),
     [(None, 1, ["bce"] * 3), ("dice", 1, ["dice"] * 3), ("dice", 3, ["bce", "bce", "dice"])],
@@ -182,14 +162,6 @@ def test_the_last_epoch_is_kept_if_the_recipe_says_so():
 def test_the_late_loss_begins_with_its_epoch(late_loss, late_from, expected):
     recipe = replace(PLAIN, loss="bce", late_loss=late_loss, late_from=late_from)
     assert [loss_name(recipe, epoch) for epoch in (1, 2, 3)] == expected
-
-
-def test_a_rate_is_a_number_all_the_way():
-    recipe = replace(PLAIN, schedule="one_cycle")
-    for number in range(1000):
-        factor = rate_factor(recipe, number / 1000)
-        assert math.isfinite(factor)
-        assert 0 <= factor <= 1
 
 
 @pytest.mark.parametrize("deterministic", [True, False])

@@ -126,14 +126,6 @@ def test_a_gpus_state_can_be_read_where_there_is_none(state, monkeypatch):
     assert Saved(state.path, "a CPU's").load() is None
 
 
-def test_a_state_of_something_else_is_ignored(state, caplog):
-    state.save(content())
-    caplog.set_level("INFO")
-    assert Saved(state.path, "another").load() is None
-    assert "ignored, since configuration, data or code changed" in caplog.text
-    assert not state.path.exists()
-
-
 @pytest.mark.parametrize("size", [0, 1, 32, 100, -1])
 def test_a_damaged_state_is_reported_and_ignored(state, caplog, size):
     state.save(content())
@@ -159,13 +151,6 @@ def test_a_save_that_fails_keeps_the_last_one(state, monkeypatch):
         with pytest.raises(ValueError, match=r"0\.pt: cannot be written \(No space left"):
             state.save({"tensor": torch.zeros(1)})
     assert torch.equal(state.load()["tensor"], torch.arange(3.0))
-
-
-def test_what_a_kill_left_of_a_save_is_removed(state):
-    state.path.parent.mkdir()
-    state.path.with_name(".0.pt.123.part").write_bytes(b"half")
-    state.save(content())
-    assert [file.name for file in state.path.parent.iterdir()] == ["0.pt"]
 
 
 def test_a_fingerprint_distinguishes_its_parts(tmp_path):
