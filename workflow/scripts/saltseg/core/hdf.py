@@ -9,7 +9,7 @@ Texts have a fixed length, since HDF5 has no checksums of texts of any length.
 
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -179,7 +179,7 @@ class HdfFile:
         with _readable(self.path):
             return [value.decode() for value in values]
 
-    def table(self, columns: dict[str, type]) -> pd.DataFrame:
+    def table(self, columns: Mapping[str, type]) -> pd.DataFrame:
         """Return datasets of one length as a table; type ``str`` stands for texts."""
         found = {
             name: self.texts(name) if kind is str else self.rows(name, kind, (None,))[:]

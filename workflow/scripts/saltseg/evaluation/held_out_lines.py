@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -126,7 +127,7 @@ def score_lines(
         values = [member[line.id] for member in members if line.id in set(member.table["id"])]
         if not values:
             continue
-        mean = np.sum(values, axis=0, dtype=np.uint32) / (len(values) * SCALE)
+        mean: Any = np.sum(values, axis=0, dtype=np.uint32) / (len(values) * SCALE)
         counts = count(lines[line.id][1], mean > threshold)
         total += counts
         rows.append({"id": line.id, "plane": line.plane, "line": line.line, **counts.scores()})

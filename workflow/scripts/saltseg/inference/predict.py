@@ -12,13 +12,14 @@ from saltseg.core.errors import oom_hint
 from saltseg.device.compute import Compute
 from saltseg.networks import model
 from saltseg.networks.network import Network
+from saltseg.survey.tiles import RowRange
 
 Batch = TypeVar("Batch")
 
 
 def predict(
     network: Network,
-    images: np.ndarray,
+    images: np.ndarray | RowRange,
     depths: np.ndarray | None,
     compute: Compute,
     *,

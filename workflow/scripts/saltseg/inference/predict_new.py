@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -64,5 +65,5 @@ def decide(
     ]
     for batches in show_progress(zip(*members, strict=True), len(images), batch_size):
         # As integers, as they are stored and averaged for the test tiles.
-        total = np.sum([quantise(batch) for batch in batches], axis=0, dtype=np.uint32)
+        total: Any = np.sum([quantise(batch) for batch in batches], axis=0, dtype=np.uint32)
         yield from total / (len(batches) * SCALE) > decision.threshold

@@ -156,7 +156,7 @@ class _Copy:
         for run in runs(numbers[order], largest):
             chosen = order[run]
             first = int(numbers[chosen[0]])
-            traces = np.empty(len(chosen), self._type)
+            traces: np.ndarray[Any, Any] = np.empty(len(chosen), self._type)
             traces["header"] = self._file.read_headers(first, len(chosen))
             traces["samples"] = 0 if values is None else values[rows[chosen], columns[chosen]]
             self._put(traces, start + first * self._type.itemsize)
@@ -185,7 +185,7 @@ class _Copy:
         return bytes(headers)
 
     def _put(self, data: bytes | np.ndarray, start: int) -> None:
-        view = memoryview(data) if isinstance(data, bytes) else memoryview(data.view(np.uint8))
+        view = memoryview(data) if isinstance(data, bytes) else data.view(np.uint8).data
         while len(view):
             done = os.pwrite(self._out, view, start)
             view, start = view[done:], start + done

@@ -27,7 +27,7 @@ def find_surfaces(
     Return which traces have salt as bool (inlines, crosslines), and of these the indices of the
     first and of the last salt sample as int64, and the thickness as float64.
     """
-    has = salt.any(axis=2)
+    has = np.any(salt, axis=2)
     found = salt[has]
     top = found.argmax(axis=1)
     base = found.shape[1] - 1 - found[:, ::-1].argmax(axis=1)

@@ -132,14 +132,15 @@ def merge(shards: Shards) -> Iterator[Block]:
         yield Block(*part, *(planes[0] if len(planes) == 1 else _mean_of_planes(*planes)))
 
 
-def _parts(shape: tuple[int, int, int]) -> Iterator[tuple[slice, ...]]:
+def _parts(shape: tuple[int, int, int]) -> Iterator[tuple[slice, slice]]:
     """Yield inlines and crosslines of each shard of a volume's store."""
     steps = shard_shape(shape)[:2]
     for corner in product(*map(range, (0, 0), shape[:2], steps)):
-        yield tuple(
+        rows, columns = (
             slice(start, min(start + step, side))
             for start, step, side in zip(corner, steps, shape[:2], strict=True)
         )
+        yield rows, columns
 
 
 def _mean_of_planes(

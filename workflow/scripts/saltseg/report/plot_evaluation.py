@@ -113,7 +113,7 @@ def _mark_chosen(axis: Axes, chosen: float, height: float) -> None:
 def thinned(starts: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return a step function reduced to POINTS steps, keeping its maximum, extended to 1."""
     chosen = np.searchsorted(starts, np.linspace(0, 1, POINTS), side="right") - 1
-    chosen = np.unique(np.append(chosen, scores.argmax()))
+    chosen = np.unique(np.append(chosen, int(scores.argmax())))
     return np.append(starts[chosen], 1.0), np.append(scores[chosen], scores[-1])
 
 
@@ -149,7 +149,7 @@ def draw_tiles(path: Path | str, review: pd.DataFrame, note: str) -> None:
     save_svg(figure, path, "Score by coverage and depth", text)
 
 
-def means(axis: Axes, scores: SeriesGroupBy, positions: Sequence[float]) -> None:
+def means(axis: Axes, scores: SeriesGroupBy, positions: np.ndarray | Sequence[float]) -> None:
     """Plot the mean of each group of scores with its standard error and count."""
     table = scores.agg(["mean", "sem", "count"]).fillna(0)
     axis.errorbar(

@@ -139,9 +139,9 @@ def choose_lines(count: int, most: int, wanted: list[int]) -> np.ndarray:
         return np.arange(count)
     lines = np.linspace(0, count - 1, most).round().astype(np.int64)
     free = np.ones(most, dtype=bool)
-    wanted = np.array(sorted(wanted), dtype=np.int64)
+    ordered = np.array(sorted(wanted), dtype=np.int64)
     some = np.linspace(0, len(wanted) - 1, min(len(wanted), most // 2)).round().astype(int)
-    for line in wanted[some]:
+    for line in ordered[some]:
         nearest = np.argmin(np.where(free, np.abs(lines - line), count))
         lines[nearest], free[nearest] = line, False
     return np.unique(lines)

@@ -69,9 +69,9 @@ def stretch(amplitude: np.ndarray, low: np.ndarray | float, high: np.ndarray | f
 
     Either bound is a number or an array that broadcasts; where both are equal the middle stands.
     """
-    low, span = np.float32(low), np.float32(high) - np.float32(low)
+    least, span = np.float32(low), np.float32(high) - np.float32(low)
     flat = span <= 0
-    grey = amplitude - low
+    grey = amplitude - least
     # In place: such large arrays take longer to allocate than to compute.
     grey *= 255 / np.where(flat, 1, span)
     np.clip(np.rint(grey, out=grey), 0, 255, out=grey)

@@ -273,7 +273,7 @@ def _read_all(file: Segy, where: _Where, threads: int) -> tuple[_Headers, _Ampli
             start += len(column)
             totals.append(total)
             some.append(values)
-    columns = {name: fields.get(name) for name in _Headers.__annotations__}
+    columns: dict[str, Any] = {name: fields.get(name) for name in _Headers.__annotations__}
     live = [total for total in totals if total["count"]]
     return _Headers(**columns), _Amplitudes(
         **{name: sum(t[name] for t in totals) for name in ("dead", "nan", "count")},
@@ -300,7 +300,7 @@ def _measure(values: np.ndarray, chosen: np.ndarray) -> tuple[dict, np.ndarray]:
     nan = int(values.size - finite.sum())
     if nan:
         values = np.where(finite, values, 0)
-    live = values.any(axis=1)
+    live = np.any(values, axis=1)
     some = np.abs(values[chosen[live[chosen]]])[finite[chosen[live[chosen]]]]
     counted = int(finite[live].sum()) if nan else int(live.sum()) * values.shape[1]
     total = {"dead": int(len(live) - live.sum()), "nan": nan, "count": counted}

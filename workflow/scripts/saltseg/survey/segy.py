@@ -116,9 +116,7 @@ class Segy:
         """Return traces as stored: structured (count) of header (240 bytes) and samples."""
         traces = np.empty(count, self.trace_type)
         if count:
-            self._fill(
-                memoryview(traces.view(np.uint8)), self.layout.start + first * traces.itemsize
-            )
+            self._fill(traces.view(np.uint8).data, self.layout.start + first * traces.itemsize)
         return traces
 
     @property

@@ -71,7 +71,7 @@ class Tile(NamedTuple):
 
 def coverages(mask: np.ndarray, size: int, stride: int) -> np.ndarray:
     """Return the salt coverage of all tiles on a grid of ``stride``: float64 (rows, columns)."""
-    sums = np.pad(np.cumsum(np.cumsum(mask, axis=0), axis=1), ((1, 0), (1, 0)))
+    sums: np.ndarray = np.pad(np.cumsum(np.cumsum(mask, axis=0), axis=1), ((1, 0), (1, 0)))
     corner, opposite = sums[:-size:stride, :-size:stride], sums[size::stride, size::stride]
     above, beside = sums[:-size:stride, size::stride], sums[size::stride, :-size:stride]
     return (opposite - above - beside + corner) / size**2

@@ -63,7 +63,8 @@ def smooth_field(rng, shape: tuple[int, ...], cells: tuple[float, ...]) -> np.nd
 def rugged_line(rng: np.random.Generator, length: int, cell: float) -> np.ndarray:
     """Draw a fractal line: octaves of smooth lines, amplitude falling with the cell; float32."""
     octaves = range(int(np.log2(max(cell, 4))))
-    return sum(smooth_line(rng, length, cell / 2**k) * np.float32(0.55**k) for k in octaves)
+    lines = (smooth_line(rng, length, cell / 2**k) * np.float32(0.55**k) for k in octaves)
+    return reduce(np.add, lines)
 
 
 # --- salt ----------------------------------------------------------------------------------------

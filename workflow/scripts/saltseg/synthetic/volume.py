@@ -6,6 +6,7 @@ Lengths are in pixels, one of which is a sample down or a crossline across; inli
 ``LINE_STEP`` pixels apart, as real surveys are often coarser across the lines.
 """
 
+from functools import reduce
 from pathlib import Path
 
 import numpy as np
@@ -70,7 +71,7 @@ def rugged(rng: np.random.Generator, shape: tuple, cell: float) -> np.ndarray:
     fields = (
         smooth_field(rng, shape, cells(down * c, c)) for c in cell / 2.0 ** np.arange(OCTAVES)
     )
-    return sum(field * np.float32(0.5**k) for k, field in enumerate(fields))
+    return reduce(np.add, (field * np.float32(0.5**k) for k, field in enumerate(fields)))
 
 
 class Grid:

@@ -70,11 +70,11 @@ class Labelled:
     def _put(
         cls, images: np.ndarray, masks: np.ndarray, depths: np.ndarray, device: torch.device
     ) -> "Labelled":
-        images, masks = (
+        pictures, labels = (
             torch.from_numpy(each.astype(np.uint8)).unsqueeze(1).to(device)
             for each in (images, masks)
         )
-        return cls(images, masks, torch.from_numpy(depths).to(device))
+        return cls(pictures, labels, torch.from_numpy(depths).to(device))
 
     def __add__(self, other: "Labelled") -> "Labelled":
         """These tiles, then others with pseudo-labels; InputError if they have another size."""

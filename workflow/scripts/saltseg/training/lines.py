@@ -97,4 +97,5 @@ def joined(lines: Lines, chosen: pd.DataFrame) -> Iterator[tuple[np.ndarray, np.
     follows &= chosen["start"] == chosen["stop"].shift()
     for _, run in chosen.groupby((~follows).cumsum()):
         parts = [lines[name] for name in run["id"]]
-        yield tuple(np.concatenate(each) for each in zip(*parts, strict=True))
+        amplitudes, labels = zip(*parts, strict=True)
+        yield np.concatenate(amplitudes), np.concatenate(labels)
