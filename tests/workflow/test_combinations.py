@@ -2,7 +2,7 @@
 
 Each combination of a covering array runs on its own tiny survey, as a user would run it; a second
 run has nothing to do; other shards give the same submission; and `snakemake predict` gives the test
-tiles the submission's masks, pixel by pixel. `make combinations` runs all of them, the tests two.
+tiles the submission's masks, pixel by pixel. `make combinations` runs all of them, the tests one.
 """
 
 import json
@@ -131,8 +131,8 @@ def in_order(row: Row, factors: dict[str, list]) -> Row:
 
 
 ROWS = covering_array(FACTORS, allowed)
-# Two that share few values, or all.
-RUN = range(len(ROWS)) if "SALT_COMBINATIONS" in os.environ else (0, len(ROWS) // 2)
+# One in the middle, of few first values, or all.
+RUN = range(len(ROWS)) if "SALT_COMBINATIONS" in os.environ else [len(ROWS) // 2]
 
 
 def test_any_two_values_that_go_together_meet_in_a_combination():

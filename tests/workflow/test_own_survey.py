@@ -2,7 +2,7 @@
 
 import pytest
 
-from support.running import SUBMISSION, complete, planned, snakemake, with_config
+from support.running import complete, planned, snakemake, with_config
 from support.surveys import Survey, zipped
 
 pytestmark = pytest.mark.slow
@@ -33,14 +33,6 @@ def test_images_and_masks_are_enough_for_members_and_a_report(tmp_path):
     assert "NaN" not in (results / "index.html").read_text()
     assert not (results / "data/test").exists()
     assert planned(tmp_path, config=config) == {}
-
-
-def test_test_tiles_without_depths_get_a_submission(tmp_path):
-    config = with_config(tmp_path, {"data": {"source": str(without_test_depths(tmp_path))}})
-    complete(tmp_path, *SUBMISSION, config=config)
-    assert len((tmp_path / "results/submission.csv").read_text().splitlines()) == 5
-    log = (tmp_path / "results/logs/import_test.log").read_text()
-    assert "4 of 4 tiles have no depth" in log
 
 
 @pytest.mark.parametrize(
