@@ -255,6 +255,17 @@ def test_a_least_learning_rate_above_the_first_is_a_contradiction():
     assert faults(equal) == []
 
 
+def test_a_late_loss_after_the_last_epoch_is_a_contradiction():
+    config = changed(("training", "late_loss"), "lovasz")
+    config["training"]["late_from"] = config["training"]["epochs"] + 1
+    (fault,) = faults(config)
+    assert fault.startswith("training.late_from: epoch 7 is after the last of training.epochs, 6; ")
+    config["training"]["late_from"] -= 1
+    assert faults(config) == []
+    config["training"] |= {"late_from": 100, "late_loss": None}
+    assert faults(config) == []
+
+
 def test_contradictions_are_reported_together():
     config = changed(("augmentation", "zoom"), [1.2, 0.9])
     config["training"]["minimum_learning_rate"] = 0.1

@@ -82,8 +82,14 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     low, high = settings.augmentation.zoom
     if low > high:
         yield f"augmentation.zoom: minimum {low} exceeds maximum {high}; swap them"
-    if settings.training.minimum_learning_rate > settings.training.learning_rate:
+    training = settings.training
+    if training.minimum_learning_rate > training.learning_rate:
         yield "training.minimum_learning_rate: exceeds training.learning_rate; lower it"
+    if training.late_loss and training.late_from > training.epochs:
+        yield (
+            f"training.late_from: epoch {training.late_from} is after the last of training.epochs, "
+            f"{training.epochs}; lower it, or set training.late_loss to null"
+        )
     yield from not_taken(settings.model_dump())
 
 
