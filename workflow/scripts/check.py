@@ -18,7 +18,9 @@ from saltseg.training.trainer import Trainer, TrainingJob
 def main(args):
     hold_gpu(args.settings.compute.device)
     compute = Compute.select(args.settings.compute, args.settings.compute.runtime, args.threads)
-    training = args.settings.training.model_copy(update={"encoder_weights": args.encoder_weights})
+    # A run on a volume has no passes over tiles, of which one step takes two.
+    changes = {"encoder_weights": args.encoder_weights, "passes_per_epoch": 1.0}
+    training = args.settings.training.model_copy(update=changes)
     height, width = Tiles(args.tiles).images.shape[1:]
     tiles = two_tiles(height, width, compute)
     job = TrainingJob(
