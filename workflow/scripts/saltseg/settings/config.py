@@ -360,10 +360,7 @@ class InferenceSettings(Section):
     batch_size: int = key(32, "tiles per batch", ge=1)
     shards: int = key(
         1,
-        "jobs that each member's test tiles, or a volume, are split into; use several if a "
-        "survey is too large for one. A job holds one batch and the table of tiles in memory, "
-        "whatever the survey's size. The submission does not depend on this number. A volume "
-        "is split into slabs, each predicted by all members in one job",
+        "number of jobs to split prediction into; results do not depend on it",
         reruns="test predictions and later stages; with self-training also later members, with the "
         "same results",
         ge=1,
