@@ -13,7 +13,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save
 
-from saltseg.core.header import UNSEALED, sealed
+from saltseg.core.header import UNSEALED, seal
 from saltseg.evaluation.decision import write_report
 from saltseg.networks.checkpoint import Checkpoint
 from support.spoiling import at, cut, delete, edit, edit_hdf, edit_table, flip, replace
@@ -56,7 +56,7 @@ def header(change):
         text = change(about)
         about["digest"] = UNSEALED
         text = text if isinstance(text, str) else json.dumps(about)
-        path.write_bytes(sealed(save(state, {"salt": text})))
+        path.write_bytes(seal(save(state, {"salt": text})))
 
     return spoil
 

@@ -1,1 +1,1 @@
-"""Shared by all packages: errors, files, the metric and run lengths."""
+"""Shared by all packages: errors, files that check themselves, the metric and run lengths."""

@@ -15,7 +15,7 @@ UNSEALED = 64 * "0"
 TRAIN_AGAIN = "delete it to train again"
 
 
-def sealed(data: bytes) -> bytes:
+def seal(data: bytes) -> bytes:
     """Return a checkpoint whose digest is still ``UNSEALED`` with the real one."""
     return data.replace(UNSEALED.encode(), hashlib.sha256(data).hexdigest().encode(), 1)
 

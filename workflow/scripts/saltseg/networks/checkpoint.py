@@ -11,7 +11,7 @@ from torch import Tensor
 
 from saltseg.core.errors import InputError, printable
 from saltseg.core.files import replacing
-from saltseg.core.header import FORMAT, TRAIN_AGAIN, UNSEALED, read_checkpoint, sealed
+from saltseg.core.header import FORMAT, TRAIN_AGAIN, UNSEALED, read_checkpoint, seal
 from saltseg.networks import model
 from saltseg.networks.network import Network
 
@@ -36,7 +36,7 @@ class Checkpoint:
         state = {name: tensor.contiguous() for name, tensor in self.state.items()}
         with replacing(path) as part:
             # save_file would leave a file that only its owner may read.
-            part.write_bytes(sealed(save(state, header)))
+            part.write_bytes(seal(save(state, header)))
 
     @classmethod
     def load(cls, path: Path | str) -> "Checkpoint":

@@ -1,1 +1,1 @@
-"""The output of a run: the submission."""
+"""Everything a run hands to a user."""

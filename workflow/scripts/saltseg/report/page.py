@@ -59,14 +59,14 @@ def labelled_facts(review: pd.DataFrame) -> dict:
     return {
         "ids": " ".join(review["id"]),
         # In tenths; -1 where no member predicted the tile.
-        "score": whole(np.where(scored, 10 * review["score"].to_numpy(), -1)),
+        "score": round_values(np.where(scored, 10 * review["score"].to_numpy(), -1)),
         "reason": [codes.index(code) if code in codes else 0 for code in review["reason"]],
-        "iou": whole(1000 * review["iou"].to_numpy()),
-        "coverage": whole(1000 * review["coverage"].to_numpy()),
-        "predicted": whole(1000 * review["predicted_coverage"].to_numpy()),
+        "iou": round_values(1000 * review["iou"].to_numpy()),
+        "coverage": round_values(1000 * review["coverage"].to_numpy()),
+        "predicted": round_values(1000 * review["predicted_coverage"].to_numpy()),
         "class": coverage_class(review["coverage"]).tolist(),
-        "disagreement": whole(1000 * review["disagreement"].to_numpy()),
-        "depth": known(review["depth"]),
+        "disagreement": round_values(1000 * review["disagreement"].to_numpy()),
+        "depth": without_nan(review["depth"]),
         "fold": review["fold"].tolist(),
     }
 
@@ -75,19 +75,19 @@ def unlabelled_facts(tiles: Tiles, coverage: np.ndarray, members: list[Predictio
     """Return the tile browser's data for test tiles, in their original order."""
     return {
         "ids": " ".join(tiles.ids),
-        "predicted": whole(1000 * coverage),
+        "predicted": round_values(1000 * coverage),
         "class": coverage_class(coverage).tolist(),
-        "disagreement": whole(1000 * disagreement(members, tiles.ids)),
-        "depth": known(tiles.table["depth"]),
+        "disagreement": round_values(1000 * disagreement(members, tiles.ids)),
+        "depth": without_nan(tiles.table["depth"]),
     }
 
 
-def whole(values: np.ndarray) -> list[int | None]:
+def round_values(values: np.ndarray) -> list[int | None]:
     """Return rounded values, with None for NaN."""
     return [None if np.isnan(value) else round(value) for value in values.tolist()]
 
 
-def known(values: pd.Series) -> list[float | None]:
+def without_nan(values: pd.Series) -> list[float | None]:
     """Values, with None for NaN."""
     return [None if np.isnan(value) else value for value in values.tolist()]
 

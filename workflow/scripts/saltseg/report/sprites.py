@@ -53,14 +53,14 @@ def write_sheets(
     )
     grey = np.concatenate([images, np.rint(255 * probabilities).astype(np.uint8)], axis=2)
     masks = None if masks is None else masks[:, ::step, ::step]
-    drawn = drawn_masks(predicted, masks)
+    drawn = draw_masks(predicted, masks)
 
     def write(start: int) -> None:
         stem = f"{name}-{(first + start) // ROWS}"
         part = slice(start, start + ROWS)
-        picture = Image.fromarray(stacked(grey[part]))
+        picture = Image.fromarray(stack_tiles(grey[part]))
         picture.save(folder / f"{stem}-grey.webp", quality=QUALITY, method=2)
-        picture = Image.fromarray(stacked(drawn[part]))
+        picture = Image.fromarray(stack_tiles(drawn[part]))
         picture.save(folder / f"{stem}-masks.webp", lossless=True, quality=20, method=1)
 
     # Pillow releases the GIL while encoding.
@@ -68,12 +68,12 @@ def write_sheets(
         list(pool.map(write, range(0, len(images), ROWS)))
 
 
-def stacked(tiles: np.ndarray) -> np.ndarray:
+def stack_tiles(tiles: np.ndarray) -> np.ndarray:
     """Stack tiles (tiles, height, width, ...) vertically."""
     return tiles.reshape(-1, *tiles.shape[2:])
 
 
-def drawn_masks(predicted: np.ndarray, masks: np.ndarray | None) -> np.ndarray:
+def draw_masks(predicted: np.ndarray, masks: np.ndarray | None) -> np.ndarray:
     """Draw truth, prediction and outlines over errors: RGBA uint8 (tiles, height, 3 width, 4).
 
     Without labels the truth is empty and no errors are drawn.
