@@ -58,7 +58,7 @@ test-slurm: $(CLUSTER)/ready ## run the workflow on a real Slurm, started here a
 test-engines: $(CLUSTER)/ready ## test the other profiles with stand-ins for a scheduler and for Kubernetes
 	$(CLUSTER)/bin/python -m pytest tests/engines/test_generic.py tests/engines/test_kubernetes.py
 
-lint: $(VENV)/lint ## check style, imports between packages, and the workflow
+lint: $(VENV)/lint ## check style, types, imports between packages, and the workflow
 	$(BIN)/python -m ruff check .
 	$(BIN)/python -m ruff format --check .
 	$(BIN)/python -m snakefmt --check Snakefile workflow

@@ -11,7 +11,6 @@ import yaml
 from saltseg.core.errors import InputError
 from saltseg.networks.registry import NETWORKS, OPTIONAL
 from saltseg.settings.check import complete, faults, given, uncovered_folds
-from saltseg.settings.choices import LOSSES, MONITORS
 from saltseg.settings.schema import keys, schema, types
 from saltseg.training.recipe import OPTIMISERS
 
@@ -323,33 +322,8 @@ def test_folds_that_no_seed_holds_out_are_found(folds, seeds, uncovered):
         assert uncovered_folds(scheme, folds, seeds) == []
 
 
-CHOICES = {
-    ("validation", "scheme"): {"kfold", "holdout", "full"},
-    ("model", "name"): set(NETWORKS),
-    ("model", "depth"): {"none", "first_pool", "bottleneck", "both"},
-    ("training", "loss"): {*LOSSES},
-    ("training", "late_loss"): {*LOSSES, None},
-    ("training", "optimiser"): set(OPTIMISERS),
-    ("training", "schedule"): {"plateau", "one_cycle"},
-    ("training", "monitor"): {*MONITORS},
-}
-
-
-@pytest.mark.parametrize(("path", "choices"), CHOICES.items(), ids=case_id)
-def test_every_choice_can_be_made_and_there_are_no_others(path, choices):
-    section, key = path
-    assert set(SCHEMA["properties"][section]["properties"][key]["enum"]) == choices
-    for choice in choices:
-        config = changed(path, choice)
-        assert faults(named(config, config["model"]["name"])) == []
-
-
-@pytest.mark.parametrize("groups", [None, "sections.csv"])
-@pytest.mark.parametrize("stratified", [True, False])
-def test_tiles_may_be_stratified_and_grouped_or_not(groups, stratified):
-    config = changed(("validation", "groups"), groups)
-    config["validation"]["stratified"] = stratified
-    assert faults(config) == []
+def test_the_optimisers_are_those_that_can_be_named():
+    assert list(OPTIMISERS) == SCHEMA["properties"]["training"]["properties"]["optimiser"]["enum"]
 
 
 @pytest.mark.parametrize(
