@@ -8,13 +8,10 @@ that both runs predicted are compared.
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
 
 from saltseg.core import metric
 from saltseg.ensemble.predictions import Predictions, mean_probabilities, predicted_rows

@@ -16,8 +16,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
-
 from saltseg.core.metric import tile_scores
 from saltseg.device.compute import Compute
 from saltseg.inference.predict import predict

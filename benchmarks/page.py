@@ -19,7 +19,6 @@ import numpy as np
 import pandas as pd
 from scipy import ndimage
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 sys.path.insert(0, str(Path(__file__).parent / "speed"))
 

@@ -13,11 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "workflow/scripts"))
-
 from saltseg.core.errors import InputError, printable, raise_faults
-from saltseg.core.labels import decode
 from saltseg.core.metric import tile_scores
+from saltseg.core.rle import decode
 
 
 def main() -> None:

@@ -18,7 +18,6 @@ import numpy as np
 import yaml
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "workflow/scripts"))
 
 from saltseg.evaluation.held_out_lines import count  # noqa: E402
 from saltseg.survey.geometry import Geometry, load_traces  # noqa: E402

@@ -7,13 +7,11 @@ Takes the results of `make demo-volume`. The lines shown are not labelled.
 
 import argparse
 import json
-import sys
 from pathlib import Path
 
 import numpy as np
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "workflow/scripts"))
 
 from saltseg.output.surfaces import find_surfaces  # noqa: E402
 from saltseg.report.figures import plt  # noqa: E402

@@ -9,9 +9,7 @@ kernels. PyTorch's libraries read that once, when they are loaded.
 
 import argparse
 import os
-import sys
 import time
-from pathlib import Path
 
 AVX2 = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "DNNL_MAX_CPU_ISA": "AVX2"}
 STEPS, BATCH = 4, 32
@@ -63,5 +61,4 @@ if __name__ == "__main__":
     args = parser.parse_args()
     if args.avx2:
         os.environ |= AVX2
-    sys.path.insert(0, str(Path(__file__).parents[2] / "workflow/scripts"))
     main(args.network, args.threads, args.avx2)

@@ -26,8 +26,6 @@ from importlib import metadata
 from pathlib import Path
 from typing import Self
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "workflow/scripts"))
-
 import gpu as on_a_gpu
 import pandas as pd
 import results_page

@@ -13,8 +13,6 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "workflow/scripts"))
-
 STATUS = Path("/proc/self/status")
 
 

@@ -6,18 +6,15 @@ Tables go between markers such as <!-- keys of data -->; the text around them is
 """
 
 import re
-import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
 
+from saltseg.settings.schema import describe_values, keys, schema
+
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "workflow/scripts"))
-
-from saltseg.settings.schema import describe_values, keys, schema  # noqa: E402
-
 HEAD = """\
 # The demo on a CPU: all keys with their defaults, which the pages in config/ describe. Override
 # some in a file of your own with --configfile. `make config` writes this file.
