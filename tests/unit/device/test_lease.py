@@ -264,6 +264,7 @@ def test_what_another_user_placed_there_is_reported_and_not_followed(machine, tm
     assert not list(tmp_path.glob("elsewhere/*"))
 
 
+@pytest.mark.slow
 def test_a_job_beyond_the_gpus_waits_and_says_so_in_its_log(machine, finished, copied, tmp_path):
     config = with_config(tmp_path, {"training": {"loss": "bce"}})
     complete(copied, "--until", "check", config=config)
