@@ -107,8 +107,9 @@ def test_a_flipped_byte_is_reported_or_changes_nothing(tmp_path):
     written, reported = read(tmp_path / "a.h5"), 0
     other = tmp_path / "results/b.h5"
     other.parent.mkdir()
-    for index, byte in enumerate(data):
-        other.write_bytes(data[:index] + bytes([byte ^ (1 << index % 8)]) + data[index + 1 :])
+    for index in range(0, len(data), 3):
+        flipped = bytes([data[index] ^ (1 << index % 8)])
+        other.write_bytes(data[:index] + flipped + data[index + 1 :])
         try:
             table, *arrays = read(other)
         except InputError as error:
@@ -117,7 +118,7 @@ def test_a_flipped_byte_is_reported_or_changes_nothing(tmp_path):
             continue
         pd.testing.assert_frame_equal(table, written[0])
         assert all(map(np.array_equal, arrays, written[1:]))
-    assert reported > len(data) / 2
+    assert reported > len(data) / 3 / 2
 
 
 def test_a_cut_file_is_reported(tmp_path):
