@@ -117,29 +117,3 @@ def test_jobs_get_what_the_command_line_sets(jobs, tmp_path):
     complete(tmp_path / "run", *PROFILE, "--until", "split", *config)
     assert len(folds_in(tmp_path / "run/results/data/folds.h5")) == 50
     assert arguments_of(jobs, "split")
-
-
-@pytest.mark.parametrize("name", ["$(touch owned)", "`touch owned`", 'say "hi"; touch owned; "'])
-def test_a_folder_whose_name_would_run_commands_is_refused(jobs, tmp_path, name):
-    folder = tmp_path / name
-    folder.mkdir()
-    done = snakemake(folder, *PROFILE, "--until", "import_train")
-    assert done.returncode == 1
-    assert f"--directory: {folder}: the plugin that submits jobs hands it to" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert list(jobs.iterdir()) == [] and list(folder.glob("results/*")) == []
-    assert not (folder / "owned").exists() and not (ROOT / "owned").exists()
-
-
-@pytest.mark.skipif(
-    find_spec("snakemake_executor_plugin_slurm") is None,
-    reason="no snakemake-executor-plugin-slurm here: make test-engines",
-)
-def test_slurm_gets_no_job_from_a_folder_whose_name_would_run_commands(tmp_path):
-    folder = tmp_path / "$(touch owned)"
-    folder.mkdir()
-    profile = ["--workflow-profile", str(ROOT / "profiles/slurm")]
-    done = snakemake(folder, *profile, "--until", "import_train")
-    assert done.returncode == 1
-    assert f"--directory: {folder}: the plugin that submits jobs hands it to" in done.stderr
-    assert not (folder / "owned").exists() and not (ROOT / "owned").exists()
