@@ -145,11 +145,10 @@ def test_the_stage_exports_each_member_and_their_mean(tmp_path, checkpoints):
     threshold = threshold_json(tmp_path / "threshold.json", seeds=[4, 7], threshold=0.375)
     out = tmp_path / "export"
     out.mkdir()
-    done = run_stage(
-        "export",
-        *("--checkpoints", *checkpoints, "--threshold", threshold),
-        *("--output", out / "ensemble.onnx"),
-    )
+    arguments = ["--checkpoints", *checkpoints, "--threshold", threshold]
+    arguments += ["--ensemble", out / "ensemble.onnx"]
+    arguments += ["--members", out / "member_4.onnx", out / "member_7.onnx"]
+    done = run_stage("export", *arguments)
     assert done.returncode == 0, done.stderr
     files = {"ensemble.onnx", "member_4.onnx", "member_7.onnx"}
     assert {path.name for path in out.iterdir()} == files
