@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
+from snakemake.io import is_flagged
 from snakemake.logging import logger
 
 
@@ -61,6 +62,7 @@ os.environ.pop("PYTHONSAFEPATH", None)
 
 from engine.given import doubled_keys
 from saltseg.core.errors import InputError, raise_faults
+from saltseg.core.fingerprint import fingerprint, remembered
 from saltseg.settings.check import complete
 from saltseg.stage.code_files import behaviour, local_files
 
@@ -97,8 +99,36 @@ def with_prefix(path):
 
 
 def external_input(path):
-    """Return the path of a user's own file as an input that a module's prefix leaves alone."""
-    return path if with_prefix(path) == path else str(Path(path).absolute())
+    """Return a user's own file as an input that a module's prefix leaves alone.
+
+    Its date is ignored, since a file may be replaced by an older one: rules compare its contents
+    (see `contents`).
+    """
+    return ancient(path if with_prefix(path) == path else str(Path(path).absolute()))
+
+
+# Of a user's files, so that each is read once and not at each start.
+CHECKSUMS = Path(".snakemake/salt-segmentation/checksums.json")
+
+
+def contents(*get_files):
+    """Return a function of the digests of a user's files, which functions of wildcards name.
+
+    Digests of files that the workflow makes are empty.
+    """
+
+    def digests(wildcards):
+        with exit_on_input_error(), remembered(CHECKSUMS) as known:
+            return [digest(get_file(wildcards), known) for get_file in get_files]
+
+    return digests
+
+
+def digest(files, known):
+    """Return the digest of one file, of several, or of none."""
+    if isinstance(files, (list, tuple)):
+        return [digest(file, known) for file in files]
+    return fingerprint(files, known) if is_flagged(files, "ancient") else ""
 
 
 def require_plain_path(what, path):

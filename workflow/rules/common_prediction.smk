@@ -22,7 +22,7 @@ def get_new_tiles(wildcards):
                 "not set; give it the path of a folder or zip of PNG files, or of a SEG-Y file"
             )
         with NewTiles(config["predict"]["source"]) as source:
-            return ancient(external_input(str(source.path)))
+            return external_input(str(source.path))
 
 
 def get_new_fingerprint(wildcards):
@@ -62,7 +62,13 @@ def run_folder():
 
 def get_threshold(wildcards):
     """Return the threshold for new tiles: a finished run's, or this run's own."""
-    return str(run_folder() / "threshold.json")
+    return of_run("threshold.json")
+
+
+def of_run(name):
+    """Return a file of a finished run, or of this one."""
+    path = str(run_folder() / name)
+    return path if config["predict"]["run"] is None else external_input(path)
 
 
 def get_members(wildcards):
@@ -71,4 +77,4 @@ def get_members(wildcards):
     if config["predict"]["run"] is not None:
         with exit_on_input_error("predict.run"):
             seeds = Decision.load(get_threshold(wildcards)).seeds
-    return [str(run_folder() / f"models/{seed}/checkpoint.safetensors") for seed in seeds]
+    return [of_run(f"models/{seed}/checkpoint.safetensors") for seed in seeds]

@@ -3,15 +3,13 @@
 from saltseg.settings.check import uncovered_folds, unread_keys
 from saltseg.survey.folds import folds_of
 from saltseg.survey.segy_files import is_segy, require_file
-from saltseg.survey.source import Source, remembered
+from saltseg.survey.source import Source
 
 # Datasets that the workflow itself generates or downloads, by data.source.
 KAGGLE_ZIP = "results/kaggle/tgs-salt-identification-challenge.zip"
 DEMO = "results/demo/survey.zip"
 DATASETS = {"demo": DEMO, "kaggle": KAGGLE_ZIP}
 DEMO_VOLUME = "results/demo/volume.sgy"
-# Of the user's PNG files that an earlier run read.
-CHECKSUMS = Path(".snakemake/salt-segmentation/checksums.json")
 
 
 def volume_source():

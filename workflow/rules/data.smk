@@ -125,5 +125,6 @@ rule split:
             "validation.stratified",
             "validation.group_column",
         ),
+        contents=contents(get_groups),
     shell:
         STAGE

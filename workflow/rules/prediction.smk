@@ -33,5 +33,6 @@ else:
             command=command("predict"),
             settings=settings("inference.batch_size", "compute"),
             fingerprint=get_new_fingerprint,
+            contents=contents(get_threshold, get_members),
         shell:
             STAGE

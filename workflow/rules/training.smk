@@ -30,6 +30,7 @@ rule check:
             "compute",
             ignoring=["training.encoder_weights", "training.tensorboard"],
         ),
+        contents=contents(get_encoder_weights),
     shell:
         STAGE
 
@@ -76,6 +77,7 @@ rule train:
             # The file of weights is an input, and events change no result.
             ignoring=["training.encoder_weights", "training.tensorboard"],
         ),
+        contents=contents(get_encoder_weights),
         # Not an output, which would be deleted if the job fails.
         state=with_prefix("results/{round}states/{seed}.pt"),
         events=get_events,

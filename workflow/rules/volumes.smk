@@ -63,6 +63,7 @@ rule scan_volume:
             "survey.format",
             "survey.percentile",
         ),
+        contents=contents(get_segy),
     shell:
         STAGE
 
@@ -88,6 +89,7 @@ rule import_volume:
         *code("import_volume", "volumes"),
         command=command("import_volume"),
         settings=settings(),
+        contents=contents(get_segy),
     shell:
         STAGE
 
@@ -123,6 +125,7 @@ if VOLUME:
                 "survey.unlabelled",
                 "validation.folds",
             ),
+            contents=contents(get_labels),
         shell:
             STAGE
 
@@ -216,6 +219,7 @@ rule predict_volume:
             "compute",
         ),
         flip=get_volume_flip,
+        contents=contents(get_volume_members),
     shell:
         f"{STAGE} --shard {{wildcards.shard}} {{params.flip}}"
 
@@ -243,6 +247,7 @@ rule merge_volume:
         *code("merge_volume", "volumes"),
         command=command("merge_volume"),
         settings=settings(),
+        contents=contents(get_segy),
     shell:
         STAGE
 
@@ -275,6 +280,7 @@ rule mask_volume:
         *code("mask_volume", "volumes"),
         command=command("mask_volume"),
         settings=settings(),
+        contents=contents(get_segy, get_volume_threshold),
     shell:
         STAGE
 

@@ -8,21 +8,19 @@ An enclosing folder, hidden files and the case of ``.png`` are ignored; without 
 
 import csv
 import hashlib
-import json
 import lzma
 import re
 import shutil
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from itertools import chain
 from pathlib import Path
 from typing import IO, Self
 
 from saltseg.core.errors import InputError, printable
-from saltseg.core.files import replacing
+from saltseg.core.fingerprint import Known, checksum
 from saltseg.survey.tiles import no_depths
 
 LOGICAL_NAME = re.compile(
@@ -57,32 +55,14 @@ def open_zip(
         ) from None
 
 
-@contextmanager
-def remembered(path: Path) -> Iterator[dict[str, list[int]]]:
-    """Yield checksums that an earlier run left in a file, and leave there what is added.
-
-    So that files whose size and date are the same are not read at each start.
-    """
-    try:
-        known = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        known = {}
-    before = dict(known)
-    yield known
-    if known != before:
-        # Without permission to write, files are only read more often.
-        with suppress(InputError), replacing(path) as part:
-            part.write_text(json.dumps(known))
-
-
 class Files:
     """Read-only view of files by their logical names, a context manager; subclasses find them.
 
     Args:
-        known: size, date and CRC-32 of files by their paths, which grows (see ``remembered``).
+        known: size, date and CRC-32 of files by their paths, which grows.
     """
 
-    def __init__(self, path: Path | str, known: dict[str, list[int]] | None = None):
+    def __init__(self, path: Path | str, known: Known | None = None):
         self.path = Path(path)
         self._known = {} if known is None else known
         self._files: dict[str, tuple[zipfile.ZipFile, zipfile.ZipInfo] | Path] = {}
@@ -136,11 +116,10 @@ class Files:
         found = self._files[name]
         if not isinstance(found, Path):
             return found[1].CRC
-        path, at = str(found.absolute()), found.stat()
-        stamp = [at.st_size, at.st_mtime_ns]
-        if self._known.get(path, [])[:2] != stamp:
-            self._known[path] = [*stamp, zlib.crc32(self.read(name))]
-        return self._known[path][2]
+        try:
+            return checksum(found, self._known)
+        except OSError as error:
+            raise InputError(f"{self.called(name)}: cannot be read ({error.strerror})") from None
 
 
 class Source(Files):

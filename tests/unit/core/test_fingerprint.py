@@ -1,0 +1,69 @@
+"""Fingerprints of a user's files: of contents, whatever their dates."""
+
+import os
+
+import pytest
+
+from saltseg.core import fingerprint as module
+from saltseg.core.errors import InputError
+from saltseg.core.fingerprint import fingerprint, remembered
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "masks"
+    folder.mkdir()
+    for name in ("inline_1.png", "inline_2.png"):
+        (folder / name).write_text(name)
+    return folder
+
+
+def test_contents_and_names_count_and_dates_do_not(folder):
+    before = fingerprint(folder, {})
+    (folder / ".DS_Store").touch()
+    os.utime(folder / "inline_1.png", (1, 1))
+    assert fingerprint(folder, {}) == before
+    (folder / "inline_1.png").write_text("inline_3.png")
+    edited = fingerprint(folder, {})
+    (folder / "inline_1.png").rename(folder / "inline_4.png")
+    assert len({before, edited, fingerprint(folder, {})}) == 3
+
+
+@pytest.mark.parametrize("date", [1, 4_000_000_000])
+def test_a_file_replaced_by_one_of_another_date_is_noticed(tmp_path, date):
+    file, known = tmp_path / "groups.csv", {}
+    file.write_text("id,section\na,1\n")
+    before = fingerprint(file, known)
+    file.write_text("id,section\na,2\n")
+    os.utime(file, (date, date))
+    assert fingerprint(file, known) != before
+
+
+def test_a_file_of_the_same_size_and_date_is_read_once(tmp_path, monkeypatch):
+    file, kept = tmp_path / "volume.sgy", tmp_path / "kept/checksums.json"
+    file.write_bytes(bytes(100))
+    with remembered(kept) as known:
+        before = fingerprint(file, known)
+    monkeypatch.setattr(module, "crc", None)
+    with remembered(kept) as known:
+        assert fingerprint(file, known) == before
+
+
+def test_a_large_file_goes_by_size_and_date(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "LARGEST", 10)
+    monkeypatch.setattr(module, "crc", None)
+    file = tmp_path / "volume.sgy"
+    file.write_bytes(bytes(100))
+    before = fingerprint(file, {})
+    os.utime(file, (1, 1))
+    assert fingerprint(file, {}) != before
+
+
+def test_a_file_that_cannot_be_read_is_named(tmp_path, monkeypatch):
+    def refuse(path):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(module, "crc", refuse)
+    (tmp_path / "mine.csv").touch()
+    with pytest.raises(InputError, match=r"mine\.csv: cannot be read \(Permission denied\)"):
+        fingerprint(tmp_path / "mine.csv", {})
