@@ -198,8 +198,8 @@ def test_a_users_own_files_are_found_beside_a_prefix(tmp_path):
     config = {"validation": {"groups": "groups.csv"}, "predict": {"source": "tiles"}}
     module(tmp_path, ROOT / "workflow/Snakefile", config, '    prefix: "salt"')
     text = complete(tmp_path, "--dry-run", "--printshellcmds", "predict")
-    assert f"--groups={tmp_path}/groups.csv" in text
-    assert f"--tiles={tmp_path}/tiles" in text
+    assert "--groups=groups.csv" in text
+    assert "--tiles=tiles" in text
     # The demo's own sections are a file of the workflow.
     config = demo(48) | {"validation": {"groups": "results/demo/sections.csv"}}
     module(tmp_path, ROOT / "workflow/Snakefile", config, '    prefix: "salt"')

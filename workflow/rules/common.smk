@@ -15,7 +15,6 @@ from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
-from snakemake.io import is_flagged
 from snakemake.logging import logger
 
 
@@ -83,8 +82,9 @@ def exit_on_input_error(what=None):
         sys.exit(f"{what}: {error}" if what else str(error))
 
 
-# Not as a module, whose importer's files they are.
-if Path(workflow.basedir) in (ROOT.resolve(), ROOT.resolve() / "workflow"):
+IS_MODULE = Path(workflow.basedir) not in (ROOT.resolve(), ROOT.resolve() / "workflow")
+
+if not IS_MODULE:
     with exit_on_input_error():
         doubled = map(doubled_keys, workflow.overwrite_configfiles)
         raise_faults("Configuration", list(chain.from_iterable(doubled)))
@@ -98,13 +98,41 @@ def with_prefix(path):
     return str(rules.demo.output.archive).removesuffix(DEMO) + path
 
 
-def external_input(path):
-    """Return a user's own file as an input that a module's prefix leaves alone.
+class UserFile(str):
+    """The path of a user's own file, which is no input of a rule.
 
-    Its date is ignored, since a file may be replaced by an older one: rules compare its contents
-    (see `contents`).
+    So neither its date nor its place matters, nor a module's prefix: a file may be replaced by an
+    older one, or dated in the future. Rules compare contents instead (see `contents`).
     """
-    return ancient(path if with_prefix(path) == path else str(Path(path).absolute()))
+
+
+def is_elsewhere(path):
+    """Return whether a file is another's to make: of a storage provider, or of an importer's rule."""
+    return "://" in str(path) or (IS_MODULE and not Path(path).exists())
+
+
+def user_file(path):
+    """Return a user's own file or, where it is another's to make, an input."""
+    if "://" in str(path):
+        return storage(path)
+    return path if is_elsewhere(path) else UserFile(path)
+
+
+def made(get_files):
+    """Return a function of those of some files that a rule makes, which are inputs."""
+
+    def files(wildcards):
+        found = get_files(wildcards)
+        return [] if is_users(found) else found
+
+    return files
+
+
+def is_users(files):
+    """Return whether one file or several are a user's own."""
+    return all(
+        isinstance(file, UserFile) for file in ([files] if isinstance(files, str) else files)
+    )
 
 
 # Of a user's files, so that each is read once and not at each start.
@@ -128,7 +156,7 @@ def digest(files, known):
     """Return the digest of one file, of several, or of none."""
     if isinstance(files, (list, tuple)):
         return [digest(file, known) for file in files]
-    return fingerprint(files, known) if is_flagged(files, "ancient") else ""
+    return fingerprint(files, known) if isinstance(files, UserFile) else ""
 
 
 def require_plain_path(what, path):
@@ -189,16 +217,21 @@ def code(stage, environment):
 STAGE = "python {params.command:q} {params.settings:q} --threads {threads} --log {log:q}"
 
 
-def command(stage):
+def command(stage, **get_files):
     """Return the path of a stage's script, and its named inputs and outputs as arguments.
 
     An input `tiles` is passed as `--tiles`; those without a name, and empty ones, are not passed.
     As a function of inputs, whose results Snakemake does not compare, so that moving the project
     makes nothing stale.
+
+    Args:
+        get_files: functions of files by their names, which are passed even if a user's own.
     """
 
     def arguments(wildcards, input, output):
-        return [str(SCRIPTS / f"{stage}.py"), *flags(input), *flags(output)]
+        files = {name: get_file(wildcards) for name, get_file in get_files.items()}
+        users = {name: found for name, found in files.items() if is_users(found)}
+        return [str(SCRIPTS / f"{stage}.py"), *flags(input), *flags(users), *flags(output)]
 
     return arguments
 

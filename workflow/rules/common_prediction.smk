@@ -22,7 +22,7 @@ def get_new_tiles(wildcards):
                 "not set; give it the path of a folder or zip of PNG files, or of a SEG-Y file"
             )
         with NewTiles(config["predict"]["source"]) as source:
-            return external_input(str(source.path))
+            return user_file(str(source.path))
 
 
 def get_new_fingerprint(wildcards):
@@ -68,7 +68,7 @@ def get_threshold(wildcards):
 def of_run(name):
     """Return a file of a finished run, or of this one."""
     path = str(run_folder() / name)
-    return path if config["predict"]["run"] is None else external_input(path)
+    return path if config["predict"]["run"] is None else user_file(path)
 
 
 def get_members(wildcards):

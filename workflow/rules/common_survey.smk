@@ -20,8 +20,9 @@ def volume_source():
     if not is_segy(source):
         return None
     require_plain_path("data.source", source)
-    with exit_on_input_error("data.source"):
-        require_file(source)
+    if not is_elsewhere(source):
+        with exit_on_input_error("data.source"):
+            require_file(source)
     return source
 
 
@@ -51,7 +52,7 @@ def fingerprints():
             if config["model"]["depth"] != "none":
                 raise InputError("a volume's tiles have no depth; set it to none")
         return {"train": ""}
-    if config["data"]["source"] in DATASETS:
+    if config["data"]["source"] in DATASETS or is_elsewhere(config["data"]["source"]):
         return {"train": "", "test": ""}
     with (
         exit_on_input_error(),
@@ -83,7 +84,15 @@ def get_dataset(wildcards):
                 f"{config['data']['source']}: expected test tiles as test/images/ID.png, found "
                 "none, so there is nothing to predict; add them, or leave out submission.csv"
             )
-    return DATASETS.get(config["data"]["source"], [])
+    return get_made_dataset(wildcards)
+
+
+def get_made_dataset(wildcards):
+    """Return the dataset if a rule or a storage provider makes it, which must have test tiles."""
+    source = config["data"]["source"]
+    if source in DATASETS:
+        return DATASETS[source]
+    return user_file(source) if is_elsewhere(source) else []
 
 
 def with_test(*files):
@@ -103,13 +112,13 @@ def get_groups(wildcards):
         return []
     if Path(groups) == Path(DEMO_SECTIONS):
         return DEMO_SECTIONS
-    if not Path(groups).is_file():
+    if not (is_elsewhere(groups) or Path(groups).is_file()):
         with exit_on_input_error("validation.groups"):
             raise InputError(
                 f"{groups}: no such file in {Path.cwd()}; give the path of a CSV file with the "
                 f"columns id and {config['validation']['group_column']}, or null"
             )
-    return external_input(groups)
+    return user_file(groups)
 
 
 def get_source(wildcards, input):

@@ -57,10 +57,10 @@ def get_encoder_weights(wildcards):
     weights = config["training"]["encoder_weights"]
     if weights is None:
         return []
-    if not Path(weights).is_file():
+    if not (is_elsewhere(weights) or Path(weights).is_file()):
         with exit_on_input_error("training.encoder_weights"):
             raise InputError(
                 f"{weights}: no such file in {Path.cwd()}; give the path of a file of weights, "
                 "safetensors or of torch.save, or null"
             )
-    return external_input(weights)
+    return user_file(weights)

@@ -23,7 +23,7 @@ def segy_for(prefix):
             raise InputError(
                 f"{config['data']['source']}: no SEG-Y file; expected one named *.sgy or *.segy"
             )
-    return VOLUME if VOLUME == DEMO_VOLUME else external_input(VOLUME)
+    return VOLUME if VOLUME == DEMO_VOLUME else user_file(VOLUME)
 
 
 def get_predicted_segy(prefix):
@@ -34,7 +34,7 @@ def get_predicted_segy(prefix):
         if Path(source).is_dir():
             refuse_mixture(source)
         require_file(path)
-    return external_input(path)
+    return user_file(path)
 
 
 def get_segy(wildcards):
@@ -70,9 +70,9 @@ def get_labels(wildcards):
                 "not set, so there is nothing to train on; give it a SEG-Y file of the volume's "
                 "geometry, or a folder of masks such as inline_120.png. 'snakemake scan' needs none"
             )
-        if not Path(labels).exists():
+        if not (is_elsewhere(labels) or Path(labels).exists()):
             raise InputError(f"{labels}: no such file or folder in {Path.cwd()}")
-    return external_input(labels)
+    return user_file(labels)
 
 
 def get_volume_members(wildcards):

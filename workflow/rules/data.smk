@@ -49,7 +49,7 @@ if not VOLUME:
 
     rule import_train:
         input:
-            DATASETS.get(config["data"]["source"], []),
+            get_made_dataset,
         output:
             tiles="results/data/train.h5",
         log:
@@ -101,7 +101,7 @@ rule import_test:
 rule split:
     input:
         tiles="results/data/train.h5",
-        groups=get_groups,
+        groups=made(get_groups),
         lines=if_volume("results/data/lines.h5"),
         geometry=if_volume("results/data/geometry.json"),
     output:
@@ -118,7 +118,7 @@ rule split:
         runtime=growing(10),
     params:
         *code("split", "data"),
-        command=command("split"),
+        command=command("split", groups=get_groups),
         settings=settings(
             "validation.folds",
             "validation.seed",

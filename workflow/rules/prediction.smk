@@ -11,9 +11,9 @@ else:
 
     rule predict:
         input:
-            tiles=get_new_tiles,
-            checkpoints=get_members,
-            threshold=get_threshold,
+            tiles=made(get_new_tiles),
+            checkpoints=made(get_members),
+            threshold=made(get_threshold),
         output:
             table="results/predict/masks.csv",
             masks=directory(NEW_MASKS),
@@ -30,7 +30,9 @@ else:
             runtime=growing(240),
         params:
             *code("predict", "torch"),
-            command=command("predict"),
+            command=command(
+                "predict", tiles=get_new_tiles, checkpoints=get_members, threshold=get_threshold
+            ),
             settings=settings("inference.batch_size", "compute"),
             fingerprint=get_new_fingerprint,
             contents=contents(get_threshold, get_members),

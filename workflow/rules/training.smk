@@ -6,7 +6,7 @@
 rule check:
     input:
         tiles="results/data/train.h5",
-        encoder_weights=get_encoder_weights,
+        encoder_weights=made(get_encoder_weights),
     output:
         report="results/check.txt",
     log:
@@ -22,7 +22,7 @@ rule check:
         runtime=growing(30),
     params:
         *code("check", "torch"),
-        command=command("check"),
+        command=command("check", encoder_weights=get_encoder_weights),
         settings=settings(
             "model",
             "training",
@@ -43,7 +43,7 @@ rule train:
         folds="results/data/folds.h5",
         pseudo_labels=get_pseudo_labels,
         unlabelled=get_unlabelled,
-        encoder_weights=get_encoder_weights,
+        encoder_weights=made(get_encoder_weights),
         lines=if_volume("results/data/lines.h5"),
     output:
         # Not deleted before their successors are complete.
@@ -62,7 +62,7 @@ rule train:
         runtime=1440,
     params:
         *code("train", "torch"),
-        command=command("train"),
+        command=command("train", encoder_weights=get_encoder_weights),
         settings=settings(
             "validation.scheme",
             "model",

@@ -39,7 +39,7 @@ rule scan:
 
 rule scan_volume:
     input:
-        source=get_segy,
+        source=made(get_segy),
     output:
         geometry="results/{prefix}data/geometry.json",
         traces="results/{prefix}data/traces.h5",
@@ -55,7 +55,7 @@ rule scan_volume:
         runtime=growing(120),
     params:
         *code("scan_volume", "volumes"),
-        command=command("scan_volume"),
+        command=command("scan_volume", source=get_segy),
         settings=settings(
             "survey.inline_byte",
             "survey.crossline_byte",
@@ -70,7 +70,7 @@ rule scan_volume:
 
 rule import_volume:
     input:
-        source=get_segy,
+        source=made(get_segy),
         geometry="results/{prefix}data/geometry.json",
         traces="results/{prefix}data/traces.h5",
     output:
@@ -87,7 +87,7 @@ rule import_volume:
         runtime=growing(480),
     params:
         *code("import_volume", "volumes"),
-        command=command("import_volume"),
+        command=command("import_volume", source=get_segy),
         settings=settings(),
         contents=contents(get_segy),
     shell:
@@ -98,7 +98,7 @@ if VOLUME:
 
     rule import_lines:
         input:
-            labels=get_labels,
+            labels=made(get_labels),
             geometry="results/data/geometry.json",
             volume="results/data/volume.zarr",
         output:
@@ -116,7 +116,7 @@ if VOLUME:
             runtime=growing(120),
         params:
             *code("import_lines", "volumes"),
-            command=command("import_lines"),
+            command=command("import_lines", labels=get_labels),
             settings=settings(
                 "survey.endian",
                 "survey.format",
@@ -193,7 +193,7 @@ if VOLUME:
 rule predict_volume:
     input:
         volume="results/{prefix}data/volume.zarr",
-        members=get_volume_members,
+        members=made(get_volume_members),
     output:
         predictions=temp(directory("results/{prefix}predictions/volume/{shard}.zarr")),
     log:
@@ -209,7 +209,7 @@ rule predict_volume:
         runtime=growing(1440),
     params:
         *code("predict_volume", "torch"),
-        command=command("predict_volume"),
+        command=command("predict_volume", members=get_volume_members),
         settings=settings(
             "inference.planes",
             "inference.window",
@@ -226,7 +226,7 @@ rule predict_volume:
 
 rule merge_volume:
     input:
-        source=get_segy,
+        source=made(get_segy),
         geometry=under_prefix("results/{prefix}data/geometry.json"),
         traces=under_prefix("results/{prefix}data/traces.h5"),
         shards=under_prefix("results/{prefix}predictions/volume/{shard}.zarr"),
@@ -245,7 +245,7 @@ rule merge_volume:
         runtime=growing(480),
     params:
         *code("merge_volume", "volumes"),
-        command=command("merge_volume"),
+        command=command("merge_volume", source=get_segy),
         settings=settings(),
         contents=contents(get_segy),
     shell:
@@ -255,11 +255,11 @@ rule merge_volume:
 # All that depends on the threshold.
 rule mask_volume:
     input:
-        source=get_segy,
+        source=made(get_segy),
         geometry=under_prefix("results/{prefix}data/geometry.json"),
         traces=under_prefix("results/{prefix}data/traces.h5"),
         probability="results/{folder}/probability.zarr",
-        threshold=get_volume_threshold,
+        threshold=made(get_volume_threshold),
         lines=get_labelled_lines,
     output:
         mask="results/{folder}/mask.sgy",
@@ -278,7 +278,7 @@ rule mask_volume:
         runtime=growing(240),
     params:
         *code("mask_volume", "volumes"),
-        command=command("mask_volume"),
+        command=command("mask_volume", source=get_segy, threshold=get_volume_threshold),
         settings=settings(),
         contents=contents(get_segy, get_volume_threshold),
     shell:
