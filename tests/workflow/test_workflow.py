@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 import yaml
 from PIL import Image
 
@@ -115,12 +116,19 @@ def test_each_stage_runs_by_hand_to_the_same_bytes(finished, tmp_path):
         "survey.zip": "demo/survey.zip",
         "train.h5": "data/train.h5",
         "folds.h5": "data/folds.h5",
-        "models/1/checkpoint.safetensors": "models/1/checkpoint.safetensors",
         "models/1/history.csv": "models/1/history.csv",
         "threshold.json": "threshold.json",
         "submission.csv": "submission.csv",
     }.items():
         assert (tmp_path / ours).read_bytes() == (finished / "results" / theirs).read_bytes(), ours
+    ours, theirs = (
+        Checkpoint.load(folder / "models/1/checkpoint.safetensors")
+        for folder in (tmp_path, finished / "results")
+    )
+    # Made from the whole configuration by hand, and from the keys that the rule names.
+    assert ours.about.pop("made_from") != theirs.about.pop("made_from")
+    assert ours.about == theirs.about
+    assert all(torch.equal(each, theirs.state[name]) for name, each in ours.state.items())
 
 
 def test_new_test_tiles_retrain_nothing(finished, finished_own, tmp_path):
