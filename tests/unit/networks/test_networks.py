@@ -22,6 +22,7 @@ from saltseg.networks.cpu_kernels import Dropout
 from saltseg.networks.network import Network
 from saltseg.networks.registry import NETWORKS, OPTIONAL, Entry
 from saltseg.output.submission import write_submission
+from saltseg.settings.check import given
 from saltseg.survey import tiles as packed
 from saltseg.training import trainer as train
 from support.networks import FIRST_OF_CLASS, NAMES, NEEDED, options_of
@@ -91,10 +92,10 @@ def test_a_network_is_not_built_with_what_it_does_not_take(settings, message):
         model.build(width=1, dropout=0.0, **settings)
 
 
-@pytest.mark.parametrize("key", ["pretrained", "frozen_epochs"])
-def test_a_network_without_an_encoder_is_not_trained_as_if_it_had_one(key):
+@pytest.mark.parametrize(("key", "value"), [("pretrained", True), ("frozen_epochs", 1)])
+def test_a_network_without_an_encoder_is_not_trained_as_if_it_had_one(key, value):
     with pytest.raises(InputError, match=rf"training\.{key}: residual_unet does not take it"):
-        member(**{key: OPTIONAL["training", key] + 1})
+        member(**{key: value})
 
 
 @pytest.mark.parametrize("name", [*NAMES, "minimal"])
@@ -117,7 +118,8 @@ def test_new_tiles_get_the_masks_that_test_tiles_get(tmp_path, name):
         checkpoint.save(checkpoints[-1])
         predict_test.main(
             argparse.Namespace(
-                settings={**SETTINGS, "inference": {**SETTINGS["inference"], "shards": 1}},
+                settings=given({**SETTINGS, "inference": SETTINGS["inference"] | {"shards": 1}}),
+                threads=1,
                 tiles=tmp_path / "test.h5",
                 checkpoint=checkpoints[-1],
                 shard=0,
@@ -130,7 +132,8 @@ def test_new_tiles_get_the_masks_that_test_tiles_get(tmp_path, name):
     write_submission(tmp_path / "submission.csv", ids, members, len(members), threshold)
     predict.main(
         argparse.Namespace(
-            settings=SETTINGS,
+            settings=given(SETTINGS),
+            threads=1,
             tiles=source,
             checkpoints=checkpoints,
             threshold=threshold_json(tmp_path / "threshold.json", threshold=threshold),
