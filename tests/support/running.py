@@ -76,7 +76,7 @@ def stages_by_environment() -> list[tuple[str, str]]:
     """Return each rule's stage and environment, from its command and conda directive."""
     found = []
     for rule in rule_texts():
-        stage = re.search(r'(?:script=script|command=command)\("(\w+)"\)', rule).group(1)
+        stage = re.search(r'command=command\(\s*"(\w+)"', rule).group(1)
         environment = re.search(r'"\.\./\.\./envs/(\w+)\.yaml"', rule).group(1)
         found.append((stage, environment))
     return found
