@@ -12,6 +12,8 @@ from saltseg.survey.source import Source
 def main(args):
     # Write to disk while decoding: a dataset may have more test tiles than fit into memory.
     with Source(args.source) as source, writing(args.tiles) as file:
+        for notice in source.notices("test"):
+            logging.warning(notice)
         table, images = import_test(source, lambda shape, dtype: file.rows("image", dtype, shape))
         file.put_table(table)
     without = int(table["depth"].isna().sum())

@@ -11,8 +11,8 @@ from saltseg.survey.tiles import save
 
 def main(args):
     with Source(args.source) as source:
-        if source.notice():
-            logging.warning(source.notice())
+        for notice in source.notices("train"):
+            logging.warning(notice)
         table, images, masks = import_train(source)
     save(args.tiles, table, images, masks)
     without = int(table["depth"].isna().sum())

@@ -260,3 +260,23 @@ def test_files_of_the_same_size_and_date_are_read_once(tmp_path, survey, monkeyp
     (tmp_path / "known.json").write_text("damaged")
     image.write_bytes(image.read_bytes()[: -len(b"more")])
     assert fingerprint() == first
+
+
+def test_files_of_other_kinds_are_named(survey, tmp_path, layout):
+    survey.files |= {f"{part}/a.tif": b"" for part in ("train/images", "train/masks")}
+    survey.files["test/images/b.jpg"] = b""
+    with Source(survey.write(tmp_path / "survey", layout)) as source:
+        (train,), (test,) = source.notices("train"), source.notices("test")
+    assert train.endswith(
+        ": ignoring 2 files other than PNG: train/images/a.tif, train/masks/a.tif"
+    )
+    assert test.endswith(": ignoring 1 file other than PNG: test/images/b.jpg")
+
+
+def test_test_tiles_that_are_all_of_another_kind_are_named_at_the_first_import(tmp_path, survey):
+    for part in ("images", "masks", "test/images"):
+        (tmp_path / part).mkdir(parents=True)
+    (tmp_path / "images/a.png").write_bytes(image_png(np.zeros((8, 8), np.uint8)))
+    (tmp_path / "test/images/b.jpg").write_bytes(b"")
+    with Source(tmp_path) as source:
+        assert "1 file other than PNG: test/images/b.jpg" in source.notices("train")[0]

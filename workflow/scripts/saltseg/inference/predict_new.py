@@ -30,8 +30,8 @@ def read_tiles(
     """
     with NewTiles(path) as source:
         ids, depths = source.ids(source.folder), None
-        if source.notice():
-            logger.warning(source.notice())
+        for notice in source.notices():
+            logger.warning(notice)
         faults = [*source.doubled, *id_faults(ids, str(path))]
         if with_depth:
             try:

@@ -13,10 +13,9 @@ from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
 from saltseg.core.errors import InputError, printable
-from saltseg.survey.source import Files, is_hidden, open_zip
+from saltseg.survey.source import Files, is_hidden, name_others, open_zip
 
 EXPECTED = "a zip or a folder of PNG files"
-LISTED = 5  # files that a notice names
 
 
 def _raise(error: OSError) -> None:
@@ -72,15 +71,9 @@ class NewTiles(Files):
             )
         self._files.setdefault(logical, entry)
 
-    def notice(self) -> str | None:
-        """Return a sentence that names what is left out, or None."""
-        if not self.left_out:
-            return None
-        names = ", ".join(map(printable, self.left_out[:LISTED]))
-        more = ", ..." if len(self.left_out) > LISTED else ""
-        count = len(self.left_out)
-        what = "1 file" if count == 1 else f"{count} files"
-        return f"{self.path}: ignoring {what} other than PNG: {names}{more}"
+    def notices(self) -> list[str]:
+        """Return a sentence that names what is left out, if anything."""
+        return name_others(self.path, self.left_out)
 
     def fingerprint(self) -> str:
         """Digest of all tiles and depths, however they are packed and wherever they lie."""

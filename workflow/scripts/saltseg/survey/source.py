@@ -27,6 +27,7 @@ LOGICAL_NAME = re.compile(
     r"train\.csv|depths\.csv|sample_submission\.csv"
     r"|((train/)?(images|masks)|test/images)/.+\.png"
 )
+OF_TILES = re.compile(r"((train/)?(images|masks)|test/images)/.+")
 NESTED = ("train.zip", "test.zip")
 LABELLED = ("images/", "masks/")  # short for train/images/ and train/masks/
 PARTS = ("train", "test", "images", "masks")  # folders that are no folder around a survey
@@ -35,6 +36,7 @@ LARGEST_FILE = 256 * 2**20
 # The contest's train.zip has some tens of MB; what claims a hundred times that may be a bomb, which
 # would fill the disk that a nested zip is copied to.
 LARGEST_ARCHIVE = 4 * 2**30
+LISTED = 5  # files that a notice names
 SPOOLED = 64 * 2**20  # bytes of a nested zip that are held in memory and not in a nameless file
 # What zipfile raises for archives that are cut, altered, encrypted or of an unknown kind.
 UNREADABLE = (
@@ -129,6 +131,7 @@ class Source(Files):
     """
 
     def _open(self, stack: ExitStack) -> None:
+        self._others: list[str] = []
         if self.path.is_dir():
             self._add_folder(stack)
         elif self.path.is_file():
@@ -179,6 +182,8 @@ class Source(Files):
             raise InputError(f"{self.path}: {printable(name)} appears twice; remove one")
         if LOGICAL_NAME.fullmatch(name):
             self._files[name] = entry
+        elif OF_TILES.fullmatch(name) and not name.endswith("/"):
+            self._others.append(name)
 
     def _add_archive(
         self, stack: ExitStack, file: IO[bytes] | Path, label: str, prefix: str
@@ -205,15 +210,23 @@ class Source(Files):
             else:
                 self._add(prefix + name, (archive, entry))
 
-    def notice(self) -> str | None:
-        """Return a sentence that names labelled tiles that are left out, or None."""
-        if not self.left_out:
-            return None
-        folders = sorted({f"{name.partition('/')[0]}/" for name in self.left_out})
-        return (
-            f"{self.path}: {len(self.left_out)} PNG files in {' and '.join(folders)} ignored, "
-            "since there is also train/; move those to train on to train/images and train/masks"
-        )
+    def notices(self, part: str) -> list[str]:
+        """Return sentences that name the files of 'train' or 'test' that are left out.
+
+        Those of 'train' include the test tiles' where there are no others.
+        """
+        of_test = [name for name in self._others if name.startswith("test/")]
+        of_train = [name for name in self._others if name not in of_test]
+        if part == "test":
+            return name_others(self.path, of_test)
+        found = name_others(self.path, of_train + of_test * (not self.has_test))
+        if self.left_out:
+            folders = sorted({f"{name.partition('/')[0]}/" for name in self.left_out})
+            found.append(
+                f"{self.path}: {len(self.left_out)} PNG files in {' and '.join(folders)} ignored, "
+                "since there is also train/; move those to train on to train/images and train/masks"
+            )
+        return found
 
     @property
     def has_test(self) -> bool:
@@ -254,6 +267,16 @@ class Source(Files):
                 # No good table; the import says so, and again only once it is another one.
                 digest.update(f"depths.csv {self._checksum('depths.csv')}\n".encode())
         return digest.hexdigest()
+
+
+def name_others(path: Path, names: list[str]) -> list[str]:
+    """Return a sentence that names the files that are no PNG files; none if there are none."""
+    if not names:
+        return []
+    what = "1 file" if len(names) == 1 else f"{len(names)} files"
+    more = ", ..." if len(names) > LISTED else ""
+    listed = ", ".join(map(printable, sorted(names)[:LISTED]))
+    return [f"{path}: ignoring {what} other than PNG: {listed}{more}"]
 
 
 def is_hidden(part: str) -> bool:
