@@ -265,6 +265,18 @@ def test_a_late_loss_after_the_last_epoch_is_a_contradiction():
     assert faults(config) == []
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "fault"),
+    [
+        ("samples", 2000, "data.demo_volume: at most 20,000,000 samples in all, found 24,000,000"),
+        ("labelled_every", 101, "data.demo_volume.labelled_every: exceeds "),
+    ],
+)
+def test_a_demo_volume_that_no_job_can_make_is_a_contradiction(key, value, fault):
+    (found,) = faults(changed(("data", "demo_volume", key), value))
+    assert found.startswith(fault)
+
+
 def test_contradictions_are_reported_together():
     config = changed(("augmentation", "zoom"), [1.2, 0.9])
     config["training"]["minimum_learning_rate"] = 0.1

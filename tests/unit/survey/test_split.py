@@ -137,6 +137,12 @@ def test_fewer_groups_than_folds_are_refused():
         split(table([0.5] * 20), folds=3, seed=0, stratified=True, groups=groups)
 
 
+def test_a_single_group_is_refused_with_a_remedy_that_helps():
+    with pytest.raises(InputError, match="only 1 groups .*; name another column") as refused:
+        split(table(np.zeros(9)), folds=2, seed=0, stratified=True, groups=np.zeros(9))
+    assert "fewer" not in str(refused.value)
+
+
 @pytest.fixture
 def sections(tmp_path):
     """Path of a table of three tiles in two sections, plus an irrelevant tile."""

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from saltseg.core.errors import InputError
-from saltseg.synthetic.volume import labelled_lines, write_volume
+from saltseg.settings.schema import schema
+from saltseg.synthetic.volume import LINES, SAMPLE_COUNTS, labelled_lines, write_volume
 
 SMALL = {"inlines": 24, "crosslines": 36, "samples": 72, "labelled_every": 5, "seed": 3}
 NAMES = ("survey", "labels", "truth")
@@ -126,3 +127,9 @@ def test_silly_requests_are_refused(change, message, tmp_path):
         write(tmp_path, **SMALL | change)
     assert "\n" not in str(caught.value)
     assert not list(tmp_path.iterdir())
+
+
+def test_the_documented_sizes_are_those_that_work():
+    keys = schema()["properties"]["data"]["properties"]["demo_volume"]["properties"]
+    for name, sizes in {"inlines": LINES, "crosslines": LINES, "samples": SAMPLE_COUNTS}.items():
+        assert (keys[name]["minimum"], keys[name]["maximum"]) == sizes

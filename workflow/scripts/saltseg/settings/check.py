@@ -8,7 +8,7 @@ from pydantic_core import ErrorDetails
 from saltseg.core.errors import printable, raise_faults
 from saltseg.networks.registry import not_taken
 from saltseg.settings.base import Section
-from saltseg.settings.config import Settings
+from saltseg.settings.config import MOST_SAMPLES, Settings
 from saltseg.settings.schema import describe_values, schema
 
 
@@ -90,6 +90,15 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             f"training.late_from: epoch {training.late_from} is after the last of training.epochs, "
             f"{training.epochs}; lower it, or set training.late_loss to null"
         )
+    demo = settings.data.demo_volume
+    samples = demo.inlines * demo.crosslines * demo.samples
+    if samples > MOST_SAMPLES:
+        yield (
+            f"data.demo_volume: at most {MOST_SAMPLES:,} samples in all, found {samples:,}; lower "
+            "inlines, crosslines or samples"
+        )
+    if demo.labelled_every > demo.inlines:
+        yield "data.demo_volume.labelled_every: exceeds data.demo_volume.inlines; lower it"
     yield from not_taken(settings.model_dump())
 
 

@@ -48,12 +48,22 @@ class DemoSettings(Section):
     seed: int = key(2018, "each seed gives a different survey", advanced=True, ge=0)
 
 
+# Of the demo volume, which is made in memory: about 80 bytes for each.
+MOST_SAMPLES = 20_000_000
+
+
 class DemoVolumeSettings(Section):
     """The synthetic volume of the demo."""
 
-    inlines: int = key(100, "number of inlines", advanced=True, ge=8, le=20_000)
-    crosslines: int = key(120, "number of crosslines", advanced=True, ge=16, le=20_000)
-    samples: int = key(160, "samples per trace", advanced=True, ge=16, le=20_000)
+    inlines: int = key(
+        100,
+        f"number of inlines; a volume has at most {MOST_SAMPLES:,} samples in all",
+        advanced=True,
+        ge=8,
+        le=2000,
+    )
+    crosslines: int = key(120, "number of crosslines", advanced=True, ge=8, le=2000)
+    samples: int = key(160, "samples per trace", advanced=True, ge=64, le=2000)
     labelled_every: int = key(10, "spacing of the labelled lines, in inlines", advanced=True, ge=1)
     seed: int = key(2018, "each seed gives a different volume", advanced=True, ge=0)
 

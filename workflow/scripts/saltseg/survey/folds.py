@@ -10,6 +10,11 @@ from saltseg.core.hdf import HdfFile
 from saltseg.core.tables import TEXTS, read_csv
 
 COVERAGE_CLASSES = 10
+# What helps where there cannot be two folds, by whether any tile may be held out alone.
+TOO_FEW = {
+    True: "label more, since members are scored on tiles they did not train on",
+    False: "name another column by validation.group_column, or set validation.groups to null",
+}
 
 
 def coverage_class(coverage: np.ndarray) -> np.ndarray:
@@ -46,9 +51,9 @@ def split(
     if groups is not None:
         many, what = len(np.unique(groups)), "groups of labelled tiles"
     if many < folds:
+        remedy = "set it to that many or fewer" if many > 1 else TOO_FEW[groups is None]
         raise InputError(
-            f"validation.folds is {folds}, but there are only {many} {what}; "
-            "set it to that many or fewer"
+            f"validation.folds is {folds}, but there are only {many} {what}; {remedy}"
         )
     random = np.random.default_rng(seed)
     classes = coverage_class(tiles["coverage"])
