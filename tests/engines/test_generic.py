@@ -63,7 +63,7 @@ def jobs(tmp_path, monkeypatch) -> Path:
 
 def arguments_of(jobs: Path, rule: str) -> list[str]:
     found = [file.read_text() for file in sorted(jobs.glob("*/arguments"))]
-    return [text for text in found if f"-N {rule} " in text]
+    return [text for text in found if f"-N {rule}." in text]
 
 
 def test_a_run_on_a_cluster_survives_the_kill_of_a_job_and_asks_for_gpus(jobs, copied, tmp_path):
@@ -74,7 +74,7 @@ def test_a_run_on_a_cluster_survives_the_kill_of_a_job_and_asks_for_gpus(jobs, c
     run = threading.Thread(target=lambda: done.append(snakemake(copied, *PROFILE, config=config)))
     run.start()
     wait_for(lambda: (copied / "results/states/0.pt").exists())
-    (job,) = (file.parent for file in jobs.glob("*/arguments") if "-N train " in file.read_text())
+    (job,) = (file.parent for file in jobs.glob("*/arguments") if "-N train." in file.read_text())
     os.killpg(int((job / "process").read_text()), signal.SIGKILL)
     run.join()
     assert done[0].returncode == 0, done[0].stdout + done[0].stderr

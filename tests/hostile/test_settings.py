@@ -224,6 +224,13 @@ def test_the_workflow_names_contradictions_before_any_job(tmp_path):
     assert not (tmp_path / "run/results").exists()
 
 
+def test_containers_that_no_rule_names_are_refused(tmp_path):
+    given = ("--snakefile", ROOT / "Snakefile", "--directory", tmp_path, "--dry-run")
+    done = run_snakemake(*given, "--sdm", "apptainer")
+    assert done.returncode == 1
+    assert "--sdm apptainer: no rule names a container" in done.stderr.splitlines()[-1]
+
+
 def test_the_workflow_names_a_section_that_a_file_has_twice(tmp_path):
     done = snakemake(tmp_path, "training:\n  epochs: 3\ntraining:\n  loss: bce\n")
     assert done.returncode == 1

@@ -1,8 +1,9 @@
 # Configuration, and what all rules share.
 #
-# Of Snakemake's internals this uses two attributes of `workflow`, whose absence ends any run with an
-# AttributeError: overwrite_configfiles, since YAML keeps the last of two equal keys without a word
-# (https://github.com/snakemake/snakemake/issues/2323), and local_exec, since GPUs are not detected
+# Of Snakemake's internals this uses three attributes of `workflow`, whose absence ends any run with
+# an AttributeError: deployment_settings, since rules without a container run on the host without a
+# word; overwrite_configfiles, since YAML keeps the last of two equal keys without a word
+# (https://github.com/snakemake/snakemake/issues/2323); and local_exec, since GPUs are not detected
 # (https://github.com/snakemake/snakemake/issues/281). workflow/engine/record.py names the others.
 
 import hashlib

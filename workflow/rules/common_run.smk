@@ -13,3 +13,13 @@ if lost_record(Path(with_prefix("results")), STAMP):
         "changed setting goes unseen: restore the .snakemake/ that belongs to it, or rebuild "
         "everything with --forceall."
     )
+
+if "apptainer" in map(str, workflow.deployment_settings.deployment_method):
+    fault = (
+        "--sdm apptainer: no rule names a container, so all jobs would run on this machine; use "
+        "--sdm conda, or run snakemake itself in the image that the project's Dockerfile builds"
+    )
+    # An importer's rules may have containers.
+    if not IS_MODULE:
+        sys.exit(fault)
+    logger.warning(fault)

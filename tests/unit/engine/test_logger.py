@@ -38,9 +38,17 @@ def shown(*records, **asked):
 
 @pytest.mark.parametrize("event", [LogEvent.JOB_INFO, LogEvent.SHELLCMD, LogEvent.JOB_STARTED])
 def test_blocks_of_a_job_are_shown_only_if_asked_for(event):
-    assert shown(record("rule train:", event)) == ""
+    info = record("rule train:", event, jobid=4, rule_name="train", log=[])
+    assert shown(info) == ""
     for option in ("dryrun", "verbose", "printshellcmds"):
-        assert shown(record("rule train:", event), **{option: True}) == "rule train:\n"
+        assert shown(info, **{option: True}) == "rule train:\n"
+
+
+def test_a_submitted_job_is_shown_by_name():
+    log = "results/logs/train/3.log"
+    info = record("", LogEvent.JOB_INFO, jobid=8, rule_name="train", log=[log])
+    submitted = record("Submitted job 8 with external jobid '17'.")
+    assert shown(info, submitted) == "Submitted job 8 (train 3) with external jobid '17'.\n"
 
 
 @pytest.mark.parametrize(

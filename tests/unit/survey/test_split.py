@@ -138,7 +138,7 @@ def test_fewer_groups_than_folds_are_refused():
 
 
 def test_a_single_group_is_refused_with_a_remedy_that_helps():
-    with pytest.raises(InputError, match="only 1 groups .*; name another column") as refused:
+    with pytest.raises(InputError, match=r"only 1 groups .*; name another column") as refused:
         split(table(np.zeros(9)), folds=2, seed=0, stratified=True, groups=np.zeros(9))
     assert "fewer" not in str(refused.value)
 

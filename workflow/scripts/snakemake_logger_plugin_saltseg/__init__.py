@@ -5,6 +5,7 @@ Snakemake prints about each job goes to its log file only, unless --dry-run, --v
 --printshellcmds ask for it.
 """
 
+import re
 import sys
 from contextlib import suppress
 from logging import LogRecord
@@ -66,6 +67,7 @@ class LogHandler(LogHandlerBase):
         self.brief = not (settings.dryrun or settings.verbose or settings.printshellcmds)
         self.stream = sys.stdout if settings.stdout else sys.stderr
         self.failed: dict[int, LogRecord] = {}
+        self.names: dict[str, str] = {}
         self.interrupted = False
 
     def emit(self, record: LogRecord) -> None:
@@ -77,16 +79,27 @@ class LogHandler(LogHandlerBase):
         elif event in ERRORS:
             self.print_reason(record)
         elif event not in HIDDEN and not record.getMessage().startswith(CHATTER):
-            self.print(self.format(record))
+            self.print(self.with_names(self.format(record)))
 
     def remember(self, event: LogEvent | None, record: Any) -> None:
-        """Remember failed jobs, of which a later attempt may succeed, and interrupts."""
-        if event == LogEvent.JOB_ERROR:
+        """Remember jobs' names, failed jobs, of which a later attempt may succeed, and interrupts."""
+        if event == LogEvent.JOB_INFO:
+            self.names[str(record.jobid)] = name_of(record)
+        elif event == LogEvent.JOB_ERROR:
             self.failed[record.jobid] = record
         elif event == LogEvent.JOB_FINISHED:
             self.failed.pop(record.job_id, None)
         elif event is None and "on user request" in record.getMessage():
             self.interrupted = True
+
+    def with_names(self, text: str) -> str:
+        """Return a message such as "Submitted job 8 with ..." with the name of each job."""
+
+        def named(found: re.Match[str]) -> str:
+            name = self.names.get(found[1])
+            return f"{found[0]} ({name})" if name else found[0]
+
+        return re.sub(r"\b[Jj]ob (\d+)\b", named, text)
 
     def print_reason(self, record: LogRecord) -> None:
         """Print why a scheduler ended a job; what a job itself reports is on the screen already."""
