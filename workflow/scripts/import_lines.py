@@ -54,7 +54,7 @@ def main(args):
         )
     for notice in lines.label_notices(labelled):
         logging.warning(notice)
-    lines.save(args.lines, labelled)
+    lines.save(args.lines, labelled, volume.interval)
     tiles.save(args.tiles, table, images, masks)
     known = np.concatenate([line.labels[line.labels != lines.UNLABELLED] for line in labelled])
     logging.info(

@@ -23,6 +23,9 @@ def main(args):
     members = [for_inference(checkpoint.rebuild(), compute) for checkpoint in checkpoints]
     windows = windows_for(members, inference.window, inference.margin)
     greyscale = Greyscale.of(checkpoints, volume.percentile)
+    # Once, not for each shard.
+    for notice in greyscale.notices(volume.interval) if args.shard == 0 else []:
+        logging.warning(notice)
     sections = SectionPredictor(members, compute, windows, args.flip)
     predictor, begun = VolumePredictor(sections, greyscale, inference.batch_size), perf_counter()
     layout = Layout.of(volume.shape, windows, inference.planes, inference.shards, len(members))

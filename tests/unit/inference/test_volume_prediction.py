@@ -18,6 +18,7 @@ from saltseg.inference.predict import predict_batch
 from saltseg.inference.sections import SectionPredictor, windows_for
 from saltseg.inference.volume import Greyscale, VolumePredictor
 from saltseg.networks import model
+from saltseg.networks.checkpoint import Checkpoint
 from saltseg.networks.network import Network
 from saltseg.output.shards import Layout, Shards, planes_of
 from saltseg.survey import volume as stores
@@ -354,3 +355,15 @@ def test_shards_that_do_not_fit_are_refused(tmp_path, volume, two_shards, harm):
         del paths[1]
     with pytest.raises(InputError, match=r"not a readable prediction|expected shard"):
         read_all(Shards(paths, volume.shape), "inline")
+
+
+def test_another_interval_of_samples_than_the_members_gets_a_notice(tmp_path):
+    volume = volume_of(tmp_path / "volume.zarr", (4, 4, 8))
+    assert volume.interval == 4
+    ways = {"normalisation": "volume", "tile": 64, "percentile": 99.9, "interval": 2.0}
+    greyscale = Greyscale.of([Checkpoint({"survey": ways}, {})], 99.9)
+    (notice,) = greyscale.notices(volume.interval)
+    assert "are 4 (ms or m) apart" in notice and "trained on 2, " in notice
+    assert "0.5 times as thick" in notice
+    assert not greyscale.notices(2.0) and not greyscale.notices(None)
+    assert not Greyscale("window", 101).notices(volume.interval)

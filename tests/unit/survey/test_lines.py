@@ -100,8 +100,9 @@ def test_lines_come_back_as_they_were_saved(tmp_path):
     saved = [
         line(drawn_labels(seed, (traces, 9), 0.1), seed) for seed, traces in enumerate((5, 1, 7))
     ]
-    lines.save(tmp_path / "lines.h5", saved)
+    lines.save(tmp_path / "lines.h5", saved, 4.0)
     read = Lines(tmp_path / "lines.h5")
+    assert read.interval == 4
     assert read.table["line"].tolist() == [0, 1, 2]
     for one in saved:
         amplitude, labels = read[one.id]

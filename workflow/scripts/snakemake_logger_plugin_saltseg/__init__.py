@@ -82,7 +82,7 @@ class LogHandler(LogHandlerBase):
             self.print(self.with_names(self.format(record)))
 
     def remember(self, event: LogEvent | None, record: Any) -> None:
-        """Remember jobs' names, failed jobs, of which a later attempt may succeed, and interrupts."""
+        """Remember names of jobs, failed ones unless a later attempt succeeds, and interrupts."""
         if event == LogEvent.JOB_INFO:
             self.names[str(record.jobid)] = name_of(record)
         elif event == LogEvent.JOB_ERROR:

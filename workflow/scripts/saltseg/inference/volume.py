@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
+from math import isclose
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -33,10 +34,12 @@ class Greyscale:
 
     normalisation: one of ``amplitudes.NORMALISATIONS``
     tile: pixels a side of the tiles that the members were trained on
+    interval: of samples of the volume that they were trained on; None if unknown
     """
 
     normalisation: str
     tile: int
+    interval: float | None = None
 
     @classmethod
     def of(cls, checkpoints: list[Checkpoint], percentile: float) -> "Greyscale":
@@ -56,7 +59,17 @@ class Greyscale:
                 f"the volume is clipped at percentile {percentile:g} of its amplitudes, but that "
                 f"of its members at {ways[0]['percentile']:g}; set survey.percentile to that"
             )
-        return cls(ways[0]["normalisation"], ways[0]["tile"])
+        return cls(ways[0]["normalisation"], ways[0]["tile"], ways[0].get("interval"))
+
+    def notices(self, interval: float | None) -> list[str]:
+        """Return what to know where samples of a volume have another interval than the members'."""
+        if not (self.interval and interval) or isclose(self.interval, interval, rel_tol=0.01):
+            return []
+        return [
+            f"samples of this volume are {interval:g} (ms or m) apart, those that the members were "
+            f"trained on {self.interval:g}, so that layers look {self.interval / interval:.3g} "
+            "times as thick to them, and masks may be worse; resample the volume, or train on it"
+        ]
 
 
 class VolumePredictor:

@@ -52,9 +52,7 @@ def split(
         many, what = len(np.unique(groups)), "groups of labelled tiles"
     if many < folds:
         remedy = "set it to that many or fewer" if many > 1 else TOO_FEW[groups is None]
-        raise InputError(
-            f"validation.folds is {folds}, but there are only {many} {what}; {remedy}"
-        )
+        raise InputError(f"validation.folds is {folds}, but there are only {many} {what}; {remedy}")
     random = np.random.default_rng(seed)
     classes = coverage_class(tiles["coverage"])
     strata = classes if stratified else np.zeros_like(classes)

@@ -140,8 +140,11 @@ def cut_tiles(
     return table, np.stack(images), np.stack(masks)
 
 
-def save(path: Path, lines: list[Line]) -> None:
-    """Write lines; InputError for lack of disk space or permission."""
+def save(path: Path, lines: list[Line], interval: float | None = None) -> None:
+    """Write lines and the interval of their samples, if known.
+
+    Raises InputError for lack of disk space or permission.
+    """
     stops = np.cumsum([len(line.labels) for line in lines]).tolist()
     rows = [
         (line.id, line.plane, line.number, line.first, stop - len(line.labels), stop)
@@ -149,6 +152,7 @@ def save(path: Path, lines: list[Line]) -> None:
     ]
     shape = (stops[-1], lines[0].labels.shape[1])
     with writing(path) as file:
+        file.put("interval", np.array([] if interval is None else [interval], np.float64))
         file.put_table(pd.DataFrame(rows, columns=list(COLUMNS)))
         file.put_batches("amplitude", np.float16, shape, (line.amplitude for line in lines))
         # Fletcher-32 alone would not notice changes of UNLABELLED.
@@ -162,6 +166,7 @@ class Lines:
     table: a row per line, with COLUMNS
     amplitude: float16 (traces, samples), read as used
     labels: uint8 (traces, samples), read as used
+    interval: of samples, in milliseconds or metres; None if unknown
     """
 
     def __init__(self, path: Path | str):
@@ -174,6 +179,7 @@ class Lines:
         traces = int(self.table["stop"].max())
         self.amplitude = file.rows("amplitude", np.float16, (traces, None))
         self.labels = file.rows("labels", np.uint8, (traces, None))
+        self.interval = next(iter(file.rows("interval", np.float64, (None,))[:].tolist()), None)
 
     def __getitem__(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the amplitude and labels of a line, each (traces, samples), by its id."""

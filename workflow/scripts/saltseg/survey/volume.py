@@ -54,6 +54,12 @@ class Volume:
         """
         return self._store.read("amplitude", inlines, crosslines, samples)
 
+    @property
+    def interval(self) -> float | None:
+        """The step from sample to sample, in milliseconds or metres; None for a single one."""
+        samples = self._store.read("sample", slice(2))
+        return float(samples[1] - samples[0]) if len(samples) > 1 else None
+
 
 def create(path: Path | str, grid: Grid, **attributes: object) -> zarr.Array:
     """Create an empty store, in a new or an empty folder; return its amplitudes to fill."""
