@@ -10,33 +10,20 @@ import argparse
 import json
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
-from saltseg.core import metric
-from saltseg.ensemble.predictions import Predictions, mean_probabilities, predicted_rows
-from saltseg.evaluation.threshold import steps_of_members, tune, tuning_groups
+from saltseg.ensemble.predictions import Predictions
+from saltseg.evaluation import comparison
+from saltseg.evaluation.comparison import difference
 from saltseg.survey.folds import read_folds
 from saltseg.survey.tiles import Tiles
 
 
 def tile_scores(members: list[Predictions], results: Path) -> pd.Series:
-    """Return the score of the members' mean for each tile they predicted, indexed by id."""
+    """Return the score of the members' mean for each tile of a run they predicted, by id."""
     tiles = Tiles(results / "data/train.h5")
     folds = read_folds(results / "data/folds.h5", tiles.ids)
-    rows = predicted_rows(members, tiles.ids)
-    ids, masks = tiles.table["id"].iloc[rows].tolist(), tiles.masks[rows]
-    _, groups = tuning_groups(folds["fold"].to_numpy()[rows])
-    tuned = tune(steps_of_members(members, ids, masks), groups)["groups"]
-    thresholds = np.array([tuned[str(group)]["threshold"] for group in groups])
-    mean = np.concatenate([mean for _, mean in mean_probabilities(members, ids)])
-    return pd.Series(metric.tile_scores(mean > thresholds[:, None, None], masks), index=ids)
-
-
-def difference(first: pd.Series, second: pd.Series) -> tuple[float, float]:
-    """Return the mean of second - first over their common tiles, and its standard error."""
-    both = (second - first).dropna()
-    return float(both.mean()), float(both.std(ddof=1) / np.sqrt(len(both)))
+    return comparison.tile_scores(members, tiles, folds)
 
 
 def markdown(table: pd.DataFrame) -> str:

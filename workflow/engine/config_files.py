@@ -39,7 +39,7 @@ def generated() -> dict[Path, str]:
 def tables(section: dict, name: str) -> str:
     """Return the table of a section's keys and, if it has any, that of its advanced keys."""
     rows = {True: "", False: ""}
-    for key, part in keys(section, name):
+    for key, part in keys({"properties": {name: section}}):
         rows["x-advanced" in part] += row(key, part)
     advanced = f"Rarely needed:\n\n{COLUMNS}{rows[True]}" if rows[True] else ""
     plain = f"{COLUMNS}{rows[False]}" if rows[False] else ""

@@ -63,7 +63,7 @@ os.environ.pop("PYTHONSAFEPATH", None)
 from engine.given import doubled_keys
 from saltseg.core.errors import InputError, raise_faults
 from saltseg.core.fingerprint import fingerprint, remembered
-from saltseg.settings.check import complete
+from saltseg.settings.check import complete, configurations
 from saltseg.stage.code_files import behaviour, local_files
 
 
@@ -175,16 +175,32 @@ require_plain_path("the project's folder", ROOT.resolve())
 with exit_on_input_error():
     # A module's config replaces that of config/config.yaml, and need not be complete.
     config = complete(config).model_dump(mode="json")
+    EXPERIMENTS = configurations(config)
+
+# Configurations by the folder of their members below results/, empty for the run itself.
+CONFIGS = {"": config} | {f"experiments/{name}/": each for name, each in EXPERIMENTS.items()}
 
 # data.source is not an input of a rule, so it may have any name.
 for section, key in [
     *(("validation", "groups"), ("data", "labels"), ("predict", "source"), ("predict", "run")),
     ("training", "encoder_weights"),
 ]:
-    require_plain_path(f"{section}.{key}", config[section][key])
+    for each in CONFIGS.values():
+        require_plain_path(f"{section}.{key}", each[section][key])
 
-# Their order makes no difference.
-SEEDS = sorted(config["ensemble"]["seeds"])
+
+def config_of(wildcards):
+    """Return the configuration of an experiment's job, or of the run itself."""
+    return CONFIGS[getattr(wildcards, "experiment", "")]
+
+
+def seeds_of(wildcards):
+    """Return the seeds of the members of an experiment, or of the run itself."""
+    # Their order makes no difference.
+    return sorted(config_of(wildcards)["ensemble"]["seeds"])
+
+
+SEEDS = seeds_of(None)
 ROUNDS = config["self_training"]["rounds"]
 THREADS = config["compute"]["threads"]
 SHARDS = config["inference"]["shards"]
@@ -194,6 +210,8 @@ wildcard_constraints:
     seed=r"\d+",
     shard=r"\d+",
     fold=r"\d+",
+    # Empty for the run itself.
+    experiment=f"({'|'.join(CONFIGS)})",
     # Empty for the last round, whose members are the final ones.
     round=r"(rounds/\d+/)?",
 
@@ -256,14 +274,23 @@ def settings(*names, ignoring=()):
     They are one text instead of a parameter each, since Snakemake does not notice two parameters
     that swap values, and a function's result, in which braces are no wildcards.
     """
-    chosen, omitted = {}, UNREAD | {*ignoring}
-    for name in names:
-        section, _, key = name.partition(".")
-        part = {key: config[section][key]} if key else config[section]
-        left = {key: each for key, each in part.items() if f"{section}.{key}" not in omitted}
-        chosen.setdefault(section, {}).update(left)
-    passed = ["--settings", json.dumps(chosen, sort_keys=True)] if chosen else []
-    return lambda wildcards: passed
+
+    def argument(wildcards):
+        values, chosen = config_of(wildcards), {}
+        omitted = unread_keys(values, volume=VOLUME is not None) | {*ignoring}
+        for name in names:
+            section, _, key = name.partition(".")
+            part = {key: values[section][key]} if key else values[section]
+            left = {key: each for key, each in part.items() if f"{section}.{key}" not in omitted}
+            chosen.setdefault(section, {}).update(left)
+        return ["--settings", json.dumps(chosen, sort_keys=True)] if chosen else []
+
+    return argument
+
+
+def uncompared(get_argument):
+    """Return a parameter that makes no job stale, since it is a function of inputs."""
+    return lambda wildcards, input: get_argument(wildcards)
 
 
 def growing(value):

@@ -27,10 +27,11 @@ def volume_source():
 
 
 VOLUME = volume_source()
-UNREAD = unread_keys(config, volume=VOLUME is not None)
 DEMO_SECTIONS = "results/demo/sections.csv"
 
-config["validation"]["folds"] = folds_of(config["validation"]["folds"], volume=VOLUME is not None)
+for each in CONFIGS.values():
+    each["validation"]["folds"] = folds_of(each["validation"]["folds"], volume=VOLUME is not None)
+NEEDS_DEPTH = any(each["model"]["depth"] != "none" for each in CONFIGS.values())
 
 uncovered = uncovered_folds(config["validation"]["scheme"], config["validation"]["folds"], SEEDS)
 if uncovered:
@@ -49,7 +50,7 @@ def fingerprints():
     """
     if VOLUME:
         with exit_on_input_error("model.depth"):
-            if config["model"]["depth"] != "none":
+            if NEEDS_DEPTH:
                 raise InputError("a volume's tiles have no depth; set it to none")
         return {"train": ""}
     if config["data"]["source"] in DATASETS or is_elsewhere(config["data"]["source"]):
@@ -60,7 +61,7 @@ def fingerprints():
         Source(config["data"]["source"], known) as source,
     ):
         parts = ["train", "test"] if source.has_test else ["train"]
-        if config["model"]["depth"] != "none":
+        if NEEDS_DEPTH:
             # Report it now, not when the trained members cannot predict.
             source.require_depths(parts)
         return {part: source.fingerprint(part) for part in parts}

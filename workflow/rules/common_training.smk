@@ -16,7 +16,8 @@ def round_before(wildcards):
 def get_pseudo_labels(wildcards):
     """Return labels by the previous round's members that held out the same fold, if any."""
     before = round_before(wildcards)
-    return [f"results/{before}pseudo_labels/{held_out(wildcards.seed)}.h5"] if before else []
+    folder = f"results/{wildcards.experiment}{before}pseudo_labels"
+    return [f"{folder}/{held_out(wildcards.seed)}.h5"] if before else []
 
 
 def get_unlabelled(wildcards):
@@ -24,21 +25,13 @@ def get_unlabelled(wildcards):
     return ["results/data/test.h5"] if round_before(wildcards) else []
 
 
-def get_events(wildcards, input):
-    """Return the argument that has a training write events for TensorBoard, if it is to.
-
-    A function of inputs, whose results Snakemake does not compare, so that it retrains nothing.
-    """
-    folder = with_prefix(f"results/{wildcards.round}logs/tensorboard/{wildcards.seed}")
-    return ["--events", folder] if config["training"]["tensorboard"] else []
-
-
 def get_fold_predictions(wildcards):
     """Return a round's test predictions by the members that held out one fold."""
     return expand(
-        "results/{round}predictions/test/{seed}/{shard}.h5",
+        "results/{experiment}{round}predictions/test/{seed}/{shard}.h5",
+        experiment=wildcards.experiment,
         round=wildcards.round,
-        seed=[seed for seed in SEEDS if held_out(seed) == int(wildcards.fold)],
+        seed=[seed for seed in seeds_of(wildcards) if held_out(seed) == int(wildcards.fold)],
         shard=range(SHARDS),
     )
 
@@ -48,13 +41,14 @@ def get_events(wildcards, input):
 
     As a function of inputs, it makes no training stale.
     """
-    folder = f"results/{wildcards.round}logs/tensorboard/{wildcards.seed}"
-    return ["--events", with_prefix(folder)] if config["training"]["tensorboard"] else []
+    folder = f"results/{wildcards.experiment}{wildcards.round}logs/tensorboard/{wildcards.seed}"
+    wanted = config_of(wildcards)["training"]["tensorboard"]
+    return ["--events", with_prefix(folder)] if wanted else []
 
 
 def get_encoder_weights(wildcards):
     """Return the file of an encoder's weights, if any; exit with a message if it is missing."""
-    weights = config["training"]["encoder_weights"]
+    weights = config_of(wildcards)["training"]["encoder_weights"]
     if weights is None:
         return []
     if not (is_elsewhere(weights) or Path(weights).is_file()):

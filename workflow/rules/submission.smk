@@ -4,13 +4,13 @@
 rule predict_test:
     input:
         tiles="results/data/test.h5",
-        checkpoint="results/{round}models/{seed}/checkpoint.safetensors",
+        checkpoint="results/{experiment}{round}models/{seed}/checkpoint.safetensors",
     output:
-        predictions="results/{round}predictions/test/{seed}/{shard}.h5",
+        predictions="results/{experiment}{round}predictions/test/{seed}/{shard}.h5",
     log:
-        "results/{round}logs/predict_test/{seed}/{shard}.log",
+        "results/{experiment}{round}logs/predict_test/{seed}/{shard}.log",
     benchmark:
-        "results/{round}benchmarks/predict_test/{seed}/{shard}.tsv"
+        "results/{experiment}{round}benchmarks/predict_test/{seed}/{shard}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: THREADS

@@ -1,44 +1,10 @@
 # One member per seed: its checkpoint, and its probabilities of the tiles it held out. Rounds of
-# training before the last one are in results/rounds/.
-
-
-# A setting that cannot work ends here, before any member is queued.
-rule check:
-    input:
-        tiles="results/data/train.h5",
-        encoder_weights=made(get_encoder_weights),
-    output:
-        report="results/check.txt",
-    log:
-        "results/logs/check.log",
-    benchmark:
-        "results/benchmarks/check.tsv"
-    conda:
-        "../../envs/torch.yaml"
-    threads: THREADS
-    resources:
-        gpu=get_gpus,
-        mem_mb=growing(4000),
-        runtime=growing(30),
-    params:
-        *code("check", "torch"),
-        command=command("check", encoder_weights=get_encoder_weights),
-        settings=settings(
-            "model",
-            "training",
-            "augmentation",
-            "compute",
-            ignoring=["training.encoder_weights", "training.tensorboard"],
-        ),
-        contents=contents(get_encoder_weights),
-    shell:
-        STAGE
+# training before the last one are in results/rounds/, and experiments in results/experiments/NAME/.
 
 
 rule train:
     input:
-        # Whatever its date: a check that was repeated retrains nothing.
-        ancient("results/check.txt"),
+        "results/{experiment}check.txt",
         tiles="results/data/train.h5",
         folds="results/data/folds.h5",
         pseudo_labels=get_pseudo_labels,
@@ -47,12 +13,12 @@ rule train:
         lines=if_volume("results/data/lines.h5"),
     output:
         # Not deleted before their successors are complete.
-        checkpoint=update("results/{round}models/{seed}/checkpoint.safetensors"),
-        history=update("results/{round}models/{seed}/history.csv"),
+        checkpoint=update("results/{experiment}{round}models/{seed}/checkpoint.safetensors"),
+        history=update("results/{experiment}{round}models/{seed}/history.csv"),
     log:
-        "results/{round}logs/train/{seed}.log",
+        "results/{experiment}{round}logs/train/{seed}.log",
     benchmark:
-        "results/{round}benchmarks/train/{seed}.tsv"
+        "results/{experiment}{round}benchmarks/train/{seed}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: THREADS
@@ -79,10 +45,48 @@ rule train:
         ),
         contents=contents(get_encoder_weights),
         # Not an output, which would be deleted if the job fails.
-        state=with_prefix("results/{round}states/{seed}.pt"),
+        state=with_prefix("results/{experiment}{round}states/{seed}.pt"),
         events=get_events,
     shell:
         f"{STAGE} --seed {{wildcards.seed}} --state {{params.state:q}} {{params.events:q}}"
+
+
+# A setting that cannot work ends here, before any member is queued.
+rule check:
+    input:
+        tiles="results/data/train.h5",
+        encoder_weights=made(get_encoder_weights),
+    output:
+        report="results/check.txt",
+    log:
+        "results/logs/check.log",
+    benchmark:
+        "results/benchmarks/check.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: THREADS
+    resources:
+        gpu=get_gpus,
+        mem_mb=growing(4000),
+        runtime=growing(30),
+    params:
+        # Stale only with a member, since one that is repeated retrains all of them. An ancient() input
+        # of theirs would not do: Snakemake does not look at what else is new to jobs after another.
+        *code("train", "torch"),
+        trained=rules.train.params.settings,
+        command=command("check", encoder_weights=get_encoder_weights),
+        settings=uncompared(
+            settings(
+                "model",
+                "training",
+                "augmentation",
+                "compute",
+                ignoring=["training.encoder_weights", "training.tensorboard"],
+            )
+        ),
+        contents=contents(get_encoder_weights),
+    shell:
+        STAGE
 
 
 rule pseudo_labels:
@@ -90,11 +94,11 @@ rule pseudo_labels:
         tiles="results/data/test.h5",
         predictions=get_fold_predictions,
     output:
-        labels="results/{round}pseudo_labels/{fold}.h5",
+        labels="results/{experiment}{round}pseudo_labels/{fold}.h5",
     log:
-        "results/{round}logs/pseudo_labels/{fold}.log",
+        "results/{experiment}{round}logs/pseudo_labels/{fold}.log",
     benchmark:
-        "results/{round}benchmarks/pseudo_labels/{fold}.tsv"
+        "results/{experiment}{round}benchmarks/pseudo_labels/{fold}.tsv"
     conda:
         "../../envs/data.yaml"
     threads: 1
@@ -113,13 +117,13 @@ rule predict_validation:
     input:
         tiles="results/data/train.h5",
         folds="results/data/folds.h5",
-        checkpoint="results/models/{seed}/checkpoint.safetensors",
+        checkpoint="results/{experiment}models/{seed}/checkpoint.safetensors",
     output:
-        predictions="results/predictions/validation/{seed}.h5",
+        predictions="results/{experiment}predictions/validation/{seed}.h5",
     log:
-        "results/logs/predict_validation/{seed}.log",
+        "results/{experiment}logs/predict_validation/{seed}.log",
     benchmark:
-        "results/benchmarks/predict_validation/{seed}.tsv"
+        "results/{experiment}benchmarks/predict_validation/{seed}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: THREADS

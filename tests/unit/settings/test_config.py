@@ -63,6 +63,7 @@ OF_ANOTHER_TYPE = {
     "boolean": [1, 0, "maybe", None],
     "string": [1, True, None, ["demo"]],
     "array": [1, "1, 2", None, {"a": 1}],
+    "mapping": [1, "wide", None, [1]],
     "null": [1, "three", "maybe", "1, 2", 2.5, True, 0, [1], ["demo"], {"a": 1}],
 }
 

@@ -36,6 +36,7 @@ OF_NO_RULE = {
     "training.tensorboard": "nothing",
     "predict.source": "only the new masks",
     "predict.run": "only the new masks",
+    "experiments": "only the members of new or changed experiments, and later stages",
 }
 
 

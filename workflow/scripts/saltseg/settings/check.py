@@ -9,6 +9,7 @@ from saltseg.core.errors import printable, raise_faults
 from saltseg.networks.registry import not_taken
 from saltseg.settings.base import Section
 from saltseg.settings.config import MOST_SAMPLES, Settings
+from saltseg.settings.experiments import experiments, malformed, overlay, repeated
 from saltseg.settings.schema import describe_values, schema
 
 
@@ -35,9 +36,20 @@ def given(values: dict) -> Settings:
 def faults(config: dict) -> list[str]:
     """Return all faults of a configuration, each naming its key.
 
-    Contradictions are looked for only where each value is right.
+    Contradictions are looked for only where each value is right, and experiments are checked only
+    if the configuration that they vary is right.
     """
-    return list(_wrong_values(config)) or list(_contradictions(Settings.model_validate(config)))
+    wrong = list(_wrong_values(config))
+    wrong = wrong or list(_contradictions(Settings.model_validate(config)))
+    return wrong or list(_wrong_experiments(config))
+
+
+def configurations(config: dict) -> dict[str, dict]:
+    """Return each experiment's whole configuration, by its name."""
+    return {
+        name: complete(overlay(config, changes)).model_dump(mode="json")
+        for name, changes in experiments(config).items()
+    }
 
 
 def _forget_defaults(section: Section) -> None:
@@ -100,6 +112,13 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     if demo.labelled_every > demo.inlines:
         yield "data.demo_volume.labelled_every: exceeds data.demo_volume.inlines; lower it"
     yield from not_taken(settings.model_dump())
+
+
+def _wrong_experiments(config: dict) -> Iterator[str]:
+    wrong = list(malformed(config)) or list(repeated(config))
+    yield from wrong
+    for name, changes in experiments(config).items() if not wrong else ():
+        yield from (f"experiments.{name}.{fault}" for fault in faults(overlay(config, changes)))
 
 
 def uncovered_folds(scheme: str, folds: int, seeds: list[int]) -> list[int]:

@@ -4,7 +4,7 @@ The only place where a key is written: after a change, `make config` writes conf
 the tables of config/*.md. Rules compare the values that a stage is given, not this file.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -460,3 +460,9 @@ class Settings(Section):
     inference: InferenceSettings = InferenceSettings()
     predict: PredictSettings = PredictSettings()
     compute: ComputeSettings = ComputeSettings()
+    experiments: dict[str, Any] = key(
+        {},
+        "variants to compare by `snakemake experiments`, by their names; [keys that differ, or a "
+        "grid](#experiments)",
+        reruns="only the members of new or changed experiments, and later stages",
+    )

@@ -7,7 +7,11 @@ from functools import cache
 from saltseg.settings.base import Section
 from saltseg.settings.config import Settings
 
-WORDS = {"object": "a section of keys and values", "boolean": "true, false"}
+WORDS = {
+    "object": "a section of keys and values",
+    "mapping": "names, each with keys and values",
+    "boolean": "true, false",
+}
 BOUNDS = {
     "minimum": "{:,} or more",
     "exclusiveMinimum": "above {:,}",
@@ -43,7 +47,12 @@ def _section(kind: type[Section], reruns: str) -> dict:
 
 
 def _with_null(key: dict) -> dict:
-    """Return a key's schema with null, if allowed, among its types or values."""
+    """Return a key's schema with null, if allowed, among its types or values.
+
+    A key whose value maps names that a user chooses is a "mapping", unlike sections.
+    """
+    if key.get("type") == "object":
+        key["type"] = "mapping"
     if "prefixItems" in key:
         key["items"] = key.pop("prefixItems")[0]
     if "items" in key:

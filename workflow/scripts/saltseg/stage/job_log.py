@@ -5,6 +5,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from saltseg.core.errors import RESULTS
+
 TIME = "%H:%M:%S"
 # How the last message of a failed stage begins. A repeat would meet an error again, and need not
 # meet what interrupted it; each repeat may get more memory, up to its third attempt.
@@ -30,14 +32,15 @@ def time_of(seconds: float) -> str:
 def job_name(script: Path, log: Path | None) -> str:
     """Return a job's name for the terminal: its stage and, by its log, its seed or the like.
 
-    ``train 3`` for ``results/logs/train/3.log``, and ``rounds/0 train 3`` in an earlier round.
+    ``train 3`` for ``results/logs/train/3.log``, and ``rounds/0 train 3`` in an earlier round or
+    ``experiments/wide train 3`` in an experiment.
     """
     if log is None or "logs" not in log.parts:
         return script.stem
     index = len(log.parts) - 1 - log.parts[::-1].index("logs")
     stage, *which = log.with_suffix("").parts[index + 1 :]
-    before = log.parts[max(index - 2, 0) : index]
-    parts = ["/".join(before)] if before[:1] == ("rounds",) else []
+    before = "/".join(log.parts[:index]).rpartition(f"{RESULTS}/")[2]
+    parts = [before] if before.startswith(("experiments/", "rounds/")) else []
     return " ".join([*parts, stage, *(["/".join(which)] if which else [])])
 
 

@@ -1,0 +1,58 @@
+"""`snakemake experiments`: two for real on a finished run, then a third, and a changed one."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from support.running import complete, planned, snakemake, with_config
+
+TARGET = ("--", "experiments")
+TWO = {"base": {}, "wide": {"model": {"width": 3}}}
+ONE_MEMBER = {
+    "check_experiment": 1,
+    "train": 1,
+    "predict_validation": 1,
+    "threshold_experiment": 1,
+    "experiments": 1,
+}
+
+
+@pytest.mark.slow
+def test_experiments_share_a_run_and_rerun_only_their_own_jobs(copied):
+    def config(experiments):
+        return with_config(copied, {"experiments": experiments})
+
+    assert planned(copied, config=config(TWO)) == {}
+    printed = complete(copied, *TARGET, config=config(TWO))
+    results = copied / "results"
+    table = pd.read_csv(results / "experiments.csv", index_col="name")
+    assert table.index.tolist() == ["base", "wide"]
+    assert table["model.width"].tolist() == [2, 3]
+    assert (table["training_seconds"] > 0).all() and (table["members"] == 2).all()
+    score = json.loads((results / "threshold.json").read_text())["score"]
+    assert table.loc["base", "score"] == pytest.approx(score)
+    assert f"wide {table.loc['wide', 'score']:.4f} ± " in printed
+    assert "<td>3</td>" in (results / "experiments.html").read_text()
+    # Without keys of its own, an experiment is the run itself.
+    name = "models/1/checkpoint.safetensors"
+    first, own = (results / folder / name for folder in ("", "experiments/base"))
+    assert first.read_bytes() == own.read_bytes()
+
+    third = config(TWO | {"one": {"ensemble": {"seeds": [1]}, "inference": {"flip": False}}})
+    assert planned(copied, *TARGET, config=third) == ONE_MEMBER
+    complete(copied, *TARGET, config=third)
+    table = pd.read_csv(results / "experiments.csv", index_col="name")
+    assert table.loc["one", ["tiles", "ensemble.seeds"]].tolist() == [24, "[1]"]
+    assert table["difference"].isna().tolist() == [True, False, False]
+    assert planned(copied, *TARGET, config=third) == {}
+    assert planned(copied, config=third) == {}
+
+    changed = config(TWO | {"one": {"ensemble": {"seeds": [1]}, "training": {"loss": "dice"}}})
+    assert planned(copied, *TARGET, config=changed) == ONE_MEMBER
+
+
+def test_a_configuration_without_experiments_is_told_what_to_add(tmp_path):
+    done = snakemake(tmp_path, "--dry-run", *TARGET)
+    assert done.returncode == 1
+    assert "experiments: none; name them in the configuration" in done.stdout + done.stderr

@@ -1,0 +1,41 @@
+# The experiments of a configuration.
+
+from saltseg.settings.experiments import differences
+
+FOLDERS = [folder for folder in CONFIGS if folder]
+
+
+def get_experiments(pattern):
+    """Return an input function for a file of each experiment, or of each of its members.
+
+    It exits with a message if there are no experiments.
+    """
+
+    def files(wildcards):
+        with exit_on_input_error("experiments"):
+            if not EXPERIMENTS:
+                raise InputError(
+                    "none; name them in the configuration, each with the keys that differ, such as "
+                    "'experiments: {base: {}, wide: {model: {width: 16}}}'"
+                )
+        found = []
+        for folder in FOLDERS:
+            seeds = sorted(CONFIGS[folder]["ensemble"]["seeds"]) if "{seed}" in pattern else [0]
+            found += expand(pattern, experiment=folder, seed=seeds)
+        return found
+
+    return files
+
+
+def get_validation(wildcards):
+    """Return the predictions of labelled tiles by all members of an experiment."""
+    return expand(
+        "results/{experiment}predictions/validation/{seed}.h5",
+        experiment=wildcards.experiment,
+        seed=seeds_of(wildcards),
+    )
+
+
+def get_folder(wildcards, output):
+    """Return the folder of the experiments, beside their table."""
+    return output.table.removesuffix(".csv")
