@@ -89,18 +89,6 @@ def test_the_best_threshold_is_the_middle_of_the_widest_best_segment(slow_score,
     assert whole_curve(values, masks).best() == float(slow_best(slow_score, values, masks, UNIT))
 
 
-@given(surveys())
-def test_no_threshold_scores_above_the_best_one(slow_score, survey):
-    values, masks = survey
-    curve = whole_curve(values, masks)
-    best = curve.best()
-    reached = sum(slow_scores(slow_score, values, masks, Fraction(best) * UNIT))
-    assert curve.score(best) == pytest.approx(float(reached / len(values)), abs=1e-12)
-    for quarter in range(4 * UNIT + 1):
-        limit = Fraction(quarter, 4)
-        assert sum(slow_scores(slow_score, values, masks, limit)) <= reached
-
-
 @given(surveys(least=2), st.data())
 def test_a_curve_of_some_tiles_is_that_of_a_survey_of_them(survey, data):
     values, masks = survey
@@ -265,87 +253,44 @@ def labelled(tmp_path):
     return members, packed.Tiles(tmp_path / "train.h5"), folds, values, masks
 
 
-KEYS = {
-    "threshold",
-    "score",
-    "score_on_tuned_tiles",
-    "score_at_half",
-    "groups",
-    "score_all_empty",
-    "tuned_on",
-    "honest",
-    "tiles_scored",
-    "tiles",
-}
-
-
 def coarse(values):
     """Round values to sevenths, so that brute force need not try 65535 thresholds."""
     return (values // (SCALE // 7)).astype(np.uint32)
 
 
-def test_evaluation_scores_every_tile_by_the_member_that_held_it_out(slow_score, labelled):
+@pytest.mark.parametrize(
+    ("held_out", "tuned_on", "empty"),
+    [
+        ([0, 1, 2], "the other folds", 4 / 12),
+        # Tiles of a fold that no member held out do not count.
+        ([2, 0], "the other folds", 3 / 8),
+        ([1], "the other half of the fold", 1 / 4),
+        # As in the scheme `full`: each member predicted every tile, and the score is not honest.
+        ([None, None], "the other folds", 4 / 12),
+    ],
+)
+def test_tiles_are_scored_by_the_members_that_predicted_them(
+    slow_score, labelled, held_out, tuned_on, empty
+):
     members, tiles, folds, values, masks = labelled
-    result, curve = evaluate(members, tiles, folds, honest=True)
-    assert set(result) == KEYS
-    assert (result["tiles_scored"], result["tiles"]) == (12, 12)
-    assert result["tuned_on"] == "the other folds"
-    assert result["honest"] is True
-    assert result["score_all_empty"] == pytest.approx(4 / 12)
-    expected = slow_tune(slow_score, coarse(values), masks, folds["fold"].tolist(), 7)
-    assert {name: result[name] for name in expected} == expected
+    whole = Predictions(Path("all.h5"), tiles.ids[::-1], values[::-1])
+    members = [whole if fold is None else members[fold] for fold in held_out]
+    honest = None not in held_out
+    result, curve = evaluate(members, tiles, folds, honest=honest)
+    covered = np.flatnonzero(folds["fold"].isin(held_out) | (not honest))
+    groups = [0, 1, 0, 1] if len(held_out) == 1 else folds["fold"][covered].tolist()
+    expected = slow_tune(slow_score, coarse(values[covered]), masks[covered], groups, 7)
+    assert result == expected | {
+        "score_all_empty": pytest.approx(empty),
+        "tuned_on": tuned_on,
+        "honest": honest,
+        "tiles_scored": len(covered),
+        "tiles": 12,
+    }
     assert list(curve.columns) == ["threshold", "score", "honest"]
+    assert curve["honest"].tolist() == [honest] * len(curve)
+    assert curve["threshold"].is_monotonic_increasing and curve["threshold"].iloc[0] == 0
     for row in curve.itertuples():
         limit = Fraction(round(7 * row.threshold))
-        scores = slow_scores(slow_score, coarse(values), masks, limit)
-        assert row.score == pytest.approx(float(sum(scores) / 12), abs=1e-12)
-    assert curve["threshold"].is_monotonic_increasing
-    assert curve["threshold"].iloc[0] == 0
-
-
-def test_tiles_of_a_fold_that_no_member_held_out_do_not_count(slow_score, labelled):
-    members, tiles, folds, values, masks = labelled
-    result, _ = evaluate([members[2], members[0]], tiles, folds, honest=True)
-    assert (result["tiles_scored"], result["tiles"]) == (8, 12)
-    covered = np.flatnonzero(folds["fold"] != 1)
-    expected = slow_tune(
-        slow_score, coarse(values[covered]), masks[covered], folds["fold"][covered].tolist(), 7
-    )
-    assert {name: result[name] for name in expected} == expected
-    assert set(result["groups"]) == {"0", "2"}
-    empty = sum(not masks[i].any() for i in covered)
-    assert result["score_all_empty"] == pytest.approx(empty / 8)
-
-
-def test_a_single_fold_is_tuned_on_its_own_halves(slow_score, labelled):
-    members, tiles, folds, values, masks = labelled
-    result, _ = evaluate([members[1]], tiles, folds, honest=True)
-    covered = np.flatnonzero(folds["fold"] == 1)
-    assert result["tuned_on"] == "the other half of the fold"
-    expected = slow_tune(slow_score, coarse(values[covered]), masks[covered], [0, 1, 0, 1], 7)
-    assert {name: result[name] for name in expected} == expected
-
-
-@pytest.mark.parametrize("honest", [True, False])
-def test_whether_the_score_is_honest_stands_beside_it(labelled, honest):
-    members, tiles, folds, _, _ = labelled
-    result, curve = evaluate(members, tiles, folds, honest=honest)
-    assert result["honest"] is honest
-    assert len(curve) > 1
-    assert curve["honest"].tolist() == [honest] * len(curve)
-    # It is only a label.
-    other, its_curve = evaluate(members, tiles, folds, honest=not honest)
-    assert other | {"honest": honest} == result
-    assert its_curve["score"].tolist() == curve["score"].tolist()
-
-
-def test_members_that_each_predicted_every_tile_are_tuned_across_the_folds(slow_score, labelled):
-    # As in the scheme `full`, where no member holds out a fold.
-    _, tiles, folds, values, masks = labelled
-    ids = tiles.ids
-    member = Predictions(Path("0.h5"), ids[::-1], values[::-1])
-    result, _ = evaluate([member, member], tiles, folds, honest=False)
-    assert (result["tiles_scored"], result["tiles"]) == (12, 12)
-    assert result["tuned_on"] == "the other folds"
-    expected = slow_tune(slow_score, coarse(values), masks, folds["fold"].tolist(), 7)
-    assert {name: result[name] for name in expected} == expected
+        scores = slow_scores(slow_score, coarse(values[covered]), masks[covered], limit)
+        assert row.score == pytest.approx(float(sum(scores) / len(covered)), abs=1e-12)

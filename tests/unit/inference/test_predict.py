@@ -17,7 +17,6 @@ from PIL import Image
 import predict as stage
 from saltseg.core import rle
 from saltseg.core.errors import InputError
-from saltseg.core.quantisation import SCALE, quantise
 from saltseg.device.compute import Compute
 from saltseg.ensemble import predictions
 from saltseg.ensemble.predictions import Predictions, mean_probabilities
@@ -211,29 +210,6 @@ def test_masks_are_those_of_a_submission_also_at_a_tie(tmp_path, networks, flip)
             assert ours.read_bytes() == theirs.read_bytes()
 
 
-def test_probabilities_are_quantised_as_they_are_stored(tmp_path):
-    probabilities = np.random.default_rng(0).random((4, *SHAPE), dtype=np.float32)
-    probabilities[0, 0, :3] = [0, 1, np.float32(0.5 / SCALE)]
-    predictions.save(tmp_path / "0.h5", list("abcd"), SHAPE, [probabilities])
-    values = quantise(probabilities)
-    assert values.dtype == np.uint16
-    np.testing.assert_array_equal(values, Predictions.load(tmp_path / "0.h5").values)
-    exact = np.rint(probabilities.astype(np.longdouble) * SCALE)
-    np.testing.assert_array_equal(values, exact)
-
-
-def test_predictions_are_flipped_if_requested(networks):
-    images = np.stack(list(tiles_of().values()))
-    alone, both = Decision(0.48, False, []), Decision(0.48, True, [])
-    straight, flipped = (
-        np.stack(list(decide(networks[1:], images, None, CPU, decision, 32)))
-        for decision in (alone, both)
-    )
-    turned = list(decide(networks[1:], images[..., ::-1], None, CPU, both, 32))
-    np.testing.assert_array_equal(np.stack(turned)[..., ::-1], flipped)
-    assert (straight != flipped).any()
-
-
 def test_one_batch_of_probabilities_is_held_at_a_time(networks):
     seen = []
 
@@ -298,22 +274,6 @@ def test_new_masks_replace_all_old_ones(tmp_path):
     assert {name: tmp_path.joinpath(name).read_bytes() for name in fresh} == fresh
     assert sorted(file.name for file in tmp_path.iterdir()) == ["fresh", "masks", "masks.csv"]
     assert sorted(file.name for file in (tmp_path / "masks").iterdir()) == ["b.png", "d.png"]
-
-
-@pytest.mark.parametrize("old", [False, True])
-def test_nothing_is_left_of_masks_that_fail_half_way(tmp_path, old):
-    if old:
-        write_masks(tmp_path / "masks.csv", tmp_path / "masks", ["a", "b", "c"], random_masks(3))
-    before = contents(tmp_path)
-
-    def failing():
-        yield from random_masks(2, seed=1)
-        raise OSError("disk is gone")
-
-    with pytest.raises(OSError, match="disk is gone"):
-        write_masks(tmp_path / "masks.csv", tmp_path / "masks", ["a", "b", "c"], failing())
-    assert contents(tmp_path) == before
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["masks", "masks.csv"] * old
 
 
 KILLED = """

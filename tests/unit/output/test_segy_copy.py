@@ -13,8 +13,6 @@ from saltseg.core.errors import InputError
 from saltseg.output import segy as module
 from saltseg.output.segy import slabs, write_copy
 from saltseg.survey.scan import scan
-from saltseg.survey.segy import Segy
-from saltseg.survey.volume import Volume, import_volume
 from support.segy_files import (
     USABLE,
     amplitudes,
@@ -130,49 +128,6 @@ def test_doubled_traces_get_what_their_place_gets_and_fillers_get_zeros(tmp_path
     for number, (inline, crossline) in enumerate(zip(inlines, crosslines, strict=True)):
         wanted = 0 if number == 5 else values[inline - 1000, crossline - 500]
         np.testing.assert_array_equal(found[number], np.broadcast_to(wanted, 20))
-
-
-@pytest.mark.parametrize("format", [1, 2, 3, 5, 8])
-def test_amplitudes_come_back_as_they_were(tmp_path, format):
-    """Import, then export of the amplitudes themselves."""
-    numbers = grid_numbers(np.arange(40), np.arange(50))
-    values = amplitudes(2000)
-    values[0, 0] = 128
-    values = np.clip(values, -128, 127) if format == 8 else values
-    source = write_segy(tmp_path / "a.sgy", values, *numbers, format=format)
-    geometry, traces, _ = scan(source)
-    with Segy(source) as file:
-        write_copy(
-            geometry,
-            source,
-            tmp_path / "b.sgy",
-            lambda slab: file.read_traces(traces[slab]),
-            traces,
-        )
-    with Segy(tmp_path / "b.sgy") as file:
-        assert file.layout.format == 5
-        np.testing.assert_array_equal(file.read_traces(np.arange(2000)), values)
-    # By way of the store: to the precision of float16.
-    import_volume(source, geometry, traces, tmp_path / "a.zarr")
-    volume, clip = Volume(tmp_path / "a.zarr"), np.float32(geometry.amplitude.clip)
-    write_copy(
-        geometry,
-        source,
-        tmp_path / "c.sgy",
-        lambda slab: volume.read(slab).astype(np.float32) * clip,
-        traces,
-    )
-    with segyio.open(tmp_path / "c.sgy") as file:
-        found = file.trace.raw[:]
-    np.testing.assert_allclose(found, values, rtol=2**-10, atol=0)
-    # And from there, where a step more changes nothing.
-    again, more, _ = scan(tmp_path / "c.sgy")
-    with Segy(tmp_path / "c.sgy") as file:
-        write_copy(
-            again, tmp_path / "c.sgy", tmp_path / "d.sgy",
-            lambda slab: file.read_traces(more[slab]), more,
-        )  # fmt: skip
-    assert (tmp_path / "d.sgy").read_bytes() == (tmp_path / "c.sgy").read_bytes()
 
 
 def survey(folder):

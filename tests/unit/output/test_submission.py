@@ -84,33 +84,6 @@ def test_a_tile_that_a_member_did_not_predict_is_named(tmp_path, others):
     assert not list(tmp_path.iterdir())
 
 
-class Failing:
-    """Predictions whose second chunk cannot be read."""
-
-    shape = (200, *SHAPE)
-
-    def __init__(self):
-        self.reads = 0
-
-    def __getitem__(self, rows):
-        self.reads += 1
-        if self.reads > 1:
-            raise OSError("disk is gone")
-        return np.zeros((len(rows), *SHAPE), dtype=np.uint16)
-
-
-@pytest.mark.parametrize("old", [None, "what was there before\n"])
-def test_nothing_is_left_of_a_submission_that_fails_half_way(tmp_path, old):
-    path = tmp_path / "submission.csv"
-    if old:
-        path.write_text(old)
-    ids = [f"tile{i}" for i in range(200)]
-    with pytest.raises(OSError, match="disk is gone"):
-        write_submission(path, ids, [Predictions(Path("0.h5"), ids, Failing())], 1, 0.5)
-    assert [file.name for file in tmp_path.iterdir()] == (["submission.csv"] if old else [])
-    assert not old or path.read_text() == old
-
-
 @pytest.mark.parametrize("cuts", [[], [3], [0, 0, 2], [1, 1, 5, 6]])
 def test_shards_give_the_bytes_of_the_whole(tmp_path, cuts):
     ids = [f"tile{i}" for i in range(7)]

@@ -1,31 +1,21 @@
 """The volume of probabilities, surfaces and lines to interpret next, against slow references."""
 
 import csv
-import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-import segyio
 
 from saltseg.core.errors import InputError
 from saltseg.core.quantisation import MISSING, SCALE
-from saltseg.evaluation.decision import write_report
 from saltseg.output import next_lines
 from saltseg.output.next_lines import Disagreement, choose_lines
 from saltseg.output.shards import LINES, Layout, Shards
 from saltseg.output.surfaces import find_surfaces, writing_surfaces
 from saltseg.output.volume import Block, Probability, is_salt, merge, write_probability
-from saltseg.survey import lines as labelled
 from saltseg.survey.grid import Axis, Grid
 from saltseg.survey.windows import Windows
 
-SCRIPTS = Path(__file__).parents[3] / "workflow/scripts"
-KEYS = ("inline_byte", "crossline_byte", "endian", "format")
-SURVEY = json.dumps({"survey": {**dict.fromkeys(KEYS), "percentile": 99.9}})
 WINDOWS = Windows(96, 16)
 SHAPE = (70, 90, 33)
 
@@ -129,32 +119,16 @@ def test_blocks_are_the_whole_volume_once(stored):
 
 
 @pytest.mark.parametrize("name", ["probability", "disagreement"])
-@pytest.mark.parametrize("gone", [True, False])
-def test_a_missing_or_empty_file_is_no_missing_trace(one_plane, name, gone):
-    path = one_plane
-    chunk = next(each for each in (path / name / "c").rglob("*") if each.is_file())
-    chunk.unlink() if gone else chunk.write_bytes(b"")
-    opened = Probability(path)
-    with pytest.raises(InputError, match=r"c/\S+ is missing or empty.*rebuild it there"):
-        (opened.read if name == "probability" else opened.disagreement)()
-
-
-def test_a_damaged_store_is_refused_by_name(one_plane):
-    path = one_plane
-    chunk = next(each for each in (path / "probability/c").rglob("*") if each.is_file())
+@pytest.mark.parametrize("damage", ["gone", "empty", "a byte"])
+def test_a_damaged_file_is_no_missing_trace(one_plane, name, damage):
+    chunk = next(each for each in (one_plane / name / "c").rglob("*") if each.is_file())
     data = bytearray(chunk.read_bytes())
     data[100] ^= 1
-    chunk.write_bytes(data)
-    with pytest.raises(InputError, match=r"probability\.zarr: not a readable prediction"):
-        Probability(path).read()
-
-
-def test_nothing_is_left_if_it_was_not_completed(tmp_path, monkeypatch):
-    shards, _ = filled(tmp_path, "inline", 1)
-    monkeypatch.setattr(Shards, "read", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        write_probability(tmp_path / "probability.zarr", GRID, POSITIONS, shards)
-    assert [path.name for path in tmp_path.iterdir()] == ["0.zarr"]
+    chunk.unlink() if damage == "gone" else chunk.write_bytes(b"" if damage == "empty" else data)
+    message = "not a readable prediction" if damage == "a byte" else r"c/\S+ is missing or empty"
+    opened = Probability(one_plane)
+    with pytest.raises(InputError, match=rf"probability\.zarr.*{message}.*rebuild it there"):
+        (opened.read if name == "probability" else opened.disagreement)()
 
 
 # Surfaces
@@ -272,78 +246,3 @@ def test_disagreement_is_the_mean_over_a_trace_and_none_where_it_is_missing():
         doubt.add(block)
         assert doubt.per_trace[2, 0] == pytest.approx(expected, abs=1e-4)
         assert doubt.per_trace[2, 1] == 0
-
-
-# The stage
-
-
-def segy_of(path: Path, shape: tuple[int, int, int], missing=()) -> np.ndarray:
-    """Write a SEG-Y file of IEEE floats, crossline by crossline; return its trace headers."""
-    spec = segyio.spec()
-    spec.format, spec.samples = 5, np.arange(shape[2]) * 4.0
-    places = [(i, j) for j in range(shape[1]) for i in range(shape[0]) if (i, j) not in missing]
-    spec.tracecount = len(places)
-    random = np.random.default_rng(4)
-    with segyio.create(path, spec) as file:
-        file.bin.update(hdt=4000)
-        for number, (i, j) in enumerate(places):
-            file.header[number] = {
-                **{189: 100 + 2 * i, 193: 7 + j, 181: 5000 + 25 * i, 185: 7000 + 10 * j},
-                **{71: 1, 115: shape[2], 117: 4000},
-            }
-            file.trace[number] = random.normal(size=shape[2]).astype(np.float32)
-    return places
-
-
-def test_the_stages_write_all_from_shards_and_a_source(tmp_path):
-    shape, gap = (6, 5, 33), (2, 3)
-    places = segy_of(tmp_path / "source.sgy", shape, {gap})
-    run_stage("scan_volume", "--settings", SURVEY, "--source", tmp_path / "source.sgy",
-              "--geometry", tmp_path / "geometry.json",
-              "--traces", tmp_path / "traces.h5")  # fmt: skip
-    layout, random = Layout.of(shape, WINDOWS, "inline", 2, 1), np.random.default_rng(2)
-    values = random.integers(0, SCALE, shape, dtype=np.uint16, endpoint=True)
-    values[gap] = MISSING
-    paths = [tmp_path / f"{shard}.zarr" for shard in range(2)]
-    for shard, path in enumerate(paths):
-        for arrays in layout.create(path, shard).values():
-            arrays["probability"][...] = values
-            arrays["disagreement"][...] = 0
-    write_report(tmp_path / "threshold.json", {"threshold": 0.4, "flip": True, "seeds": [0]})
-    empty = np.zeros((5, 33))
-    some = [labelled.Line("inline", n, 0, empty, empty) for n in (104, 106)]
-    labelled.save(tmp_path / "lines.h5", some)
-    source = ("--source", tmp_path / "source.sgy", "--geometry", tmp_path / "geometry.json",
-              "--traces", tmp_path / "traces.h5")  # fmt: skip
-    out = tmp_path / "out"
-    run_stage("merge_volume", *source, "--shards", *paths, "--probability",
-              out / "probability.zarr", "--segy", out / "probability.sgy")  # fmt: skip
-    run_stage("mask_volume", *source, "--probability", out / "probability.zarr", "--threshold",
-              tmp_path / "threshold.json", "--lines", tmp_path / "lines.h5", "--mask",
-              out / "mask.sgy", "--top", out / "top_salt.csv", "--base", out / "base_salt.csv",
-              "--next", out / "next_lines.csv")  # fmt: skip
-    for name, expected in (("probability", values / SCALE), ("mask", values / SCALE > 0.4)):
-        with segyio.open(tmp_path / f"out/{name}.sgy", ignore_geometry=True) as file:
-            found = file.trace.raw[:]
-            np.testing.assert_allclose(found, [expected[place] for place in places], atol=1e-6)
-            assert file.header[7][189] == 100 + 2 * places[7][0]
-    top = pd.read_csv(tmp_path / "out/top_salt.csv")
-    assert len(top) == 29
-    assert (top["x"] == 5000 + 25 * (top["inline"] - 100) / 2).all()
-    lines = pd.read_csv(tmp_path / "out/next_lines.csv")
-    assert not (lines["direction"].eq("inline") & lines["line"].isin([104, 106])).any()
-    names = {path.name for path in (tmp_path / "out").iterdir() if path.name[0] != "."}
-    assert names == {
-        "probability.zarr",
-        "probability.sgy",
-        "mask.sgy",
-        "top_salt.csv",
-        "base_salt.csv",
-        "next_lines.csv",
-    }
-
-
-def run_stage(name: str, *arguments) -> None:
-    command = [sys.executable, SCRIPTS / f"{name}.py", *map(str, arguments)]
-    found = subprocess.run(command, capture_output=True, text=True)
-    assert found.returncode == 0, found.stderr

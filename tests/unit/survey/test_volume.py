@@ -17,7 +17,7 @@ from saltseg.survey import volume as module
 from saltseg.survey.scan import scan
 from saltseg.survey.segy import Segy
 from saltseg.survey.volume import Volume, import_volume
-from support.segy_files import USABLE, amplitudes, grid_numbers, needs_real_files, real, write_segy
+from support.segy_files import amplitudes, grid_numbers, write_segy
 
 SCRIPTS = Path(module.__file__).parents[2]
 
@@ -255,17 +255,3 @@ def test_memory_does_not_grow_with_the_volume(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 500
-
-
-@needs_real_files
-@pytest.mark.parametrize("name", USABLE)
-def test_real_files_are_imported_to_the_precision_of_float16(tmp_path, name):
-    geometry, traces, _ = scan(real(name))
-    import_volume(real(name), geometry, traces, tmp_path / "volume.zarr")
-    found = Volume(tmp_path / "volume.zarr").read().astype(np.float32) * np.float32(
-        geometry.amplitude.clip
-    )
-    with Segy(real(name)) as file:
-        wanted = file.read_traces(traces)
-    np.testing.assert_array_equal(np.isnan(found), np.isnan(wanted))
-    np.testing.assert_allclose(found, wanted, rtol=2**-10, atol=geometry.amplitude.clip * 2**-20)

@@ -82,19 +82,6 @@ def test_members_are_stored_and_undated(small):
         assert entry.date_time == (1980, 1, 1, 0, 0, 0)
 
 
-def test_members_and_tables_agree(small):
-    test_ids = [row["id"] for row in small.sample]
-    assert len(set(small.ids)) == 40 and len(set(test_ids)) == 8
-    images = [f"images/{name}.png" for name in small.ids]
-    masks = [f"masks/{name}.png" for name in small.ids]
-    assert sorted(small.train.namelist()) == sorted(images + masks)
-    assert sorted(small.test.namelist()) == sorted(f"images/{name}.png" for name in test_ids)
-    assert sorted(row["id"] for row in small.depths) == sorted(small.ids + test_ids)
-    assert {row["rle_mask"] for row in small.sample} == {"1 1"}
-    for name in small.ids + test_ids:
-        assert len(name) == 10 and int(name, 16) >= 0
-
-
 def test_masks_are_16_bit_unless_empty_and_equal_their_codes(small):
     codes = {row["id"]: row["rle_mask"] for row in small.labels}
     modes = Counter()
