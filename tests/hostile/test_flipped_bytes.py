@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pytest
 
 from saltseg.core.errors import InputError
@@ -39,14 +38,6 @@ def test_each_flipped_byte_of_a_checkpoint_is_refused(alone):
             Checkpoint.load(alone)
     alone.write_bytes(data)
     assert Checkpoint.load(alone).about["seed"] == 4
-
-
-def test_a_hundred_flipped_bytes_of_weights_are_refused(alone):
-    data = np.frombuffer(alone.read_bytes(), dtype=np.uint8).copy()
-    data[np.random.default_rng(0).integers(len(data) // 2, len(data), 100)] ^= 64
-    alone.write_bytes(data.tobytes())
-    with pytest.raises(InputError, match=r"its content differs from what was written \(SHA-256"):
-        Checkpoint.load(alone)
 
 
 def test_no_flipped_byte_of_a_threshold_changes_a_decision(tmp_path):

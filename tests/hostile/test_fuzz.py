@@ -17,7 +17,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from saltseg.core import rle
 from saltseg.core.errors import InputError
 from saltseg.core.hdf import writing
 from saltseg.ensemble import predictions
@@ -69,39 +68,6 @@ def outcome(read, check=lambda found: None) -> bool:
 
 
 # Run-length encoding
-
-WORDS = st.one_of(
-    st.integers(-5, 30).map(str),
-    st.integers(0, 10**40).map(str),
-    st.integers(1, 6000).map(lambda digits: "9" * digits),
-    st.sampled_from(["", "+1", "-1", "1_0", "1.0", "1e1", "0x1", "nan", "inf", "007", "\0", "1\0"]),
-    st.sampled_from(["\u0661", "\uff11", "\u00b2", "\u2160", "\U0001d7ce", "\ufeff1", "None"]),
-    st.text(max_size=3),
-)
-SEPARATORS = st.sampled_from([" ", "  ", "\t", "\n", "\u00a0", "\x1c", ",", ""])
-PLAUSIBLE = st.lists(st.tuples(WORDS, SEPARATORS), max_size=12).map(
-    lambda parts: "".join(word + gap for word, gap in parts)
-)
-LONG = st.tuples(st.integers(0, 5000), st.integers(1, 3), st.integers(1, 3)).map(
-    lambda of: " ".join(f"{1 + i * of[1]} {of[2]}" for i in range(of[0]))
-)
-
-
-@given(
-    text=st.one_of(st.text(), PLAUSIBLE, LONG), height=st.integers(1, 9), width=st.integers(1, 9)
-)
-@example(f"1 {'9' * 5000}", 3, 4)
-@example(f"{'0' * 5000}1 1", 3, 4)
-def test_a_text_is_refused_or_gives_a_mask_that_encodes_to_it(text, height, width):
-    try:
-        mask = rle.decode(text, (height, width))
-    except ValueError as error:
-        assert len(str(error)) < 200
-        return
-    assert mask.shape == (height, width) and mask.dtype == bool
-    assert np.array_equal(rle.decode(rle.encode(mask), mask.shape), mask)
-    numbers = [int(word) for word in text.split()]
-    assert mask.sum() == sum(numbers[1::2])
 
 
 # A survey, damaged

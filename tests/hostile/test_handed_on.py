@@ -3,7 +3,6 @@
 import json
 import math
 import pickle
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from saltseg.evaluation.decision import write_report
 from saltseg.networks.checkpoint import Checkpoint
 from support.spoiling import at, cut, delete, edit, edit_hdf, edit_table, flip, replace
 from support.stages import Case, assert_refused, cases
-from support.surveys import zipped
 
 
 class Trap:
@@ -38,11 +36,6 @@ def pickled(path):
 
 def saved_by_torch(path):
     torch.save({"weights": Trap(path.parents[1] / "sprung")}, path)
-
-
-def wrong_length(path):
-    data = path.read_bytes()
-    path.write_bytes(struct.pack("<Q", 2**60) + data[8:])
 
 
 def header(change):
@@ -82,16 +75,6 @@ def report(**changes):
     return spoil
 
 
-def complete_submission(run):
-    lines = ["id,rle_mask", *(f"{number:010x}," for number in range(18000))]
-    (run / "submission.csv").write_text("\n".join(lines) + "\n")
-
-
-def with_submission(spoil):
-    """Also give `submit` a submission that it accepts."""
-    return lambda run: (spoil(run), complete_submission(run))
-
-
 def of_file(path: str, stages: list[str], faults: list[tuple]) -> Iterator[Case]:
     """Yield a case for each stage and fault of a file: name, message, and how to spoil the file."""
     for stage in stages:
@@ -123,48 +106,29 @@ CHECKPOINTS = [
             ("of torch.save", f"{NO_CHECKPOINT} (", saved_by_torch),
         ],
     ),
-    *of_file(
-        "models/0.safetensors",
-        [VALIDATION],
-        [
-            ("missing", NO_CHECKPOINT, delete),
-            ("a zip", NO_CHECKPOINT, replace, zipped({"a": b""})),
-            ("of another length", NO_CHECKPOINT, wrong_length),
-        ],
-    ),
+    *of_file("models/0.safetensors", [VALIDATION], [("missing", NO_CHECKPOINT, delete)]),
     *of_file(
         "models/1.safetensors",
         ["plot_training"],
         [
-            ("missing", NO_CHECKPOINT, delete),
             ("empty", NO_CHECKPOINT, replace),
-            (
-                *("of another header", "expected a checkpoint of format"),
-                *(edit, b"__metadata__", b"__metadato__"),
-            ),
             ("of an endless header", NO_CHECKPOINT, replace, b"\xff" * 8 + b"["),
-            ("too deep", NO_CHECKPOINT, replace, b"\xff" * 8 + b"[" * 10**5),
         ],
     ),
     *of_checkpoint(
         VALIDATION,
         [
-            ("header no JSON", NO_CHECKPOINT, header(lambda about: "no JSON")),
             ("header too deep", NO_CHECKPOINT, header(lambda about: "[" * 10**5)),
             (
                 "format of another version",
                 "expected a checkpoint of format salt-segmentation/2, found salt-seg",
                 header(lambda about: about.update(format="salt-segmentation/1")),
             ),
-            ("another architecture", FIT, network(name="unet")),
             ("unknown architecture", FIT, network(name="os.system")),
             ("width in quotes", FIT, network(width="1")),
-            ("negative width", FIT, network(width=-1)),
             ("dropout of 7", FIT, network(dropout=7)),
             ("unknown key", FIT, network(code="evil")),
-            ("architecture without depth", FIT, network(depth="none")),
             ("no architecture", FIT, header(lambda about: about.pop("model") and None)),
-            ("architecture a list", FIT, header(lambda about: about.update(model=[1]))),
             (
                 "seed in quotes",
                 "expected the member's seed in its header, found '0'",
@@ -173,20 +137,13 @@ CHECKPOINTS = [
             ("missing weight", FIT, weights(lambda state: state.pop("head.bias"))),
             ("extra weight", FIT, weights(lambda state: state.update(evil=torch.zeros(1)))),
             (
-                *("weight of another type", FIT),
-                weights(lambda state: state.update({"head.bias": state["head.bias"].half()})),
-            ),
-            (
                 "weight nan",
                 "non-finite weights in head.bias; delete it to train",
                 weights(lambda state: state["head.bias"].fill_(math.nan)),
             ),
         ],
     ),
-    *of_checkpoint(
-        TEST,
-        [("wider", FIT, network(width=2)), ("boundless", FIT, network(width=10**6))],
-    ),
+    *of_checkpoint(TEST, [("boundless", FIT, network(width=10**6))]),
 ]
 
 DAMAGED = [
@@ -194,7 +151,6 @@ DAMAGED = [
     ("empty", NO_HDF, replace),
     ("truncated", NO_HDF, cut),
     ("a pickle", NO_HDF, pickled),
-    ("a zip", NO_HDF, replace, zipped({"a": b""})),
 ]
 # In its longest dataset, for stages that read it.
 FLIPPED = [("flipped", NO_HDF, flip)]
@@ -222,7 +178,6 @@ TILES = [
                 "expected a dataset image, uint8 (6, any, any), found uint8 (5, 16, 18); ",
                 changed(image=lambda a: a[:5]),
             ),
-            ("of floats", "expected a dataset image, uint8", changed(image=lambda a: a / 255)),
             ("without images", "expected a dataset image, uint8", without("image")),
         ],
     ),
@@ -235,18 +190,12 @@ TILES = [
                 "expected a dataset mask, bool (6, 16, 18), found bool (6, 15, 18); ",
                 changed(mask=lambda a: a[:, :15]),
             ),
-            (
-                "with masks of two bytes",
-                "expected a dataset mask, bool",
-                changed(mask=lambda a: a.astype(np.uint16)),
-            ),
         ],
     ),
     *of_file(
         "train.h5",
         ["split"],
         [
-            ("without ids", "expected a dataset id, text", without("id")),
             ("with numbers for ids", "expected a dataset id, text", changed(id=np.argsort)),
             (
                 "with fewer depths",
@@ -278,23 +227,16 @@ FOLDS = [
         [
             *DAMAGED,
             *FLIPPED,
-            ("without folds", "expected a dataset fold, int64", without("fold")),
             (
                 "of fewer tiles",
                 f"{SIX} 5 rows, different in ",
                 changed(id=lambda a: a[1:], fold=lambda a: a[1:]),
             ),
             (
-                "of other tiles",
-                f"{SIX} 6 rows, different in ",
-                changed(id=lambda a: np.array([b"x"] * 6)),
-            ),
-            (
                 "in another order",
                 f"{SIX} 6 rows, in another order or duplicated",
                 changed(id=lambda a: a[::-1]),
             ),
-            ("all one", f"{NUMBERED} [0]", changed(fold=lambda a: 0 * a)),
             (
                 "out of range",
                 f"{NUMBERED} [0, 1, 1000000]",
@@ -320,11 +262,6 @@ PREDICTIONS = [
                 changed(probability=lambda a: a[:2]),
             ),
             (
-                "of floats",
-                "expected a dataset probability, uint16",
-                changed(probability=lambda a: a / 65534),
-            ),
-            (
                 "of another size",
                 "expected tiles of 18x16 pixels, found 18x9; delete it to predict again",
                 NARROW,
@@ -345,14 +282,7 @@ PREDICTIONS = [
     *of_file(
         "predicted/1.h5",
         ["submission"],
-        [
-            (
-                "of another size",
-                "expected tiles of 18x16 pixels, found 1x16",
-                changed(probability=lambda a: a[:, :, :1]),
-            ),
-            ("of other tiles", "expected some of 3 tiles, found a", OTHER_IDS),
-        ],
+        [("of other tiles", "expected some of 3 tiles, found a", OTHER_IDS)],
     ),
     Case(
         "1.h5 of fewer tiles",
@@ -395,8 +325,6 @@ REPORT = [
         ["plot_training"],
         [
             ("missing", NO_TABLE, delete),
-            ("empty", NO_TABLE, replace),
-            ("binary", NO_TABLE, replace, b"\xff\xfe\0"),
             ("of no epoch", f"{EPOCHS} epoch,", edit_table, lambda t: t.iloc[:0]),
             ("of other columns", EPOCHS, edit, b"valid_loss", b"x"),
         ],
@@ -406,8 +334,6 @@ REPORT = [
         ["plot_evaluation"],
         [
             ("missing", NO_CURVE, delete),
-            ("empty", NO_CURVE, replace),
-            ("binary", NO_CURVE, replace, b"\xff\xfe\0"),
             ("of other columns", NO_CURVE, edit, b"threshold,", b"x,"),
             ("in words", NO_CURVE, edit_table, lambda t: t.assign(score="good")),
         ],
@@ -416,7 +342,6 @@ REPORT = [
         "data.svg",
         ["page"],
         [
-            ("missing", "not readable", delete),
             ("binary", "not readable", replace, b"\xff\xfe"),
             ("empty", "expected a drawing with", replace),
             (
@@ -431,8 +356,6 @@ REPORT = [
         ["summary"],
         [
             ("missing", NO_SUBMISSION, delete),
-            ("empty", NO_SUBMISSION, replace),
-            ("binary", NO_SUBMISSION, replace, b"\xff\xfe\0"),
             ("without masks", NO_SUBMISSION, edit, b"rle_mask", b"x"),
         ],
     ),
@@ -455,9 +378,7 @@ THRESHOLDS = [
         ],
     ),
     Case("threshold nan", report(threshold=math.nan), f"threshold {OLDER}", "submission"),
-    Case("threshold in quotes", report(threshold="0.5"), f"threshold {OLDER}", "gallery"),
     Case("threshold above 1", report(threshold=17), f"threshold {OLDER}", "predict"),
-    Case("threshold below 0", report(threshold=-1), f"threshold {OLDER}", "submission"),
     Case("score in words", report(score="good"), f"score {OLDER}", "summary"),
     Case("no seeds", report(seeds=[]), f"seeds {OLDER}", "summary"),
     Case("honest in words", report(honest="yes"), f"honest {OLDER}", "gallery"),
@@ -465,11 +386,6 @@ THRESHOLDS = [
         *("fewer seeds than predictions", report(seeds=[0])),
         *("threshold.json: tuned with 1 members, but given predictions of 2;", "plot_evaluation"),
     ),
-    Case(
-        *("threshold.json truncated", with_submission(at("threshold.json", cut))),
-        *(f"threshold.json: {NO_REPORT}", "submit"),
-    ),
-    Case("score null", with_submission(report(score=None)), f"score {OLDER}", "submit"),
 ]
 
 

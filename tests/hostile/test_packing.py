@@ -4,7 +4,6 @@ import io
 import os
 import stat
 import zipfile
-from pathlib import Path
 
 import pytest
 
@@ -82,11 +81,6 @@ def instead_of_image(make):
     return write
 
 
-def undecodable_file_name(survey, path):
-    images = survey.write(path, "unpacked folder") / "train/images"
-    Path(os.fsdecode(os.fsencode(images) + b"/\xff.png")).write_bytes(b"")
-
-
 def folder_as_zip(survey, path):
     survey.write(path, "folder of zips")
     (path / "train.zip").unlink()
@@ -99,8 +93,6 @@ SYMLINK = {"external_attr": (stat.S_IFLNK | 0o777) << 16}
 PACKINGS = [
     Case("missing", lambda survey, path: None, "zip: no such file or folder; data.source is"),
     Case("no zip", holding(b"no zip at all"), f"survey.zip: {NO_ZIP}"),
-    Case("empty", holding(b""), f"survey.zip: {NO_ZIP}", TEST),
-    Case("header only", holding(b"PK\x03\x04" + b"\0" * 60), f"survey.zip: {NO_ZIP}"),
     Case("truncated", half_a_zip, f"survey.zip: {NO_ZIP}"),
     Case("empty zip", holding(zipped({})), "no labelled tiles: expected images/ID.png and"),
     Case(
@@ -120,9 +112,7 @@ PACKINGS = [
         *("image bomb", altered(IMAGE, file_size=2**40)),
         f"{IMAGE}: 1099511627776 bytes, more than the 268435456 allowed",
     ),
-    Case("encrypted", altered(IMAGE, flag_bits=1), UNREADABLE),
     Case("unknown compression", altered(IMAGE, compress_type=99), UNREADABLE),
-    Case("beyond the archive", altered(IMAGE, header_offset=10**9), UNREADABLE),
     Case("wrong checksum", altered(IMAGE, CRC=1), UNREADABLE),
     Case("damaged LZMA", damaged_lzma, UNREADABLE),
     Case("undecodable name", undecodable_name, f"survey.zip: {NO_ZIP}"),
@@ -132,21 +122,11 @@ PACKINGS = [
         f"{IMAGE}: not a PNG file",
     ),
     Case("symlink to nothing", instead_of_image(lambda file: file.symlink_to("nothing")), MISSING),
-    Case("symlink to itself", instead_of_image(lambda file: file.symlink_to(file)), MISSING),
-    Case(
-        *("symlink to a table", instead_of_image(lambda file: file.symlink_to("../../train.csv"))),
-        f"{IMAGE}: not a PNG file",
-    ),
-    Case("folder as image", instead_of_image(Path.mkdir), MISSING),
     Case("pipe", instead_of_image(os.mkfifo), MISSING),
     # Not even root can read it.
     Case(
         *("unreadable", instead_of_image(lambda file: file.symlink_to("/proc/self/mem"))),
         UNREADABLE,
-    ),
-    Case(
-        *("undecodable file name", undecodable_file_name),
-        "'train/images/\\udcff.png' has no row in train.csv",
     ),
     Case("folder as zip", folder_as_zip, MISSING),
 ]

@@ -6,7 +6,6 @@ from PIL.PngImagePlugin import PngInfo
 from support.spoiling import (
     IMAGE,
     MASK,
-    TEST_IMAGE,
     add_row,
     change,
     depth,
@@ -44,10 +43,6 @@ def zipped_text():
     return encoded(GREY, pnginfo=info)
 
 
-def shrink_last_test_image(survey):
-    survey.files[f"test/images/{survey.test_ids[-1]}.png"] = SMALL
-
-
 def masks_of_another_size(survey):
     for name in survey.ids:
         survey.files[f"train/masks/{name}.png"] = mask_png(np.ones((14, 17), dtype=bool))
@@ -64,24 +59,11 @@ def label_along_rows(survey):
 PICTURES = [
     Case("no image", remove(IMAGE), f"{IMAGE} is missing from"),
     Case("no mask", remove(MASK), f"{MASK} is missing from"),
-    Case("no test image", remove(TEST_IMAGE), f"{TEST_IMAGE} is missing from", TEST),
     Case("extra image", put("train/images/a.png", SOUND), f"train/images/a.png {NO_ROW}"),
-    Case("extra mask", put("train/masks/a.png", SOUND), f"train/masks/a.png {NO_ROW}"),
-    Case(
-        "extra test image", put("test/images/a.png", SOUND), f"test/images/a.png {NO_ROW_T}", TEST
-    ),
     Case(
         "path outside",
         put("train/images/../../evil.png", b"evil"),
         f"train/images/../../evil.png {NO_ROW}",
-    ),
-    Case(
-        "absolute path", put("train/images//evil.png", b"evil"), f"train/images//evil.png {NO_ROW}"
-    ),
-    Case(
-        "path below",
-        put("train/images/sub/evil.png", b"evil"),
-        f"train/images/sub/evil.png {NO_ROW}",
     ),
     Case(
         "control characters",
@@ -89,27 +71,14 @@ PICTURES = [
         f"'train/images/\\x1b[2Jevil.png' {NO_ROW}",
     ),
     Case("empty image", put(IMAGE, b""), f"{IMAGE}: empty file"),
-    Case("empty mask", put(MASK, b""), f"{MASK}: empty file"),
     Case("truncated image", change(IMAGE, lambda data: data[:-40]), f"{IMAGE}: damaged PNG file"),
-    Case("truncated mask", change(MASK, lambda data: data[:-30]), f"{MASK}: damaged PNG file"),
-    Case(
-        "truncated test image",
-        change(TEST_IMAGE, lambda data: data[:60]),
-        f"{TEST_IMAGE}: damaged PNG file",
-        TEST,
-    ),
     Case("text as image", put(IMAGE, b"no picture"), f"{IMAGE}: not a PNG file"),
-    Case("JPEG as image", put(IMAGE, encoded(GREY, kind="JPEG")), f"{IMAGE}: not a PNG file"),
-    Case("JPEG as mask", put(MASK, encoded(GREY, kind="JPEG")), f"{MASK}: not a PNG file"),
     Case(
         "colour image",
         put(IMAGE, almost_grey()),
         f"{IMAGE}: expected a grey image, found different colour channels",
     ),
-    Case("palette image", put(IMAGE, encoded(GREY, "P")), f"{NOT_8_BIT} P"),
     Case("RGBA image", put(IMAGE, png(np.full((13, 17, 4), 9, np.uint8))), f"{NOT_8_BIT} RGBA"),
-    Case("grey image with alpha", put(IMAGE, encoded(GREY, "LA")), f"{NOT_8_BIT} LA"),
-    Case("1-bit image", put(IMAGE, encoded(GREY, "1")), f"{NOT_8_BIT} 1"),
     Case("16-bit image", put(IMAGE, png(np.full((13, 17), 999, np.uint16))), f"{NOT_8_BIT} I;16"),
     Case(
         "RGB image of 16 bits a channel",
@@ -134,12 +103,6 @@ PICTURES = [
         f"{MASK}: 13x17 pixels, but train/masks/FIRST.png has 17x13",
     ),
     Case(
-        "test image of another size",
-        shrink_last_test_image,
-        f"17x12 pixels, but {TEST_IMAGE} has 17x13",
-        TEST,
-    ),
-    Case(
         "masks of another size", masks_of_another_size, "images are (13, 17) pixels, masks (14, 17)"
     ),
     Case(
@@ -151,58 +114,27 @@ PICTURES = [
         put(IMAGE, handmade_png(3000, 2000, 8, 0, (b"\0" * 3001) * 2000)),
         f"{IMAGE}: 3000x2000 {TOO_LARGE}",
     ),
-    # Pillow warns of the first and refuses the second.
-    Case(
-        "bomb of 144 megapixels",
-        put(IMAGE, handmade_png(12000, 12000, 8, 0, b"")),
-        f"{IMAGE}: 12000x12000 {TOO_LARGE}",
-    ),
     Case(
         "bomb of 2^60 pixels",
         put(IMAGE, handmade_png(2**30, 2**30, 8, 0, b"")),
         f"{IMAGE}: image too large (Image size",
-    ),
-    Case(
-        "bomb of one column",
-        put(MASK, handmade_png(1, 10**7, 1, 0, b"")),
-        f"{MASK}: 1x10000000 {TOO_LARGE}",
     ),
     Case("bomb of text", put(IMAGE, zipped_text()), f"{IMAGE}: damaged PNG file"),
 ]
 
 TABLES = [
     Case("depth in words", depth("SECOND", "deep"), "depth of SECOND is not a number: 'deep'"),
-    Case("empty depth", depth("SECOND", ""), "depth of SECOND is not a number: ''"),
     Case("depth nan", depth("SECOND", "nan"), "depth of SECOND is not a number: 'nan'"),
-    Case("depth inf", depth("SECOND", "inf"), "depth of SECOND is not a number: 'inf'"),
     # Beyond float32.
     Case("depth 1e300", depth("SECOND", "1e300"), "SECOND is not a number: '1e300'"),
-    Case("depth of many digits", depth("SECOND", "9" * 5000), f"not a number: '{'9' * 199}...999"),
-    Case("depth twice", add_row("depths.csv", "SECOND", 7), "id 'SECOND' appears more than once"),
-    Case("depth -inf", depth("TEST", "-inf"), "depth of TEST is not a number: '-inf'", TEST),
     Case(
-        "id twice",
-        add_row("sample_submission.csv", "TEST", "1 1"),
-        "id 'TEST' appears more than once",
-        TEST,
+        "depth of many digits", depth("SECOND", "9" * 200_000), f"not a number: '{'9' * 199}...999"
     ),
+    Case("depth twice", add_row("depths.csv", "SECOND", 7), "id 'SECOND' appears more than once"),
     Case(
         "no test tiles",
         set_rows("sample_submission.csv"),
         "no rows, so there is nothing to predict",
-        TEST,
-    ),
-    Case("no tiles but files", set_rows("train.csv"), "no rows, so there is nothing to"),
-    Case(
-        "id of another tile",
-        set_rows("sample_submission.csv", ["other", "1 1"]),
-        "images/other.png is missing from",
-        TEST,
-    ),
-    Case(
-        "id of a path",
-        add_row("sample_submission.csv", "a/b", "1 1"),
-        f"csv: id 'a/b' {UNSAFE}",
         TEST,
     ),
     Case(
@@ -211,13 +143,10 @@ TABLES = [
         "train.csv: id 'FIRST' appears more than once",
     ),
     Case("id of a path", rename_first("../evil"), f"train.csv: id '../evil' {UNSAFE}"),
-    Case("id of a Windows path", rename_first("..\\evil"), f"id '..\\\\evil' {UNSAFE}"),
-    Case("id of 65 letters", rename_first("x" * 65), f"train.csv: id '{'x' * 65}' {UNSAFE}"),
     Case(
         "id of 100000 letters", rename_first("x" * 100_000), f"{'x' * 199}...{'x' * 79}' {UNSAFE}"
     ),
     Case("empty id", rename_first(""), f"train.csv: id '' {UNSAFE}"),
-    Case("extra row", add_row("train.csv", "newcomer", ""), "images/newcomer.png is missing from"),
     Case(
         "missing row",
         lambda survey: survey.drop_row("train.csv", survey.ids[0]),
@@ -225,12 +154,8 @@ TABLES = [
     ),
     Case("label along rows", label_along_rows, f"train.csv: the mask of LAST differs from {MASK}"),
     Case("empty", put("train.csv", b""), "^train.csv: not a readable table"),
-    Case(
-        "empty", put("sample_submission.csv", b""), "^sample_submission.csv: not a readable", TEST
-    ),
     Case("NUL", put("depths.csv", b"\0"), "^depths.csv: expected the columns id,z, found '\\x00'"),
     Case("binary", put("train.csv", b"\x89PNG\r\n\xff\xfe\0"), "^train.csv: not a readable"),
-    Case("UTF-16", put("depths.csv", "id,z\n".encode("utf-16")), "^depths.csv: not a readable"),
     Case("open quote", put("depths.csv", b'id,z\n"a,1\n'), "^depths.csv: not a readable"),
     Case("row too long", put("depths.csv", b"id,z\na,1\nb,2,3\n"), "^depths.csv: not a"),
     Case(
@@ -242,17 +167,6 @@ TABLES = [
         "other columns",
         put("train.csv", b"name,mask\na,1 1\n"),
         "^train.csv: expected the columns id,rle_mask, found name,mask",
-    ),
-    Case(
-        "other columns",
-        put("sample_submission.csv", b"id\na\n"),
-        "^sample_submission.csv: expected the columns id,rle_mask, found id",
-        TEST,
-    ),
-    Case(
-        "swapped columns",
-        put("depths.csv", b"z,id\n1,a\n"),
-        "^depths.csv: expected the columns id,z, found z,id",
     ),
     Case(
         "control characters in columns",
@@ -273,19 +187,10 @@ TABLES = [
 
 LABELS = [
     Case("odd", "1 2 3", "expected pairs of start and length, found 3 numbers"),
-    Case("before the tile", "0 3", "run 0 3 is outside the tile's 221 pixels"),
     Case("beyond the tile", "221 2", "run 221 2 is outside the tile's 221 pixels"),
-    Case("of length 0", "7 0", "run 7 0 is outside the tile's 221 pixels"),
     Case("overlapping", "5 5 7 2", "run 7 2 begins before"),
-    Case("unsorted", "9 2 1 2", "run 1 2 begins before"),
-    Case("in words", "one 1", "expected whole numbers only"),
-    Case("with a sign", "+1 1", "expected whole numbers only"),
-    Case("negative", "-1 1", "expected whole numbers only"),
-    Case("in Arabic digits", "\u0661 \u0662", "expected whole numbers only"),
-    Case("with a NUL", "1 2\0", "expected whole numbers only"),
     Case("of 5000 digits", f"1 {'9' * 5000}", "numbers of at most 30 digits"),
     Case("empty", "", f"differs from {MASK}"),
-    Case("of another mask", "1 1", f"differs from {MASK}"),
 ]
 
 

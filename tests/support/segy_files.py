@@ -22,6 +22,15 @@ REFUSED = {
 needs_real_files = pytest.mark.skipif(
     FOLDER is None, reason="SALT_SEGY_FOLDER, a folder of real SEG-Y files, is not set"
 )
+# How a file's traces may be sorted, by their numbers.
+ORDERS = {
+    "inline": lambda a, b: np.lexsort((b, a)),
+    "crossline": lambda a, b: np.lexsort((a, b)),
+    "inline, both decreasing": lambda a, b: np.lexsort((-b, -a)),
+    "inline, crosslines decreasing": lambda a, b: np.lexsort((-b, a)),
+    "crossline, inlines decreasing": lambda a, b: np.lexsort((-a, b)),
+    "none": lambda a, b: np.random.default_rng(0).permutation(len(a)),
+}
 TYPES = {1: "u4", 2: "i4", 3: "i2", 5: "f4", 6: "f8", 8: "i1", 10: "u4", 11: "u2", 16: "u1"}
 
 

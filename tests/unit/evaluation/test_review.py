@@ -4,7 +4,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from saltseg.core.errors import InputError
 from saltseg.ensemble.predictions import Predictions, save
 from saltseg.evaluation.review import (
     COLUMNS,
@@ -131,12 +130,3 @@ def test_a_tile_may_be_named_like_something_missing(run, tmp_path):
     table.assign(id=["NA", "nan", "null", "None", "007"]).to_csv(path, index=False)
     found = read_review(path, ["NA", "nan", "null", "None", "007"])
     assert found["id"].tolist() == ["NA", "nan", "null", "None", "007"]
-
-
-def test_a_review_of_other_tiles_is_refused(run, tmp_path):
-    path = tmp_path / "review.csv"
-    review(*run, threshold=0.6, honest=True).to_csv(path, index=False)
-    with pytest.raises(
-        InputError, match="expected the 4 labelled tiles, found 5 rows that do not match"
-    ):
-        read_review(path, list("abcd"))

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from saltseg.core.errors import InputError
 from saltseg.core.quantisation import SCALE
 from saltseg.ensemble.predictions import Predictions
-from saltseg.evaluation.threshold import evaluate, steps, steps_of_members, tune, tuning_groups
+from saltseg.evaluation.threshold import evaluate, steps, steps_of_members, tune
 from saltseg.survey import tiles as packed
 
 UNIT = 8
@@ -81,24 +81,6 @@ def test_the_curve_changes_where_a_tile_s_score_does_and_nowhere_else(slow_score
     assert curve.starts.tolist() == [start for start, _, _ in segments]
     assert curve.totals.tolist() == [10 * sum(scores) for _, _, scores in segments]
     assert curve.tiles == len(values)
-
-
-@given(surveys())
-def test_the_best_threshold_is_the_middle_of_the_widest_best_segment(slow_score, survey):
-    values, masks = survey
-    assert whole_curve(values, masks).best() == float(slow_best(slow_score, values, masks, UNIT))
-
-
-@given(surveys(least=2), st.data())
-def test_a_curve_of_some_tiles_is_that_of_a_survey_of_them(survey, data):
-    values, masks = survey
-    flags = st.lists(st.booleans(), min_size=len(values), max_size=len(values))
-    chosen = np.array(data.draw(flags.filter(any)))
-    part = steps(values, masks, UNIT).curve(chosen)
-    alone = whole_curve(values[chosen], masks[chosen])
-    assert part.starts.tolist() == alone.starts.tolist()
-    assert part.totals.tolist() == alone.totals.tolist()
-    assert part.tiles == alone.tiles
 
 
 SHAPE = (3, 2)
@@ -223,14 +205,6 @@ def test_each_group_is_scored_at_the_threshold_of_the_others(slow_score, survey,
     groups = np.array([0, 1, *folds][: len(values)])
     result = tune(steps(values, masks, UNIT), groups)
     assert result == slow_tune(slow_score, values, masks, groups.tolist(), UNIT)
-
-
-def test_groups_are_the_folds_or_the_halves_of_the_only_one():
-    name, groups = tuning_groups(np.array([2, 0, 2, 1]))
-    assert (name, groups.tolist()) == ("the other folds", [2, 0, 2, 1])
-    name, groups = tuning_groups(np.array([3, 3, 3, 3, 3]))
-    assert name == "the other half of the fold"
-    assert [groups.tolist().count(half) for half in (0, 1)] == [3, 2]
 
 
 @pytest.fixture

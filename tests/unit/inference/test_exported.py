@@ -12,10 +12,8 @@ from saltseg.device.compute import Compute
 from saltseg.evaluation.decision import Decision
 from saltseg.inference.exported import FORMAT, write_export
 from saltseg.inference.predict import predict
-from saltseg.networks.checkpoint import Checkpoint
 from support.networks import FIRST_OF_CLASS, NAMES, OPENVINO, options_of, seen_data
-from support.new_tiles import threshold_json
-from support.running import ROOT, run_stage
+from support.running import ROOT
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
@@ -126,38 +124,6 @@ def test_a_file_says_how_to_use_it_and_nothing_of_this_machine(tmp_path):
     assert (given.name, given.type) == ("tiles", "tensor(uint8)")
     assert (found.name, found.type) == ("probabilities", "tensor(float)")
     assert given.shape == found.shape == ["tiles", "height", "width"]
-
-
-@pytest.fixture
-def checkpoints(tmp_path):
-    """Checkpoints of two members, with seeds 4 and 7."""
-    settings = {"name": "unet", "width": 2, "dropout": 0.3, "depth": "none"}
-    paths = []
-    for seed in (4, 7):
-        state = seen_data(seed=seed, **settings).state_dict()
-        paths.append(tmp_path / f"{seed}.safetensors")
-        Checkpoint({"model": settings, "seed": seed}, state).save(paths[-1])
-    return paths
-
-
-@pytest.mark.slow
-def test_the_stage_exports_each_member_and_their_mean(tmp_path, checkpoints):
-    threshold = threshold_json(tmp_path / "threshold.json", seeds=[4, 7], threshold=0.375)
-    out = tmp_path / "export"
-    out.mkdir()
-    arguments = ["--checkpoints", *checkpoints, "--threshold", threshold]
-    arguments += ["--ensemble", out / "ensemble.onnx"]
-    arguments += ["--members", out / "member_4.onnx", out / "member_7.onnx"]
-    done = run_stage("export", *arguments)
-    assert done.returncode == 0, done.stderr
-    files = {"ensemble.onnx", "member_4.onnx", "member_7.onnx"}
-    assert {path.name for path in out.iterdir()} == files
-    tiles, _ = tiles_of((2, 40, 30))
-    four, seven, both = (
-        run(out / name, tiles) for name in ("member_4.onnx", "member_7.onnx", "ensemble.onnx")
-    )
-    assert np.abs(four - seven).max() > 0.01
-    np.testing.assert_allclose((four + seven) / 2, both, atol=1e-6)
 
 
 def test_the_example_in_the_docs_gives_the_mask(tmp_path, monkeypatch):

@@ -1,6 +1,5 @@
 """New tiles: how they are read, that masks are decided as for the test tiles, and written whole."""
 
-import argparse
 import os
 import re
 import signal
@@ -14,7 +13,6 @@ import pytest
 import torch
 from PIL import Image
 
-import predict as stage
 from saltseg.core import rle
 from saltseg.core.errors import InputError
 from saltseg.device.compute import Compute
@@ -24,12 +22,10 @@ from saltseg.evaluation.decision import Decision
 from saltseg.inference.predict import predict
 from saltseg.inference.predict_new import decide, read_tiles
 from saltseg.networks import model
-from saltseg.networks.checkpoint import Checkpoint
 from saltseg.output.masks import write_masks
 from saltseg.output.submission import write_submission
-from saltseg.settings.check import given
 from saltseg.survey.new_tiles import NewTiles
-from support.new_tiles import SETTINGS, files_of, pack, threshold_json
+from support.new_tiles import files_of, pack
 from support.running import ROOT
 from support.surveys import image_png, png
 
@@ -336,60 +332,3 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path, name, earlier):
 
 
 # The stage
-
-
-@pytest.fixture
-def checkpoints(tmp_path, networks):
-    paths = []
-    for number, (network, depth) in enumerate(zip(networks, ("both", "none", "none"), strict=True)):
-        settings = {"name": "residual_unet", "width": 2, "dropout": 0.1, "depth": depth}
-        paths.append(tmp_path / f"{number}.safetensors")
-        Checkpoint({"model": settings, "seed": number}, network.state_dict()).save(paths[-1])
-    return paths
-
-
-def predicted(tmp_path, checkpoints, path, name="masks", **changes):
-    threshold = threshold_json(tmp_path / f"{name}.json", **changes)
-    output = tmp_path / name / "masks.csv"
-    stage.main(
-        argparse.Namespace(
-            settings=given(SETTINGS),
-            threads=1,
-            tiles=path,
-            checkpoints=checkpoints,
-            threshold=threshold,
-            table=output,
-            masks=output.with_suffix(""),
-        )
-    )
-    return output.read_text()
-
-
-def test_the_stage_gives_the_submissions_masks_with_the_thresholds_flip(
-    tmp_path, networks, checkpoints
-):
-    tiles = tiles_of()
-    table = "\n".join(["id,z", *(f"{name},{300 + 9 * i}" for i, name in enumerate(IDS))]).encode()
-    path = pack(tmp_path / "new", "zip", files_of(tiles) | {"depths.csv": table})
-    images = np.stack([tiles[name] for name in sorted(IDS)])
-    depths = np.array([300 + 9 * IDS.index(name) for name in sorted(IDS)], dtype=np.float32)
-    texts = set()
-    for flip in (True, False):
-        (tmp_path / f"{flip}").mkdir()
-        members = stored(tmp_path / f"{flip}", networks, sorted(IDS), images, depths, flip)
-        means = np.concatenate([mean for _, mean in mean_probabilities(members, sorted(IDS))])
-        threshold = float(np.median(means))
-        write_submission(tmp_path / f"{flip}.csv", sorted(IDS), members, len(members), threshold)
-        found = predicted(
-            tmp_path, checkpoints, path, f"{flip}-masks", flip=flip, threshold=threshold
-        )
-        assert found == (tmp_path / f"{flip}.csv").read_text()
-        texts.add(found)
-    assert len(texts) == 2
-
-
-def test_depths_count_only_for_members_trained_with_them(tmp_path, checkpoints):
-    path = pack(tmp_path / "new", "folder", files_of(tiles_of()))
-    with pytest.raises(InputError, match=r"depths\.csv is missing from .*members trained with"):
-        predicted(tmp_path, checkpoints, path, "with")
-    assert predicted(tmp_path, checkpoints[1:], path, "without").startswith("id,rle_mask\n007,")

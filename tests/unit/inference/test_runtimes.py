@@ -164,22 +164,21 @@ def calls(monkeypatch):
 SMALL, LARGE = ({"name": "unet", "width": width, "dropout": 0} for width in (2, 12))
 
 
-def test_auto_translates_networks_that_are_worth_it(calls):
-    small, large = seen_data(**SMALL), seen_data(**LARGE)
-    weights = [sum(each.numel() for each in one.parameters()) for one in (small, large)]
-    assert weights[0] < LEAST_WEIGHTS <= weights[1]
-    for_inference(small, computing("auto"))
-    assert calls == []
-    for_inference(large, computing("auto"))
-    assert calls == [large]
-
-
-def test_a_runtime_that_is_named_is_used(calls):
-    small, large = seen_data(**SMALL), seen_data(**LARGE)
-    assert for_inference(large, computing("torch")) is large
-    assert calls == []
-    for_inference(small, computing("openvino"))
-    assert calls == [small]
+@pytest.mark.parametrize(
+    ("runtime", "settings", "translated"),
+    [
+        ("auto", SMALL, False),
+        ("auto", LARGE, True),
+        ("torch", LARGE, False),
+        ("openvino", SMALL, True),
+    ],
+)
+def test_auto_translates_networks_that_are_worth_it(calls, runtime, settings, translated):
+    network = seen_data(**settings)
+    weights = sum(each.numel() for each in network.parameters())
+    assert (weights < LEAST_WEIGHTS) == (settings is SMALL)
+    assert for_inference(network, computing(runtime)) is network
+    assert calls == [network] * translated
 
 
 def test_without_openvino_auto_is_pytorch_and_openvino_is_an_error(monkeypatch):

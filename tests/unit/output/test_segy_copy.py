@@ -14,6 +14,7 @@ from saltseg.output import segy as module
 from saltseg.output.segy import slabs, write_copy
 from saltseg.survey.scan import scan
 from support.segy_files import (
+    ORDERS,
     USABLE,
     amplitudes,
     grid_numbers,
@@ -56,14 +57,6 @@ def assert_is_copy(source, output, geometry, traces, values):
     found = np.ascontiguousarray(samples).view(f"{order}f4")
     there = traces >= 0
     np.testing.assert_array_equal(found[traces[there]], values[there])
-
-
-ORDERS = {
-    "inline": lambda a, b: np.lexsort((b, a)),
-    "crossline": lambda a, b: np.lexsort((a, b)),
-    "decreasing": lambda a, b: np.lexsort((-b, -a)),
-    "none": lambda a, b: np.random.default_rng(0).permutation(len(a)),
-}
 
 
 @pytest.mark.parametrize("order", ORDERS)

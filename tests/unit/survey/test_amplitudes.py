@@ -17,16 +17,15 @@ def _section(height: int, width: int) -> np.ndarray:
     return (amplitude * np.linspace(0.2, 3, width)).astype(np.float16)
 
 
-def test_clips_are_the_ends_of_the_scale_by_volume():
-    amplitude = np.float16([-5, -1, -0.5, 0, 0.5, 1, 5])
-    assert to_8bit(amplitude, "volume").tolist() == [0, 0, 64, 128, 191, 255, 255]
-
-
-def test_least_and_greatest_are_the_ends_of_the_scale_by_window():
-    assert to_8bit(np.float16([2, 3, 4]), "window").tolist() == [0, 128, 255]
-
-
-def test_other_ways_are_refused():
+@pytest.mark.parametrize(
+    ("normalisation", "amplitude", "grey"),
+    [
+        ("volume", [-5, -1, -0.5, 0, 0.5, 1, 5], [0, 0, 64, 128, 191, 255, 255]),
+        ("window", [2, 3, 4], [0, 128, 255]),
+    ],
+)
+def test_clips_or_extremes_are_the_ends_of_the_scale(normalisation, amplitude, grey):
+    assert to_8bit(np.float16(amplitude), normalisation).tolist() == grey
     with pytest.raises(ValueError, match="volume, window"):
         to_8bit(np.zeros(3), "tile")
 

@@ -130,29 +130,26 @@ def segy_labels(there, axes=None, unlabelled=None, tile=4):
     return {(plane, number): labels for plane, number, labels in found}
 
 
-def test_inlines_that_have_traces_are_labelled():
+@pytest.mark.parametrize(
+    ("inlines", "crosslines", "lines"),
+    [
+        # No crosslines: all that they hold is on these inlines.
+        ([1, 4], [], {(INLINE, 102), (INLINE, 108)}),
+        ([1], [5], {(INLINE, 102), (CROSSLINE, 305)}),
+        ([*range(6)], [], {(INLINE, number) for number in range(100, 112, 2)}),
+    ],
+)
+def test_crosslines_are_labelled_where_inlines_are_not(inlines, crosslines, lines):
     there = np.zeros((6, 8), bool)
-    there[[1, 4]] = True
+    there[inlines] = True
+    there[:, crosslines] = True
     found = segy_labels(there)
-    # No crosslines: all that they hold is on these inlines.
-    assert found.keys() == {(INLINE, 102), (INLINE, 108)}
+    assert found.keys() == lines
     # The first trace of the file has value 0.
-    assert found[INLINE, 102][:, 0].tolist() == [0] + [1] * 7
-
-
-def test_crosslines_are_labelled_where_inlines_are_not():
-    there = np.zeros((6, 8), bool)
-    there[1] = True
-    there[:, 5] = True
-    found = segy_labels(there)
-    assert found.keys() == {(INLINE, 102), (CROSSLINE, 305)}
-    assert found[CROSSLINE, 305].shape == (6, 5)
-
-
-def test_labels_of_all_lines_are_taken_by_inline():
-    assert segy_labels(np.ones((6, 8), bool)).keys() == {
-        (INLINE, number) for number in VOLUME.inlines.numbers().tolist()
-    }
+    salt = np.cumsum(there).reshape(there.shape) > 1
+    for (plane, number), labels in found.items():
+        expected = salt[(number - 100) // 2] if plane == INLINE else salt[:, number - 300]
+        assert labels[:, 0].tolist() == expected.tolist()
 
 
 def test_a_file_of_some_lines_is_put_to_their_places():

@@ -17,6 +17,7 @@ from saltseg.survey.grid import Axis
 from saltseg.survey.scan import HeaderSettings, scan
 from saltseg.survey.segy import Segy
 from support.segy_files import (
+    ORDERS,
     REFUSED,
     USABLE,
     amplitudes,
@@ -63,16 +64,6 @@ def test_formats_and_byte_orders_are_found(path, format, endian):
     assert found.mean == pytest.approx(values.mean(dtype=np.float64))
     assert found.std == pytest.approx(values.std(dtype=np.float64))
     assert found.clip == pytest.approx(np.percentile(np.abs(values), 99.9))
-
-
-ORDERS = {
-    "inline": lambda a, b: np.lexsort((b, a)),
-    "crossline": lambda a, b: np.lexsort((a, b)),
-    "inline, both decreasing": lambda a, b: np.lexsort((-b, -a)),
-    "inline, crosslines decreasing": lambda a, b: np.lexsort((-b, a)),
-    "crossline, inlines decreasing": lambda a, b: np.lexsort((-a, b)),
-    "none": lambda a, b: np.random.default_rng(0).permutation(len(a)),
-}
 
 
 @pytest.mark.parametrize("order", ORDERS)

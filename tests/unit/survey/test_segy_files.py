@@ -28,15 +28,16 @@ def test_a_missing_file_is_recognised_by_its_name_and_a_folder_is_not_a_file(tmp
     assert not is_segy(tmp_path / "folder.sgy") and not is_segy("tiles.zip")
 
 
-def test_two_files_of_one_name_are_refused(tmp_path):
-    folder_of(tmp_path, "a.segy", "a.sgy")
-    with pytest.raises(InputError, match=r"a\.sgy: a\.segy has the same name; rename one"):
-        refuse_mixture(tmp_path)
-
-
-def test_tiles_beside_volumes_are_refused(tmp_path):
-    folder_of(tmp_path, "a.segy", "tile.png")
-    with pytest.raises(InputError, match=r"found both \(tile\.png beside a\.segy\)"):
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ("a.sgy", r"a\.sgy: a\.segy has the same name; rename one"),
+        ("tile.png", r"found both \(tile\.png beside a\.segy\)"),
+    ],
+)
+def test_files_that_do_not_go_together_are_refused(tmp_path, other, message):
+    folder_of(tmp_path, "a.segy", other)
+    with pytest.raises(InputError, match=message):
         refuse_mixture(tmp_path)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import xarray
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -117,22 +116,6 @@ def test_undefined_samples_and_dead_traces_have_no_amplitude(tmp_path, format):
     expected = np.zeros_like(missing)
     expected[[1, 4]] = expected[2, 0] = expected[3, 5] = True
     np.testing.assert_array_equal(missing, expected)
-
-
-def test_xarray_opens_it_with_coordinates_and_attributes(tmp_path):
-    path = survey(tmp_path)
-    geometry, traces, _ = scan(path)
-    import_volume(path, geometry, traces, tmp_path / "volume.zarr")
-    with xarray.open_zarr(tmp_path / "volume.zarr", consolidated=False, chunks=None) as found:
-        assert found["amplitude"].dims == ("inline", "crossline", "sample")
-        one = found["amplitude"].sel(inline=66, crossline=990, sample=8)
-        whole = expected(path, geometry, traces)
-        place = geometry.inlines.index(66), geometry.crosslines.index(990), 2
-        np.testing.assert_array_equal(one.to_numpy(), whole[place])
-        for axis, name in zip(geometry.axes, ("inline", "crossline", "sample"), strict=True):
-            np.testing.assert_array_equal(found[name], axis.numbers())
-        assert found.attrs["clip"] == geometry.amplitude.clip
-        assert found.attrs["source"] == "survey.sgy"
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (500, 900, 1500), (40, 3000, 8000), (9, 9, 65535)])
