@@ -29,7 +29,14 @@ from support.running import ROOT, snakemake_command, wait_for
 
 HOWS = ("job", "job, politely", "main process", "whole group")
 WHENS = ("training", "saving", "predicting", "any time")
-TIMED = ("logs/", "benchmarks/", "figures/times.svg", "figures/.times.svg", "index.html")
+TIMED = (
+    "logs/",
+    "benchmarks/",
+    "figures/times.svg",
+    "figures/.times.svg",
+    "index.html",
+    "run.yaml",
+)
 PATIENCE = 900  # timeout of a run, in seconds
 
 

@@ -1,5 +1,6 @@
 """The finished run of tiles, as a user finds it."""
 
+import html
 import json
 import re
 import zipfile
@@ -7,6 +8,7 @@ import zipfile
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from PIL import Image
 
 from saltseg.core import metric, rle
@@ -55,6 +57,18 @@ def test_threshold_scores_every_tile_by_the_member_that_held_it_out(finished):
         tuned.extend(metric.tile_scores(probabilities > other, masks))
     assert np.mean(scores) == pytest.approx(report["score_on_tuned_tiles"])
     assert np.mean(tuned) == pytest.approx(report["score"])
+
+
+def test_the_record_says_what_made_the_results(finished):
+    record = yaml.safe_load((finished / "results/run.yaml").read_text())
+    assert record["settings"]["model"]["width"] == 2
+    assert record["versions"]["numpy"] == np.__version__
+    assert {"python", "snakemake", "torch", "pillow", "scipy"} <= record["versions"].keys()
+    assert re.match(r"CPU, (bf16|fp32), \d", record["members"][0])
+    assert record["processor"] and record["project"]["release"]
+    assert html.escape(yaml.safe_dump({"versions": record["versions"]}, sort_keys=False)) in (
+        (finished / "results/index.html").read_text()
+    )
 
 
 def test_checkpoint_header_alone_rebuilds_the_model(finished):

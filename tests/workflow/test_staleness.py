@@ -219,6 +219,15 @@ def test_only_stale_steps_rerun_after_a_change(case, project):
     assert {rule: count for rule, count in found.items() if rule in JOBS} == case.expected
 
 
+def test_another_version_of_a_package_reruns_what_computes_with_it(project, tmp_path, monkeypatch):
+    metadata = tmp_path / "packages/matplotlib-99.dist-info/METADATA"
+    metadata.parent.mkdir(parents=True)
+    metadata.write_text("Name: matplotlib\nVersion: 99\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "packages"))
+    figures = {"gallery", "plot_training", "plot_evaluation", "plot_data", "provenance", "page"}
+    assert planned_in(project, "--configfile", "mine.yaml").keys() - {"all"} == figures
+
+
 def test_what_is_stale_reruns_and_leaves_nothing_to_do(project):
     edit_config("ensemble", "seeds", [0])(project)
     assert planned_in(project, "--configfile", "mine.yaml") == below("threshold")

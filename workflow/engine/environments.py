@@ -4,8 +4,11 @@ python workflow/engine/environments.py
 """
 
 import tomllib
+from functools import cache
+from itertools import chain
 from pathlib import Path
 
+import yaml
 from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
@@ -30,6 +33,19 @@ def generate() -> dict[Path, str]:
         ROOT / f"envs/{name}.yaml": render(environment, versions, python)
         for name, environment in manifest["tool"]["salt-segmentation"]["envs"].items()
     }
+
+
+@cache
+def read_pins(file: Path) -> dict[str, str]:
+    """Return the version of each package that an environment's file pins."""
+    names = {conda: name for name, conda in CONDA_NAMES.items()}
+    lines = yaml.safe_load(file.read_text())["dependencies"]
+    flat = chain.from_iterable(each["pip"] if isinstance(each, dict) else [each] for each in lines)
+    found = {}
+    for line in flat:
+        name, _, pin = line.replace(" ", "").partition("=")
+        found[names.get(name, name)] = pin.removeprefix("=")
+    return found
 
 
 def pinned_versions(project: dict) -> dict[str, str]:

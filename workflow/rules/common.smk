@@ -60,11 +60,12 @@ os.environ |= {"PATH": os.pathsep.join([str(Path(sys.executable).parent), *os.ge
 # Scripts find the package beside them.
 os.environ.pop("PYTHONSAFEPATH", None)
 
+from engine.environments import read_pins
 from engine.given import doubled_keys
 from saltseg.core.errors import InputError, raise_faults
 from saltseg.core.fingerprint import fingerprint, remembered
 from saltseg.settings.check import complete, configurations
-from saltseg.stage.code_files import behaviour, local_files
+from saltseg.stage.code_files import behaviour, installed_version, local_files, packages
 
 
 configfile: str(ROOT / "config/config.yaml")
@@ -217,19 +218,36 @@ wildcard_constraints:
 
 
 def code(stage, environment):
-    """Return the code of a stage as parameters: each file that it uses, and its pinned packages.
+    """Return the code of a stage as parameters: each file that it uses, and its packages.
 
     One per file, such as "saltseg/training/losses.py 1f0c...", so that `make status` can name the one
     that changed. Digests ignore comments and docstrings. Files beside a module with the same name
     and another extension, such as its templates, are included.
     """
     files = local_files(SCRIPTS / f"{stage}.py")
-    files += sorted(
-        {part for file in files for part in file.parent.glob(f"{file.stem}.*")} - {*files}
-    )
-    used = [f"{file.relative_to(SCRIPTS)} {behaviour(file)}" for file in files]
+    others = {part for file in files for part in file.parent.glob(f"{file.stem}.*")} - {*files}
+    used = [f"{file.relative_to(SCRIPTS)} {behaviour(file)}" for file in [*files, *sorted(others)]]
     pins = ROOT / f"envs/{environment}.yaml"
-    return [*used, f"envs/{pins.name} {behaviour(pins)}"]
+    return [*used, f"envs/{pins.name} {behaviour(pins)}", *versions(files, read_pins(pins))]
+
+
+# Of all stages, by package.
+VERSIONS = {}
+
+
+def versions(files, pins):
+    """Return the packages that a stage computes with, in their installed versions.
+
+    Those of conda, and those that are not installed here, are as pinned.
+    """
+    as_pinned = "conda" in map(str, workflow.deployment_settings.deployment_method)
+    used = {
+        name: pins[name] if as_pinned else installed_version(name) or pins[name]
+        for name in packages(files)
+        if name in pins
+    }
+    VERSIONS.update(used)
+    return [f"{name} {version}" for name, version in used.items()]
 
 
 # The command of a stage. Rules give their files the names of its arguments.

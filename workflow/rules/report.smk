@@ -223,6 +223,7 @@ rule page:
         if_volume("results/sections"),
         tiles="results/data/train.h5",
         test_tiles=with_test("results/data/test.h5"),
+        record="results/run.yaml",
         review="results/review.csv",
         threshold="results/threshold.json",
         validation=VALIDATION,

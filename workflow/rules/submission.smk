@@ -53,6 +53,37 @@ rule submission:
         STAGE
 
 
+rule provenance:
+    input:
+        "results/threshold.json",
+        with_test("results/submission.csv"),
+        if_volume("results/volume/mask.sgy"),
+        members=expand("results/models/{seed}/checkpoint.safetensors", seed=SEEDS),
+    output:
+        record="results/run.yaml",
+    log:
+        "results/logs/provenance.log",
+    benchmark:
+        "results/benchmarks/provenance.tsv"
+    conda:
+        "../../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(500),
+        runtime=growing(10),
+    params:
+        *code("provenance", "data"),
+        command=command("provenance"),
+        settings=settings(),
+        # Compared, since results may be the same with others.
+        used=settings(*RECORDED, ignoring=["training.encoder_weights", "training.tensorboard"]),
+        versions=get_versions,
+        fingerprints=get_fingerprints,
+        facts=get_facts,
+    shell:
+        f"{STAGE} --facts {{params.facts:q}}"
+
+
 rule summary:
     input:
         threshold="results/threshold.json",

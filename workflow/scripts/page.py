@@ -33,6 +33,7 @@ def main(args):
         predicted = load_shards(args.test, test.ids, test.images.shape[1:])
     review = read_review(args.review, train.ids)
     threshold = report["threshold"]
+    record = args.record.read_text() if args.record else ""
     # All is read before anything is written.
     figures = [read_figure(path) for path in args.figures]
     facts = {
@@ -56,7 +57,7 @@ def main(args):
             tests, with_salt = len(test.ids), int((coverage > 0).sum())
     head = headline(report, tests, with_salt, args.benchmarks)
     with replacing(args.page) as path:
-        write_page(path, head, figures, facts)
+        write_page(path, head, figures, facts, record)
     logging.info("page to %s, its tiles to %s", args.page, args.pictures)
 
 
@@ -64,6 +65,7 @@ if __name__ == "__main__":
     parser = stage_parser(__doc__, settings=False)
     parser.add_input("tiles", "labelled tiles, train.h5")
     parser.add_input("test_tiles", "test.h5, if there are any", optional=True)
+    parser.add_input("record", "run.yaml", optional=True)
     parser.add_input("review", "review.csv")
     parser.add_input("threshold", "threshold.json")
     parser.add_input("validation", "predictions of labelled tiles", many=True)

@@ -16,7 +16,7 @@ from saltseg.device.compute import Compute
 from saltseg.device.gpu_lease import hold_gpu
 from saltseg.ensemble.pseudo_labels import PseudoLabels
 from saltseg.stage.cli import inputs_of, run, stage_parser
-from saltseg.stage.code_files import behaviour, local_files
+from saltseg.stage.code_files import behaviour, installed_version, local_files, packages
 from saltseg.survey.folds import is_honest, read_folds, train_valid_masks
 from saltseg.survey.lines import Lines
 from saltseg.survey.tiles import Tiles
@@ -68,7 +68,7 @@ def main(args):
         checkpoint, history = Trainer(job, compute, on_epoch_end=record, saved=saved).run()
     with replacing(args.history) as path:
         pd.DataFrame(history).to_csv(path, index=False)
-    checkpoint.about["made_from"] = made_from
+    checkpoint.about.update(made_from=made_from, computed_on=str(compute))
     checkpoint.save(args.checkpoint)
     if saved:
         saved.remove()
@@ -111,11 +111,13 @@ def is_made_from(path: Path, made_from: str) -> bool:
 def dependencies(args, compute: Compute) -> list[str | bytes]:
     """Return everything that the training depends on; if any of it changes, it starts over."""
     files = [(name, path.read_bytes()) for name, paths in inputs_of(args).items() for path in paths]
+    code = local_files(Path(__file__))
     return [
         json.dumps(args.settings.model_dump(exclude=UNUSED), sort_keys=True),
         f"{args.seed} {compute} {torch.__version__}",
         *chain.from_iterable(files),
-        *map(behaviour, local_files(Path(__file__))),
+        *map(behaviour, code),
+        *(f"{name} {installed_version(name)}" for name in packages(code)),
     ]
 
 

@@ -1,8 +1,9 @@
 """The files a script uses, compared with Python's own imports, and their behaviour digests."""
 
+import numpy
 import pytest
 
-from saltseg.stage.code_files import behaviour, local_files
+from saltseg.stage.code_files import behaviour, installed_version, local_files, packages
 from support.imports import SCRIPTS, STAGES, real_imports
 
 
@@ -86,6 +87,14 @@ def test_what_a_package_imports_itself_is_followed(project):
 def test_libraries_are_left_out(project):
     folder = project(stage="import json, os.path\nfrom collections import abc\nimport nowhere")
     assert local_files(folder / "stage.py") == [folder / "stage.py"]
+
+
+def test_the_packages_that_a_stage_computes_with_are_found(project):
+    late = "def late():\n    import scipy.fft\n    import tqdm"
+    folder = project(stage="import json, a", a=f"from PIL import Image\nimport yaml\n{late}")
+    assert {"pillow", "scipy"} == {*packages(local_files(folder / "stage.py"))} - {"a"}
+    assert installed_version("numpy") == numpy.__version__
+    assert installed_version("no-such-package") is None
 
 
 CODE = '''"""The module."""

@@ -154,8 +154,10 @@ def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Path) ->
     }
 
 
-def write_page(path: Path, head: dict | None, figures: list[Figure], facts: dict) -> None:
-    """Write the page from its headline, if any, figures and tile browser data.
+def write_page(
+    path: Path, head: dict | None, figures: list[Figure], facts: dict, record: str = ""
+) -> None:
+    """Write the page from its headline, if any, figures, tile browser data and record of the run.
 
     With the facts of a volume, ``facts["volume"]``, it has a viewer.
     """
@@ -179,6 +181,7 @@ def write_page(path: Path, head: dict | None, figures: list[Figure], facts: dict
         submission=facts["test"] != NO_TEST,
         head=head,
         figures=figures,
+        record=record,
         # Escape "<", so that no text can close the script element.
         facts=json.dumps(facts, separators=(",", ":")).replace("<", "\\u003c"),
         code=code,

@@ -2,8 +2,10 @@
 
 import ast
 import hashlib
+import sys
 from collections.abc import Iterator
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import yaml
@@ -12,6 +14,9 @@ FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 DOCUMENTED = (ast.Module, ast.ClassDef, *FUNCTIONS)
 BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # of statements
 LEVELS = ("debug", "info", "warning", "error", "exception")
+# Packages by the names of their modules, where these differ, and those that change no result.
+PACKAGES = {"PIL": "pillow", "yaml": "pyyaml"}
+NEUTRAL = {"pyyaml", "tqdm", "tensorboard"}
 LOGGING = {f"{logger}.{level}" for logger in ("logging", "logger") for level in LEVELS}
 
 
@@ -28,6 +33,23 @@ def local_files(script: Path) -> list[Path]:
             found.add(file)
             waiting.extend(_imported_files(script.parent, file))
     return [script, *sorted(found - {script})]
+
+
+def packages(files: list[Path]) -> list[str]:
+    """Return the packages of others that files import and compute with, sorted."""
+    modules = {name.partition(".")[0] for file in files for name in _imported_names(file)}
+    return sorted(
+        {PACKAGES.get(name, name) for name in modules - sys.stdlib_module_names} - NEUTRAL
+    )
+
+
+@cache
+def installed_version(package: str) -> str | None:
+    """Return the version of a package that is installed; None if it is not."""
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 @cache
@@ -87,11 +109,16 @@ def _name_called(node: ast.AST | None) -> str:
 @cache
 def _imported_files(folder: Path, file: Path) -> set[Path]:
     """Return the local files that a file imports itself."""
+    return {found for name in _imported_names(file) for found in _files_of(folder, name)}
+
+
+@cache
+def _imported_names(file: Path) -> set[str]:
+    """Return the dotted names that a file imports, or that may be attributes of what it imports."""
     tree = _tree(file)
     # Calls are everywhere and slow to look for.
     nodes = ast.walk(tree) if "import_module" in file.read_text() else _statements(tree)
-    names = {name for node in nodes for name in _names_of(node)}
-    return {found for name in names for found in _files_of(folder, name)}
+    return {name for node in nodes for name in _names_of(node)}
 
 
 def _statements(node: ast.AST) -> Iterator[ast.AST]:

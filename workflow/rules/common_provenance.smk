@@ -1,0 +1,46 @@
+# The record of what results were made from and with.
+
+import platform
+
+from snakemake import __version__ as snakemake_version
+
+# Sections that results depend on; data.demo is that of the inputs.
+RECORDED = [
+    "data.demo",
+    "data.demo_volume",
+    "survey",
+    "validation",
+    "ensemble",
+    "model",
+    "training",
+    "augmentation",
+    "self_training",
+    "inference",
+    "compute",
+]
+
+
+def get_fingerprints(wildcards):
+    """Return a digest of each of a user's inputs, by its key."""
+    files = {"validation.groups": get_groups, "training.encoder_weights": get_encoder_weights}
+    if VOLUME:
+        files |= {"data.source": lambda wildcards: segy_for(""), "data.labels": get_labels}
+    found = dict(zip(files, contents(*files.values())(wildcards)))
+    found |= {f"data.source, {part}": digest for part, digest in FINGERPRINTS.items()}
+    return {key: digest for key, digest in found.items() if digest}
+
+
+def get_versions(wildcards):
+    """Return the versions of all that computes."""
+    own = {"python": platform.python_version(), "snakemake": snakemake_version}
+    return own | dict(sorted(VERSIONS.items()))
+
+
+def get_facts(wildcards, input):
+    """Return versions, inputs and settings as JSON; as a function of inputs it is not compared."""
+    facts = {
+        "versions": get_versions(wildcards),
+        "inputs": get_fingerprints(wildcards),
+        "settings": config,
+    }
+    return json.dumps(facts)
