@@ -4,7 +4,6 @@ import os
 
 import numpy as np
 
-from support.spoiling import at, edit
 from support.stages import Case, assert_refused, cases
 from support.surveys import image_png, zipped
 
@@ -47,11 +46,6 @@ FAULTS = [
     Case(
         *("id twice", file_instead(TWICE)),
         "b/t.png: another file has the same name; rename or remove one",
-    ),
-    Case("no depths", without("depths.csv"), "members trained with depth need the depth of each"),
-    Case(
-        *("depth nan", at("new/depths.csv", edit, b"b,2", b"b,nan")),
-        "depths.csv: depth of b is not a number: 'nan'",
     ),
     Case(
         *("below 16 pixels", file_instead(zipped({"t.png": SMALL, "depths.csv": b"id,z\nt,1\n"}))),

@@ -8,10 +8,8 @@ import pandas as pd
 import pytest
 
 from saltseg.ensemble.predictions import Predictions
-from saltseg.evaluation.summary import describe
-from support.spoiling import edit_hdf
 from support.stages import arguments, run_all, stage, tree, zip_survey
-from support.surveys import Survey, image_png, mask_png, png
+from support.surveys import Survey, image_png, mask_png
 
 
 def constant_tiles(grey):
@@ -60,11 +58,6 @@ def test_an_odd_survey_runs_through_all_stages(tmp_path, name):
     assert pd.read_csv(tmp_path / "submission.csv")["id"].tolist() == survey.test_ids
 
 
-def masks_of_one_bit(survey):
-    for name in survey.ids:
-        survey.files[f"train/masks/{name}.png"] = png(survey.masks[name])
-
-
 def files_outside(survey):
     # Not files of the survey, wherever they point.
     for name in ("../evil.png", "../../images/evil.png", "/tmp/evil.png", "..\\evil.png"):
@@ -78,7 +71,7 @@ def windows_tables(survey):
             row[-1] = f"{row[-1]}\r"
 
 
-@pytest.mark.parametrize("spoil", [masks_of_one_bit, files_outside, windows_tables])
+@pytest.mark.parametrize("spoil", [files_outside, windows_tables])
 def test_another_form_of_the_same_survey_is_imported_alike(tmp_path, spoil):
     imported = []
     for change in (lambda survey: None, spoil):
@@ -94,29 +87,3 @@ def test_another_form_of_the_same_survey_is_imported_alike(tmp_path, spoil):
         imported.append(tree(folder / "imported"))
     assert imported[0] == imported[1]
     assert not list(tmp_path.rglob("*evil*")) and not Path("/tmp/evil.png").exists()
-
-
-def test_a_score_of_a_single_tile_is_blamed_on_the_threshold_only(run):
-    """The threshold can only be tuned on that tile, but no member trained on it."""
-    edit_hdf(run / "folds.h5", fold=lambda fold: np.arange(len(fold)).clip(0, 1))
-    holdout = {"validation": {"scheme": "holdout"}}
-    for seed in (0, 1):
-        given = arguments("predict_validation", run, run / "validation", seed, **holdout)
-        assert stage("predict_validation", *given) == 0
-    for name in ("threshold", "review", "gallery", "plot_evaluation", "summary"):
-        log = ["--log", run / f"{name}.log"]
-        assert stage(name, *arguments(name, run, run, **holdout), *log) == 0
-    report = json.loads((run / "threshold.json").read_text())
-    assert report["tiles_scored"] == 1 and not report["honest"]
-    texts = {
-        name: (run / name).read_text()
-        for name in (
-            *("threshold.log", "summary.txt", "score.svg", "tile_scores.svg"),
-            *("calibration.svg", "members.svg"),
-        )
-    }
-    for name, text in {"message": describe(report), **texts}.items():
-        text = " ".join(text.split())
-        assert "the threshold was tuned on the same tile" in text, name
-        assert "members trained" not in text and "training tiles" not in text, name
-    assert pd.read_csv(run / "review.csv")["honest"].all()

@@ -9,7 +9,6 @@ import yaml
 from saltseg.core.errors import InputError, raise_faults
 from saltseg.settings.check import faults
 from support.running import ROOT, run_snakemake
-from support.spoiling import edit_hdf
 from support.stages import CONFIG, Case, arguments, assert_refused, cases, stage, zip_survey
 from support.surveys import Survey
 
@@ -18,11 +17,6 @@ KEYS = [
         "text for a number",
         {"model.width": "eight"},
         "model.width: expected integer, 1 to 512, found 'eight'",
-    ),
-    Case(
-        "float for a count",
-        {"training.epochs": 2.0},
-        "epochs: expected integer, 1 or more, found 2.0",
     ),
     Case("nothing", {"training.loss": None}, "training.loss: expected one of bce, dice, "),
     Case(
@@ -41,9 +35,6 @@ KEYS = [
         "validation.folds: expected integer, 2 or more, or null, found 1",
     ),
     Case("unknown key", {"model.wdith": 8}, "model.wdith: unknown key; known are"),
-    Case(
-        "empty section", {"model": None}, "model: expected a section of keys and values, found None"
-    ),
     Case(
         "no seeds",
         {"ensemble.seeds": []},
@@ -96,25 +87,11 @@ def validation(**changes):
     return lambda run: {"validation": changes}
 
 
-def grouped_by(column: str):
-    def spoil(run):
-        (run / "groups.csv").write_text("id,section\nother,1\n")
-        return {"validation": {"groups": str(run / "groups.csv"), "group_column": column}}
-
-    return spoil
-
-
 def small_tiles(run):
     (run / "survey.zip").unlink()
     zip_survey(Survey(train=6, test=1, height=12, width=12), run)
     for name in ("import_train", "split"):
         assert stage(name, *arguments(name, run, run)) == 0
-    return {}
-
-
-def one_tile(run):
-    names = ("id", "depth", "coverage", "image", "mask")
-    edit_hdf(run / "train.h5", **dict.fromkeys(names, lambda values: values[:1]))
     return {}
 
 
@@ -126,18 +103,8 @@ SETTINGS = [
         *(f"validation.folds is 7, {TOO_FEW}", "split"),
     ),
     Case(
-        *("one tile", one_tile),
-        *("validation.folds is 2, but there are only 1 labelled tile", "split"),
-    ),
-    Case("no group for any tile", grouped_by("section"), "^Groups: 6 problems found", "split"),
-    Case(
         *("no file of groups", validation(groups="gone.csv")),
         "No such file or directory: 'gone.csv'); set validation.groups to a CSV file",
-        "split",
-    ),
-    Case(
-        *("groups by a missing column", grouped_by("well")),
-        "expected the columns id and well, found id,section; validation.group_column names",
         "split",
     ),
     Case(

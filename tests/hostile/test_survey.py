@@ -78,14 +78,11 @@ PICTURES = [
         put(IMAGE, almost_grey()),
         f"{IMAGE}: expected a grey image, found different colour channels",
     ),
-    Case("RGBA image", put(IMAGE, png(np.full((13, 17, 4), 9, np.uint8))), f"{NOT_8_BIT} RGBA"),
-    Case("16-bit image", put(IMAGE, png(np.full((13, 17), 999, np.uint16))), f"{NOT_8_BIT} I;16"),
     Case(
         "RGB image of 16 bits a channel",
         put(IMAGE, handmade_png(17, 13, 16, 2, (b"\0" + b"\x12\x34" * 3 * 17) * 13)),
         f"{NOT_8_BIT} RGB;16",
     ),
-    Case("palette mask", put(MASK, encoded(GREY, "P")), f"{NOT_A_MASK} P"),
     Case("colour mask", put(MASK, image_png(GREY)), f"{NOT_A_MASK} RGB"),
     Case(
         "mask of many values",
@@ -156,7 +153,6 @@ TABLES = [
     Case("empty", put("train.csv", b""), "^train.csv: not a readable table"),
     Case("NUL", put("depths.csv", b"\0"), "^depths.csv: expected the columns id,z, found '\\x00'"),
     Case("binary", put("train.csv", b"\x89PNG\r\n\xff\xfe\0"), "^train.csv: not a readable"),
-    Case("open quote", put("depths.csv", b'id,z\n"a,1\n'), "^depths.csv: not a readable"),
     Case("row too long", put("depths.csv", b"id,z\na,1\nb,2,3\n"), "^depths.csv: not a"),
     Case(
         "rows too long",
@@ -167,11 +163,6 @@ TABLES = [
         "other columns",
         put("train.csv", b"name,mask\na,1 1\n"),
         "^train.csv: expected the columns id,rle_mask, found name,mask",
-    ),
-    Case(
-        "control characters in columns",
-        put("depths.csv", b"\x1b[2J,z\n1,a\n"),
-        "^depths.csv: expected the columns id,z, found '\\x1b[2J,z'",
     ),
     Case(
         "bomb of columns",

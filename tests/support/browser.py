@@ -10,8 +10,13 @@ import tempfile
 import time
 from pathlib import Path
 
+import pytest
+
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
+)
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium found; on Debian: apt install chromium"
 )
 PATIENCE = 60  # seconds to wait for the browser
 

@@ -14,6 +14,7 @@ from hypothesis.extra.numpy import arrays
 from saltseg.core.errors import InputError
 from saltseg.core.quantisation import SCALE
 from saltseg.ensemble.predictions import Predictions
+from saltseg.evaluation.summary import describe, warning
 from saltseg.evaluation.threshold import evaluate, steps, steps_of_members, tune
 from saltseg.survey import tiles as packed
 
@@ -268,3 +269,15 @@ def test_tiles_are_scored_by_the_members_that_predicted_them(
         limit = Fraction(round(7 * row.threshold))
         scores = slow_scores(slow_score, coarse(values[covered]), masks[covered], limit)
         assert row.score == pytest.approx(float(sum(scores) / len(covered)), abs=1e-12)
+
+
+def test_a_score_of_a_single_tile_is_blamed_on_the_threshold_only(labelled):
+    """The threshold can only be tuned on that tile, but no member trained on it."""
+    _, tiles, folds, values, _ = labelled
+    folds["fold"] = np.arange(12).clip(0, 1)
+    member = Predictions(Path("0.h5"), tiles.ids[:1], values[:1])
+    result, _ = evaluate([member], tiles, folds, honest=True)
+    assert result["tiles_scored"] == 1 and not result["honest"]
+    for text in (describe(result | {"seeds": [0]}), warning(result)):
+        assert "the threshold was tuned on the same tile" in text
+        assert "members trained" not in text and "training tiles" not in text

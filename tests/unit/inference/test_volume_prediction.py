@@ -255,16 +255,6 @@ def test_lines_are_predicted_as_sections_alone(tmp_path, volume, networks, plane
         assert np.abs(disagreement[part].T / 510 - deviation).max() < 0.002
 
 
-def test_local_bounds_are_those_of_the_whole_section(tmp_path, volume, networks, monkeypatch):
-    from saltseg.survey import amplitudes
-
-    shards, _ = predicted(tmp_path, volume, networks, 1, "inline")
-    expected = read_all(shards, "inline")
-    monkeypatch.setattr(amplitudes, "PART", 1)
-    shards, _ = predicted(tmp_path / "parts", volume, networks, 1, "inline")
-    np.testing.assert_array_equal(read_all(shards, "inline"), expected)
-
-
 @pytest.mark.parametrize(
     ("shape", "asked", "expected"),
     [
@@ -334,25 +324,21 @@ def test_a_flipped_byte_anywhere_in_a_shard_is_refused_with_its_name(tmp_path, v
             shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize(
-    "harm", ["gone", "empty", "no store", "other windows", "other order", "one too few"]
-)
+HARMS = {
+    "gone": lambda chunk, paths: chunk.unlink(),
+    "empty": lambda chunk, paths: chunk.write_bytes(b""),
+    "no store": lambda chunk, paths: shutil.rmtree(paths[0]),
+    "other windows": lambda chunk, paths: paths.append(paths.pop().parent / "windows/2-1.zarr"),
+    "other order": lambda chunk, paths: paths.reverse(),
+    "one too few": lambda chunk, paths: paths.pop(),
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
 def test_shards_that_do_not_fit_are_refused(tmp_path, volume, two_shards, harm):
     folder = shutil.copytree(two_shards, tmp_path / "copy")
     paths = [folder / f"2-{shard}.zarr" for shard in range(2)]
-    chunk = next(path for path in paths[0].rglob("0") if path.is_file())
-    if harm == "gone":
-        chunk.unlink()
-    elif harm == "empty":
-        chunk.write_bytes(b"")
-    elif harm == "no store":
-        shutil.rmtree(paths[0])
-    elif harm == "other order":
-        paths.reverse()
-    elif harm == "other windows":
-        paths[1] = two_shards / "windows/2-1.zarr"
-    elif harm == "one too few":
-        del paths[1]
+    HARMS[harm](next(path for path in paths[0].rglob("0") if path.is_file()), paths)
     with pytest.raises(InputError, match=r"not a readable prediction|expected shard"):
         read_all(Shards(paths, volume.shape), "inline")
 

@@ -140,22 +140,6 @@ def test_slabs_cover_the_volume_in_pieces_of_some_memory(tmp_path, monkeypatch):
     assert_is_copy(source, tmp_path / "copy.sgy", *copied(source, tmp_path / "copy.sgy"))
 
 
-def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
-    source, output = survey(tmp_path), tmp_path / "copy.sgy"
-    output.write_text("old")
-    geometry, traces, _ = scan(source)
-
-    def values(slab):
-        if slab.start:
-            raise RuntimeError("killed")
-        return np.zeros((32, 30, 20), np.float32)
-
-    with pytest.raises(RuntimeError, match="killed"):
-        write_copy(geometry, source, output, values, traces)
-    assert output.read_text() == "old"
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["copy.sgy", "source.sgy"]
-
-
 @pytest.mark.parametrize("call", ["posix_fallocate", "pwrite", "fsync"])
 def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path, monkeypatch, call):
     source, output = survey(tmp_path), tmp_path / "copy.sgy"

@@ -12,11 +12,8 @@ from PIL import Image
 from saltseg.report import palette, sprites
 from saltseg.report.page import NO_TEST, read_figure, write_page
 from saltseg.survey.tiles import Tiles
-from support.browser import CHROMIUM, Browser
+from support.browser import Browser, needs_chromium
 
-needs_chromium = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium found; on Debian: apt install chromium"
-)
 # True once every requested image has loaded.
 SEEN = "[...probed.values()].every((image) => image.complete)"
 

@@ -10,16 +10,11 @@ from saltseg.report.viewer import (
     VolumeView,
     choose_lines,
     fill,
-    shrink,
-    step_for,
     write_viewer,
 )
 from saltseg.survey.grid import Axis, Grid
-from support.browser import CHROMIUM, Browser
+from support.browser import Browser, needs_chromium
 
-needs_chromium = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium found; on Debian: apt install chromium"
-)
 NUMBERS = ("score", "reason", "iou", "coverage", "predicted", "class", "disagreement", "depth")
 NO_TILES = {name: [] for name in (*NUMBERS, "fold")} | {"ids": "", "size": [1, 1]}
 SHOWS = "$('section').dataset.shows"
@@ -98,17 +93,6 @@ def page(folder):
 
 
 # --- what is drawn -------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(("count", "step"), [(1, 1), (512, 1), (513, 2), (1024, 2), (1025, 4)])
-def test_long_sides_are_shrunk_by_powers_of_two(count, step):
-    assert step_for(count) == step
-
-
-def test_shrinking_takes_the_mean_also_at_the_end():
-    values = np.arange(5.0)[:, None] * np.ones(3)
-    np.testing.assert_array_equal(shrink(values, (2, 1)), [[0.5] * 3, [2.5] * 3, [4] * 3])
-    np.testing.assert_array_equal(shrink(values, (2, 1), np.max)[:, 0], [1, 3, 4])
 
 
 def test_lines_are_spread_evenly_and_labelled_ones_preferred():

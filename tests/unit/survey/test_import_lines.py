@@ -16,8 +16,8 @@ from saltseg.survey.import_lines import (
     refuse_other_geometry,
 )
 from saltseg.survey.lines import UNLABELLED, Lines
-from support.running import run_stage
 from support.segy_files import amplitudes, grid_numbers, write_segy
+from support.stages import stage
 from support.surveys import mask_png
 
 VOLUME = Grid(Axis(100, 2, 6), Axis(300, 1, 8), Axis(0, 4, 5))
@@ -213,22 +213,13 @@ def test_labels_of_one_line_are_read_by_the_bytes_found_in_the_volume(tmp_path):
     header = dict.fromkeys(["inline_byte", "crossline_byte", "endian", "format"])
     tiles = {"tile": 16, "normalisation": "volume", "unlabelled": None, "percentile": 99.9}
     settings = {"survey": header | tiles, "validation": {"folds": 2}}
-    of_volume = [f"--geometry={tmp_path}/geometry.json", f"--traces={tmp_path}/traces.h5"]
-    for stage, *arguments in [
-        ("scan_volume", "--settings", json.dumps(settings), *of_volume),
-        ("import_volume", *of_volume, f"--volume={tmp_path}/volume.zarr"),
-    ]:
-        done = run_stage(stage, f"--source={tmp_path}/volume.sgy", *arguments)
-        assert done.returncode == 0, done.stderr
-    done = run_stage(
-        "import_lines",
-        "--settings",
-        json.dumps(settings),
-        f"--labels={tmp_path}/salt.sgy",
-        of_volume[0],
-        f"--volume={tmp_path}/volume.zarr",
-        f"--lines={tmp_path}/lines.h5",
-        f"--tiles={tmp_path}/train.h5",
-    )
-    assert done.returncode == 0, done.stderr
+    given = ("--settings", json.dumps(settings))
+    source = ("--source", tmp_path / "volume.sgy")
+    geometry = ("--geometry", tmp_path / "geometry.json")
+    traces, store = ("--traces", tmp_path / "traces.h5"), ("--volume", tmp_path / "volume.zarr")
+    made = ("--lines", tmp_path / "lines.h5", "--tiles", tmp_path / "train.h5")
+    assert stage("scan_volume", *given, *source, *geometry, *traces) == 0
+    assert stage("import_volume", *source, *geometry, *traces, *store) == 0
+    labels = ("--labels", tmp_path / "salt.sgy")
+    assert stage("import_lines", *given, *labels, *geometry, *store, *made) == 0
     assert Lines(tmp_path / "lines.h5").table["line"].unique().tolist() == [4]

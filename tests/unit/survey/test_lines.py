@@ -163,22 +163,23 @@ def blocks_of(numbers, every, folds):
     return hold_out_blocks(table_of(numbers), grid, folds).tolist()
 
 
-def test_each_of_evenly_labelled_lines_is_a_block():
-    # Held out, it is as far from the next as an unlabelled line is, and further.
-    assert len(set(blocks_of(range(0, 100, 10), range(100), folds=2))) == 10
+PAIRS = sorted([*range(0, 100, 10), *range(1, 100, 10)])
 
 
-def test_neighbouring_lines_are_one_block():
-    # Unlabelled lines are 45 lines away on average; a line or two between blocks would be nothing.
-    assert blocks_of(range(10), range(100), folds=2) == ["inline_0"] * 5 + ["inline_1"] * 5
-
-
-def test_blocks_are_no_longer_than_need_be():
-    # Pairs of lines, ten apart: pairs have to stay together, and nothing else.
-    numbers = sorted([*range(0, 100, 10), *range(1, 100, 10)])
-    assert blocks_of(numbers, range(100), folds=2) == [
-        f"inline_{pair}" for pair in range(10) for _ in range(2)
-    ]
+@pytest.mark.parametrize(
+    ("numbers", "blocks"),
+    [
+        # Held out, it is as far from the next as an unlabelled line is, and further.
+        (range(0, 100, 10), range(10)),
+        # Unlabelled lines are 45 lines away on average; a line or two between would be nothing.
+        (range(10), [0] * 5 + [1] * 5),
+        # Pairs of lines, ten apart: pairs have to stay together, and nothing else.
+        (PAIRS, np.repeat(range(10), 2)),
+    ],
+)
+def test_lines_closer_than_unlabelled_ones_are_one_block_and_no_others(numbers, blocks):
+    found = blocks_of(numbers, range(100), folds=2)
+    assert found == [f"inline_{block}" for block in blocks]
 
 
 @given(

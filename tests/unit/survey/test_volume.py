@@ -7,8 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from saltseg.core.errors import InputError
 from saltseg.core.stores import shard_shape
@@ -64,29 +62,6 @@ def test_an_import_holds_every_sample_and_nothing_where_traces_are_missing(
     np.testing.assert_array_equal(volume.read(slice(69, 70)), wanted[69:])
     assert volume.percentile == geometry.amplitude.percentile
     assert sorted(each.name for each in tmp_path.iterdir()) == ["survey.sgy", "volume.zarr"]
-
-
-@given(
-    st.integers(1, 40), st.integers(1, 40), st.integers(1, 140), st.integers(0, 2**31),
-    st.sampled_from([1, 2, 3, 5, 8]), st.sampled_from(["big", "little"]),
-)  # fmt: skip
-@settings(max_examples=15)
-def test_any_survey_is_imported(
-    tmp_path_factory, inlines, crosslines, samples, seed, format, endian
-):
-    folder = tmp_path_factory.mktemp("any")
-    random = np.random.default_rng(seed)
-    numbers = grid_numbers(np.arange(inlines) * 3 - 20, np.arange(crosslines))
-    keep = random.permutation(len(numbers[0]))[: random.integers(1, len(numbers[0]) + 1)]
-    values = amplitudes(len(keep), samples, seed)
-    path = write_segy(
-        folder / "any.sgy", values, numbers[0][keep] + 100, numbers[1][keep] + 7,
-        format=format, endian=endian,
-    )  # fmt: skip
-    geometry, traces, _ = scan(path)
-    import_volume(path, geometry, traces, folder / "any.zarr")
-    volume = Volume(folder / "any.zarr")
-    np.testing.assert_array_equal(volume.read(), expected(path, geometry, traces))
 
 
 def test_amplitudes_beyond_float16_and_nan_are_kept_apart(tmp_path):
