@@ -2,6 +2,7 @@
 
 import io
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -69,6 +70,15 @@ READERS = {
     "plot_evaluation": ["page"],
     "plot_data": ["page"],
 }
+
+
+def copy_project(folder: Path) -> Path:
+    """Copy to a folder what the project needs to run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in PROJECT:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
+        copy(ROOT / name, folder / name)
+    return folder
 
 
 def rule_texts() -> list[str]:

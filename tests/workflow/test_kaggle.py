@@ -18,7 +18,7 @@ from saltseg.evaluation.decision import write_report
 from saltseg.survey import kaggle
 from saltseg.survey.kaggle import CONTEST, TEST_TILES
 from saltseg.survey.tiles import Tiles
-from support.running import ROOT, complete, planned, run_stage, snakemake, with_config
+from support.running import complete, copy_project, planned, run_stage, snakemake, with_config
 
 pytestmark = pytest.mark.slow
 
@@ -263,27 +263,6 @@ def test_missing_credentials_are_reported_with_every_place(client, tmp_path, mon
     assert client.calls() == []
 
 
-def test_submit_by_hand_sends_each_file_once_and_keeps_a_record(key, tmp_path, submission):
-    record = submission.with_name("submitted.txt")
-    done = submit_by_hand(tmp_path / "run")
-    assert done.returncode == 0, done.stderr
-    sent = ["competitions", "submit", "-c", CONTEST, "-f", str(submission), "-m", MESSAGE, "-q"]
-    assert key.calls() == [sent]
-    first = record.read_text()
-    assert kaggle.check_submission(submission) in first
-    assert f"message  {MESSAGE}\n" in first and "answer   Successfully submitted" in first
-
-    again = submit_by_hand(tmp_path / "run")
-    assert again.returncode == 0 and "already submitted" in again.stderr
-    assert len(key.calls()) == 1 and record.read_text() == first
-
-    submission.write_text(submission.read_text().replace(",1 5\n", ",1 6\n"))
-    third = submit_by_hand(tmp_path / "run")
-    assert third.returncode == 0 and len(key.calls()) == 2
-    assert record.read_text().startswith(first) and record.read_text().count("sha256 ") == 2
-    assert_no_secret(tmp_path / "run", *(run.stdout + run.stderr for run in (done, again, third)))
-
-
 def test_a_client_that_only_seems_to_submit_is_not_believed(key, tmp_path, submission):
     key.does("nothing")
     done = submit_by_hand(tmp_path / "run")
@@ -320,10 +299,7 @@ def test_only_data_source_kaggle_plans_a_download_and_nothing_plans_to_submit(tm
 
 
 def test_the_workflow_downloads_once_and_imports_the_download(key, alone, tmp_path):
-    folder, project = tmp_path / "run", tmp_path / "project"
-    for name in ("workflow", "config", "envs", "profiles"):
-        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "Snakefile", project)
+    folder, project = tmp_path / "run", copy_project(tmp_path / "project")
     targets = ("results/data/train.h5", "results/data/test.h5")
     run = {
         "config": with_config(tmp_path, {"data": {"source": "kaggle"}}),
@@ -350,7 +326,11 @@ def test_the_workflow_submits_once(key, alone, tmp_path, submission):
     only = ("--allowed-rules", "submit", "--", "submit")
     texts = [complete(folder, *only)]
     first = record.read_text()
-    assert f"message  {MESSAGE}\n" in first and len(key.calls()) == 1
+    assert kaggle.check_submission(submission) in first
+    assert f"message  {MESSAGE}\n" in first and "answer   Successfully submitted" in first
+    file = key.calls()[0][5]
+    sent = ["competitions", "submit", "-c", CONTEST, "-f", file, "-m", MESSAGE, "-q"]
+    assert key.calls() == [sent] and (folder / file).samefile(submission)
 
     texts += [complete(folder, *only)]
     assert "Nothing to be done" in texts[-1]

@@ -167,7 +167,7 @@ def test_a_local_module_completes_a_few_keys_from_the_defaults(tmp_path, more, r
     ("config", "expected"),
     [
         ({"data": {"demo": {"tilse": 50}}}, "data.demo.tilse: unknown key"),
-        ({"model": None}, "model: None is not of type 'object'"),
+        ({"model": None}, "model: expected a section of keys and values, found None"),
     ],
 )
 def test_only_what_is_wrong_in_a_modules_configuration_is_named(tmp_path, config, expected):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support.running import ROOT, TINY, complete, run_snakemake, snakemake
+from support.running import ROOT, TINY, complete, copy_project, run_snakemake, snakemake
 
 pytestmark = pytest.mark.slow
 
@@ -17,7 +17,6 @@ NAMES = [
     "-st*r?[x]",
     "two\nlines Übung~#&;|<>",
 ]
-PROJECT = ("Snakefile", "workflow", "config", "envs", "profiles")
 
 
 @pytest.fixture(scope="module")
@@ -51,55 +50,16 @@ def test_any_name_works_for_folder_survey_and_groups(tmp_path, survey, name):
     assert not list(tmp_path.rglob("hacked")) and not (ROOT / "hacked").exists()
 
 
-@pytest.mark.parametrize(
-    ("key", "name"),
-    [
-        ("validation.groups", "br{a}ce"),
-        ("training.encoder_weights", "{seed}"),
-        ("predict.source", "{seed}"),
-        ("predict.run", "br{a}ce"),
-    ],
-)
-def test_a_name_that_snakemake_cannot_use_is_refused_by_its_key(tmp_path, name, key):
-    section, entry = key.split(".")
-    config = yaml.safe_load(TINY.read_text())
-    config.setdefault(section, {})[entry] = name
-    if key == "training.encoder_weights":
-        # No other network takes any.
-        config["model"] = {"name": "timm_unet", "encoder": "resnet18"}
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config))
-    done = snakemake(tmp_path, "--dry-run", config=tmp_path / "mine.yaml")
-    assert done.returncode == 1
-    assert f"{key}: {name}: braces are wildcards to Snakemake; rename it" in lines(done)
-
-
 def lines(done: subprocess.CompletedProcess) -> list[str]:
     """Return what a run printed; a dry run's messages are on standard output."""
     return (done.stdout + done.stderr).splitlines()
-
-
-def test_a_missing_file_of_groups_is_named_by_its_key(tmp_path):
-    config = yaml.safe_load(TINY.read_text())
-    config.setdefault("validation", {})["groups"] = "gone.csv"
-    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(config))
-    done = snakemake(tmp_path, "--dry-run", config=tmp_path / "mine.yaml")
-    assert done.returncode == 1
-    assert any(line.startswith("validation.groups: gone.csv: no such file") for line in lines(done))
-
-
-def clone(folder: Path) -> Path:
-    for name in PROJECT:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
-        folder.mkdir(exist_ok=True)
-        copy(ROOT / name, folder / name)
-    return folder
 
 
 @pytest.mark.parametrize(
     ("name", "inside"), [('it\'s "my" $(touch hacked) clone', False), ("-n", True)]
 )
 def test_a_clone_of_any_name_runs(tmp_path, name, inside):
-    project = clone(tmp_path / name)
+    project = copy_project(tmp_path / name)
     folder = project if inside else tmp_path / "elsewhere"
     folder.mkdir(exist_ok=True)
     done = run_snakemake(
@@ -112,7 +72,7 @@ def test_a_clone_of_any_name_runs(tmp_path, name, inside):
 
 
 def test_a_clone_with_braces_in_its_name_is_refused(tmp_path):
-    project = clone(tmp_path / "{a}")
+    project = copy_project(tmp_path / "{a}")
     done = run_snakemake("--snakefile", project / "Snakefile", "--dry-run", cwd=tmp_path)
     assert done.returncode == 1
     (said,) = (line for line in lines(done) if line.startswith("the project's folder: "))

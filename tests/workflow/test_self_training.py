@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saltseg.core.errors import InputError
-from saltseg.core.hdf import HdfFile
 from saltseg.core.quantisation import SCALE
 from saltseg.ensemble.labelling import confidence, label
 from saltseg.ensemble.predictions import Predictions
@@ -47,14 +46,6 @@ def test_confidence_equals_a_loop_over_pixels(seed, side, power):
     np.testing.assert_allclose(confidence(tiles), expected, rtol=1e-12)
 
 
-def test_confidence_is_one_where_all_is_sure_and_falls_with_doubt():
-    sure = np.zeros((2, 4, 4))
-    sure[0, :2] = 1
-    assert confidence(sure).tolist() == [1, 1]
-    doubtful = np.clip(sure, 0.2, 0.8)
-    assert confidence(doubtful) == pytest.approx([0.8 / 1.2, 0.8])
-
-
 def members(folder, count=2, tiles=9, side=6):
     ids = [f"t{number}" for number in range(tiles)]
     found = []
@@ -79,16 +70,6 @@ def test_the_most_confident_share_is_labelled_by_the_members_mean(tmp_path, shar
     others = np.setdiff1d(np.arange(9), chosen)
     if count and len(others):
         assert confidence(mean)[others].max() <= sure.min()
-
-
-def test_labels_are_read_as_they_were_written(tmp_path):
-    masks = np.random.default_rng(0).random((3, 4, 5)) > 0.5
-    save(tmp_path / "0.h5", ["b", "a", "007"], masks, np.array([0.5, 1.0, 0.25]))
-    read = PseudoLabels.load(tmp_path / "0.h5")
-    assert read.ids == ["b", "a", "007"]
-    np.testing.assert_array_equal(read.masks, masks)
-    sure = HdfFile(tmp_path / "0.h5").rows("confidence", np.float64, (3,))
-    assert sure[:].tolist() == [0.5, 1.0, 0.25]
 
 
 def part(path, ids, side=4):
@@ -202,20 +183,15 @@ def test_what_is_true_of_a_held_out_fold_reaches_no_member_that_is_scored_on_it(
         path.write_bytes(kept)
 
 
-def test_more_rounds_follow_each_other(tmp_path):
-    config = with_config(tmp_path, {"self_training": {"rounds": 2, "share": 0.5}})
-    jobs = planned(tmp_path, config=config)
-    assert jobs["train"] == 6
-    assert jobs["predict_test"] == 6
-    assert jobs["pseudo_labels"] == 4
-    assert jobs["predict_validation"] == 2
-
-
-@pytest.mark.parametrize("scheme", ["full", "holdout"])
-def test_members_that_all_hold_out_the_same_fold_label_together(tmp_path, scheme):
-    config = with_config(
-        tmp_path, {"validation": {"scheme": scheme}, "self_training": {"rounds": 1, "share": 0.5}}
-    )
-    jobs = planned(tmp_path, config=config)
-    assert jobs["train"] == 4
-    assert jobs["pseudo_labels"] == 1
+@pytest.mark.parametrize(
+    ("rounds", "scheme", "jobs"),
+    [
+        # Rounds follow each other; members that all hold out the same fold label together.
+        (2, "kfold", {"train": 6, "predict_test": 6, "pseudo_labels": 4, "predict_validation": 2}),
+        (1, "full", {"train": 4, "pseudo_labels": 1}),
+        (1, "holdout", {"train": 4, "pseudo_labels": 1}),
+    ],
+)
+def test_rounds_and_schemes_plan_these_jobs(tmp_path, rounds, scheme, jobs):
+    changes = {"validation": {"scheme": scheme}, "self_training": {"rounds": rounds, "share": 0.5}}
+    assert jobs.items() <= planned(tmp_path, config=with_config(tmp_path, changes)).items()

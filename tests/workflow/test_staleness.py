@@ -19,10 +19,10 @@ from saltseg.core.hdf import writing
 from saltseg.stage.code_files import local_files
 from support.running import (
     JOBS,
-    PROJECT,
     ROOT,
     TINY,
     below,
+    copy_project,
     planned_in,
     rule_texts,
     run_snakemake,
@@ -199,11 +199,7 @@ CASES = [
 @pytest.fixture
 def project(finished, tmp_path) -> Path:
     """A copy of the project with the finished run inside."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    for name in PROJECT:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
-        copy(ROOT / name, folder / name)
+    folder = copy_project(tmp_path / "project")
     shutil.copy2(TINY, folder / "mine.yaml")
     for name in ("results", ".snakemake"):
         shutil.copytree(finished / name, folder / name)

@@ -6,7 +6,7 @@ import torch
 from saltseg.core.header import read_checkpoint
 from saltseg.ensemble.predictions import Predictions
 from saltseg.networks.timm_unet import timm
-from support.running import SUBMISSION, complete, planned, snakemake, with_config
+from support.running import SUBMISSION, complete, planned, with_config
 from support.training import NEEDS_TIMM
 
 pytestmark = pytest.mark.slow
@@ -30,13 +30,3 @@ def test_members_begin_with_a_files_weights_and_train_again_for_others(tmp_path)
     assert planned(tmp_path, *SUBMISSION, config=config) == {}
     torch.save(timm().create_model("resnet18").state_dict(), weights)
     assert planned(tmp_path, *SUBMISSION, config=config)["train"] == 1
-
-
-def test_weights_that_are_not_there_are_named_before_any_job(tmp_path):
-    training = {"encoder_weights": "gone.pth"}
-    config = with_config(tmp_path, {"model": ENCODER, "training": training})
-    done = snakemake(tmp_path, "--dry-run", config=config)
-    told = done.stdout + done.stderr
-    assert done.returncode == 1
-    assert f"training.encoder_weights: gone.pth: no such file in {tmp_path}; give the path" in told
-    assert "Traceback" not in told

@@ -4,7 +4,6 @@ The GPUs are fake and nothing computes on them; the processes, locks and kills a
 """
 
 import os
-import re
 import signal
 import stat
 import subprocess
@@ -18,7 +17,7 @@ import pytest
 from saltseg.core.errors import InputError
 from saltseg.device import gpu_lease as lease
 from saltseg.device.gpu_lease import chosen, hold_gpu, installed
-from support.running import complete, with_config
+from support.imports import STAGES
 
 TWO = {"0": ["GPU-0aa"], "1": ["GPU-1bb"]}
 SPLIT = {"0": ["GPU-0aa"], "1": ["MIG-1b", "MIG-1c"]}
@@ -264,29 +263,9 @@ def test_what_another_user_placed_there_is_reported_and_not_followed(machine, tm
     assert not list(tmp_path.glob("elsewhere/*"))
 
 
-@pytest.mark.slow
-def test_a_job_beyond_the_gpus_waits_and_says_so_in_its_log(machine, finished, copied, tmp_path):
-    config = with_config(tmp_path, {"training": {"loss": "bce"}})
-    complete(copied, "--until", "check", config=config)
-    jobs = [Job(), Job()]
-    taken = [job.gpu() for job in jobs]
-
-    def end_once_waited_for():
-        logs, deadline = copied / "results/logs/train", time.monotonic() + 120
-        while time.monotonic() < deadline:
-            if any("waiting for" in log.read_text() for log in logs.glob("*.log")):
-                break
-            time.sleep(0.1)
-        for job in jobs:
-            job.end(signal.SIGKILL)
-
-    thread = threading.Thread(target=end_once_waited_for)
-    thread.start()
-    text = complete(copied, "--until", "train", config=config)
-    thread.join()
-    assert "waiting for one of them to end" in text
-    # Whichever of the two jobs came first.
-    logs = [(copied / f"results/logs/train/{seed}.log").read_text() for seed in (0, 1)]
-    (log,) = (log for log in logs if "waiting" in log)
-    assert re.search("other jobs are using .*; waiting for one of them to end", log)
-    assert re.search(f"({'|'.join(taken)}) is reserved for this job", log)
+def test_each_stage_that_computes_holds_a_gpu_first():
+    texts = [script.read_text() for script in STAGES]
+    computing = [text for text in texts if "Compute.select(" in text]
+    assert len(computing) >= 6
+    for text in computing:
+        assert text.index("hold_gpu(args.settings.compute.device)") < text.index("Compute.select(")

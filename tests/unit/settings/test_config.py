@@ -11,7 +11,7 @@ import yaml
 from saltseg.core.errors import InputError
 from saltseg.networks.registry import NETWORKS, OPTIONAL
 from saltseg.settings.check import complete, faults, given, uncovered_folds
-from saltseg.settings.schema import keys, schema, types
+from saltseg.settings.schema import schema, types
 from saltseg.training.recipe import OPTIMISERS
 
 ROOT = Path(__file__).parents[3]
@@ -58,14 +58,16 @@ def without(path):
 
 # Values of the wrong type, by type; some schemas accept several types.
 OF_ANOTHER_TYPE = {
-    "integer": ["three", 2.5, True, None, [1]],
-    "number": ["three", True, None, [1]],
+    "integer": ["three", 2.5, 48.0, True, None, [1]],
+    "number": ["three", math.nan, math.inf, True, None, [1]],
     "boolean": [1, 0, "maybe", None],
     "string": [1, True, None, ["demo"]],
     "array": [1, "1, 2", None, {"a": 1}],
     "mapping": [1, "wide", None, [1]],
-    "null": [1, "three", "maybe", "1, 2", 2.5, True, 0, [1], ["demo"], {"a": 1}],
 }
+OF_ANOTHER_TYPE["null"] = [
+    value for values in OF_ANOTHER_TYPE.values() for value in values if value is not None
+]
 
 
 def wrong_values(schema):
@@ -107,30 +109,13 @@ def case_id(value):
     return dotted(value) if isinstance(value, tuple) else None
 
 
-def test_the_default_configuration_is_valid():
-    assert faults(CONFIG) == []
-
-
 @pytest.mark.parametrize("overlay", OVERLAYS, ids=lambda path: path.name)
 def test_each_configuration_over_the_default_is_valid(overlay):
     assert faults(yaml.safe_load(overlay.read_text())) == []
 
 
-def test_there_are_partial_configurations():
-    assert OVERLAYS
-
-
 def test_the_declarations_alone_make_the_default_configuration():
     assert complete({}).model_dump(mode="json") == CONFIG
-
-
-@pytest.mark.parametrize(("path", "schema"), LEVELS, ids=case_id)
-def test_each_section_refuses_unknown_keys(path, schema):
-    assert schema["additionalProperties"] is False
-
-
-def test_each_key_says_what_a_change_reruns():
-    assert all(key["x-reruns"] and key["description"] for _, key in keys())
 
 
 @pytest.mark.parametrize(("path", "schema"), LEVELS, ids=case_id)
@@ -139,13 +124,6 @@ def test_an_unknown_key_is_named_with_its_section_and_the_known_ones(path, schem
     assert fault.startswith(f"{dotted((*path, 'wdith'))}: unknown key")
     for key in schema["properties"]:
         assert repr(key) in fault
-
-
-def test_several_unknown_keys_are_each_named():
-    config = changed(("model", "a"), 1)
-    config["model"][5] = config["extra"] = None
-    starts = sorted(fault.split(":")[0] for fault in faults(config))
-    assert starts == ["extra", "model.5", "model.a"]
 
 
 @pytest.mark.parametrize(
@@ -209,50 +187,15 @@ def test_an_invalid_section_is_named(path, schema, value):
     assert fault.startswith(f"{dotted(path)}: ")
 
 
-WHOLE = [path for path, schema in LEAVES if schema.get("type") == "integer"]
-NUMBERS = [path for path, schema in LEAVES if schema.get("type") == "number"]
-
-
-@pytest.mark.parametrize("path", WHOLE, ids=dotted)
-def test_a_count_written_as_a_float_is_refused(path):
-    # Floats like 48.0 are not valid for range(), so stages would fail.
-    found = faults(changed(path, 48.0))
-    assert [fault for fault in found if fault.startswith(f"{dotted(path)}: ")]
-
-
-@pytest.mark.parametrize("path", NUMBERS, ids=dotted)
-@pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_number_that_is_not_finite_is_refused(path, value):
-    found = faults(changed(path, value))
-    assert [fault for fault in found if fault.startswith(f"{dotted(path)}: ")]
-
-
-def test_all_problems_are_reported_at_once():
-    config = changed(("model", "width"), 0)
-    config["training"]["loss"] = "hinge"
-    config["extra"] = 1
-    starts = sorted(fault.split(":")[0] for fault in faults(config))
-    assert starts == ["extra", "model.width", "training.loss"]
-
-
-def test_a_duplicate_seed_is_named():
-    (fault,) = faults(changed(("ensemble", "seeds"), [3, 1, 3]))
-    assert fault.startswith("ensemble.seeds: [3, 1, 3] lists a value twice")
-
-
-def test_a_zoom_whose_least_is_above_its_greatest_is_a_contradiction():
-    (fault,) = faults(changed(("augmentation", "zoom"), [1.2, 0.9]))
-    assert fault.startswith("augmentation.zoom: ")
-    assert "1.2" in fault
-    assert "0.9" in fault
-    assert faults(changed(("augmentation", "zoom"), [1.1, 1.1])) == []
-
-
-def test_a_least_learning_rate_above_the_first_is_a_contradiction():
-    (fault,) = faults(changed(("training", "minimum_learning_rate"), 0.1))
-    assert fault.startswith("training.minimum_learning_rate: ")
-    equal = changed(("training", "minimum_learning_rate"), CONFIG["training"]["learning_rate"])
-    assert faults(equal) == []
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("augmentation", "zoom"), [1.1, 1.1]),
+        (("training", "minimum_learning_rate"), CONFIG["training"]["learning_rate"]),
+    ],
+)
+def test_equal_bounds_are_no_contradiction(path, value):
+    assert faults(changed(path, value)) == []
 
 
 def test_a_late_loss_after_the_last_epoch_is_a_contradiction():
@@ -276,12 +219,6 @@ def test_a_late_loss_after_the_last_epoch_is_a_contradiction():
 def test_a_demo_volume_that_no_job_can_make_is_a_contradiction(key, value, fault):
     (found,) = faults(changed(("data", "demo_volume", key), value))
     assert found.startswith(fault)
-
-
-def test_contradictions_are_reported_together():
-    config = changed(("augmentation", "zoom"), [1.2, 0.9])
-    config["training"]["minimum_learning_rate"] = 0.1
-    assert len(faults(config)) == 2
 
 
 def named(config, name):

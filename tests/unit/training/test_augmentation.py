@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from skimage import transform
 
@@ -61,29 +61,18 @@ def skimage_warp(tile, one_map):
 
 
 maps = st.builds(
-    lambda numbers: torch.tensor(numbers).reshape(1, 2, 3),
-    st.lists(st.floats(-2, 2, width=32), min_size=6, max_size=6),
+    lambda numbers: torch.tensor(numbers).reshape(2, 2, 3),
+    st.lists(st.floats(-2, 2, width=32), min_size=12, max_size=12),
 )
 sides = st.integers(2, 24)
 
 
-@given(one_map=maps, height=sides, width=sides)
-def test_warp_of_any_map_equals_scikit_image(one_map, height, width):
-    images, masks = tiles(1, height, width)
-    warped, warped_masks = warp(images, masks, one_map)
-    np.testing.assert_allclose(warped[0, 0], skimage_warp(images[0, 0], one_map[0]), atol=1e-3)
-    share = skimage_warp(masks[0, 0], one_map[0])
-    clear = np.abs(share - 0.5) > 1e-3
-    np.testing.assert_array_equal(warped_masks[0, 0].numpy()[clear], (share > 0.5)[clear])
-
-
-@pytest.mark.parametrize(("height", "width"), [(101, 101), (40, 64)])
-def test_warp_of_drawn_maps_equals_scikit_image_tile_by_tile(height, width):
-    images, masks = tiles(4, height, width)
-    drawn = draw(4, height, width, **ALL)
+@given(drawn=maps, height=sides, width=sides)
+def test_warp_of_any_maps_equals_scikit_image_tile_by_tile(drawn, height, width):
+    images, masks = tiles(2, height, width)
     warped, warped_masks = warp(images, masks, drawn)
     assert warped.shape == warped_masks.shape == images.shape
-    for i in range(4):
+    for i in range(2):
         np.testing.assert_allclose(warped[i, 0], skimage_warp(images[i, 0], drawn[i]), atol=1e-3)
         share = skimage_warp(masks[i, 0], drawn[i])
         clear = np.abs(share - 0.5) > 1e-3
@@ -98,15 +87,6 @@ def test_without_any_move_a_tile_stays(height, width):
     warped, warped_masks = warp(images, masks, drawn)
     torch.testing.assert_close(warped, images, rtol=0, atol=1e-4)
     assert torch.equal(warped_masks, masks)
-
-
-@given(seed=st.integers(0, 10**6), height=st.integers(16, 200), width=st.integers(16, 200))
-def test_rotation_keeps_distances_in_pixels(seed, height, width):
-    matrix = in_pixels(draw(1, height, width, seed, rotation=180.0)[0], height, width)
-    np.testing.assert_allclose(matrix[:2, :2] @ matrix[:2, :2].T, np.eye(2), atol=1e-5)
-    assert np.linalg.det(matrix[:2, :2]) == pytest.approx(1, abs=1e-5)
-    centre = np.array([(width - 1) / 2, (height - 1) / 2, 1])
-    np.testing.assert_allclose(matrix @ centre, centre, atol=1e-3)
 
 
 @pytest.mark.parametrize(("height", "width"), [(50, 50), (20, 90)])
@@ -132,22 +112,6 @@ def test_draws_fill_their_ranges_and_never_leave_them(height, width):
     assert 0.45 < flips[:, 0].mean() < 0.55
     assert 0.45 < flips[:, 1].mean() < 0.55
     assert abs(np.corrcoef(flips.T)[0, 1]) < 0.1
-
-
-@settings(max_examples=20)
-@given(seed=st.integers(0, 10**6), height=sides, width=sides)
-def test_a_mask_stays_binary_and_moves_with_its_image(seed, height, width):
-    _, masks = tiles(3, height, width, seed)
-    # The image equals the mask, so both must be moved alike.
-    images, moved = warp(masks.clone(), masks, draw(3, height, width, seed, **ALL))
-    assert set(moved.unique().tolist()) <= {0.0, 1.0}
-    assert moved.dtype == torch.float32
-    assert torch.equal(moved, (images > 0.5).float())
-
-
-def test_a_seed_draws_the_same_maps_again_and_another_seed_others():
-    assert torch.equal(draw(8, seed=1, **ALL), draw(8, seed=1, **ALL))
-    assert not torch.equal(draw(8, seed=1, **ALL), draw(8, seed=2, **ALL))
 
 
 TONES = {"brightness": 0.1, "contrast": 0.2}

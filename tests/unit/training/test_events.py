@@ -11,7 +11,7 @@ from saltseg.training import events
 from saltseg.training.progress import Epoch
 
 
-def history(epochs, honest=True):
+def history(epochs, honest):
     """Return epochs whose numbers are all different."""
     return [
         Epoch(i, 1 / (i + 1), 1.5 / (i + 1), 1 - 0.9**i, 0.01 * 0.5**i, honest)
@@ -29,7 +29,7 @@ def read(folder):
     }
 
 
-def expected(epochs, score="score/validation"):
+def expected(epochs, score):
     columns = {
         "loss/training": "train_loss",
         "loss/validation": "valid_loss",
@@ -42,30 +42,18 @@ def expected(epochs, score="score/validation"):
     }
 
 
-def test_values_read_back_equal_the_history(tmp_path):
+def test_values_read_back_equal_the_history_of_the_last_run(tmp_path):
+    folder = tmp_path / "new" / "3"
     # More than the ten per tag that TensorBoard samples by default.
-    epochs = history(25)
-    with events.writer(tmp_path / "new" / "3") as record:
-        for epoch in epochs:
-            record(epoch)
-    assert read(tmp_path / "new" / "3") == expected(epochs)
-
-
-def test_a_score_on_training_tiles_is_called_that(tmp_path):
-    epochs = history(2, honest=False)
-    with events.writer(tmp_path / "3") as record:
-        for epoch in epochs:
-            record(epoch)
-    assert read(tmp_path / "3") == expected(epochs, score="score/training tiles")
-
-
-def test_events_of_an_earlier_run_are_gone(tmp_path):
-    folder = tmp_path / "3"
-    for epochs in (history(5), history(2)):
+    for count, honest, score in (
+        (25, True, "score/validation"),
+        (2, False, "score/training tiles"),
+    ):
+        epochs = history(count, honest)
         with events.writer(folder) as record:
             for epoch in epochs:
                 record(epoch)
-        assert read(folder) == expected(epochs)
+        assert read(folder) == expected(epochs, score)
     assert len(list(folder.iterdir())) == 1
 
 

@@ -9,12 +9,7 @@ from hypothesis import strategies as st
 
 from saltseg.training.losses import (
     LOSSES,
-    bce,
-    bce_dice,
-    dice,
-    dice_per_tile,
     lovasz,
-    symmetric_lovasz,
 )
 
 EACH = pytest.mark.parametrize("loss", [*LOSSES.values()])
@@ -86,19 +81,6 @@ def slow_symmetric(logits, masks):
 )
 def test_losses_equal_loops_over_pixels(seed, tiles, height, salt):
     logits, masks = batch(seed, tiles, height, salt=salt)
-    assert bce(logits, masks).item() == pytest.approx(slow_bce(logits, masks), rel=1e-9)
-    assert dice(logits, masks).item() == pytest.approx(slow_dice(logits, masks), rel=1e-9)
-    by_tile = slow_dice_per_tile(logits, masks)
-    assert dice_per_tile(logits, masks).item() == pytest.approx(by_tile, rel=1e-9)
-    together = slow_bce(logits, masks) + slow_dice(logits, masks)
-    assert bce_dice(logits, masks).item() == pytest.approx(together, rel=1e-9)
-    hinge, both = slow_lovasz(logits, masks), slow_symmetric(logits, masks)
-    assert lovasz(logits, masks).item() == pytest.approx(hinge, rel=1e-9)
-    assert symmetric_lovasz(logits, masks).item() == pytest.approx(both, rel=1e-9)
-
-
-def test_losses_are_named_as_in_the_configuration():
-    logits, masks = batch(0)
     expected = {
         "bce": slow_bce(logits, masks),
         "dice": slow_dice(logits, masks),
@@ -110,13 +92,7 @@ def test_losses_are_named_as_in_the_configuration():
         "symmetric_lovasz_bce": 0.8 * slow_symmetric(logits, masks) + 0.2 * slow_bce(logits, masks),
     }
     found = {name: loss(logits, masks).item() for name, loss in LOSSES.items()}
-    assert found == pytest.approx(expected)
-
-
-@EACH
-def test_a_loss_is_one_number_whatever_the_batch(loss):
-    for tiles in (1, 4):
-        assert loss(*batch(5, tiles)).shape == ()
+    assert found == pytest.approx(expected, rel=1e-9)
 
 
 @EACH
@@ -124,70 +100,6 @@ def test_a_loss_is_one_number_whatever_the_batch(loss):
 def test_gradients_equal_differences(loss, salt):
     logits, masks = batch(1, tiles=2, height=3, width=2, salt=salt)
     assert torch.autograd.gradcheck(lambda z: loss(z, masks), logits.requires_grad_())
-
-
-@EACH
-@pytest.mark.parametrize("salt", [0, 0.4, 1])
-def test_a_sure_and_right_prediction_costs_nearly_nothing(loss, salt):
-    _, masks = batch(2, salt=salt)
-    assert 0 <= loss(80 * masks - 40, masks).item() < 1e-6
-
-
-@EACH
-def test_a_sure_and_wrong_prediction_costs_more_than_no_opinion(loss):
-    _, masks = batch(3)
-    undecided = loss(torch.zeros_like(masks), masks).item()
-    assert loss(40 - 80 * masks, masks).item() > undecided > 0.3
-
-
-@EACH
-@given(st.integers(0, 10**6))
-def test_a_logit_moved_towards_the_truth_costs_less(loss, seed):
-    logits, masks = batch(seed)
-    assert loss(logits + 0.1 * (2 * masks - 1), masks) < loss(logits, masks)
-
-
-def test_dice_is_one_coefficient_of_the_whole_batch():
-    # A tile without salt where some is predicted, and one that is salt and predicted so.
-    masks = torch.zeros(2, 1, 4, 5, dtype=torch.float64)
-    masks[1] = 1
-    logits = 10 * masks - 4
-    in_one_tile = dice(logits.reshape(1, 1, 8, 5), masks.reshape(1, 1, 8, 5)).item()
-    tile_by_tile = [dice(logits[i : i + 1], masks[i : i + 1]).item() for i in range(2)]
-    assert dice(logits, masks).item() == pytest.approx(in_one_tile, rel=1e-12)
-    assert sum(tile_by_tile) / 2 > in_one_tile + 0.05
-
-
-@given(st.integers(0, 10**6), st.integers(1, 6), st.sampled_from([0, 0.1, 0.5, 1]))
-def test_dice_per_tile_equals_dice_on_a_single_tile(seed, height, salt):
-    logits, masks = batch(seed, tiles=1, height=height, salt=salt)
-    expected = dice(logits, masks).item()
-    assert dice_per_tile(logits, masks).item() == pytest.approx(expected, rel=1e-12)
-
-
-def test_dice_per_tile_is_a_mean_over_tiles_and_dice_is_not():
-    # A tile without salt where some is predicted, and one that is salt and predicted so.
-    masks = torch.zeros(2, 1, 4, 5, dtype=torch.float64)
-    masks[1] = 1
-    logits = 10 * masks - 4
-    alone = [dice_per_tile(logits[i : i + 1], masks[i : i + 1]).item() for i in range(2)]
-    assert dice_per_tile(logits, masks).item() == pytest.approx(sum(alone) / 2, rel=1e-12)
-    assert dice_per_tile(logits, masks) > dice(logits, masks) + 0.05
-
-
-def test_in_dice_per_tile_a_small_body_counts_as_much_as_a_large_one():
-    # One salt pixel in one tile, only salt in the other; one of them is missed.
-    masks = torch.zeros(2, 1, 6, 6, dtype=torch.float64)
-    masks[0, 0, 2, 3] = masks[1] = 1
-    right = 80 * masks - 40
-    missed = []
-    for tile in range(2):
-        logits = right.clone()
-        logits[tile] = -40
-        missed.append([loss(logits, masks).item() for loss in (dice_per_tile, dice)])
-    # With smoothing, a missed body of n pixels has a coefficient of 1 / (n + 1).
-    assert [per_tile for per_tile, _ in missed] == pytest.approx([1 / 4, 18 / 37])
-    assert [whole for _, whole in missed] == pytest.approx([1 / 74, 36 / 39])
 
 
 @given(st.integers(0, 10**6), st.integers(1, 12))
