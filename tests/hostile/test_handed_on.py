@@ -122,8 +122,6 @@ CHECKPOINTS = [
                 header(lambda about: about.update(format="salt-segmentation/1")),
             ),
             ("unknown architecture", FIT, network(name="os.system")),
-            ("width in quotes", FIT, network(width="1")),
-            ("dropout of 7", FIT, network(dropout=7)),
             ("unknown key", FIT, network(code="evil")),
             ("no architecture", FIT, header(lambda about: about.pop("model") and None)),
             (
@@ -131,7 +129,6 @@ CHECKPOINTS = [
                 "expected the member's seed in its header, found '0'",
                 header(lambda about: about.update(seed="0")),
             ),
-            ("missing weight", FIT, weights(lambda state: state.pop("head.bias"))),
             ("extra weight", FIT, weights(lambda state: state.update(evil=torch.zeros(1)))),
             (
                 "weight nan",
@@ -371,8 +368,6 @@ THRESHOLDS = [
     ),
     Case("threshold nan", report(threshold=math.nan), f"threshold {OLDER}", "submission"),
     Case("threshold above 1", report(threshold=17), f"threshold {OLDER}", "predict"),
-    Case("score in words", report(score="good"), f"score {OLDER}", "summary"),
-    Case("no seeds", report(seeds=[]), f"seeds {OLDER}", "summary"),
     Case("honest in words", report(honest="yes"), f"honest {OLDER}", "gallery"),
     Case(
         *("fewer seeds than predictions", report(seeds=[0])),

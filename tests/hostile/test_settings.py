@@ -29,20 +29,11 @@ KEYS = [
         {"model.dropout": 1},
         "model.dropout: expected number, 0 or more, below 1, found 1",
     ),
-    Case(
-        "one fold",
-        {"validation.folds": 1},
-        "validation.folds: expected integer, 2 or more, or null, found 1",
-    ),
     Case("unknown key", {"model.wdith": 8}, "model.wdith: unknown key; known are"),
     Case(
         "no seeds",
         {"ensemble.seeds": []},
         "ensemble.seeds: expected list of one or more integers, 0 to 4,294,967,295, found []",
-    ),
-    Case(
-        *("seed twice", {"ensemble.seeds": [1, 1]}),
-        "ensemble.seeds: [1, 1] lists a value twice; list each once",
     ),
     Case(
         *("zoom reversed", {"augmentation.zoom": [1.2, 0.9]}),

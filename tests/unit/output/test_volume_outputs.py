@@ -11,7 +11,7 @@ from saltseg.core.quantisation import MISSING, SCALE
 from saltseg.output import next_lines
 from saltseg.output.next_lines import Disagreement, choose_lines
 from saltseg.output.shards import LINES, Layout, Shards
-from saltseg.output.surfaces import find_surfaces, writing_surfaces
+from saltseg.output.surfaces import writing_surfaces
 from saltseg.output.volume import Block, Probability, is_salt, merge, write_probability
 from saltseg.survey.grid import Axis, Grid
 from saltseg.survey.windows import Windows
@@ -174,12 +174,6 @@ def test_tables_are_those_of_a_slow_reference(tmp_path, stored):
                     assert float(row["y"]) == pytest.approx(POSITIONS[1, i, j], abs=0.01)
     assert len(found["top"]) == len(found["base"]) == expected > 10
     assert salt == total
-
-
-def test_a_volume_without_salt_has_empty_surfaces(tmp_path):
-    has, top, base, thickness = find_surfaces(np.zeros((3, 4, 5), dtype=bool), 4.0)
-    assert not has.any()
-    assert len(top) == len(base) == len(thickness) == 0
 
 
 # Lines to interpret next

@@ -124,13 +124,6 @@ def test_single_lines_and_traces_are_grids(path, inlines, crosslines):
     assert sorted(traces.ravel()) == list(range(inlines * crosslines))
 
 
-def test_a_2d_line_may_have_its_cdps_as_crosslines(path):
-    file = write_segy(path, amplitudes(30), 0, np.arange(400, 430), fields={(37, 4): 7})
-    geometry, _, _ = scan(file)
-    assert geometry.two_d
-    assert geometry.crosslines == Axis(400, 1, 30)
-
-
 @pytest.mark.parametrize("bytes_", [(9, 21), (17, 13), (5, 21)])
 def test_well_known_alternatives_are_found_and_reported(path, bytes_):
     file, _ = full(path, lines_at=bytes_)
