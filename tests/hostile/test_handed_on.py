@@ -201,13 +201,7 @@ TILES = [
     *of_file(
         "train.h5",
         ["split", "review"],
-        [
-            (
-                "without coverage",
-                "expected labelled tiles, found no masks",
-                without("coverage"),
-            )
-        ],
+        [("without coverage", "expected labelled tiles, found no masks", without("coverage"))],
     ),
 ]
 
@@ -290,8 +284,6 @@ REPORT = [
         ["gallery", "plot_data", "plot_evaluation", "page"],
         [
             ("missing", NO_TABLE, delete),
-            ("empty", NO_TABLE, replace),
-            ("binary", NO_TABLE, replace, b"\xff\xfe\0"),
             (
                 *("of other columns", "expected the columns id,score,reason,"),
                 *(edit, b",iou,", b",x,"),
