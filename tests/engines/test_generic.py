@@ -73,7 +73,8 @@ def test_a_run_on_a_cluster_survives_the_kill_of_a_job_and_asks_for_gpus(jobs, c
     done = []
     run = threading.Thread(target=lambda: done.append(snakemake(copied, *PROFILE, config=config)))
     run.start()
-    wait_for(lambda: (copied / "results/states/0.pt").exists())
+    wait_for(lambda: (copied / "results/states/0.pt").exists() or done, otherwise=lambda: done)
+    assert not done, done[0].stdout + done[0].stderr
     (job,) = (file.parent for file in jobs.glob("*/arguments") if "-N train." in file.read_text())
     os.killpg(int((job / "process").read_text()), signal.SIGKILL)
     run.join()
@@ -98,8 +99,9 @@ def test_gpus_are_requested_where_the_jobs_run(jobs, copied, tmp_path, monkeypat
         'echo "$@" > "$JOBS/0$$/arguments"; echo "0$$"\n'
     )
     assert snakemake(copied, *PROFILE, *training, config=config).returncode == 1
-    asked = [re.search(r"ngpus=(\d)", text).group(1) for text in arguments_of(jobs, "train")]
-    assert asked == ["0" if device == "cpu" else "1"] * 2
+    # The check comes first, and its failure ends the run.
+    asked = [re.search(r"ngpus=(\d)", text).group(1) for text in arguments_of(jobs, "check")]
+    assert asked == ["0" if device == "cpu" else "1"]
 
 
 @pytest.mark.parametrize("name", ["it's a é", "-x & y; (z)"])
