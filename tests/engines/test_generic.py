@@ -81,8 +81,8 @@ def test_a_run_on_a_cluster_survives_the_kill_of_a_job_and_asks_for_gpus(jobs, c
     assert done[0].returncode == 0, done[0].stdout + done[0].stderr
     assert "resumes after epoch" in (copied / "results/logs/train/0.log").read_text()
     first, second = arguments_of(jobs, "train")
-    expected = "-l walltime=240:00 -l select=1:ncpus=1:mem=8000mb:ngpus=1 "
-    assert expected in first and expected in second
+    asked = "-l walltime=240:00 -l select=1:ncpus=1:mem={}mb:ngpus=1 "
+    assert asked.format(8000) in first and asked.format(16000) in second
     (threshold,) = arguments_of(jobs, "threshold")
     assert "-l walltime=30:00 -l select=1:ncpus=2:mem=2000mb:ngpus=0 " in threshold
     assert "Nothing to be done" in complete(copied, config=config)
