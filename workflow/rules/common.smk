@@ -1,10 +1,10 @@
 # Configuration, and what all rules share.
 #
 # Of Snakemake's internals this uses three attributes of `workflow`, whose absence ends any run with
-# an AttributeError: deployment_settings, since rules without a container run on the host without a
-# word; overwrite_configfiles, since YAML keeps the last of two equal keys without a word
-# (https://github.com/snakemake/snakemake/issues/2323); and local_exec, since GPUs are not detected
-# (https://github.com/snakemake/snakemake/issues/281). workflow/engine/record.py names the others.
+# an AttributeError: modifier, since parameters get no prefix; overwrite_configfiles, since YAML keeps
+# the last of two equal keys without a word (https://github.com/snakemake/snakemake/issues/2323); and
+# local_exec, since GPUs are not detected (https://github.com/snakemake/snakemake/issues/281).
+# workflow/engine/record.py names the others.
 
 import hashlib
 import json
@@ -97,7 +97,7 @@ def with_prefix(path):
 
     Snakemake does the same with inputs, outputs, logs and benchmarks, but not with parameters.
     """
-    return str(rules.demo.output.archive).removesuffix(DEMO) + path
+    return workflow.modifier.path_modifier.replace_prefix(path)
 
 
 class UserFile(str):
