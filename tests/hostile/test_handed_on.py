@@ -75,6 +75,13 @@ def report(**changes):
     return spoil
 
 
+def with_submission(spoil):
+    """Also give `submit` a submission that it accepts."""
+    lines = ["id,rle_mask", *(f"{number:010x}," for number in range(18000))]
+    text = "\n".join(lines) + "\n"
+    return lambda run: (spoil(run), (run / "submission.csv").write_text(text))
+
+
 def of_file(path: str, stages: list[str], faults: list[tuple]) -> Iterator[Case]:
     """Yield a case for each stage and fault of a file: name, message, and how to spoil the file."""
     for stage in stages:
@@ -365,6 +372,7 @@ THRESHOLDS = [
         *("fewer seeds than predictions", report(seeds=[0])),
         *("threshold.json: tuned with 1 members, but given predictions of 2;", "plot_evaluation"),
     ),
+    Case("score null", with_submission(report(score=None)), f"score {OLDER}", "submit"),
 ]
 
 

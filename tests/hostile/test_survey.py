@@ -123,6 +123,7 @@ TABLES = [
     Case(
         "depth of many digits", depth("SECOND", "9" * 200_000), f"not a number: '{'9' * 199}...999"
     ),
+    Case("no tiles but files", set_rows("train.csv"), "no rows, so there is nothing to train on"),
     Case("depth twice", add_row("depths.csv", "SECOND", 7), "id 'SECOND' appears more than once"),
     Case(
         "no test tiles",
