@@ -8,10 +8,10 @@ tiles the submission's masks, pixel by pixel. `make combinations` runs all of th
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Callable
-from itertools import combinations, count, islice, product
+from itertools import combinations, product
 from pathlib import Path
-from random import Random
 
 import numpy as np
 import pandas as pd
@@ -30,6 +30,7 @@ pytestmark = pytest.mark.slow
 
 Row = dict[str, object]
 NO_DEPTHS = "no test depths"
+# The first value of each goes with all others.
 FACTORS = {
     "model.name": ["residual_unet", "unet", "efficientnet_lite0_unet"],
     "survey": ["nested zip", "flat zip", "unpacked folder", NO_DEPTHS],
@@ -96,17 +97,37 @@ def pairs_of(row: Row) -> set:
 def covering_array(factors: dict[str, list], allowed: Callable[[Row], bool]) -> list[Row]:
     """Return combinations in which any two values meet that go together, always the same ones.
 
-    Of many drawn at random, each takes the one with most pairs that no earlier one has.
+    The first factor decides which values of others are allowed. Each combination begins with a pair
+    that no earlier one has, and then takes the values with which it has most such pairs.
     """
-    random = Random(0)
-    drawn = ({name: random.choice(values) for name, values in factors.items()} for _ in count())
-    found = [(row, pairs_of(row)) for row in islice(filter(allowed, drawn), 800)]
-    missing, rows = set().union(*(pairs for _, pairs in found)), []
+    anchor, plain = next(iter(factors)), {name: values[0] for name, values in factors.items()}
+    missing = {}
+    for (first, values), (second, others) in combinations(factors.items(), 2):
+        for one, other in product(values, others):
+            pair = {first: one, second: other}
+            if any(allowed({**plain, anchor: value, **pair}) for value in factors[anchor]):
+                missing[pairs_of(pair).pop()] = pair
+    used, rows = Counter(), []
     while missing:
-        row, pairs = max(found, key=lambda each: len(missing & each[1]))
-        rows.append(row)
-        missing -= pairs
+        row = dict(next(iter(missing.values())))
+        for name in factors:
+            free = [row[name]] if name in row else factors[name]
+            free = [value for value in free if allowed({**plain, **row, name: value})]
+            met = [
+                len(missing.keys() & pairs_of(in_order({**row, name: value}, factors)))
+                for value in free
+            ]
+            best = max(range(len(free)), key=lambda i: (met[i], -used[name, repr(free[i])]))
+            row[name] = free[best]
+        rows.append(in_order(row, factors))
+        used.update((name, repr(value)) for name, value in row.items())
+        for pair in pairs_of(rows[-1]):
+            missing.pop(pair, None)
     return rows
+
+
+def in_order(row: Row, factors: dict[str, list]) -> Row:
+    return {name: row[name] for name in factors if name in row}
 
 
 ROWS = covering_array(FACTORS, allowed)
@@ -123,6 +144,12 @@ def test_any_two_values_that_go_together_meet_in_a_combination():
         for x, y in product(factors[one], factors[two]):
             together = (one, two) != ("b", "c") or x + y < 3
             assert (((one, repr(x)), (two, repr(y))) in met) == together
+
+
+def test_each_value_is_in_some_combination_and_none_is_refused():
+    assert all(map(allowed, ROWS))
+    for name, values in FACTORS.items():
+        assert {repr(row[name]) for row in ROWS} == set(map(repr, values)), name
 
 
 def write_survey(row: Row, folder: Path) -> Survey:

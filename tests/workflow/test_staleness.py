@@ -268,6 +268,8 @@ def test_the_code_of_a_stage_is_what_its_modules_do_and_not_how_they_word_it(pro
 
 def test_each_rule_is_stale_with_the_code_of_its_own_stage():
     counted = re.findall(r'\*code\("(\w+)", "(\w+)"\)', "".join(rule_texts()))
-    # Results that are only passed on stay the same if their code changes.
-    carrying = [("download", "data"), ("submit", "data")]
-    assert sorted([*counted, *carrying]) == sorted(stages_by_environment())
+    # Results that are only passed on stay the same if their code changes, and a check goes by the
+    # code of the training that it is for.
+    uncounted = [("check", "torch"), ("download", "data"), ("submit", "data")]
+    counted.remove(("train", "torch"))
+    assert sorted([*counted, *uncounted]) == sorted(stages_by_environment())
