@@ -206,6 +206,27 @@ def test_masks_are_those_of_a_submission_also_at_a_tie(tmp_path, networks, flip)
             assert ours.read_bytes() == theirs.read_bytes()
 
 
+def test_one_batch_of_probabilities_is_held_at_a_time(networks):
+    seen = []
+
+    class Watched(torch.nn.Module):
+        def __init__(self, number):
+            super().__init__()
+            self.number = number
+
+        def forward(self, images, depths):
+            seen.append((self.number, len(images)))
+            return images - 0.5
+
+    images = np.stack(list(tiles_of().values()))
+    watched = [Watched(number) for number in range(2)]
+    masks = decide(watched, images, None, CPU, Decision(0.5, False, []), 3)
+    next(masks)
+    assert seen == [(0, 3), (1, 3)]
+    assert len(list(masks)) == 6
+    assert seen[2:] == [(0, 3), (1, 3), (0, 1), (1, 1)]
+
+
 # Writing
 
 
