@@ -139,9 +139,10 @@ class Trainer:
         self.network, self.progress = network, Progress(network, recipe)
 
     def try_step(self) -> None:
-        """Build the network, and train it on one batch of two tiles."""
+        """Build the network, and train it on one batch of two tiles, without compiling it."""
+        self.recipe = self.recipe.model_copy(update={"compile": False})
         self.build()
-        self.recipe = self.recipe.model_copy(update={"batch_size": 2, "compile": False})
+        self.recipe = self.recipe.model_copy(update={"batch_size": 2})
         self.micro_batch, self.batches = 2, 1
         self.progress.start_epoch()
         self.train_epoch(1)
