@@ -103,6 +103,42 @@ def test_a_stopped_run_can_be_resumed(longer, copied):
     assert "resumes after epoch" in complete(run.folder, *member, config=longer)
 
 
+def members(folder: Path) -> dict[str, tuple[bytes, float]]:
+    """Return bytes and date of each member's files."""
+    files = sorted((folder / "results/models").rglob("*.*"))
+    return {str(file): (file.read_bytes(), file.stat().st_mtime) for file in files}
+
+
+def test_a_setting_that_cannot_work_leaves_the_members(copied, tmp_path):
+    before = members(copied)
+    done = snakemake(copied, config=with_config(tmp_path, {"compute": {"device": "cuda"}}))
+    assert done.returncode == 1
+    assert done.stderr.rstrip().splitlines()[-2:] == [
+        "results/logs/check.log:",
+        "  Error: compute.device is cuda, but PyTorch finds no GPU here; set it to auto or cpu, or "
+        "install a CUDA build of PyTorch",
+    ]
+    assert members(copied) == before
+    assert "Nothing to be done" in complete(copied)
+
+
+def test_members_are_there_until_their_successors_are_and_come_back_at_once(longer, copied):
+    before = members(copied)
+    run = Run(copied, 2, ["--configfile", str(longer), "--until", "train"])
+    run.start()
+    wait_for(lambda: len(list((copied / "results/states").glob("*.pt"))) == 2)
+    os.killpg(run.main.pid, signal.SIGINT)
+    assert run.main.wait(60) != 0
+    run.await_end()
+    assert members(copied) == before
+    text = complete(copied)
+    assert text.count("trained already") == 2
+    assert [found for found, _ in members(copied).values()] == [
+        found for found, _ in before.values()
+    ]
+    assert "Nothing to be done" in complete(copied)
+
+
 def stage(name: str, *args) -> subprocess.Popen:
     return subprocess.Popen(stage_command(name, *args), stderr=subprocess.PIPE, text=True)
 

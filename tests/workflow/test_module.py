@@ -243,3 +243,12 @@ def test_an_importer_s_own_failure_is_shown_whole(tmp_path):
     assert done.returncode == 1
     text = done.stdout + done.stderr
     assert all(f"my own {what}" in text for what in ("message", "error", "handler"))
+
+
+def test_a_volume_may_be_another_rule_s_to_make(tmp_path):
+    config = {"data": {"source": "made/survey.sgy", "labels": "made/labels.sgy"}}
+    module(tmp_path, ROOT / "workflow/Snakefile", config)
+    with open(tmp_path / "Snakefile", "a") as file:
+        file.write("rule mine:\n    output: 'made/survey.sgy'\n    shell: 'touch {output}'\n")
+    text = complete(tmp_path, "--dry-run", "scan")
+    assert "rule mine:" in text and "rule scan_volume:" in text

@@ -22,11 +22,14 @@ from support.running import (
     ROOT,
     TINY,
     below,
+    complete,
     copy_project,
+    planned,
     planned_in,
     rule_texts,
     run_snakemake,
     stages_by_environment,
+    with_config,
 )
 from support.surveys import folds_in
 
@@ -273,3 +276,17 @@ def test_each_rule_is_stale_with_the_code_of_its_own_stage():
     uncounted = [("check", "torch"), ("download", "data"), ("submit", "data")]
     counted.remove(("train", "torch"))
     assert sorted([*counted, *uncounted]) == sorted(stages_by_environment())
+
+
+def test_a_file_of_the_user_s_that_is_replaced_by_an_older_one_is_noticed(copied, tmp_path):
+    """As `cp -p`, `mv` and `rsync -a` do; its date alone changes nothing."""
+    groups = copied / "groups.csv"
+    shutil.copy(copied / "results/demo/sections.csv", groups)
+    config = with_config(tmp_path, {"validation": {"groups": "groups.csv"}})
+    complete(copied, "--until", "split", config=config)
+    os.utime(groups, (1, 1))
+    assert "split" not in planned(copied, "--until", "split", config=config)
+    text = groups.read_text()
+    groups.write_text(text.replace(text.splitlines()[1], text.splitlines()[1] + "9"))
+    os.utime(groups, (1, 1))
+    assert planned(copied, "--until", "split", config=config) == {"split": 1}

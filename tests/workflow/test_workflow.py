@@ -353,3 +353,14 @@ def test_local_jobs_request_a_gpu_if_there_is_one(copied, tmp_path, device):
     text = complete(copied, "--until", "train", "--dry-run", config=config)
     found = {"auto": shutil.which("nvidia-smi") is not None, "cpu": False, "cuda": True}[device]
     assert set(re.findall(r"gpu=(\d)", text)) == {str(int(found))}
+
+
+def test_stages_compute_with_the_threads_that_are_granted(tmp_path):
+    text = complete(tmp_path, "--dry-run", "--printshellcmds", "--set-threads", "train=2")
+    commands = [line for line in text.splitlines() if "scripts/train.py" in line]
+    assert len(commands) == 2 and all("--threads 2" in command for command in commands)
+
+
+def test_a_stage_draws_whatever_backend_a_notebook_has(monkeypatch):
+    monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
+    assert run_stage("plot_data", "--help").returncode == 0
