@@ -47,10 +47,10 @@ def main(args):
     tests = with_salt = 0
     with replacing_folder(args.pictures) as folder:
         ids = review["id"].tolist()
-        write_tiles(folder, "labelled", train, ids, validation, threshold, labelled=True)
+        write_tiles(folder / "labelled", train, ids, validation, threshold, labelled=True)
         if test:
             coverage = write_tiles(
-                folder, "test", test, test.ids, predicted, threshold, labelled=False
+                folder / "test", test, test.ids, predicted, threshold, labelled=False
             )
             facts["test"] = unlabelled_facts(test, coverage, predicted)
             facts["test"]["size"] = sprites.shown_size(test.images.shape[1:])

@@ -150,7 +150,7 @@ def test_sheets_hold_each_tile_in_its_place(tmp_path):
     images = np.repeat(np.arange(20, dtype=np.uint8)[:, None, None] * 12, 6, 1).repeat(8, 2)
     masks, predicted = random.random((2, 20, 6, 8)) < 0.5
     probabilities = np.where(predicted, 0.8, 0.2)
-    sprites.write_sheets(tmp_path, "labelled", 32, images, probabilities, predicted, masks)
+    sprites.write_sheets(tmp_path / "labelled", 32, images, probabilities, predicted, masks)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "labelled-2-grey.webp", "labelled-2-masks.webp",
         "labelled-3-grey.webp", "labelled-3-masks.webp",

@@ -74,18 +74,20 @@ def draw_gallery(
     rows = pd.Index(tiles.ids).get_indexer(pd.Index(ids))
     mean = np.concatenate([mean for _, mean in mean_probabilities(members, ids)])
     images, masks = tiles.images[rows], tiles.masks[rows]
-    draw(path, ids, images, masks, mean, threshold, noted(note, ""))
+    figure = draw(ids, images, masks, mean, threshold)
+    title = noted(note, "")
+    if title:
+        figure.suptitle(title, fontsize=11, weight="bold")
+    save_png(figure, path)
 
 
 def draw(
-    path: Path | str,
     ids: list[str],
     images: np.ndarray,
     masks: np.ndarray,
     probabilities: np.ndarray,
     threshold: float,
-    title: str = "",
-) -> None:
+) -> Figure:
     """Draw a column per tile: image, true mask, probability, and outlines and errors on the image.
 
     Args:
@@ -106,10 +108,8 @@ def draw(
         y = grid.corner(row, 0)[0] + grid.height / 2
         axis.text(-0.06 * grid.width, y, label, fontsize=9, rotation=90, va="center", ha="right")
     axis.set_axis_off()
-    if title:
-        figure.suptitle(title, fontsize=11, weight="bold")
     _draw_legend(figure, columns=5 if len(ids) > 3 else 2)
-    save_png(figure, path)
+    return figure
 
 
 @dataclass(frozen=True)

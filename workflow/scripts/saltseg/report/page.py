@@ -25,8 +25,7 @@ CHUNK = 128  # tiles at a time, a multiple of sprites.ROWS
 
 
 def write_tiles(
-    folder: Path,
-    name: str,
+    stem: Path,
     tiles: Tiles,
     ids: list[str],
     members: list[Predictions],
@@ -46,9 +45,7 @@ def write_tiles(
             masks = tiles.masks[here] if labelled else None
             predicted = mean > threshold
             coverage[part] = predicted.mean((1, 2))
-            sprites.write_sheets(
-                folder, name, part.start, tiles.images[here], mean, predicted, masks
-            )
+            sprites.write_sheets(stem, part.start, tiles.images[here], mean, predicted, masks)
     return coverage
 
 

@@ -33,8 +33,7 @@ def shown_size(size: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def write_sheets(
-    folder: Path,
-    name: str,
+    stem: Path,
     first: int,
     images: np.ndarray,
     probabilities: np.ndarray,
@@ -44,6 +43,7 @@ def write_sheets(
     """Write the sheets of consecutive tiles starting at index ``first``, a multiple of ROWS.
 
     Args:
+        stem: folder, and how the files' names begin.
         images: uint8; probabilities: float64 in [0, 1]; predicted: bool; masks: bool, or None if
             there are no labels; all (tiles, height, width).
     """
@@ -56,12 +56,12 @@ def write_sheets(
     drawn = draw_masks(predicted, masks)
 
     def write(start: int) -> None:
-        stem = f"{name}-{(first + start) // ROWS}"
+        sheet = f"{stem.name}-{(first + start) // ROWS}"
         part = slice(start, start + ROWS)
         picture = Image.fromarray(stack_tiles(grey[part]))
-        picture.save(folder / f"{stem}-grey.webp", quality=QUALITY, method=2)
+        picture.save(stem.with_name(f"{sheet}-grey.webp"), quality=QUALITY, method=2)
         picture = Image.fromarray(stack_tiles(drawn[part]))
-        picture.save(folder / f"{stem}-masks.webp", lossless=True, quality=20, method=1)
+        picture.save(stem.with_name(f"{sheet}-masks.webp"), lossless=True, quality=20, method=1)
 
     # Pillow releases the GIL while encoding.
     with ThreadPoolExecutor(os.cpu_count()) as pool:
