@@ -78,8 +78,8 @@ def test_one_target_needs_no_cores_on_the_command_line(finished):
     assert done.returncode == 0 and "Nothing to be done" in done.stdout + done.stderr
 
 
-def test_stages_run_by_hand_to_the_same_bytes_and_import_no_compiler(finished, tmp_path):
-    """Importing PyTorch's compiler takes longer than importing PyTorch itself."""
+def test_stages_run_by_hand_to_the_same_bytes(finished, tmp_path):
+    """And predict without PyTorch's compiler, whose import takes longer than PyTorch itself."""
     results = finished / "results"
     settings = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     update_config(settings, yaml.safe_load(TINY.read_text()))
@@ -95,7 +95,8 @@ def test_stages_run_by_hand_to_the_same_bytes_and_import_no_compiler(finished, t
         assert done.returncode == 0, done.stderr[-3000:]
         imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
         assert "torch" in imported
-        assert not {n for n in imported if n.startswith(("torch._dynamo", "torch._inductor"))}
+        compiler = {n for n in imported if n.startswith(("torch._dynamo", "torch._inductor"))}
+        assert stage == "train" or not compiler
     theirs = results / "models/1"
     assert (tmp_path / "history.csv").read_bytes() == (theirs / "history.csv").read_bytes()
     predicted = (results / "predictions/validation/1.h5").read_bytes()
@@ -336,7 +337,7 @@ def test_a_holdout_by_section_keeps_sections_whole_and_scores_one_fold(copied, t
     results = copied / "results"
     folds = folds_in(results / "data/folds.h5")
     sections = pd.read_csv(results / "demo/sections.csv", dtype={"id": str}).set_index("id")
-    assert folds["group"].tolist() == sections["section"].loc[folds["id"]].tolist()
+    assert folds["group"].tolist() == sections["section"].loc[folds["id"]].astype(str).tolist()
     assert (folds.groupby("group")["fold"].nunique() == 1).all()
     held_out = folds["id"][folds["fold"] == 0].tolist()
     for seed in (0, 1):

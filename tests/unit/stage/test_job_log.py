@@ -37,7 +37,9 @@ def test_a_job_that_was_interrupted_is_not_taken_for_killed(log):
 
 def test_a_scheduler_s_log_is_quoted_if_the_job_s_is_empty(log, tmp_path):
     other = tmp_path / "slurm-12.log"
-    assert cause(log, []).lines == ["its log is empty; the job's own output is above"]
+    assert cause(log, []).lines == [
+        "its log is empty; its output is above, or it was killed, perhaps out of memory"
+    ]
     assert cause(log, [other]).lines == [f"its log is empty; see {other}"]
     other.write_text("host: node3\nslurmstepd: error: no such container\n\n")
     assert cause(log, [other]).lines == [

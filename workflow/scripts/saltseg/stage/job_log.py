@@ -61,8 +61,9 @@ def cause(log: Path, others: list[Path]) -> Cause:
         printed = [line for line in read_lines(other) if line.strip()][-SHOWN:]
         if printed:
             return Cause([f"its log is empty; {other} ends with:", *(f"  {x}" for x in printed)])
-    where = f"see {', '.join(map(str, others))}" if others else "the job's own output is above"
-    return Cause([f"its log is empty; {where}"])
+    if others:
+        return Cause([f"its log is empty; see {', '.join(map(str, others))}"])
+    return Cause(["its log is empty; its output is above, or it was killed, perhaps out of memory"])
 
 
 def useful_retries(log: Path, retries: int) -> int:
