@@ -25,7 +25,7 @@ PYTEST = $(BIN)/python -m pytest --dist worksteal --durations 20 \
 FINDINGS := residual unet bce depth vertical_flip full
 RECIPES := $(filter-out proxy,$(basename $(notdir $(wildcard benchmarks/recipes/*.yaml))))
 
-.PHONY: run demo-volume volume-labels volume-picture score test test-slow test-all test-compile test-slurm test-engines lint status report grouped config files lock soak combinations fuzz \
+.PHONY: run demo-volume volume-labels volume-picture score test test-slow test-long test-all test-compile test-slurm test-engines lint status report grouped config files lock soak combinations fuzz \
 	bench bench-surveys bench-volumes findings recipes clean clean-results help
 
 run: $(VENV)/run ## run the demo, from nothing to results/submission.csv; some minutes
@@ -44,10 +44,13 @@ report: $(VENV)/run ## write results/index.html and Snakemake's results/report.h
 test: $(VENV)/test lint ## check style, and test units and two tiny finished runs; some minutes
 	$(PYTEST) -m "not slow"
 
-test-slow: $(VENV)/test ## test all else but engines: crashes, modules, combinations; a quarter of an hour
-	$(PYTEST) -m slow
+test-slow: $(VENV)/test ## test crashes, modules, self-training and other whole runs; ten minutes
+	$(PYTEST) -m "slow and not long"
 
-test-all: test test-slow test-engines ## run all tests
+test-long: $(VENV)/test ## run the longest of the slow tests, whose parts others test; some minutes
+	$(PYTEST) -m long
+
+test-all: test test-slow test-long test-engines ## run all tests
 
 test-compile: $(VENV)/test ## train each network with training.compile on this processor; some minutes
 	SALT_COMPILE=1 $(BIN)/python -m pytest tests/unit/networks/test_networks.py -k compiled_to_the_end --durations 0

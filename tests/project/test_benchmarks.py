@@ -80,6 +80,7 @@ def small_survey(folder):
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_each_contestant_of_ours_does_its_work(data):
     tiles = {"survey": str(data / "tiles.npz")}
     network = {**tiles, "batch_size": 4, "width": 1, "tiles": 9}

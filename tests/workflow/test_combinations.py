@@ -26,7 +26,7 @@ from support.networks import MISSING
 from support.running import SUBMISSION, complete, planned
 from support.surveys import Survey
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 Row = dict[str, object]
 NO_DEPTHS = "no test depths"

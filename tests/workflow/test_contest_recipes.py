@@ -24,6 +24,7 @@ FEW = {
 }
 
 
+@pytest.mark.long
 def test_the_recipe_for_a_gpu_runs_from_end_to_end(tmp_path: Path):
     recipe = yaml.safe_load((ROOT / "config/contest.yaml").read_text())
     for section, keys in FEW.items():

@@ -16,6 +16,7 @@ ONE = {"ensemble": {"seeds": [0]}}
 
 
 @NEEDS_TIMM
+@pytest.mark.long
 def test_members_begin_with_a_files_weights_and_train_again_for_others(tmp_path):
     (tmp_path / "my weights").mkdir()
     weights = tmp_path / "my weights/resnet18.pth"
