@@ -236,7 +236,7 @@ def test_an_importer_s_own_failure_is_shown_whole(tmp_path):
     with open(tmp_path / "Snakefile", "a") as file:
         file.write(
             "rule mine:\n    default_target: True\n    output: 'mine.txt'\n"
-            "    message: 'my own message'\n    run: raise ValueError('my own error')\n"
+            "    message: 'my own message'\n    shell: 'echo my own error >&2; exit 1'\n"
             "onerror: print('my own handler')\n"
         )
     done = snakemake(tmp_path)
