@@ -1,1 +1,1 @@
-"""What the Snakefile does beyond rules: messages on the terminal, and the cause of a failure."""
+"""What the Snakefile needs beyond rules: the record of jobs, retries, and generated files."""
