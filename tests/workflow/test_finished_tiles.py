@@ -71,6 +71,16 @@ def test_the_record_says_what_made_the_results(finished):
     )
 
 
+def test_tables_and_masks_have_copies_in_plain_formats(finished):
+    data = finished / "results/data"
+    for part, table in (("train", "train/tiles.csv"), ("test", "test/tiles.csv")):
+        expected = Tiles(data / f"{part}.h5").table
+        pd.testing.assert_frame_equal(pd.read_csv(data / table), expected)
+    np.testing.assert_array_equal(np.load(data / "train/masks.npy"), Tiles(data / "train.h5").masks)
+    folds = pd.read_csv(data / "folds.csv")
+    pd.testing.assert_frame_equal(folds[["id", "fold"]], folds_in(data / "folds.h5"))
+
+
 def test_checkpoint_header_alone_rebuilds_the_model(finished):
     checkpoint = Checkpoint.load(finished / "results/models/1/checkpoint.safetensors")
     assert checkpoint.about["seed"] == 1

@@ -52,6 +52,8 @@ if not VOLUME:
             get_made_dataset,
         output:
             tiles="results/data/train.h5",
+            table="results/data/train/tiles.csv",
+            masks="results/data/train/masks.npy",
         log:
             "results/logs/import_train.log",
         benchmark:
@@ -78,6 +80,7 @@ rule import_test:
         get_dataset,
     output:
         tiles="results/data/test.h5",
+        table="results/data/test/tiles.csv",
     log:
         "results/logs/import_test.log",
     benchmark:
@@ -106,6 +109,7 @@ rule split:
         geometry=if_volume("results/data/geometry.json"),
     output:
         folds="results/data/folds.h5",
+        table="results/data/folds.csv",
     log:
         "results/logs/split.log",
     benchmark:

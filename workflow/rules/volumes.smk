@@ -104,6 +104,9 @@ if VOLUME:
         output:
             tiles="results/data/train.h5",
             lines="results/data/lines.h5",
+            table="results/data/train/tiles.csv",
+            masks="results/data/train/masks.npy",
+            lines_table="results/data/train/lines.csv",
         log:
             "results/logs/import_lines.log",
         benchmark:

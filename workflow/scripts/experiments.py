@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from saltseg.core.files import replacing
+from saltseg.core.tables import write_csv
 from saltseg.ensemble.predictions import load_all
 from saltseg.evaluation.comparison import compare, tile_scores
 from saltseg.evaluation.decision import read_report
@@ -40,8 +41,7 @@ def main(args):
     shown = format_table(table)
     # The same for all: it follows from the folds.
     said = honesty(reports[0]["honest"], reports[0]["tuned_on"])
-    with replacing(args.table) as path:
-        table.to_csv(path, index=False)
+    write_csv(table, args.table)
     with replacing(args.page) as path:
         write_page(path, shown, said)
     logging.info("scores, %s:\n%s", said, shown.to_string(index=False))

@@ -6,6 +6,7 @@ from contextlib import ExitStack
 import numpy as np
 
 from saltseg.core.errors import InputError
+from saltseg.core.tables import write_csv
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey import lines, tiles
 from saltseg.survey.folds import folds_of
@@ -56,6 +57,9 @@ def main(args):
         logging.warning(notice)
     lines.save(args.lines, labelled, volume.interval)
     tiles.save(args.tiles, table, images, masks)
+    tiles.save_copies(args.table, args.masks, table, masks)
+    if args.lines_table:
+        write_csv(lines.Lines(args.lines).table, args.lines_table)
     known = np.concatenate([line.labels[line.labels != lines.UNLABELLED] for line in labelled])
     logging.info(
         "%d labelled line%s%s, %.0f %% of them salt; %d tiles of %d, to %s",
@@ -76,4 +80,7 @@ if __name__ == "__main__":
     parser.add_input("volume", "Zarr store of its amplitudes")
     parser.add_output("lines", "lines.h5")
     parser.add_output("tiles", "train.h5, tiles of these lines")
+    parser.add_output("table", "CSV file of the tiles, for users", optional=True)
+    parser.add_output("masks", "NumPy file of their masks, for users", optional=True)
+    parser.add_output("lines_table", "CSV file of the lines, for users", optional=True)
     run(main, parser)

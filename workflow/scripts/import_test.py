@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 
 from saltseg.core.hdf import writing
+from saltseg.core.tables import write_csv
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.import_test import import_test
 from saltseg.survey.source import Source
@@ -16,6 +17,8 @@ def main(args):
             logging.warning(notice)
         table, images = import_test(source, lambda shape, dtype: file.rows("image", dtype, shape))
         file.put_table(table)
+    if args.table:
+        write_csv(table, args.table)
     without = int(table["depth"].isna().sum())
     if without:
         logging.warning(
@@ -28,4 +31,5 @@ if __name__ == "__main__":
     parser = stage_parser(__doc__, settings=False)
     parser.add_argument("--source", type=Path, required=True, help="zip or folder of the dataset")
     parser.add_output("tiles", "test.h5")
+    parser.add_output("table", "CSV file of the tiles, for users", optional=True)
     run(main, parser)

@@ -6,7 +6,7 @@ from pathlib import Path
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.import_train import import_train
 from saltseg.survey.source import Source
-from saltseg.survey.tiles import save
+from saltseg.survey.tiles import save, save_copies
 
 
 def main(args):
@@ -15,6 +15,7 @@ def main(args):
             logging.warning(notice)
         table, images, masks = import_train(source)
     save(args.tiles, table, images, masks)
+    save_copies(args.table, args.masks, table, masks)
     without = int(table["depth"].isna().sum())
     if without:
         logging.warning(
@@ -30,4 +31,6 @@ if __name__ == "__main__":
     parser = stage_parser(__doc__, settings=False)
     parser.add_argument("--source", type=Path, required=True, help="zip or folder of the dataset")
     parser.add_output("tiles", "train.h5")
+    parser.add_output("table", "CSV file of the tiles, for users", optional=True)
+    parser.add_output("masks", "NumPy file of their masks, for users", optional=True)
     run(main, parser)

@@ -2,7 +2,7 @@
 
 import logging
 
-from saltseg.core.files import replacing
+from saltseg.core.tables import write_csv
 from saltseg.ensemble.predictions import load_all
 from saltseg.evaluation.decision import read_report
 from saltseg.evaluation.review import review
@@ -17,8 +17,7 @@ def main(args):
     folds = read_folds(args.folds, tiles.ids)
     tuned = read_report(args.threshold, ["threshold", "scheme"])
     table = review(tiles, folds, members, tuned["threshold"], is_honest(tuned["scheme"]))
-    with replacing(args.review) as path:
-        table.to_csv(path, index=False)
+    write_csv(table, args.review)
     found = table["reason"].value_counts()
     listed = ", ".join(f"{reason} {count}" for reason, count in found.items() if reason)
     logging.info("%d tiles, of these %s, to %s", len(table), listed or "none odd", args.review)

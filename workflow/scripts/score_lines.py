@@ -4,6 +4,7 @@ import json
 import logging
 
 from saltseg.core.files import replacing
+from saltseg.core.tables import write_csv
 from saltseg.evaluation.decision import SCORE, read_report
 from saltseg.evaluation.held_out_lines import LinePredictions, score_lines
 from saltseg.stage.cli import run, stage_parser
@@ -15,8 +16,7 @@ def main(args):
     members = [LinePredictions(path) for path in args.predictions]
     table, together = score_lines(Lines(args.lines), members, report["threshold"])
     together["honest"] = report["honest"]
-    with replacing(args.table) as path:
-        table.to_csv(path, index=False)
+    write_csv(table, args.table)
     with replacing(args.scores) as path:
         path.write_text(json.dumps(together, indent=2) + "\n")
     logging.info(

@@ -3,6 +3,7 @@
 import logging
 
 from saltseg.core.hdf import writing
+from saltseg.core.tables import write_csv
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.folds import folds_of, read_groups, split
 from saltseg.survey.geometry import Geometry
@@ -34,6 +35,8 @@ def main(args):
     )
     with writing(args.folds) as file:
         file.put_table(folds)
+    if args.table:
+        write_csv(folds, args.table)
     sizes = folds["fold"].value_counts().sort_index().tolist()
     logging.info("%d tiles assigned to folds of %s tiles, in %s", len(folds), sizes, args.folds)
 
@@ -45,4 +48,5 @@ if __name__ == "__main__":
     parser.add_input("lines", "lines.h5, where the tiles are of lines", optional=True)
     parser.add_input("geometry", "geometry.json of the lines' volume", optional=True)
     parser.add_output("folds", "folds.h5")
+    parser.add_output("table", "CSV file of the folds, for users", optional=True)
     run(main, parser)

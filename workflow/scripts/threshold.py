@@ -3,7 +3,7 @@
 import logging
 
 from saltseg.core.errors import InputError
-from saltseg.core.files import replacing
+from saltseg.core.tables import write_csv
 from saltseg.ensemble.predictions import load_all
 from saltseg.evaluation.decision import write_report
 from saltseg.evaluation.summary import warning
@@ -27,8 +27,7 @@ def main(args):
     # The threshold holds for predictions made in the same way.
     result["flip"] = args.settings.inference.flip
     result["seeds"] = seeds
-    with replacing(args.curve) as path:
-        curve.to_csv(path, index=False)
+    write_csv(curve, args.curve)
     write_report(args.threshold, result)
     note = warning(result)
     note = f" ({note})" if note else ""

@@ -10,8 +10,8 @@ import pandas as pd
 import torch
 
 from saltseg.core.errors import InputError
-from saltseg.core.files import replacing
 from saltseg.core.header import read_checkpoint
+from saltseg.core.tables import write_csv
 from saltseg.device.compute import Compute
 from saltseg.device.gpu_lease import hold_gpu
 from saltseg.ensemble.pseudo_labels import PseudoLabels
@@ -66,8 +66,7 @@ def main(args):
     )
     with events.writer(args.events) as record:
         checkpoint, history = Trainer(job, compute, on_epoch_end=record, saved=saved).run()
-    with replacing(args.history) as path:
-        pd.DataFrame(history).to_csv(path, index=False)
+    write_csv(pd.DataFrame(history), args.history)
     checkpoint.about.update(made_from=made_from, computed_on=str(compute))
     checkpoint.save(args.checkpoint)
     if saved:

@@ -1,4 +1,4 @@
-"""The one reader of CSV tables."""
+"""The one reader and writer of CSV tables."""
 
 import io
 from pathlib import Path
@@ -7,9 +7,16 @@ from typing import Any
 import pandas as pd
 
 from saltseg.core.errors import InputError
+from saltseg.core.files import replacing
 
 # Options for a table of texts, in which "NA" and empty fields are texts like any other.
 TEXTS: dict[str, Any] = {"dtype": str, "keep_default_na": False}
+
+
+def write_csv(table: pd.DataFrame, path: Path | str) -> None:
+    """Write a table; InputError for lack of disk space or permission."""
+    with replacing(path) as part:
+        table.to_csv(part, index=False)
 
 
 def read_csv(path: Path | str, remedy: str, what: str = "table", **options) -> pd.DataFrame:

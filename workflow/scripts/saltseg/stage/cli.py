@@ -34,9 +34,11 @@ class StageParser(argparse.ArgumentParser):
         self.set_defaults(inputs=[*(self.get_default("inputs") or []), name])
         self._add_file(name, help, many, optional)
 
-    def add_output(self, name: str, help: str, *, many: bool = False) -> None:
+    def add_output(
+        self, name: str, help: str, *, many: bool = False, optional: bool = False
+    ) -> None:
         """Add a file that the stage writes."""
-        self._add_file(name, f"{help}, to write", many, optional=False)
+        self._add_file(name, f"{help}, to write", many, optional)
 
     def _add_file(self, name: str, help: str, many: bool, optional: bool) -> None:
         flag, nargs = f"--{name.replace('_', '-')}", "+" if many else None

@@ -12,7 +12,9 @@ import numpy as np
 import pandas as pd
 
 from saltseg.core.errors import LISTED_FAULTS, InputError, printable
+from saltseg.core.files import replacing
 from saltseg.core.hdf import HdfFile, Rows, writing
+from saltseg.core.tables import write_csv
 
 COLUMNS = {"id": str, "depth": np.float64, "coverage": np.float64, "line": str}
 
@@ -26,6 +28,22 @@ def save(
         file.put("image", images)
         if masks is not None:
             file.put("mask", masks, compress=True)
+
+
+def save_copies(
+    table_path: Path | None, masks_path: Path | None, table: pd.DataFrame, masks: np.ndarray
+) -> None:
+    """Write what was imported of the labels to where users want plain files, which no stage reads.
+
+    Args:
+        table_path: of a CSV file.
+        masks_path: of a NumPy file.
+    """
+    if table_path:
+        write_csv(table, table_path)
+    if masks_path:
+        with replacing(masks_path) as path, open(path, "wb") as file:
+            np.save(file, masks)
 
 
 class RowRange:
