@@ -1,5 +1,7 @@
 # The dataset of a run, and what depends on it.
 
+from functools import cache
+
 from saltseg.settings.check import uncovered_folds, unread_keys
 from saltseg.survey.folds import folds_of
 from saltseg.survey.segy_files import is_segy, require_file
@@ -33,13 +35,17 @@ for each in CONFIGS.values():
     each["validation"]["folds"] = folds_of(each["validation"]["folds"], volume=VOLUME is not None)
 NEEDS_DEPTH = any(each["model"]["depth"] != "none" for each in CONFIGS.values())
 
-uncovered = uncovered_folds(config["validation"]["scheme"], config["validation"]["folds"], SEEDS)
-if uncovered:
-    logger.warning(
-        f"No member holds out fold {', '.join(map(str, uncovered))}: the score will cover only "
-        f"{config['validation']['folds'] - len(uncovered)} of {config['validation']['folds']} "
-        "folds. Add seeds to ensemble.seeds to cover them."
-    )
+
+@cache
+def warn_of_uncovered_folds():
+    """Warn, once and where folds are needed, if no member holds out some of them."""
+    folds = config["validation"]["folds"]
+    uncovered = uncovered_folds(config["validation"]["scheme"], folds, SEEDS)
+    if uncovered:
+        logger.warning(
+            f"No member holds out fold {', '.join(map(str, uncovered))}: the score will cover only "
+            f"{folds - len(uncovered)} of {folds} folds. Add seeds to ensemble.seeds to cover them."
+        )
 
 
 def fingerprints():
@@ -108,6 +114,7 @@ def if_volume(*files):
 
 def get_groups(wildcards):
     """Return the file of groups, if any; exit with a message if it is missing."""
+    warn_of_uncovered_folds()
     groups = config["validation"]["groups"]
     if groups is None:
         return []

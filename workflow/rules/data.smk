@@ -124,6 +124,7 @@ rule split:
         *code("split", "data"),
         command=command("split", groups=get_groups),
         settings=settings(
+            "validation.scheme",
             "validation.folds",
             "validation.seed",
             "validation.stratified",

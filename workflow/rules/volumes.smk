@@ -127,6 +127,7 @@ if VOLUME:
                 "survey.normalisation",
                 "survey.unlabelled",
                 "validation.folds",
+                "validation.scheme",
             ),
             contents=contents(get_labels),
         shell:

@@ -9,7 +9,7 @@ from saltseg.core.errors import InputError
 from saltseg.core.tables import write_csv
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey import lines, tiles
-from saltseg.survey.folds import folds_of
+from saltseg.survey.folds import folds_of, is_honest
 from saltseg.survey.geometry import Geometry
 from saltseg.survey.import_lines import (
     import_lines,
@@ -23,7 +23,10 @@ from saltseg.survey.volume import Volume
 
 
 def main(args):
-    survey, folds = args.settings.survey, folds_of(args.settings.validation.folds, volume=True)
+    survey, validation = args.settings.survey, args.settings.validation
+    # Where nothing is held out, no line has to be cut.
+    held_out = is_honest(validation.scheme)
+    pieces_of = folds_of(validation.folds, volume=True) if held_out else 1
     geometry, volume = Geometry.load(args.geometry), Volume(args.volume)
     with ExitStack() as stack:
         if args.labels.is_dir():
@@ -43,14 +46,13 @@ def main(args):
                 tile=survey.tile,
                 unlabelled=survey.unlabelled,
             )
-        labelled = import_lines(volume, geometry, labels, folds)
+        labelled = import_lines(volume, geometry, labels, pieces_of, survey.tile)
     table, images, masks = lines.cut_tiles(labelled, survey.tile, survey.normalisation)
     whole = len({(line.plane, line.number) for line in labelled})
     cut = f", in {len(labelled)} pieces" if whole < len(labelled) else ""
     if not len(table):
-        part = f"piece of the labelled lines, cut for {folds} folds," if cut else "labelled line"
         raise InputError(
-            f"survey.tile: no {part} has a fully labelled tile of {survey.tile} traces by "
+            f"survey.tile: no labelled line has a fully labelled tile of {survey.tile} traces by "
             "as many samples; lower it, or label more"
         )
     for notice in lines.label_notices(labelled):

@@ -12,8 +12,8 @@ from saltseg.inference.sections import SectionPredictor, windows_for
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.amplitudes import section_to_8bit
-from saltseg.survey.folds import read_folds, train_valid_masks
-from saltseg.survey.lines import Lines
+from saltseg.survey.folds import is_honest, read_folds, train_valid_masks
+from saltseg.survey.lines import Lines, count_lines
 from saltseg.survey.tiles import Tiles
 
 
@@ -37,7 +37,9 @@ def main(args):
 
     held_out = tiles.table["line"][validates].unique().tolist()
     save_predictions(args.predictions, lines, held_out, map(predict, held_out))
-    logging.info("%d held-out lines predicted to %s", len(held_out), args.predictions)
+    predicted = count_lines(lines.table[lines.table["id"].isin(held_out)])
+    kind = "held out" if is_honest(args.settings.validation.scheme) else "trained on"
+    logging.info("%s %s, predicted to %s", predicted, kind, args.predictions)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from saltseg.core.tables import write_csv
 from saltseg.evaluation.decision import SCORE, read_report
 from saltseg.evaluation.held_out_lines import LinePredictions, score_lines
 from saltseg.stage.cli import run, stage_parser
-from saltseg.survey.lines import Lines
+from saltseg.survey.lines import Lines, count_lines
 
 
 def main(args):
@@ -20,8 +20,9 @@ def main(args):
     with replacing(args.scores) as path:
         path.write_text(json.dumps(together, indent=2) + "\n")
     logging.info(
-        "%d held-out lines: IoU %.3f, Dice %.3f, top of salt %.1f samples off%s",
-        together["lines"],
+        "%s %s: IoU %.3f, Dice %.3f, top of salt %.1f samples off%s",
+        count_lines(table),
+        "held out" if report["honest"] else "labelled",
         *(together[key] or 0 for key in ("iou", "dice", "top_distance")),
         "" if report["honest"] else " (NOT honest, on training lines)",
     )

@@ -2,17 +2,20 @@
 
 import logging
 
+import numpy as np
+
 from saltseg.core.hdf import writing
 from saltseg.core.tables import write_csv
 from saltseg.stage.cli import run, stage_parser
-from saltseg.survey.folds import folds_of, read_groups, split
+from saltseg.survey.folds import folds_of, is_honest, read_groups, split
 from saltseg.survey.geometry import Geometry
-from saltseg.survey.lines import Lines, fold_notices, hold_out_blocks
+from saltseg.survey.lines import Lines, hold_out_blocks, possible_folds
 from saltseg.survey.tiles import Tiles
 
 
 def main(args):
     settings = args.settings.validation
+    honest = is_honest(settings.scheme)
     tiles = Tiles(args.tiles)
     tiles.require_labels()
     number, groups = folds_of(settings.folds, volume=args.lines is not None), None
@@ -24,8 +27,13 @@ def main(args):
         lines = Lines(args.lines).table
         held_out = hold_out_blocks(lines, Geometry.load(args.geometry), number)
         groups = tiles.table["line"].map(dict(zip(lines["id"], held_out, strict=True))).to_numpy()
-        for notice in fold_notices(lines):
-            logging.warning(notice)
+        if honest:
+            number, notices = possible_folds(number, lines, groups)
+            for notice in notices:
+                logging.warning(notice)
+    if not honest:
+        # Nothing is held out, so there may be fewer folds, such as one.
+        number = min(number, len(tiles.ids if groups is None else np.unique(groups)))
     folds = split(
         tiles.table,
         folds=number,

@@ -18,7 +18,7 @@ from saltseg.ensemble.pseudo_labels import PseudoLabels
 from saltseg.stage.cli import inputs_of, run, stage_parser
 from saltseg.stage.code_files import behaviour, installed_version, local_files, packages
 from saltseg.survey.folds import is_honest, read_folds, train_valid_masks
-from saltseg.survey.lines import Lines
+from saltseg.survey.lines import Lines, count_lines
 from saltseg.survey.tiles import Tiles
 from saltseg.training import events
 from saltseg.training.augmentation import Augmentation
@@ -85,7 +85,9 @@ def training_data(args, tiles: Tiles, trains: np.ndarray, compute: Compute):
         labelled = LabelledLines(
             lines, chosen, greyscale["tile"], greyscale["normalisation"], compute.device
         )
-        logging.info("member %d sees windows of %d lines", args.seed, chosen.sum())
+        logging.info(
+            "member %d sees windows of %s", args.seed, count_lines(lines.table[chosen.to_numpy()])
+        )
         return labelled, greyscale
     labelled = Labelled.load(tiles, trains, compute.device)
     if args.pseudo_labels:

@@ -18,7 +18,7 @@ from saltseg.survey.import_lines import (
 from saltseg.survey.lines import UNLABELLED, Lines
 from support.segy_files import amplitudes, grid_numbers, write_segy
 from support.stages import stage
-from support.surveys import mask_png
+from support.surveys import folds_in, mask_png
 
 VOLUME = Grid(Axis(100, 2, 6), Axis(300, 1, 8), Axis(0, 4, 5))
 
@@ -76,8 +76,10 @@ def test_salt_may_have_any_colour_but_black(tmp_path, mode):
         ("inline_104.tif", (5, 8), "inline_104.tif: expected a PNG file; convert it"),
         ("line_104.png", (5, 8), "line_104.png: expected a name such as inline_120.png"),
         ("inline_105.png", (5, 8), "inline_105.png: no such inline; the volume has 100 to 110"),
-        ("inline_104.png", (8, 5), "expected 8 traces by 5 samples, one pixel each, found 5x8"),
-        ("crossline_302.png", (5, 8), "expected 6 traces by 5 samples"),
+        ("inline_104.png", (8, 5), "expected 8 traces, .* by 5 samples, one pixel each, found 5x8"),
+        ("crossline_302.png", (5, 8), "expected 6 traces, "),
+        # As drawn on the seven traces that exist.
+        ("inline_104.png", (5, 7), "expected 8 traces, missing ones included, .* found 7x5"),
     ],
 )
 def test_masks_that_do_not_fit_are_refused(tmp_path, name, shape, message):
@@ -92,10 +94,19 @@ def test_a_folder_without_masks_is_refused(tmp_path):
         list(labels_from_masks(tmp_path, VOLUME))
 
 
+def test_masks_have_a_column_for_each_missing_trace(tmp_path):
+    drawn = np.zeros((5, 8), bool)
+    drawn[:, 3:5] = True
+    (tmp_path / "inline_104.png").write_bytes(mask_png(drawn))
+    masks = labels_from_masks(tmp_path, VOLUME)
+    (line,) = import_lines(Amplitudes(), VOLUME, masks, pieces_of=1, tile=2)
+    assert line.labels[:, 0].tolist() == [0, 0, 0, UNLABELLED, 1, 0, 0, 0]
+
+
 def test_lines_get_the_amplitudes_of_their_place_and_missing_traces_no_labels():
     volume = Amplitudes()
     labels = [(INLINE, 104, np.ones((8, 5), np.uint8)), (CROSSLINE, 303, np.ones((6, 5), np.uint8))]
-    inline, crossline = import_lines(volume, VOLUME, labels, pieces_of=2)
+    inline, crossline = import_lines(volume, VOLUME, labels, pieces_of=2, tile=2)
     np.testing.assert_array_equal(inline.amplitude, volume.values[2])
     np.testing.assert_array_equal(crossline.amplitude, volume.values[:, 3])
     assert (inline.labels == UNLABELLED).all(axis=1).tolist() == [False] * 3 + [True] + [False] * 4
@@ -104,15 +115,24 @@ def test_lines_get_the_amplitudes_of_their_place_and_missing_traces_no_labels():
 
 def test_a_single_line_is_cut_to_a_piece_a_fold():
     labels = [(INLINE, 100, np.zeros((8, 5), np.uint8))]
-    pieces = import_lines(Amplitudes(), VOLUME, labels, pieces_of=3)
+    pieces = import_lines(Amplitudes(), VOLUME, labels, pieces_of=3, tile=2)
     assert [piece.id for piece in pieces] == [f"inline_100_piece{number}" for number in range(3)]
     assert [piece.first for piece in pieces] == [0, 2, 5]
+
+
+@pytest.mark.parametrize(("tile", "firsts"), [(2, [0, 3, 5]), (3, [0, 4]), (5, [0])])
+def test_pieces_have_room_for_a_window(tile, firsts):
+    of_line = np.zeros((8, 5), np.uint8)
+    of_line[0] = UNLABELLED
+    pieces = import_lines(Amplitudes(), VOLUME, [(INLINE, 100, of_line)], 3, tile)
+    assert [piece.first for piece in pieces] == firsts
+    assert sum(len(piece.labels) for piece in pieces) == 8
 
 
 def test_a_volume_without_a_labelled_trace_is_refused():
     nothing = [(INLINE, 100, np.full((8, 5), UNLABELLED, np.uint8))]
     with pytest.raises(InputError, match=r"data\.labels: no trace of the volume is labelled"):
-        import_lines(Amplitudes(), VOLUME, nothing, pieces_of=2)
+        import_lines(Amplitudes(), VOLUME, nothing, pieces_of=2, tile=2)
 
 
 def segy_labels(there, axes=None, unlabelled=None, tile=4):
@@ -203,23 +223,54 @@ def test_labels_of_another_geometry_are_refused_with_what_differs():
     assert "samples: the labels have 0 to 16, step 2, the volume 0 to 16, step 4" in message
 
 
-def test_labels_of_one_line_are_read_by_the_bytes_found_in_the_volume(tmp_path):
-    inlines, crosslines = grid_numbers(np.arange(1, 9), np.arange(1, 41))
-    options = {"lines_at": (9, 21)}
-    write_segy(tmp_path / "volume.sgy", amplitudes(320, 24), inlines, crosslines, **options)
-    one = inlines == 4
-    salt = np.repeat(np.arange(24)[None] > 15, 40, axis=0).astype(np.float32)
-    write_segy(tmp_path / "salt.sgy", salt, inlines[one], crosslines[one], **options)
+def import_labels(folder, labelled, traces, scheme="kfold", **options):
+    """Import labels of some inlines of a survey of eight, by its stages; return split's status."""
+    inlines, crosslines = grid_numbers(np.arange(1, 9), np.arange(1, traces + 1))
+    write_segy(folder / "volume.sgy", amplitudes(len(inlines), 24), inlines, crosslines, **options)
+    some = np.isin(inlines, labelled)
+    salt = np.repeat(np.arange(24)[None] > 15, some.sum(), axis=0).astype(np.float32)
+    write_segy(folder / "salt.sgy", salt, inlines[some], crosslines[some], **options)
     header = dict.fromkeys(["inline_byte", "crossline_byte", "endian", "format"])
-    tiles = {"tile": 16, "normalisation": "volume", "unlabelled": None, "percentile": 99.9}
-    settings = {"survey": header | tiles, "validation": {"folds": 2}}
-    given = ("--settings", json.dumps(settings))
-    source = ("--source", tmp_path / "volume.sgy")
-    geometry = ("--geometry", tmp_path / "geometry.json")
-    traces, store = ("--traces", tmp_path / "traces.h5"), ("--volume", tmp_path / "volume.zarr")
-    made = ("--lines", tmp_path / "lines.h5", "--tiles", tmp_path / "train.h5")
-    assert stage("scan_volume", *given, *source, *geometry, *traces) == 0
-    assert stage("import_volume", *source, *geometry, *traces, *store) == 0
-    labels = ("--labels", tmp_path / "salt.sgy")
-    assert stage("import_lines", *given, *labels, *geometry, *store, *made) == 0
+    cut = {"tile": 16, "normalisation": "volume", "unlabelled": None, "percentile": 99.9}
+    folds = {"folds": 5, "scheme": scheme, "seed": 0, "stratified": True}
+    given = ("--settings", json.dumps({"survey": header | cut, "validation": folds}))
+    geometry = ("--geometry", folder / "geometry.json")
+    index, store = ("--traces", folder / "traces.h5"), ("--volume", folder / "volume.zarr")
+    lines, tiles = ("--lines", folder / "lines.h5"), ("--tiles", folder / "train.h5")
+    source, labels = ("--source", folder / "volume.sgy"), ("--labels", folder / "salt.sgy")
+    assert stage("scan_volume", *given, *source, *geometry, *index) == 0
+    assert stage("import_volume", *source, *geometry, *index, *store) == 0
+    assert stage("import_lines", *given, *labels, *geometry, *store, *lines, *tiles) == 0
+    return stage("split", *given, *tiles, *lines, *geometry, "--folds", folder / "folds.h5")
+
+
+def test_labels_of_one_line_are_read_by_the_bytes_found_in_the_volume(tmp_path):
+    assert import_labels(tmp_path, [4], 40, lines_at=(9, 21)) == 0
     assert Lines(tmp_path / "lines.h5").table["line"].unique().tolist() == [4]
+
+
+@pytest.mark.parametrize(
+    ("labelled", "traces", "scheme", "pieces", "folds"),
+    [
+        # Five folds of a line, or three of two, have no room for windows of 16 traces.
+        ([4], 40, "kfold", 2, 2),
+        ([4, 6], 20, "kfold", 2, 2),
+        ([2, 4, 6, 8], 32, "kfold", 8, 5),
+        ([4], 20, "full", 1, 1),
+        ([4, 6], 40, "full", 2, 2),
+    ],
+)
+def test_few_or_short_lines_have_as_many_folds_as_pieces(
+    tmp_path, caplog, labelled, traces, scheme, pieces, folds
+):
+    assert import_labels(tmp_path, labelled, traces, scheme) == 0
+    assert len(Lines(tmp_path / "lines.h5").table) == pieces
+    assert folds_in(tmp_path / "folds.h5")["fold"].nunique() == folds
+    assert (f"{folds} folds instead of 5" in caplog.text) == (folds < 5 and scheme != "full")
+    # With full, nothing is scored as if it were held out.
+    assert ("labels on a single line" in caplog.text) == (labelled == [4] and scheme != "full")
+
+
+def test_a_line_with_room_for_one_window_has_nothing_to_hold_out(tmp_path, caplog):
+    assert import_labels(tmp_path, [4], 20) == 1
+    assert "not for a second beside it to hold out; label more, lower survey.tile" in caplog.text

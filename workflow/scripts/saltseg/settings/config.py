@@ -146,7 +146,9 @@ class ValidationSettings(Section):
     reruns = FOLDS
 
     scheme: Literal["kfold", "holdout", "full"] = key(
-        "kfold", "which tiles members train on and validate on; see below", reruns=MEMBERS
+        "kfold",
+        "which tiles members train on and validate on; see below",
+        reruns=f"{FOLDS}; labelled lines of a volume, too",
     )
     folds: int | None = key(
         None,

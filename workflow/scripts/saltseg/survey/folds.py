@@ -126,7 +126,7 @@ def read_folds(path: Path | str, ids: list[str]) -> pd.DataFrame:
             f"{remedy}"
         )
     numbers = folds["fold"].unique().tolist()
-    if len(numbers) < 2 or set(numbers) != set(range(len(numbers))):
+    if set(numbers) != set(range(len(numbers))):
         raise InputError(
             f"{path}: expected folds 0, 1 and so on, found {printable(str(numbers))}; {remedy}"
         )
@@ -138,10 +138,14 @@ def train_valid_masks(folds: pd.DataFrame, scheme: str, seed: int) -> tuple[np.n
 
     ``kfold``: hold out fold seed mod k and train on the others. ``holdout``: every member holds
     out fold 0. ``full``: train and validate on all tiles, so that no score is honest.
+
+    Raises InputError if there is nothing else than what would be held out.
     """
     fold = folds["fold"].to_numpy()
     if scheme == "full":
         return np.ones(len(fold), dtype=bool), np.ones(len(fold), dtype=bool)
+    if not fold.any():
+        raise InputError("folds.h5 has one fold, as for validation.scheme full; delete it")
     out = fold == (seed % (fold.max() + 1) if scheme == "kfold" else 0)
     return ~out, out
 

@@ -23,8 +23,11 @@ def import_lines(
     grid: Grid,
     labels: Iterator[tuple[str, int, np.ndarray]],
     pieces_of: int,
+    tile: int,
 ) -> list[Line]:
     """Return labelled lines with their amplitudes, cut where there are fewer than ``pieces_of``.
+
+    Pieces have room for a window of ``tile``, so that there may be fewer.
 
     Args:
         labels: plane, number and labels, uint8 (traces, samples), of each line.
@@ -45,15 +48,17 @@ def import_lines(
     if not lines:
         raise InputError("data.labels: no trace of the volume is labelled")
     if len(lines) < pieces_of:
-        return [piece for line in lines for piece in line.cut(-(-pieces_of // len(lines)))]
+        most = -(-pieces_of // len(lines))
+        return [piece for line in lines for piece in line.cut_for(tile, most)]
     return lines
 
 
 def labels_from_masks(folder: Path, grid: Grid) -> Iterator[tuple[str, int, np.ndarray]]:
     """Yield plane, number and labels of the lines that masks ``inline_NNN.png`` are drawn of.
 
-    A mask has a column per trace of its line and a row per sample. Raises InputError with all
-    faults: other names, lines that the volume has not, masks of another size.
+    A mask has a column per trace of its line, missing ones included, by rising numbers, and a row
+    per sample. Raises InputError with all faults: other names, lines that the volume has not, masks
+    of another size.
     """
     found, faults = {}, []
     for path in sorted(folder.iterdir()):
@@ -80,8 +85,9 @@ def labels_from_masks(folder: Path, grid: Grid) -> Iterator[tuple[str, int, np.n
         expected = (grid.samples.count, grid.trace_axis(plane).count)
         if mask.shape != expected:
             faults.append(
-                f"{printable(path.name)}: expected {expected[1]} traces by {expected[0]} samples, "
-                f"one pixel each, found {mask.shape[1]}x{mask.shape[0]} pixels"
+                f"{printable(path.name)}: expected {expected[1]} traces, missing ones included, by "
+                f"{expected[0]} samples, one pixel each, found {mask.shape[1]}x{mask.shape[0]} "
+                "pixels"
             )
         elif (plane, number) in found:
             faults.append(f"{printable(path.name)}: {plane} {number} appears twice")

@@ -5,7 +5,8 @@ interpreted), both (traces, samples), all lines one after another, and a table o
 plane (inline or crossline), the line's number, the index of its first trace, and the rows ``start``
 to ``stop`` of its traces in the arrays.
 
-If there are fewer lines than folds, each is cut into pieces, which count as lines.
+If there are fewer lines than folds, each is cut into pieces, which count as lines, as long as each
+piece has room for a window.
 """
 
 from dataclasses import dataclass
@@ -57,8 +58,13 @@ class Line:
         return f"{self.plane}_{self.number}{piece}"
 
     def cut(self, pieces: int) -> list["Line"]:
-        """Return pieces of the line that are as long as each other, to a trace."""
-        bounds = np.linspace(0, len(self.labels), pieces + 1).astype(int).tolist()
+        """Return pieces of the line with as many traces each, to one, from first to last label.
+
+        The first and the last piece also have the unlabelled traces beyond.
+        """
+        labelled = np.flatnonzero((self.labels != UNLABELLED).any(axis=1))
+        inner = np.linspace(labelled[0], labelled[-1] + 1, pieces + 1)[1:-1].astype(int).tolist()
+        bounds = [0, *inner, len(self.labels)]
         return [
             Line(
                 self.plane,
@@ -70,6 +76,17 @@ class Line:
             )
             for piece, (start, stop) in enumerate(pairwise(bounds))
         ]
+
+    def cut_for(self, tile: int, most: int) -> list["Line"]:
+        """Return as many pieces as all have a labelled window of ``tile``, up to ``most``.
+
+        The whole line if not even two have.
+        """
+        for pieces in range(most, 1, -1):
+            found = self.cut(pieces)
+            if all(free_starts(piece.labels, tile).any() for piece in found):
+                return found
+        return [self]
 
 
 def free_starts(labels: np.ndarray, tile: int) -> np.ndarray:
@@ -239,9 +256,28 @@ def _distances(lines: np.ndarray, from_lines: np.ndarray) -> np.ndarray:
     return np.minimum(np.abs(lines - before), np.abs(after - lines))
 
 
-def fold_notices(table: pd.DataFrame) -> list[str]:
-    """Return notices about the score of these lines, usually none."""
-    notices = []
+def possible_folds(folds: int, table: pd.DataFrame, blocks: np.ndarray) -> tuple[int, list[str]]:
+    """Return how many folds lines can be dealt to, and notices about their score, usually none.
+
+    Args:
+        folds: as many as are wanted
+        table: lines, with COLUMNS
+        blocks: those that have tiles, which are held out together
+
+    Raises InputError for a single block.
+    """
+    possible, notices = len(np.unique(blocks)), []
+    if possible < 2:
+        raise InputError(
+            "validation.folds: the labelled lines have room for a window of survey.tile on one "
+            "line, and not for a second beside it to hold out; label more, lower survey.tile, or "
+            "set validation.scheme to full, which gives no honest score"
+        )
+    if possible < folds:
+        notices.append(
+            f"{possible} folds instead of {folds}, since labelled lines have no room for more "
+            "pieces with a window of survey.tile; lower it, or label more"
+        )
     if table["line"].duplicated().any() and table.groupby("plane")["line"].nunique().sum() == 1:
         notices.append(
             "labels on a single line: folds are pieces of it, so the score shows how well the rest "
@@ -252,7 +288,14 @@ def fold_notices(table: pd.DataFrame) -> list[str]:
             "labelled inlines cross labelled crosslines: members see single traces of the lines "
             "they hold out, so the score is slightly too high"
         )
-    return notices
+    return min(folds, possible), notices
+
+
+def count_lines(table: pd.DataFrame) -> str:
+    """Return how many lines a table with plane and line lists, in words: "2 pieces of 1 line"."""
+    whole = table.groupby(["plane", "line"]).ngroups
+    named = f"{whole} line{'s' if whole > 1 else ''}"
+    return named if whole == len(table) else f"{len(table)} pieces of {named}"
 
 
 def label_notices(lines: list[Line]) -> list[str]:
