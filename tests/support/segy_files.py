@@ -69,12 +69,16 @@ def write_segy(
     trace_samples: int | None = None,
     extended: tuple[int, bytes] = (0, b""),
     revision: int = 0x100,
+    stated: dict | None = None,
+    trailers: bytes = b"",
 ) -> Path:
     """Write traces (traces, samples) in the order given.
 
     stated_format, samples, trace_samples: what headers say; the truth by default
     fields: more of the trace headers: {(byte, size): value, or values}
     extended: number of extended text headers stated, and what stands there
+    stated: more of the binary header: {(byte of the file, type): value}
+    trailers: what follows the traces
     """
     order = ">" if endian == "big" else "<"
     count, length = values.shape
@@ -104,8 +108,12 @@ def write_segy(
         (304, 2, extended[0] & 0xFFFF),
     ):
         binary[place : place + size] = value.to_bytes(size, endian)
+    for (byte, kind), value in (stated or {}).items():
+        data = np.array(value, order + kind).tobytes()
+        binary[byte - 3201 : byte - 3201 + len(data)] = data
     text = "".join(f"C{i:2} {'SURVEY' * (i < 3)}".ljust(80) for i in range(1, 41))
-    path.write_bytes(text.encode("cp037") + bytes(binary) + extended[1] + traces.tobytes())
+    before = text.encode("cp037") + bytes(binary) + extended[1]
+    path.write_bytes(before + traces.tobytes() + trailers)
     return path
 
 

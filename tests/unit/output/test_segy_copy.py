@@ -77,6 +77,21 @@ def test_headers_and_order_are_the_sources_byte_for_byte(tmp_path, format, endia
     assert sorted(each.name for each in tmp_path.iterdir()) == ["copy.sgy", "source.sgy"]
 
 
+def test_trailers_follow_the_copied_traces(tmp_path):
+    numbers = grid_numbers(np.arange(3), np.arange(4))
+    trailers = "((OGP: P1/11))".ljust(6400).encode()
+    source = write_segy(
+        tmp_path / "source.sgy", amplitudes(12), *numbers,
+        format=3, revision=0x200, stated={(3531, "i4"): 2}, trailers=trailers,
+    )  # fmt: skip
+    geometry, traces, values = copied(source, tmp_path / "copy.sgy")
+    data = (tmp_path / "copy.sgy").read_bytes()
+    assert data.endswith(trailers)
+    for file, whole in ((source, source.read_bytes()), (tmp_path / "copy.sgy", data)):
+        file.write_bytes(whole.removesuffix(trailers))
+    assert_is_copy(source, tmp_path / "copy.sgy", geometry, traces, values)
+
+
 @given(st.data())
 @settings(max_examples=25)
 def test_any_survey_is_copied(tmp_path_factory, data):

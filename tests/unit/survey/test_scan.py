@@ -352,6 +352,44 @@ def test_the_byte_order_of_revision_2_is_believed(path):
     assert scan(file)[0].endian == "little"
 
 
+STANZA = "((OGP: P1/11))".ljust(3200)
+ENDS = [
+    (0, b""),
+    (2, (STANZA + "more of it".ljust(3200)).encode("cp037")),
+    (-1, (STANZA + "more of it".ljust(3200) + "((SEG: EndText))".ljust(3200)).encode()),
+    # Stated, and not there.
+    (3, b""),
+]
+
+
+@pytest.mark.parametrize("endian", ["big", "little"])
+@pytest.mark.parametrize("end", ENDS)
+def test_what_revision_2_has_for_large_files_and_after_traces_is_read(path, endian, end):
+    constant = {(3297, "i4"): 0x01020304, (3269, "i4"): 20, (3273, "f8"): 2000.5}
+    stated = constant | {(3531, "i4"): end[0]}
+    options = {"endian": endian, "revision": 0x200, "samples": 0, "trace_samples": 0}
+    file, values = full(path, **options, interval=2001, stated=stated, trailers=end[1])
+    geometry, traces, _ = scan(file)
+    assert geometry.samples == Axis(0.0, 2.0005, 20)
+    assert geometry.endian == endian
+    assert ("trailers" in describe(geometry)) == bool(end[1])
+    with Segy(file) as opened:
+        np.testing.assert_array_equal(opened.read_traces(traces).reshape(40, 20), values)
+
+
+@pytest.mark.parametrize(
+    ("stated", "message"),
+    [
+        ({(3507, "i4"): 2, (3221, "i2"): 19}, "up to 2 trace header extensions .*write it without"),
+        ({(3297, "u4"): 0x02010403}, "swapped in pairs, as bytes 3297 to 3300 say"),
+    ],
+)
+def test_what_else_revision_2_has_is_refused_by_its_name(path, stated, message):
+    file, _ = full(path, revision=0x200, stated=stated, trace_samples=0)
+    with pytest.raises(InputError, match=message):
+        scan(file)
+
+
 def cut(size):
     def change(data):
         return data[:size]

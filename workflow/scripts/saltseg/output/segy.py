@@ -34,9 +34,9 @@ def write_copy(
 ) -> None:
     """Write a copy of a SEG-Y file with other samples, as IEEE floats, complete or not at all.
 
-    All headers stay byte for byte, but for the sample format in the binary header; traces stay in
-    their order. Doubled traces get the values of the cell that they share, those outside the grid
-    zeros. What was written is read back.
+    All headers, and trailers, stay byte for byte, but for the sample format in the binary header;
+    traces stay in their order. Doubled traces get the values of the cell that they share, those
+    outside the grid zeros. What was written is read back.
 
     geometry: of the source
     values: returns the samples of some inlines, by index: float32 (inlines, crosslines, samples)
@@ -131,10 +131,12 @@ class _Copy:
             [("header", np.uint8, TRACE_HEADER), ("samples", order, file.layout.samples)]
         )
         self._sums = np.zeros(file.layout.traces, np.uint32)
-        self._size = file.layout.start + file.layout.traces * self._type.itemsize
+        self._end = file.layout.start + file.layout.traces * self._type.itemsize
+        self._trailers = file.bytes(file.layout.end, file.size - file.layout.end)
+        self._size = self._end + len(self._trailers)
 
     def begin(self) -> None:
-        """Write what is before the traces, and make room for them."""
+        """Write what is before and after the traces, and make room for them."""
         # Report a full disk now, not after hours.
         try:
             os.posix_fallocate(self._out, 0, self._size)
@@ -142,6 +144,7 @@ class _Copy:
             if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS):
                 raise
         self._put(self._headers(), 0)
+        self._put(self._trailers, self._end)
 
     def write(
         self,
@@ -167,6 +170,7 @@ class _Copy:
         file = self._file
         same = written.size == self._size
         same = same and written.bytes(0, file.layout.start) == self._headers()
+        same = same and written.bytes(self._end, len(self._trailers)) == self._trailers
         count = max(1, PIECE_BYTES // self._type.itemsize)
         for first in range(0, file.layout.traces, count) if same else ():
             number = min(count, file.layout.traces - first)

@@ -433,10 +433,8 @@ def _sorting(inlines: np.ndarray, crosslines: np.ndarray) -> str:
 def _samples(file: Segy, headers: _Headers) -> tuple[Axis, float, list[str]]:
     """Return times or depths of samples, the interval as stored, and what to note."""
     notes, first = [], file.read_headers(0, 1)
-    interval, in_trace = (
-        file.number(3217),
-        int(field(first, 117, file.layout.endian, 2)[0]) & 0xFFFF,
-    )
+    interval = file.interval
+    in_trace = int(field(first, 117, file.layout.endian, 2)[0]) & 0xFFFF
     if not interval:
         interval = in_trace
         if interval:
@@ -445,9 +443,10 @@ def _samples(file: Segy, headers: _Headers) -> tuple[Axis, float, list[str]]:
             )
         else:
             notes.append("no interval in the headers: samples are numbered from 0")
-    elif in_trace and in_trace != interval:
+    # A trace's header has whole numbers.
+    elif in_trace and abs(in_trace - interval) >= 1:
         notes.append(
-            f"interval {interval} from the file's header, the first trace's has {in_trace}"
+            f"interval {interval:g} from the file's header, the first trace's has {in_trace}"
         )
     delays = np.unique(headers.delay)
     scalar = int(field(first, 215, file.layout.endian, 2)[0])

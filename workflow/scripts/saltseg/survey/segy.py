@@ -1,4 +1,4 @@
-"""SEG-Y files as they are: where their headers and traces begin, and traces by their numbers.
+"""SEG-Y files as they are: where their traces begin and end, and traces by their numbers.
 
 Every trace is a header of 240 bytes and the same number of samples. Read by positions in the file,
 not through a map, whose pages would count as memory of the process.
@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ TYPES = {
 ORDERS: dict[Endian, str] = {"big": ">", "little": "<"}
 # How revision 2 states the order of bytes.
 STATED: dict[bytes, Endian] = {b"\x01\x02\x03\x04": "big", b"\x04\x03\x02\x01": "little"}
+SWAPPED = (b"\x02\x01\x04\x03", b"\x03\x04\x01\x02")  # by pairs, as revision 2 also allows
+MOST_STANZAS = 1000  # of text after the traces, to look for
 # What other programs write for undefined samples, such as 1e30.
 UNDEFINED_FROM, UNDEFINED = 1e20, np.float32(-999.25)
 FEW = 500  # values from which nothing follows about their format
@@ -43,7 +46,7 @@ class Layout:
     format: code of the samples, one of FORMATS
     start: bytes before the first trace
     samples: of a trace
-    traces: in the file
+    traces: in the file; what follows them are trailers
     """
 
     endian: Endian
@@ -60,6 +63,11 @@ class Layout:
     @property
     def trace_size(self) -> int:
         return TRACE_HEADER + self.samples * self.dtype.itemsize
+
+    @property
+    def end(self) -> int:
+        """Bytes up to the end of the last trace."""
+        return self.start + self.traces * self.trace_size
 
 
 class Segy:
@@ -111,6 +119,16 @@ class Segy:
     def number(self, byte: int, size: int = 2, signed: bool = False) -> int:
         """Return a whole number of the binary header, by its byte from 1."""
         return int.from_bytes(self.bytes(byte - 1, size), self.layout.endian, signed=signed)
+
+    @property
+    def interval(self) -> float:
+        """Sample interval in the binary header, in microseconds or millimetres; 0 for none."""
+        if _is_revision_2(self.bytes(TEXT, HEADERS - TEXT)):
+            order = ORDERS[self.layout.endian]
+            exact = float(np.frombuffer(self.bytes(3272, 8), f"{order}f8")[0])
+            if 1e-3 < exact < 1e9:
+                return exact
+        return self.number(3217)
 
     def read(self, first: int, count: int) -> np.ndarray:
         """Return traces as stored: structured (count) of header (240 bytes) and samples."""
@@ -233,6 +251,7 @@ def _find_layout(file: Segy, endian: Endian | None, format: int | None) -> tuple
     fitting = _all_fitting(file, binary, endian, code)
     layout = next((each for each in fitting if _is_consistent(file, each)), None)
     if layout is None:
+        _refuse_more_headers(path, binary, endian)
         # By its length alone a file fits now and then another format, but not by its headers.
         others = _others(file, binary, endian, code) if format is None else []
         if others or not fitting:
@@ -240,8 +259,10 @@ def _find_layout(file: Segy, endian: Endian | None, format: int | None) -> tuple
         layout = fitting[0]
     if layout.start > HEADERS:
         notes.append(f"{layout.start - HEADERS} bytes of extended headers")
+    if layout.end < size:
+        notes.append(f"{size - layout.end} bytes of trailers after the traces")
     stated = int.from_bytes(binary[20:22], endian)
-    if layout.samples & 0xFFFF != stated:
+    if layout.samples not in _stated_counts(binary, endian):
         notes.append(
             f"{layout.samples} samples a trace, by its trace headers; the binary header says "
             f"{stated}"
@@ -257,6 +278,11 @@ def _is_text(begin: bytes) -> bool:
 def _endian(file: Segy, binary: bytes, format: int | None) -> Endian:
     if binary[96:100] in STATED:
         return STATED[binary[96:100]]
+    if binary[96:100] in SWAPPED and _is_revision_2(binary):
+        raise InputError(
+            f"{file.path}: its bytes are swapped in pairs, as bytes 3297 to 3300 say, which cannot "
+            "be read; write it big-endian or little-endian"
+        )
     possible = [
         endian
         for endian in ORDERS
@@ -287,26 +313,58 @@ def _starts(file: Segy, binary: bytes, endian: Endian) -> list[int]:
     return [start, HEADERS] if HEADERS < start < file.size else [HEADERS]
 
 
+def _is_revision_2(binary: bytes) -> bool:
+    """Whether the binary header says so, by a byte of its own or as a number of either order."""
+    return binary[300] == 2 or binary[300:302] == b"\x00\x02"
+
+
+def _ends(file: Segy, binary: bytes, endian: Endian) -> list[int]:
+    """Return where traces may end, most likely first: before stanzas of text, or with the file."""
+    stanzas = int.from_bytes(binary[330:334], endian, signed=True)
+    if not stanzas or not _is_revision_2(binary):
+        return [file.size]
+    possible = range(file.size - TEXT, HEADERS, -TEXT)[:MOST_STANZAS]
+    if stanzas > 0:
+        possible = possible[stanzas - 1 : stanzas]
+    # What nobody counted has the first of those that fit.
+    marks = b"((", "((".encode("cp037")
+    return [*[end for end in possible if file.bytes(end, 2) in marks][::-1], file.size]
+
+
+def _refuse_more_headers(path: Path, binary: bytes, endian: Endian) -> None:
+    """Raise InputError if traces may have headers besides the first of 240 bytes."""
+    more = int.from_bytes(binary[306:310], endian, signed=True)
+    if more > 0 and _is_revision_2(binary):
+        raise InputError(
+            f"{path}: its traces have up to {more} trace header extensions of {TRACE_HEADER} bytes "
+            "each, as bytes 3507 to 3510 say, which cannot be read; write it without them"
+        )
+
+
+def _stated_counts(binary: bytes, endian: Endian) -> list[int]:
+    """Return the samples of a trace that the binary header states; revision 2 has room for more."""
+    counts = [int.from_bytes(binary[20:22], endian)]
+    more = int.from_bytes(binary[68:72], endian, signed=True)
+    return [more, *counts] if _is_revision_2(binary) and more > 0 else counts
+
+
 def _sample_counts(file: Segy, binary: bytes, start: int, endian: Endian) -> list[int]:
     """Return what the binary header and the first trace's header say, each number once."""
-    counts = [int.from_bytes(binary[20:22], endian)]
-    # Revision 2 has room for more.
-    more = int.from_bytes(binary[68:72], endian, signed=True)
-    if int.from_bytes(binary[300:302], endian) >= 0x200 and more > 0:
-        counts.insert(0, more)
+    counts = _stated_counts(binary, endian)
     if start + TRACE_HEADER <= file.size:
         counts.append(int.from_bytes(file.bytes(start + 114, 2), endian))
     return list(dict.fromkeys(counts))
 
 
 def _all_fitting(file: Segy, binary: bytes, endian: Endian, format: int) -> list[Layout]:
-    """Return layouts by which whole traces make up the file's length, most likely first."""
+    """Return layouts by which whole traces, and trailers, make up the file's length, best first."""
     found = []
-    for start in _starts(file, binary, endian):
+    ends = _ends(file, binary, endian)
+    for start, end in product(_starts(file, binary, endian), ends):
         for count in _sample_counts(file, binary, start, endian):
             size = TRACE_HEADER + count * np.dtype(TYPES[format]).itemsize
-            traces, rest = divmod(file.size - start, size)
-            if count and traces and not rest:
+            traces, rest = divmod(end - start, size)
+            if count and traces > 0 and not rest:
                 found.append(Layout(endian, format, start, count, traces))
     return found
 
