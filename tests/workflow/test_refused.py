@@ -84,7 +84,7 @@ def source(source, **more):
             "data.labels: none: no such file or folder",
         ),
         ("all", DEEP, "model.depth: a volume's tiles have no depth; set it to none"),
-        ("scan", {}, "data.source: demo: no SEG-Y file; expected one named *.sgy or *.segy"),
+        ("scan", {}, "data.source: demo: expected a SEG-Y file, found none"),
         (
             "all",
             {"validation": {"groups": "gone.csv"}},

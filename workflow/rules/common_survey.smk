@@ -19,7 +19,7 @@ def volume_source():
     source = config["data"]["source"]
     if source == "demo-volume":
         return DEMO_VOLUME
-    if not is_segy(source):
+    if source in DATASETS or not is_segy(source):
         return None
     require_plain_path("data.source", source)
     if not is_elsewhere(source):

@@ -20,9 +20,7 @@ def segy_for(prefix):
         return get_predicted_segy(prefix)
     if VOLUME is None:
         with exit_on_input_error("data.source"):
-            raise InputError(
-                f"{config['data']['source']}: no SEG-Y file; expected one named *.sgy or *.segy"
-            )
+            raise InputError(f"{config['data']['source']}: expected a SEG-Y file, found none")
     return VOLUME if VOLUME == DEMO_VOLUME else user_file(VOLUME)
 
 

@@ -1,9 +1,10 @@
-"""SEG-Y files by their names: which of a folder are predicted, and which folders are refused."""
+"""SEG-Y files by name and content: which are predicted, and which folders are refused."""
 
 import pytest
 
 from saltseg.core.errors import InputError
 from saltseg.survey.segy_files import is_segy, refuse_mixture, segy_files
+from support.segy_files import amplitudes, grid_numbers, write_segy
 
 
 def folder_of(folder, *names):
@@ -45,3 +46,24 @@ def test_tiles_alone_are_no_volumes(tmp_path):
     folder_of(tmp_path, "tile.png")
     refuse_mixture(tmp_path)
     assert segy_files(tmp_path) == {}
+
+
+@pytest.mark.parametrize("options", [{}, {"endian": "little", "format": 1}])
+@pytest.mark.parametrize("header", [None, "C 1 SURVEY", "made by hand"])
+def test_files_of_any_name_are_recognised_by_their_content(tmp_path, header, options):
+    path = tmp_path / "volume.seismic"
+    write_segy(path, amplitudes(12), *grid_numbers(range(3), range(4)), **options)
+    if header:
+        cards = [header, *(f"C{number:2}" for number in range(2, 41))]
+        text = "".join(card.ljust(80) for card in cards).encode()
+        path.write_bytes(text + path.read_bytes()[3200:])
+    assert is_segy(path)
+    # One that cannot be read is no other kind of file; a prediction says what is wrong with it.
+    path.write_bytes(path.read_bytes()[:-1])
+    assert is_segy(path) == (header != "made by hand")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\3\4" + bytes(9000), b"\x89PNG" + bytes(9000)])
+def test_other_files_are_no_volumes(tmp_path, content):
+    (tmp_path / "survey").write_bytes(content)
+    assert not is_segy(tmp_path / "survey")

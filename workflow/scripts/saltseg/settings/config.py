@@ -77,7 +77,8 @@ class DataSettings(Section):
         "demo",
         "`demo`, `kaggle`, `demo-volume`, or the path of tiles (zip or folder) or of a SEG-Y "
         "file. `kaggle` [downloads the contest's zip](../docs/kaggle.md). [SEG-Y files](#survey) "
-        "end in `.sgy` or `.segy`. Write a path that is just one of these words as `./demo`",
+        "end in `.sgy` or `.segy`, or are recognised by their content. Write a path that is just "
+        "one of these words as `./demo`",
         reruns="everything, unless the tiles are the same",
     )
     labels: FilePath | None = key(

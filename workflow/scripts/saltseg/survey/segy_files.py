@@ -1,16 +1,36 @@
-"""SEG-Y files by their names, which tell a volume from a survey of tiles."""
+"""SEG-Y files by their names or contents, which tell a volume from a survey of tiles."""
 
 from pathlib import Path
 
 from saltseg.core.errors import InputError, printable
+from saltseg.survey.segy import Segy
 from saltseg.survey.source import is_hidden
 
 SUFFIXES = (".sgy", ".segy")
+CARD = 80  # characters; a text header usually has forty, C 1 to C40
+ZIP = b"PK"
 
 
 def is_segy(path: Path | str) -> bool:
-    """Return whether a path names a SEG-Y file, whether it is there or not."""
-    return Path(path).suffix.lower() in SUFFIXES and not Path(path).is_dir()
+    """Return whether a path names a SEG-Y file, whether it is there or not, or is one in fact."""
+    if Path(path).suffix.lower() in SUFFIXES:
+        return not Path(path).is_dir()
+    return Path(path).is_file() and _is_segy_inside(Path(path))
+
+
+def _is_segy_inside(path: Path) -> bool:
+    """Return whether a file starts with the cards of a text header, or is readable as SEG-Y."""
+    try:
+        with open(path, "rb") as file:
+            begin = file.read(3 * CARD)
+        if begin[::CARD] in (b"CCC", "CCC".encode("cp037")):
+            return True
+        if begin.startswith(ZIP):
+            return False
+        Segy(path).close()
+    except (OSError, InputError):
+        return False
+    return True
 
 
 def require_file(path: Path | str) -> None:
@@ -20,13 +40,13 @@ def require_file(path: Path | str) -> None:
 
 
 def segy_files(folder: Path | str) -> dict[str, Path]:
-    """Return the SEG-Y files of a folder by their names without the suffix, sorted.
+    """Return the files named as SEG-Y in a folder by their names without the suffix, sorted.
 
     Hidden ones are skipped; of two with the same name the first counts (``refuse_mixture``).
     """
     found: dict[str, Path] = {}
     for path in sorted(Path(folder).iterdir()):
-        if not is_hidden(path.name) and is_segy(path) and path.is_file():
+        if not is_hidden(path.name) and path.suffix.lower() in SUFFIXES and path.is_file():
             found.setdefault(path.stem, path)
     return found
 
@@ -38,7 +58,8 @@ def refuse_mixture(folder: Path | str) -> None:
     """
     found = segy_files(folder)
     for path in sorted(Path(folder).iterdir()):
-        if path.is_file() and is_segy(path) and found.get(path.stem, path) != path:
+        named = path.is_file() and path.suffix.lower() in SUFFIXES
+        if named and found.get(path.stem, path) != path:
             raise InputError(
                 f"{path}: {printable(found[path.stem].name)} has the same name; rename one"
             )
