@@ -80,16 +80,18 @@ def test_undefined_samples_and_dead_traces_have_no_amplitude(tmp_path, format):
     values = amplitudes(6)
     values[1] = 0
     values[2, 0] = values[3, 5] = 1e30
+    # Beside NaN, which IBM's floats do not have.
+    values[2, 1] = np.nan if format == 5 else 1e30
     values[4] = -999.25
     values[5, ::2] = 0
     path = write_segy(tmp_path / "a.sgy", values, *grid_numbers([1, 2], [1, 2, 3]), format=format)
     geometry, traces, _ = scan(path)
-    assert (geometry.dead, geometry.nan) == (2, 22)
+    assert (geometry.dead, geometry.nan) == (2, 23)
     assert geometry.amplitude.max <= 120
     import_volume(path, geometry, traces, tmp_path / "v.zarr")
     missing = np.isnan(Volume(tmp_path / "v.zarr").read().reshape(values.shape))
     expected = np.zeros_like(missing)
-    expected[[1, 4]] = expected[2, 0] = expected[3, 5] = True
+    expected[[1, 4]] = expected[2, :2] = expected[3, 5] = True
     np.testing.assert_array_equal(missing, expected)
 
 

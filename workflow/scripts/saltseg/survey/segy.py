@@ -198,7 +198,9 @@ def decode(samples: np.ndarray, format: int) -> np.ndarray:
     else:
         with np.errstate(over="ignore"):
             values = samples.astype(np.float32)
-    if values.size and (values.max() >= UNDEFINED_FROM or values.min() <= -UNDEFINED_FROM):
+    # Not max and min, which are NaN if a value is.
+    most, least = np.fmax.reduce(values, None, initial=0), np.fmin.reduce(values, None, initial=0)
+    if most >= UNDEFINED_FROM or least <= -UNDEFINED_FROM:
         values[np.isfinite(values) & (np.abs(values) >= UNDEFINED_FROM)] = np.nan
     values[values == UNDEFINED] = np.nan
     return values
