@@ -1,7 +1,7 @@
 """The settings of a finished run that prediction of new tiles needs."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from saltseg.core.errors import DamagedError, InputError, rebuild_hint
@@ -22,9 +22,13 @@ class Decision:
     seeds: list[int]
 
     @classmethod
-    def load(cls, path: Path | str) -> "Decision":
-        """Read threshold.json; raise InputError for another file or an older format."""
-        return cls(**read_report(path, ["threshold", "flip", "seeds"]))
+    def load(cls, path: Path | str, threshold: float | None = None) -> "Decision":
+        """Read threshold.json, of which a user's own ``threshold`` replaces that.
+
+        Raises InputError for another file or an older format.
+        """
+        decision = cls(**read_report(path, ["threshold", "flip", "seeds"]))
+        return decision if threshold is None else replace(decision, threshold=threshold)
 
 
 def write_report(path: Path | str, report: dict) -> None:

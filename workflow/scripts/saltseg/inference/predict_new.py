@@ -55,10 +55,25 @@ def decide(
     """Yield the masks of uint8 images (tiles, height, width), one by one as bool (height, width).
 
     Salt is where the members' mean probability exceeds the threshold, averaged over the flip if the
-    threshold was tuned so. Other arguments are those of ``predict``. All members predict a batch
-    before the next, so only one batch is in memory.
+    threshold was tuned so. Other arguments are those of ``predict``.
     """
-    flip = decision.flip
+    for mean in mean_batches(networks, images, depths, compute, decision.flip, batch_size):
+        yield from mean > decision.threshold
+
+
+def mean_batches(
+    networks: list[Network],
+    images: np.ndarray,
+    depths: np.ndarray | None,
+    compute: Compute,
+    flip: bool,
+    batch_size: int,
+) -> Iterator[np.ndarray]:
+    """Yield the members' mean probability, float64 (batch, height, width), batch by batch.
+
+    Arguments are those of ``predict``. All members predict a batch before the next, so only one
+    batch is in memory.
+    """
     members = [
         predict(network, images, depths, compute, batch_size=batch_size, flip=flip)
         for network in networks
@@ -66,4 +81,4 @@ def decide(
     for batches in show_progress(zip(*members, strict=True), len(images), batch_size):
         # As integers, as they are stored and averaged for the test tiles.
         total: Any = np.sum([quantise(batch) for batch in batches], axis=0, dtype=np.uint32)
-        yield from total / (len(batches) * SCALE) > decision.threshold
+        yield total / (len(batches) * SCALE)

@@ -42,11 +42,11 @@ class Greyscale:
     interval: float | None = None
 
     @classmethod
-    def of(cls, checkpoints: list[Checkpoint], percentile: float) -> "Greyscale":
+    def of(cls, checkpoints: list[Checkpoint], percentile: float | None = None) -> "Greyscale":
         """Return the conversion that members were trained with; the contest's for tiles.
 
         Raises InputError if they differ, and where the volume's clip is another ``percentile``
-        of its amplitudes than that of the members' own volume.
+        of its amplitudes, if known, than that of the members' own volume.
         """
         ways = [checkpoint.about.get("survey") or OF_TILES for checkpoint in checkpoints]
         if any(way != ways[0] for way in ways):
@@ -54,7 +54,7 @@ class Greyscale:
                 "members were trained with different survey.normalisation, tile or percentile: "
                 f"{', '.join(map(str, ways))}; predict with members of one run"
             )
-        if ways[0].get("percentile", percentile) != percentile:
+        if percentile is not None and ways[0].get("percentile", percentile) != percentile:
             raise InputError(
                 f"the volume is clipped at percentile {percentile:g} of its amplitudes, but that "
                 f"of its members at {ways[0]['percentile']:g}; set survey.percentile to that"

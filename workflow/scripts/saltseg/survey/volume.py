@@ -162,9 +162,13 @@ def _amplitudes(file: Segy, geometry: Geometry, traces: np.ndarray) -> np.ndarra
     across = geometry.sorting == "crossline"
     lines, out = (traces.T, found.swapaxes(0, 1)) if across else (traces, found)
     for line, part in zip(lines, out, strict=True):
-        values = file.read_traces(line)
-        # A dead trace, such as padding, is missing: networks take it for salt.
-        values[~np.nan_to_num(values).any(axis=1)] = np.nan
-        values /= np.float32(geometry.amplitude.clip)
-        part[...] = np.clip(values, -LARGEST, LARGEST, out=values)
+        part[...] = scale(file.read_traces(line), geometry.amplitude.clip)
     return found
+
+
+def scale(traces: np.ndarray, clip: float) -> np.ndarray:
+    """Scale traces, float32 (..., samples), in place to units of the clip; dead ones become NaN."""
+    # A dead trace, such as padding, is missing: networks take it for salt.
+    traces[~np.nan_to_num(traces).any(axis=-1)] = np.nan
+    traces /= np.float32(clip)
+    return np.clip(traces, -LARGEST, LARGEST, out=traces)
