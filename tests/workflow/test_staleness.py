@@ -161,6 +161,12 @@ CASES = [
         edit_config("inference", "batch_size", 5),
     ),
     Case(
+        "`inference.threshold`",
+        "the threshold and what depends on it: seconds",
+        below("threshold"),
+        edit_config("inference", "threshold", 0.5),
+    ),
+    Case(
         "a seed added to `ensemble.seeds`",
         "one training, and what averages over members",
         {rule: MEMBER_ADDED[rule] for rule in JOBS if rule in MEMBER_ADDED},

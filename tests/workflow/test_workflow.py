@@ -137,6 +137,16 @@ def test_uncovered_folds_get_a_notice_and_their_share_in_the_report(copied, tmp_
     assert "over 24 of 48 labelled tiles" in (copied / "results/summary.txt").read_text()
 
 
+def test_a_threshold_of_the_users_makes_the_masks_and_the_summary_says_so(copied, tmp_path):
+    config = with_config(tmp_path, {"inference": {"threshold": 1}})
+    complete(copied, "--", "results/summary.txt", config=config)
+    summary = (copied / "results/summary.txt").read_text()
+    assert "Threshold   1.0000, set by inference.threshold\n" in summary
+    assert "12 tiles, 0 of them with salt" in summary
+    report = json.loads((copied / "results/threshold.json").read_text())
+    assert report["score"] == report["score_all_empty"] and report["honest"]
+
+
 @pytest.fixture(scope="session")
 def other_run(finished, tmp_path_factory) -> Path:
     """What new tiles need of the finished run, and a threshold that gives masks to look at."""
@@ -185,6 +195,11 @@ def test_new_tiles_get_a_finished_runs_masks_and_nothing_is_trained(other_run, n
     submission = pd.read_csv(other_run / "submission.csv", dtype=str, keep_default_na=False)
     assert masks == dict(zip(submission["id"], submission["rle_mask"], strict=True))
     assert len(masks) == len(set(masks.values())) == 12
+    changes = {"predict": predict, "inference": {"threshold": 1}}
+    complete(folder, "--", "predict", config=with_config(tmp_path, changes))
+    assert set(masks_in(folder / "results/predict").values()) == {""}
+    config = with_config(tmp_path, {"predict": predict, "ensemble": {"seeds": [1]}})
+    complete(folder, "--", "predict", config=config)
 
     for file in [*new_tiles.iterdir(), *other_run.rglob("*")]:
         file.touch()

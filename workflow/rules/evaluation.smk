@@ -22,6 +22,6 @@ rule threshold:
     params:
         *code("threshold", "data"),
         command=command("threshold"),
-        settings=settings("validation.scheme", "inference.flip"),
+        settings=settings("validation.scheme", "inference.flip", "inference.threshold"),
     shell:
         STAGE

@@ -283,7 +283,7 @@ rule mask_volume:
     params:
         *code("mask_volume", "volumes"),
         command=command("mask_volume", source=get_segy, threshold=get_volume_threshold),
-        settings=settings(),
+        settings=settings("inference.threshold"),
         contents=contents(get_segy, get_volume_threshold),
     shell:
         STAGE

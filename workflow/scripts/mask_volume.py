@@ -17,7 +17,7 @@ from saltseg.survey.lines import Lines, lines_by_plane
 def main(args):
     geometry, probability = Geometry.load(args.geometry), Probability(args.probability)
     positions = load_positions(args.traces, geometry)
-    threshold = Decision.load(args.threshold).threshold
+    threshold = Decision.load(args.threshold, args.settings.inference.threshold).threshold
     disagreement = next_lines.Disagreement(geometry.shape, probability.predictions)
     salt = samples = 0
     with writing_surfaces(args.top, args.base, geometry, positions, threshold) as surfaces:
@@ -41,7 +41,7 @@ def main(args):
 
 
 if __name__ == "__main__":
-    parser = stage_parser(__doc__, settings=False)
+    parser = stage_parser(__doc__)
     parser.add_input("source", "SEG-Y file")
     parser.add_input("geometry", "its geometry.json")
     parser.add_input("traces", "its traces.h5")

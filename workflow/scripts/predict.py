@@ -15,11 +15,12 @@ from saltseg.stage.cli import run, stage_parser
 def main(args):
     hold_gpu(args.settings.compute.device)
     compute = Compute.select(args.settings.compute, args.settings.compute.runtime, args.threads)
-    decision = Decision.load(args.threshold)
+    inference = args.settings.inference
+    decision = Decision.load(args.threshold, inference.threshold)
     members = [for_inference(Checkpoint.load(path).rebuild(), compute) for path in args.checkpoints]
     with_depth = any(member.uses_depth for member in members)
     ids, images, depths = read_tiles(args.tiles, with_depth)
-    masks = decide(members, images, depths, compute, decision, args.settings.inference.batch_size)
+    masks = decide(members, images, depths, compute, decision, inference.batch_size)
     with_salt = write_masks(args.table, args.masks, ids, masks)
     logging.info("%d tiles, %d of them with salt, to %s", len(ids), with_salt, args.table)
 

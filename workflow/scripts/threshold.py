@@ -22,7 +22,8 @@ def main(args):
     members = load_all(args.predictions, tiles.ids, tiles.masks.shape[1:])
     scheme = args.settings.validation.scheme
     folds = read_folds(args.folds, tiles.ids)
-    result, curve = evaluate(members, tiles, folds, honest=is_honest(scheme))
+    chosen = args.settings.inference.threshold
+    result, curve = evaluate(members, tiles, folds, is_honest(scheme), chosen)
     result["scheme"] = scheme
     # The threshold holds for predictions made in the same way.
     result["flip"] = args.settings.inference.flip

@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from saltseg.core.errors import InputError
 from saltseg.core.quantisation import SCALE
 from saltseg.ensemble.predictions import Predictions
-from saltseg.evaluation.summary import describe, warning
+from saltseg.evaluation.summary import NOT_TUNED, describe, warning
 from saltseg.evaluation.threshold import evaluate, steps, steps_of_members, tune
 from saltseg.survey import tiles as packed
 
@@ -269,6 +269,19 @@ def test_tiles_are_scored_by_the_members_that_predicted_them(
         limit = Fraction(round(7 * row.threshold))
         scores = slow_scores(slow_score, coarse(values[covered]), masks[covered], limit)
         assert row.score == pytest.approx(float(sum(scores) / len(covered)), abs=1e-12)
+
+
+@pytest.mark.parametrize("held_out", [[0, 1, 2], [1]])
+def test_a_chosen_threshold_is_scored_as_it_is_and_tuned_on_nothing(slow_score, labelled, held_out):
+    members, tiles, folds, values, masks = labelled
+    members = [members[fold] for fold in held_out]
+    result, _ = evaluate(members, tiles, folds, honest=True, chosen=0.3)
+    covered = np.flatnonzero(folds["fold"].isin(held_out))
+    scores = slow_scores(slow_score, values[covered], masks[covered], 0.3 * SCALE)
+    expected = float(sum(scores) / len(covered))
+    assert (result["threshold"], result["tuned_on"], result["honest"]) == (0.3, NOT_TUNED, True)
+    assert result["score"] == result["score_on_tuned_tiles"] == pytest.approx(expected)
+    assert {group["threshold"] for group in result["groups"].values()} == {0.3}
 
 
 def test_a_score_of_a_single_tile_is_blamed_on_the_threshold_only(labelled):

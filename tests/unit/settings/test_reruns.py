@@ -24,6 +24,7 @@ FIRST = {
     "predict_test": "test predictions and later stages",
     "predict_lines": "predictions of volumes",
     "predict_volume": "predictions of volumes",
+    "threshold": "the threshold and later stages",
 }
 # Keys that no rule reads as settings: they decide which jobs and files there are.
 OF_NO_RULE = {
@@ -77,7 +78,7 @@ def test_the_rules_are_found():
     assert {rule for rule, read in READ.items() if read} == {
         *FIRST,
         "check",
-        "threshold",
+        "mask_volume",
         "predict",
     }
 

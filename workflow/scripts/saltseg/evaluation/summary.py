@@ -9,6 +9,8 @@ from saltseg.core.tables import read_csv
 
 # For a score whose threshold no other tile could tune.
 TUNED_ON_ITSELF = "the scored tile itself, since there is no other"
+# For a threshold that inference.threshold sets.
+NOT_TUNED = "nothing"
 
 
 def summary(threshold: dict, submission: Path | None, results: Path) -> str:
@@ -26,7 +28,7 @@ def summary(threshold: dict, submission: Path | None, results: Path) -> str:
     return f"""\
 Score       {threshold["score"]:.4f} over {scored} of {tiles} labelled tiles ({said})
             {threshold["score_all_empty"]:.4f} is the score of a submission without any salt on them
-Threshold   {threshold["threshold"]:.4f}, tuned for each fold on {threshold["tuned_on"]}
+Threshold   {threshold["threshold"]:.4f}, {origin(threshold["tuned_on"])}
 Submission  {sent}
 Members     {results}/models/SEED/checkpoint.safetensors for SEED {members}
 Report      {results}/index.html; tiles to look at, worst first, in {results}/review.csv
@@ -39,6 +41,13 @@ def _read_masks(submission: Path) -> pd.Series:
     if "rle_mask" not in table:
         raise InputError(f"{submission}: not a readable submission (no column rle_mask); {remedy}")
     return table["rle_mask"]
+
+
+def origin(tuned_on: str) -> str:
+    """Return where a threshold comes from, for a sentence."""
+    if tuned_on == NOT_TUNED:
+        return "set by inference.threshold"
+    return f"tuned for each fold on {tuned_on}"
 
 
 def honesty(honest: bool, tuned_on: str) -> str:

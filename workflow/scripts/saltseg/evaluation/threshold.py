@@ -18,7 +18,7 @@ from saltseg.core import metric
 from saltseg.core.errors import InputError
 from saltseg.core.quantisation import SCALE
 from saltseg.ensemble.predictions import Predictions, predicted_rows, sum_values
-from saltseg.evaluation.summary import TUNED_ON_ITSELF
+from saltseg.evaluation.summary import NOT_TUNED, TUNED_ON_ITSELF
 from saltseg.survey.tiles import Tiles
 
 
@@ -138,21 +138,27 @@ def steps_of_members(members: list[Predictions], ids: list[str], masks: np.ndarr
 
 
 def evaluate(
-    members: list[Predictions], tiles: Tiles, folds: pd.DataFrame, honest: bool
+    members: list[Predictions],
+    tiles: Tiles,
+    folds: pd.DataFrame,
+    honest: bool,
+    chosen: float | None = None,
 ) -> tuple[dict, pd.DataFrame]:
     """Tune the threshold on the members' mean; return the content of threshold.json and the curve.
 
-    Only tiles with predictions are scored. ``honest`` states that no member trained on the tiles
-    it is scored on. Each row of the curve holds up to, but excluding, the next threshold.
+    A ``chosen`` threshold is scored instead. Only tiles with predictions are scored. ``honest``
+    states that no member trained on the tiles it is scored on. Each row of the curve holds up to,
+    but excluding, the next threshold.
     """
     rows = predicted_rows(members, tiles.ids)
     ids = tiles.table["id"].iloc[rows].tolist()
     masks = tiles.masks[rows]
     tuned_on, groups = tuning_groups(folds["fold"].to_numpy()[rows])
+    tuned_on = tuned_on if chosen is None else NOT_TUNED
     steps = steps_of_members(members, ids, masks)
     curve = steps.curve(np.ones(len(ids), dtype=bool))
     result = {
-        **tune(steps, groups),
+        **tune(steps, groups, chosen),
         "score_all_empty": float((~masks.any(axis=(1, 2))).mean()),
         "tuned_on": tuned_on,
         # The best score that some threshold reaches is too good, whoever trained on the tile.
@@ -164,7 +170,7 @@ def evaluate(
     return result, pd.DataFrame(columns)
 
 
-def tune(steps: Steps, groups: np.ndarray) -> dict:
+def tune(steps: Steps, groups: np.ndarray, chosen: float | None = None) -> dict:
     """Return the best threshold over all tiles and a cross-validated estimate of its score.
 
     ``score`` is the one to quote: each group is scored with the threshold tuned on the other
@@ -173,14 +179,16 @@ def tune(steps: Steps, groups: np.ndarray) -> dict:
     Args:
         groups: int64 (tiles). If all are equal, there is nothing to tune across, and ``score`` is
             ``score_on_tuned_tiles``.
+        chosen: threshold to score instead of any that is tuned.
     """
     everything = np.ones(len(groups), dtype=bool)
     curve = steps.curve(everything)
-    threshold = curve.best()
+    threshold = curve.best() if chosen is None else chosen
     by_group, total = {}, 0.0
     for group in np.unique(groups).tolist():
         here = groups == group
-        tuned = threshold if here.all() else steps.curve(~here).best()
+        fixed = here.all() or chosen is not None
+        tuned = threshold if fixed else steps.curve(~here).best()
         score = steps.curve(here).score(tuned)
         total += score * int(here.sum())
         by_group[str(group)] = {"threshold": tuned, "score": score, "tiles": int(here.sum())}

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from saltseg.core.errors import InputError
 from saltseg.ensemble.predictions import Predictions, mean_probabilities
 from saltseg.evaluation.review import REASONS, disagreement
-from saltseg.evaluation.summary import honesty
+from saltseg.evaluation.summary import honesty, origin
 from saltseg.report import palette, sprites, viewer
 from saltseg.report.times import duration, read_times
 from saltseg.survey.folds import coverage_class
@@ -134,7 +134,7 @@ def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Path) ->
     seeds = ", ".join(map(str, report["seeds"]))
     said = honesty(report["honest"], report["tuned_on"])
     facts = {
-        "Threshold": f"{report['threshold']:.4f}, tuned for each fold on {report['tuned_on']}",
+        "Threshold": f"{report['threshold']:.4f}, {origin(report['tuned_on'])}",
         "Members": f"{len(report['seeds'])} (seeds {seeds})",
         "Labelled tiles": f"{report['tiles']}, of which {report['tiles_scored']} are scored",
         "Test tiles": f"{test_tiles}, of which {with_salt} are predicted to contain salt"

@@ -78,7 +78,7 @@ def draw_threshold(
     text = noted(
         warning(report),
         "Mean score on validation tiles if pixels above the threshold count as salt. The "
-        f"chosen threshold, {chosen:.4f}, scores {height:.4f} on the tiles it was tuned on; the "
+        f"chosen threshold, {chosen:.4f}, scores {height:.4f} on all of these tiles; the "
         f"score to quote is {report['score']:.4f}. Members that hold out different folds are "
         "scored on different tiles.",
     )

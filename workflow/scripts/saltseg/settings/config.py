@@ -23,6 +23,7 @@ LABELLED_LINES = "labelled lines and later stages"
 FOLDS = "folds and later stages"
 PREDICTIONS = "predictions and later stages"
 VOLUME_PREDICTIONS = "predictions of volumes"
+THRESHOLD = "the threshold and later stages"
 NEW_MASKS = "only the new masks"
 
 
@@ -369,6 +370,14 @@ class InferenceSettings(Section):
         True,
         "average the predictions for a tile and its mirror image; for threshold and "
         "submission alike",
+    )
+    threshold: float | None = key(
+        None,
+        "probability above which a pixel is salt, null for the one that scores best on labelled "
+        "tiles; for all masks, also of `snakemake predict`",
+        reruns=THRESHOLD,
+        ge=0,
+        le=1,
     )
     batch_size: int = key(32, "tiles per batch", ge=1)
     shards: int = key(
