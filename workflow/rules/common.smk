@@ -217,33 +217,56 @@ wildcard_constraints:
     round=r"(rounds/\d+/)?",
 
 
+def read_code():
+    """Return files with their digests, and packages, of each stage, by its name.
+
+    Files beside a module with the same name and another extension, such as its templates, are
+    included. Remembered until a file changes, since this is half of a start of Snakemake.
+    """
+    read = [file for file in sorted(SCRIPTS.rglob("*.*")) if "__pycache__" not in file.parts]
+    key = hashlib.sha256(b"".join(file.read_bytes() for file in read)).hexdigest()
+    with remembered(CHECKSUMS.with_name("code.json")) as known:
+        if key not in known:
+            known.clear()
+            known[key] = {script.stem: used_by(script) for script in SCRIPTS.glob("*.py")}
+        return known[key]
+
+
+def used_by(script):
+    """Return the files, with digests, and the packages that a script uses."""
+    files = local_files(script)
+    others = {part for file in files for part in file.parent.glob(f"{file.stem}.*")} - {*files}
+    used = [f"{file.relative_to(SCRIPTS)} {behaviour(file)}" for file in [*files, *sorted(others)]]
+    return used, packages(files)
+
+
+CODE = read_code()
+
+
 def code(stage, environment):
     """Return the code of a stage as parameters: each file that it uses, and its packages.
 
     One per file, such as "saltseg/training/losses.py 1f0c...", so that `make status` can name the one
-    that changed. Digests ignore comments and docstrings. Files beside a module with the same name
-    and another extension, such as its templates, are included.
+    that changed. Digests ignore comments and docstrings.
     """
-    files = local_files(SCRIPTS / f"{stage}.py")
-    others = {part for file in files for part in file.parent.glob(f"{file.stem}.*")} - {*files}
-    used = [f"{file.relative_to(SCRIPTS)} {behaviour(file)}" for file in [*files, *sorted(others)]]
+    files, used = CODE[stage]
     pins = ROOT / f"envs/{environment}.yaml"
-    return [*used, f"envs/{pins.name} {behaviour(pins)}", *versions(files, read_pins(pins))]
+    return [*files, f"envs/{pins.name} {behaviour(pins)}", *versions(used, read_pins(pins))]
 
 
 # Of all stages, by package.
 VERSIONS = {}
 
 
-def versions(files, pins):
-    """Return the packages that a stage computes with, in their installed versions.
+def versions(names, pins):
+    """Return packages that a stage computes with, in their installed versions.
 
     Those of conda, and those that are not installed here, are as pinned.
     """
     as_pinned = "conda" in map(str, workflow.deployment_settings.deployment_method)
     used = {
         name: pins[name] if as_pinned else installed_version(name) or pins[name]
-        for name in packages(files)
+        for name in names
         if name in pins
     }
     VERSIONS.update(used)
