@@ -7,10 +7,12 @@ DEMO_LABELS = "results/demo/labels.sgy"
 VOLUME_OUTPUTS = [
     "probability.zarr",
     "probability.sgy",
+    "bodies.zarr",
     "mask.sgy",
     "top_salt.csv",
     "base_salt.csv",
     "next_lines.csv",
+    "volume.json",
 ]
 
 
@@ -92,6 +94,14 @@ def get_volume_flip(wildcards):
 def get_volume_threshold(wildcards):
     """Return the threshold of the members that predict a volume."""
     return get_threshold(wildcards) if prefix_of(wildcards) else "results/threshold.json"
+
+
+def get_calibration(wildcards):
+    """Return calibration.json of the members that predict a volume; none of members of tiles."""
+    if not prefix_of(wildcards) or config["predict"]["run"] is None:
+        return if_volume("results/volume/calibration.json")
+    path = of_run("volume/calibration.json")
+    return path if Path(path).exists() else []
 
 
 def get_labelled_lines(wildcards):

@@ -139,6 +139,8 @@ if VOLUME:
             tiles="results/data/train.h5",
             folds="results/data/folds.h5",
             lines="results/data/lines.h5",
+            geometry="results/data/geometry.json",
+            volume="results/data/volume.zarr",
             checkpoint="results/models/{seed}/checkpoint.safetensors",
         output:
             predictions="results/predictions/lines/{seed}.h5",
@@ -158,38 +160,40 @@ if VOLUME:
             command=command("predict_lines"),
             settings=settings(
                 "validation.scheme",
-                "survey.tile",
-                "survey.normalisation",
                 "compute",
                 "inference.flip",
+                "inference.batch_size",
+                "inference.planes",
                 "inference.window",
                 "inference.margin",
+                "volume.smoothing",
             ),
         shell:
             STAGE
 
-    rule score_lines:
+    rule calibrate:
         input:
             lines="results/data/lines.h5",
-            threshold="results/threshold.json",
+            geometry="results/data/geometry.json",
             predictions=expand("results/predictions/lines/{seed}.h5", seed=SEEDS),
         output:
+            calibration="results/volume/calibration.json",
             scores="results/volume/scores.json",
             table="results/volume/lines.csv",
         log:
-            "results/logs/score_lines.log",
+            "results/logs/calibrate.log",
         benchmark:
-            "results/benchmarks/score_lines.tsv"
+            "results/benchmarks/calibrate.tsv"
         conda:
             "../../envs/data.yaml"
         threads: 1
         resources:
-            mem_mb=growing(2000),
-            runtime=growing(30),
+            mem_mb=growing(4000),
+            runtime=growing(60),
         params:
-            *code("score_lines", "data"),
-            command=command("score_lines"),
-            settings=settings(),
+            *code("calibrate", "data"),
+            command=command("calibrate"),
+            settings=settings("validation.scheme", "volume.prior"),
         shell:
             STAGE
 
@@ -234,6 +238,8 @@ rule merge_volume:
         geometry=under_prefix("results/{prefix}data/geometry.json"),
         traces=under_prefix("results/{prefix}data/traces.h5"),
         shards=under_prefix("results/{prefix}predictions/volume/{shard}.zarr"),
+        calibration=made(get_calibration),
+        lines=get_labelled_lines,
     output:
         probability=directory("results/{folder}/probability.zarr"),
         segy="results/{folder}/probability.sgy",
@@ -249,9 +255,9 @@ rule merge_volume:
         runtime=growing(480),
     params:
         *code("merge_volume", "volumes"),
-        command=command("merge_volume", source=get_segy),
-        settings=settings(),
-        contents=contents(get_segy),
+        command=command("merge_volume", source=get_segy, calibration=get_calibration),
+        settings=settings("volume.prior", "volume.honour_labels", "volume.smoothing"),
+        contents=contents(get_segy, get_calibration),
     shell:
         STAGE
 
@@ -264,12 +270,15 @@ rule mask_volume:
         traces=under_prefix("results/{prefix}data/traces.h5"),
         probability="results/{folder}/probability.zarr",
         threshold=made(get_volume_threshold),
+        calibration=made(get_calibration),
         lines=get_labelled_lines,
     output:
+        bodies=directory("results/{folder}/bodies.zarr"),
         mask="results/{folder}/mask.sgy",
         top="results/{folder}/top_salt.csv",
         base="results/{folder}/base_salt.csv",
         next="results/{folder}/next_lines.csv",
+        facts="results/{folder}/volume.json",
     log:
         "results/logs/mask_volume/{folder}.log",
     benchmark:
@@ -282,9 +291,14 @@ rule mask_volume:
         runtime=growing(240),
     params:
         *code("mask_volume", "volumes"),
-        command=command("mask_volume", source=get_segy, threshold=get_volume_threshold),
-        settings=settings("inference.threshold"),
-        contents=contents(get_segy, get_volume_threshold),
+        command=command(
+            "mask_volume",
+            source=get_segy,
+            threshold=get_volume_threshold,
+            calibration=get_calibration,
+        ),
+        settings=settings("inference.threshold", "volume.honour_labels", "volume.smallest_body"),
+        contents=contents(get_segy, get_volume_threshold, get_calibration),
     shell:
         STAGE
 
@@ -295,7 +309,7 @@ rule viewer:
         traces="results/data/traces.h5",
         volume="results/data/volume.zarr",
         probability="results/volume/probability.zarr",
-        threshold="results/threshold.json",
+        volume_facts="results/volume/volume.json",
         lines="results/data/lines.h5",
     output:
         pictures=directory("results/sections"),

@@ -1,43 +1,73 @@
-"""Write what depends on the threshold: mask, surfaces of salt, and lines to label next."""
+"""Write what depends on the threshold: bodies, mask, surfaces of salt, and lines to label next."""
 
+import json
 import logging
 
 import numpy as np
 
+from saltseg.core.files import replacing
+from saltseg.evaluation.calibration import Calibration
 from saltseg.evaluation.decision import Decision
 from saltseg.output import next_lines
+from saltseg.output.bodies import Bodies, write_bodies
 from saltseg.output.segy import write_copy
 from saltseg.output.surfaces import writing_surfaces
-from saltseg.output.volume import Probability
+from saltseg.output.volume import Expectation, Probability
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.geometry import Geometry, load_positions, load_traces
-from saltseg.survey.lines import Lines, lines_by_plane
+from saltseg.survey.lines import Lines, labels_by_line, lines_by_plane
 
 
 def main(args):
     geometry, probability = Geometry.load(args.geometry), Probability(args.probability)
+    lines = Lines(args.lines) if args.lines else None
+    labelled = labels_by_line(lines, geometry) if lines else {}
+    threshold = choose_threshold(args)
     positions = load_positions(args.traces, geometry)
-    threshold = Decision.load(args.threshold, args.settings.inference.threshold).threshold
+
+    def read(inlines: slice) -> tuple[np.ndarray, np.ndarray]:
+        return probability.mask(threshold, inlines), probability.is_there(inlines)
+
+    honoured = labelled if args.settings.volume.honour_labels else {}
+    count = write_bodies(args.bodies, geometry, read, honoured, args.settings.volume.smallest_body)
+    bodies = Bodies(args.bodies)
     disagreement = next_lines.Disagreement(geometry.shape, probability.predictions)
-    salt = samples = 0
-    with writing_surfaces(args.top, args.base, geometry, positions, threshold) as surfaces:
+    expectation = Expectation(labelled)
+    with writing_surfaces(args.top, args.base, geometry, positions) as surfaces:
         for block in probability.blocks():
-            salt += surfaces.add(block)
-            samples += int(block.live.sum()) * geometry.samples.count
+            salt = bodies.read(block.inlines, block.crosslines) > 0
+            surfaces.add(block.inlines, block.crosslines, salt)
             disagreement.add(block)
-    labelled = lines_by_plane(Lines(args.lines).table) if args.lines else {}
-    next_lines.save(args.next, next_lines.choose_lines(disagreement.per_trace, geometry, labelled))
+            expectation.add(block, salt)
+    interpreted = lines_by_plane(lines.table) if lines else {}
+    chosen = next_lines.choose_lines(disagreement.per_trace, geometry, interpreted)
+    next_lines.save(args.next, chosen)
 
     def mask(inlines: slice) -> np.ndarray:
-        return probability.mask(threshold, inlines).astype(np.float32)
+        return (bodies.read(inlines) > 0).astype(np.float32)
 
     write_copy(geometry, args.source, args.mask, mask, load_traces(args.traces, geometry))
+    facts = {"threshold": threshold, "bodies": count, **expectation.facts()}
+    with replacing(args.facts) as path:
+        path.write_text(json.dumps(facts, indent=2) + "\n")
     logging.info(
-        "%d x %d traces of %d samples, %.2f %% of them salt, to %s",
+        "%d x %d traces of %d samples, %.2f %% of them salt, in %d bodies, to %s",
         *geometry.shape,
-        100 * salt / max(samples, 1),
+        100 * expectation.salt_share,
+        count,
         args.mask,
     )
+
+
+def choose_threshold(args) -> float:
+    """Return the threshold: as configured, or of the members, by held-out lines if there are any."""
+    configured = args.settings.inference.threshold
+    if not args.calibration:
+        return Decision.load(args.threshold, configured).threshold
+    if configured is not None:
+        return configured
+    calibration = Calibration.load(args.calibration)
+    return calibration.threshold if args.lines else calibration.threshold_alone
 
 
 if __name__ == "__main__":
@@ -47,9 +77,12 @@ if __name__ == "__main__":
     parser.add_input("traces", "its traces.h5")
     parser.add_input("probability", "Zarr store of predictions")
     parser.add_input("threshold", "the members' threshold.json")
+    parser.add_input("calibration", "the members' calibration.json", optional=True)
     parser.add_input("lines", "lines.h5 of the labelled lines", optional=True)
+    parser.add_output("bodies", "Zarr store of bodies")
     parser.add_output("mask", "SEG-Y file")
     parser.add_output("top", "CSV file of the top")
     parser.add_output("base", "CSV file of the base")
     parser.add_output("next", "CSV file of lines")
+    parser.add_output("facts", "JSON file")
     run(main, parser)

@@ -4,7 +4,6 @@ import json
 import logging
 
 from saltseg.core.files import replacing, replacing_folder
-from saltseg.evaluation.decision import Decision
 from saltseg.output.volume import Probability
 from saltseg.report.viewer import VolumeView, measure_spacing, write_viewer
 from saltseg.stage.cli import run, stage_parser
@@ -22,7 +21,7 @@ def main(args):
         amplitude=Volume(args.volume).read,
         probability=probability.read,
         disagreement=probability.disagreement if args.members > 1 else None,
-        threshold=Decision.load(args.threshold).threshold,
+        threshold=json.loads(args.volume_facts.read_text())["threshold"],
         exists=load_traces(args.traces, geometry) >= 0,
         truth=salt_by_line(Lines(args.lines), geometry),
         spacing=measure_spacing(load_positions(args.traces, geometry)),
@@ -41,7 +40,7 @@ if __name__ == "__main__":
     parser.add_input("traces", "traces.h5 of the volume")
     parser.add_input("volume", "Zarr store of amplitudes")
     parser.add_input("probability", "Zarr store of predictions")
-    parser.add_input("threshold", "threshold.json")
+    parser.add_input("volume_facts", "volume.json, with the threshold")
     parser.add_input("lines", "lines.h5 of the labelled lines")
     parser.add_argument("--members", type=int, required=True, help="how many there are")
     parser.add_output("pictures", "folder of pictures")

@@ -7,6 +7,10 @@ MISSING = 65535  # stands for a missing trace of a volume
 
 
 def quantise(probabilities: np.ndarray) -> np.ndarray:
-    """Return probabilities, float32 in [0, 1], of any shape as uint16, ``SCALE`` for 1."""
+    """Return probabilities, float32 in [0, 1], of any shape as uint16, ``SCALE`` for 1.
+
+    NaN is missing.
+    """
     # A product in float32 would be rounded twice.
-    return np.rint(probabilities * np.float64(SCALE)).astype(np.uint16)
+    values = np.rint(probabilities * np.float64(SCALE))
+    return np.where(np.isnan(values), MISSING, values).astype(np.uint16)

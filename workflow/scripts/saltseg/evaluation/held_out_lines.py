@@ -3,14 +3,13 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from saltseg.core.errors import InputError, rebuild_hint
 from saltseg.core.hdf import HdfFile, writing
-from saltseg.core.quantisation import SCALE, quantise
+from saltseg.core.quantisation import quantise
 from saltseg.survey.lines import SALT, UNLABELLED, Lines
 
 COLUMNS = {"id": str, "start": np.int64, "stop": np.int64}
@@ -112,27 +111,3 @@ def count(labels: np.ndarray, marked: np.ndarray) -> Counts:
         int((has ^ found).sum()),
         int(np.abs(tops[0] - tops[1]).sum()),
     )
-
-
-def score_lines(
-    lines: Lines, members: list[LinePredictions], threshold: float
-) -> tuple[pd.DataFrame, dict]:
-    """Score each line by the mean of the members that held it out.
-
-    Return a row per line (id, plane, line, iou, dice, top_distance, salt_share) and the scores of
-    all lines together, with their number. Raises InputError if no member predicted a line.
-    """
-    rows, total = [], Counts(*[0] * 7)
-    for line in lines.table.itertuples():
-        values = [member[line.id] for member in members if line.id in set(member.table["id"])]
-        if not values:
-            continue
-        mean: Any = np.sum(values, axis=0, dtype=np.uint32) / (len(values) * SCALE)
-        counts = count(lines[line.id][1], mean > threshold)
-        total += counts
-        rows.append({"id": line.id, "plane": line.plane, "line": line.line, **counts.scores()})
-    if not rows:
-        raise InputError(f"{lines.path}: no member predicted any of these lines")
-    together = {"lines": len(rows), "of_lines": len(lines.table), **total.scores()}
-    together["traces_with_salt_in_one_only"] = total.one_sided
-    return pd.DataFrame(rows), together

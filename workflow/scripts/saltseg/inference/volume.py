@@ -15,6 +15,7 @@ from tqdm import tqdm
 from saltseg.core.errors import InputError
 from saltseg.core.files import replacing_folder
 from saltseg.core.quantisation import MISSING, quantise
+from saltseg.ensemble.fusion import halo, smooth
 from saltseg.inference.sections import Core, SectionPredictor
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.output.shards import ARRAYS, LINES, Layout, quantise_deviation
@@ -120,6 +121,59 @@ class VolumePredictor:
                         arrays[plane][name][(*here, samples)] = back
                     bar.update()
         return sum(lines.stop - lines.start for _, lines in blocks)
+
+    def predict_part(
+        self, volume: Volume, plane: str, lines: range, trace: int | None = None
+    ) -> np.ndarray:
+        """Predict some lines of a plane, or a single trace of each.
+
+        Return the members' mean as in ``core.quantisation``, uint16 (lines, samples, traces), the
+        same as ``predict`` writes.
+        """
+        cores = self._cores(plane, volume.shape)
+        if trace is not None:
+            samples = self._predictor.windows.cores(volume.shape[2])
+            cores: list[Core] = [(each, slice(trace, trace + 1)) for each in samples]
+        first = cores[0][1].start
+        traces = cores[-1][1].stop - first
+        found = np.empty((len(lines), volume.shape[2], traces), np.uint16)
+        for start in lines[::LINES]:
+            block = slice(start, min(start + LINES, lines.stop))
+            index = slice(block.start - lines.start, block.stop - lines.start)
+            sections = _Sections(volume, plane, block, self._greyscale)
+            for (rows, columns), values in self._predict_sections(sections, cores):
+                across = slice(columns.start - first, columns.stop - first)
+                found[index, rows, across] = values["probability"]
+        return found
+
+    def predict_line(
+        self,
+        volume: Volume,
+        planes: tuple[str, ...],
+        line: tuple[str, int],
+        traces: range,
+        deviation: float,
+    ) -> np.ndarray:
+        """Predict some traces of a line as the volume will be, in all planes and smoothed across.
+
+        Return the mean logits over the planes, float32 (traces, samples), NaN where missing.
+
+        line: plane and index
+        deviation: as in ``fusion.smooth``
+        """
+        found = []
+        for plane in planes:
+            own = plane == line[0]
+            wanted = range(line[1], line[1] + 1) if own else traces
+            count = volume.shape[PLANES.index(plane)]
+            near = range(
+                max(wanted.start - halo(deviation), 0), min(wanted.stop + halo(deviation), count)
+            )
+            values = self.predict_part(volume, plane, near, trace=None if own else line[1])
+            inner = range(wanted.start - near.start, wanted.stop - near.start)
+            logits = smooth(values, 0, inner, deviation)
+            found.append(logits[0][:, traces.start : traces.stop].T if own else logits[:, :, 0])
+        return np.stack(found).mean(axis=0)
 
     def _cores(self, plane: str, shape: tuple[int, int, int]) -> list[Core]:
         """Return samples and traces of the cores of a plane's sections."""

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 
 from saltseg.core.files import replacing
-from saltseg.output.volume import Block
 from saltseg.survey.grid import Grid
 
 COLUMNS = ["inline", "crossline", "x", "y", "z", "thickness"]
@@ -37,43 +36,40 @@ def find_surfaces(
 class SurfaceWriter:
     """Writes the two tables as blocks of the volume come."""
 
-    def __init__(self, top: Path, base: Path, grid: Grid, positions: np.ndarray, threshold: float):
+    def __init__(self, top: Path, base: Path, grid: Grid, positions: np.ndarray):
         """``positions`` are x and y, float64 (2, inlines, crosslines), NaN if unknown."""
         self._files, self._grid, self._positions = (top, base), grid, positions
-        self._threshold = threshold
         for path in self._files:
             _write(path, pd.DataFrame(columns=COLUMNS), "w")
 
-    def add(self, block: Block) -> int:
-        """Add the rows of a block's traces; return how many of its samples are salt."""
+    def add(self, inlines: slice, crosslines: slice, salt: np.ndarray) -> None:
+        """Add the rows of some traces, by index; salt is bool (inlines, crosslines, samples)."""
         samples = self._grid.samples
-        salt = block.salt(self._threshold)
         has, top, base, thickness = find_surfaces(salt, samples.step if samples.count > 1 else 1.0)
-        x, y = self._positions[:, block.inlines, block.crosslines][:, has]
+        x, y = self._positions[:, inlines, crosslines][:, has]
         inline, crossline = np.nonzero(has)
         for path, sample in zip(self._files, (top, base), strict=True):
             columns = {
-                "inline": self._grid.inlines.numbers()[block.inlines][inline],
-                "crossline": self._grid.crosslines.numbers()[block.crosslines][crossline],
+                "inline": self._grid.inlines.numbers()[inlines][inline],
+                "crossline": self._grid.crosslines.numbers()[crosslines][crossline],
                 "x": x,
                 "y": y,
                 "z": samples.numbers()[sample].astype(np.float64),
                 "thickness": thickness,
             }
             _write(path, pd.DataFrame(columns), "a")
-        return int(salt.sum())
 
 
 @contextmanager
 def writing_surfaces(
-    top: Path, base: Path, grid: Grid, positions: np.ndarray, threshold: float
+    top: Path, base: Path, grid: Grid, positions: np.ndarray
 ) -> Iterator[SurfaceWriter]:
     """Yield the tables to add blocks to, which replace the old ones once complete.
 
     Raises InputError for lack of disk space or permission.
     """
     with replacing(top) as top_part, replacing(base) as base_part:
-        yield SurfaceWriter(top_part, base_part, grid, positions, threshold)
+        yield SurfaceWriter(top_part, base_part, grid, positions)
 
 
 def _write(path: Path, rows: pd.DataFrame, mode: str) -> None:

@@ -4,11 +4,11 @@
 (inline, crossline, sample) with their scale in attributes, the numbers of lines ``inline`` and
 ``crossline``, the times or depths ``sample``, and the traces' coordinates ``x`` and ``y`` (inline,
 crossline). Missing samples and dead traces have no value. Where both planes were predicted, the
-probability is their mean, and the disagreement is that of all members in both.
+disagreement is that of all members in both. See ``Fuser`` for the probability.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,13 @@ import zarr
 from tqdm import tqdm
 
 from saltseg.core.files import replacing_folder
-from saltseg.core.quantisation import MISSING, SCALE
+from saltseg.core.quantisation import MISSING, SCALE, quantise
 from saltseg.core.stores import CHUNK, ArraySpec, Store, create_store, shard_shape
+from saltseg.ensemble.fusion import MEMBERS, Fusion, halo, probability, smooth
+from saltseg.output.bodies import honour
 from saltseg.output.shards import DEVIATIONS, Shards
-from saltseg.survey.grid import CROSSLINE, DIMENSIONS, INLINE, Grid
+from saltseg.survey.grid import CROSSLINE, DIMENSIONS, INLINE, PLANES, Grid
+from saltseg.survey.interpolation import Interpolation, Labels
 from saltseg.survey.volume import coordinates, fill_coordinates
 
 VERSION = 2
@@ -45,10 +48,6 @@ class Block:
     def live(self) -> np.ndarray:
         """Whether each trace has a sample, bool (inlines, crosslines)."""
         return (self.probability != MISSING).any(axis=2)
-
-    def salt(self, threshold: float) -> np.ndarray:
-        """Return where the probability is above a threshold, bool of its shape."""
-        return is_salt(self.probability, threshold)
 
 
 class Probability:
@@ -88,6 +87,13 @@ class Probability:
         """
         return is_salt(self._store.read("probability", *part), threshold)
 
+    def is_there(self, *part: slice) -> np.ndarray:
+        """Return which samples of a part have a value, bool.
+
+        Raises InputError if the store is damaged.
+        """
+        return self._store.read("probability", *part) != MISSING
+
     def blocks(self) -> Iterator[Block]:
         """Yield the whole volume block by block, inline by inline.
 
@@ -98,6 +104,51 @@ class Probability:
             yield Block(*part, *arrays)
 
 
+class Expectation:
+    """What a mask is expected to be worth on unlabelled lines, if probabilities are calibrated.
+
+    The expected intersection of mask and salt is the sum of the probabilities within the mask, the
+    expected union that sum without it and all that is marked.
+    """
+
+    def __init__(self, labels: Labels):
+        """Take the labelled lines, which do not count."""
+        self._labelled = {
+            plane: [line for name, line in labels if name == plane] for plane in PLANES
+        }
+        self._marked = self._inside = self._outside = 0.0
+        self._salt = self._samples = 0
+
+    def add(self, block: Block, salt: np.ndarray) -> None:
+        """Add a block, and what is marked there, bool (inlines, crosslines, samples)."""
+        there = block.probability != MISSING
+        self._salt += int(salt.sum())
+        self._samples += int(there.sum())
+        for axis, plane in enumerate(PLANES):
+            lines = range(*(block.inlines, block.crosslines)[axis].indices(2**62))
+            labelled = np.isin(lines, self._labelled[plane])
+            there &= ~np.expand_dims(labelled, [k for k in range(3) if k != axis])
+        likely = block.probability / np.float32(SCALE)
+        self._marked += int((salt & there).sum())
+        self._inside += float(likely[salt & there].sum(dtype=np.float64))
+        self._outside += float(likely[~salt & there].sum(dtype=np.float64))
+
+    @property
+    def salt_share(self) -> float:
+        """The share of all samples that is marked."""
+        return self._salt / max(self._samples, 1)
+
+    def facts(self) -> dict[str, float | None]:
+        """Return the share of salt, and the IoU and Dice to expect; None without any salt."""
+        union = self._marked + self._outside
+        both = self._marked + self._inside + self._outside
+        return {
+            "salt_share": self.salt_share,
+            "expected_iou": self._inside / union if union else None,
+            "expected_dice": 2 * self._inside / both if both else None,
+        }
+
+
 def is_salt(values: np.ndarray, threshold: float) -> np.ndarray:
     """Return where stored probabilities, uint16, are above a threshold, bool of the same shape."""
     # The least value above it: exact, and in the values' own type.
@@ -105,7 +156,49 @@ def is_salt(values: np.ndarray, threshold: float) -> np.ndarray:
     return (values >= least) & (values != MISSING)
 
 
-def write_probability(path: Path, grid: Grid, positions: np.ndarray, shards: Shards) -> None:
+@dataclass(frozen=True)
+class Fuser:
+    """How probabilities of members become those of the volume.
+
+    Each plane is smoothed across its own lines, the mean of the planes' logits is fused with the
+    interpolation of labelled lines, and these lines themselves are as they were labelled.
+
+    deviation: of the smoothing in lines; see ``fusion.smooth``
+    interpolation: None for none
+    labels: those to honour
+    """
+
+    fusion: Fusion = MEMBERS
+    deviation: float = 0
+    interpolation: Interpolation | None = None
+    labels: Labels = field(default_factory=dict)
+
+    def fuse(self, shards: Shards, *part: slice) -> Block:
+        """Return the block of some inlines and crosslines; InputError if a shard is damaged."""
+        logits, planes = [], []
+        for plane in shards.layout.cores:
+            axis = PLANES.index(plane)
+            lines = range(part[axis].start, part[axis].stop)
+            near, wide = list(part), halo(self.deviation)
+            near[axis] = slice(
+                max(lines.start - wide, 0), min(lines.stop + wide, shards.layout.shape[axis])
+            )
+            found = shards.read(plane, *near)
+            start = lines.start - near[axis].start
+            inner = range(start, start + len(lines))
+            logits.append(smooth(found[0], axis, inner, self.deviation))
+            here = (slice(None),) * axis + (slice(inner.start, inner.stop),)
+            planes.append([each[here] for each in found])
+        distance = self.interpolation.distance(*part) if self.interpolation else None
+        mean = np.stack(logits).mean(axis=0)
+        values = quantise(probability(self.fusion.logits(mean, distance)))
+        honour(values, self.labels, *part, salt=SCALE)
+        return Block(*part, values, _deviation(*planes))
+
+
+def write_probability(
+    path: Path, grid: Grid, positions: np.ndarray, shards: Shards, fuser: Fuser
+) -> None:
     """Merge shards to one store, complete or not at all.
 
     positions: x and y of traces, float64 (2, inlines, crosslines), NaN if unknown
@@ -115,21 +208,10 @@ def write_probability(path: Path, grid: Grid, positions: np.ndarray, shards: Sha
     predictions = shards.layout.members * len(shards.layout.cores)
     with replacing_folder(path) as part:
         arrays = _create(part, grid, positions, predictions)
-        for block in merge(shards):
-            index = block.inlines, block.crosslines
-            arrays["probability"][index] = block.probability
-            arrays["disagreement"][index] = block.disagreement
-
-
-def merge(shards: Shards) -> Iterator[Block]:
-    """Yield the whole volume block by block, inline by inline, in the shards of its store.
-
-    Raises InputError if a shard is damaged.
-    """
-    parts = list(_parts(shards.layout.shape))
-    for part in tqdm(parts, unit="block", disable=None, leave=False):
-        planes = [shards.read(plane, *part) for plane in shards.layout.cores]
-        yield Block(*part, *(planes[0] if len(planes) == 1 else _mean_of_planes(*planes)))
+        for each in tqdm(list(_parts(grid.shape)), unit="block", disable=None, leave=False):
+            block = fuser.fuse(shards, *each)
+            arrays["probability"][each] = block.probability
+            arrays["disagreement"][each] = block.disagreement
 
 
 def _parts(shape: tuple[int, int, int]) -> Iterator[tuple[slice, slice]]:
@@ -143,17 +225,15 @@ def _parts(shape: tuple[int, int, int]) -> Iterator[tuple[slice, slice]]:
         yield rows, columns
 
 
-def _mean_of_planes(
-    first: tuple[np.ndarray, np.ndarray], second: tuple[np.ndarray, np.ndarray]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the mean over two planes, and the standard deviation over the members of both."""
-    one, other = (each[0].astype(np.float32) for each in (first, second))
-    # The mean of two missing values is MISSING, too.
-    mean = np.rint((one + other) / 2).astype(np.uint16)
-    variance = sum(np.square(each[1], dtype=np.float32) for each in (first, second)) / 2
+def _deviation(*planes: list[np.ndarray]) -> np.ndarray:
+    """Return the standard deviation over the members in all planes, quantised as each plane's."""
+    if len(planes) == 1:
+        return planes[0][1]
+    one, other = (each[0].astype(np.float32) for each in planes)
+    variance = sum(np.square(each[1], dtype=np.float32) for each in planes) / 2
     apart = (one - other) * np.float32(DEVIATIONS / SCALE / 2)
     deviation = np.sqrt(variance + np.square(apart))
-    return mean, np.rint(deviation).clip(0, 255).astype(np.uint8)
+    return np.rint(deviation).clip(0, 255).astype(np.uint8)
 
 
 def _create(

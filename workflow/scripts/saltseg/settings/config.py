@@ -412,6 +412,34 @@ class InferenceSettings(Section):
     )
 
 
+class VolumeSettings(Section):
+    """How predictions of a volume become its mask."""
+
+    reruns = "probabilities of the volume and later stages"
+
+    prior: Literal["interpolation", "none"] = key(
+        "interpolation",
+        "what is fused with the members: the interpolation of the labelled lines, which counts the "
+        "more the closer they are; nothing where no plane has two",
+    )
+    honour_labels: bool = key(
+        True, "whether labelled lines are as they were labelled, in probabilities and masks"
+    )
+    smoothing: float = key(
+        1.5,
+        "standard deviation, in lines, of a Gaussian across the lines of each plane; 0 for none",
+        reruns="scores of lines, probabilities of the volume and later stages",
+        ge=0,
+        le=10,
+    )
+    smallest_body: int = key(
+        500,
+        "samples of the smallest body of salt in a mask, and of the smallest hole; 1 keeps all",
+        reruns="masks and surfaces",
+        ge=1,
+    )
+
+
 class PredictSettings(Section):
     """Only for `snakemake predict`."""
 
@@ -470,6 +498,7 @@ class Settings(Section):
     augmentation: AugmentationSettings = AugmentationSettings()
     self_training: SelfTrainingSettings = SelfTrainingSettings()
     inference: InferenceSettings = InferenceSettings()
+    volume: VolumeSettings = VolumeSettings()
     predict: PredictSettings = PredictSettings()
     compute: ComputeSettings = ComputeSettings()
     experiments: dict[str, Any] = key(

@@ -318,16 +318,21 @@ def label_notices(lines: list[Line]) -> list[str]:
     return notices
 
 
-def salt_by_line(lines: Lines, grid: Grid) -> dict[tuple[str, int], np.ndarray]:
-    """Return salt, bool (samples, traces), of each labelled line by its plane and its index."""
-    truth = {}
+def labels_by_line(lines: Lines, grid: Grid) -> dict[tuple[str, int], np.ndarray]:
+    """Return labels, uint8 (traces, samples), of each labelled line by its plane and its index."""
+    found = {}
     for row in lines.table.itertuples():
         key = row.plane, grid.line_axis(row.plane).index(row.line)
-        empty = np.zeros((grid.samples.count, grid.trace_axis(row.plane).count), bool)
+        unknown = (grid.trace_axis(row.plane).count, grid.samples.count), UNLABELLED
+        whole = found.setdefault(key, np.full(*unknown, np.uint8))
         labels = lines[row.id][1]
-        whole = truth.setdefault(key, empty)
-        whole[:, row.first : row.first + len(labels)] = labels.T == SALT
-    return truth
+        whole[row.first : row.first + len(labels)] = labels
+    return found
+
+
+def salt_by_line(lines: Lines, grid: Grid) -> dict[tuple[str, int], np.ndarray]:
+    """Return salt, bool (samples, traces), of each labelled line by its plane and its index."""
+    return {key: (labels == SALT).T for key, labels in labels_by_line(lines, grid).items()}
 
 
 def lines_by_plane(table: pd.DataFrame) -> dict[str, list[int]]:

@@ -1,0 +1,67 @@
+"""Learn from held-out lines how to fuse and cut, and score them and interpolation."""
+
+import json
+import logging
+
+from saltseg.core.files import replacing
+from saltseg.core.tables import write_csv
+from saltseg.evaluation.calibration import calibrate, hold_out, score_lines
+from saltseg.evaluation.held_out_lines import LinePredictions
+from saltseg.stage.cli import run, stage_parser
+from saltseg.survey.folds import is_honest
+from saltseg.survey.geometry import Geometry
+from saltseg.survey.interpolation import Interpolation
+from saltseg.survey.lines import Lines, count_lines, labels_by_line
+
+
+def main(args):
+    lines, grid = Lines(args.lines), Geometry.load(args.geometry)
+    honest = is_honest(args.settings.validation.scheme)
+    members = [LinePredictions(path) for path in args.predictions]
+    interpolation = Interpolation(labels_by_line(lines, grid))
+    held_out = hold_out(lines, grid, members, interpolation)
+    calibration = calibrate(held_out, honest, args.settings.volume.prior != "none")
+    table, together = score_lines(held_out, calibration)
+    together |= {"of_lines": len(lines.table), "honest": honest}
+    calibration.save(args.calibration)
+    write_csv(table, args.table)
+    with replacing(args.scores) as path:
+        path.write_text(json.dumps(together, indent=2) + "\n")
+    for notice in notices(table, together):
+        logging.warning(notice)
+    logging.info(
+        "%s %s: IoU %.3f, interpolation %.3f, top of salt %.1f samples off%s; threshold %.2f",
+        count_lines(table),
+        "held out" if honest else "labelled",
+        together["iou"] or 0,
+        together["interpolation"]["iou"] or 0,
+        together["top_distance"] or 0,
+        "" if honest else " (NOT honest, on training lines)",
+        calibration.threshold,
+    )
+
+
+def notices(table, together: dict) -> list[str]:
+    """Return what is to be known about the scores, usually nothing."""
+    found = [
+        f"{line}: members are sure of the contrary on {share:.0%} of its salt; look at its label"
+        for line, share in table.loc[table["note"] != "", ["id", "contradiction"]].values
+    ]
+    ours, theirs = (together[name]["iou"] for name in ("compared", "interpolation"))
+    if ours is not None and theirs is not None and ours <= theirs:
+        found.append(
+            f"this run (IoU {ours:.3f} on held-out lines) is NO BETTER THAN INTERPOLATION of the "
+            f"labels ({theirs:.3f}): train longer, or label more lines"
+        )
+    return found
+
+
+if __name__ == "__main__":
+    parser = stage_parser(__doc__)
+    parser.add_input("lines", "lines.h5 of the labelled lines")
+    parser.add_input("geometry", "geometry.json of the volume")
+    parser.add_input("predictions", "HDF5 files", many=True)
+    parser.add_output("calibration", "JSON file")
+    parser.add_output("table", "CSV file of lines")
+    parser.add_output("scores", "JSON file")
+    run(main, parser)

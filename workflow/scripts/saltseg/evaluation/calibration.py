@@ -1,0 +1,198 @@
+"""How members and interpretation are fused and cut, and what to expect of it, by held-out lines.
+
+Each labelled line is predicted as an unlabelled one will be: by members that held it out, in all
+planes, smoothed across lines, and with the interpolation of the lines that those members saw.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from saltseg.core.errors import InputError, rebuild_hint
+from saltseg.core.sealed_json import read_sealed, write_sealed
+from saltseg.ensemble.fusion import LOGITS, Fusion, learn, probability
+from saltseg.evaluation.held_out_lines import Counts, LinePredictions, count
+from saltseg.survey.grid import Grid
+from saltseg.survey.interpolation import Interpolation
+from saltseg.survey.lines import SALT, UNLABELLED, Lines
+
+THRESHOLDS = np.arange(0.3, 0.705, 0.01)  # between which a calibrated probability is to be cut
+PULL = 10  # held-out lines that count as much as the expected threshold of 0.5
+SURE = 2.0  # logit beyond which members contradict a label: a probability of 0.88
+SUSPECT = 0.15  # share of a line's salt that is contradicted
+NONE = Counts(*[0] * 7)
+WHY = "members contradict its label"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What calibration.json holds.
+
+    fusion: of members and interpolation
+    alone: of members where there is none, as in other volumes
+    threshold, threshold_alone: samples with a probability above are salt
+    """
+
+    fusion: Fusion
+    alone: Fusion
+    threshold: float
+    threshold_alone: float
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Calibration":
+        """Read calibration.json; InputError if it is damaged or something else."""
+        try:
+            found = read_sealed(path)
+            fusion, alone = (Fusion(**found.pop(name)) for name in ("fusion", "alone"))
+            return cls(fusion, alone, **found)
+        except (OSError, ValueError, TypeError, KeyError) as error:
+            raise InputError(
+                f"{path}: expected calibration.json of a run on a volume ({error}); "
+                f"{rebuild_hint(Path(path))}"
+            ) from None
+
+    def save(self, path: Path | str) -> None:
+        """Write calibration.json; InputError for lack of disk space or permission."""
+        write_sealed(path, asdict(self))
+
+
+@dataclass(frozen=True)
+class HeldOutLine:
+    """A labelled line as members that held it out, and the other lines, have it.
+
+    labels: uint8 (traces, samples)
+    members: their mean logits, float32 of that shape, NaN where missing
+    distance: interpolated from the other lines, in standard deviations; 0 where there are none
+    """
+
+    id: str
+    plane: str
+    line: int
+    labels: np.ndarray
+    members: np.ndarray
+    distance: np.ndarray
+
+    @property
+    def known(self) -> np.ndarray:
+        """Where the line is labelled and predicted, bool (traces, samples)."""
+        return (self.labels != UNLABELLED) & ~np.isnan(self.members)
+
+    def sample(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return members' logits, distances and salt of what is known, each (samples)."""
+        known = self.known
+        return self.members[known], self.distance[known], self.labels[known] == SALT
+
+    def logits(self, fusion: Fusion) -> np.ndarray:
+        """Return the fused logits of salt, float32 (traces, samples)."""
+        return fusion.logits(self.members, self.distance)
+
+    def count(self, logits: np.ndarray, threshold: float) -> Counts:
+        """Compare the labels with what logits above a threshold, a probability, mark."""
+        labels = np.where(self.known, self.labels, UNLABELLED)
+        return count(labels, logits > np.log(threshold / (1 - threshold)))
+
+    def contradiction(self, fusion: Fusion) -> float:
+        """Return how much members are sure of the contrary, as a share of all salt, 0 to 1."""
+        logits, salt = self.logits(fusion), self.labels == SALT
+        contrary = self.known & np.where(salt, logits < -SURE, logits > SURE)
+        either = self.known & (salt | (logits > 0))
+        return float(contrary.sum() / max(either.sum(), 1))
+
+
+def hold_out(
+    lines: Lines, grid: Grid, members: list[LinePredictions], interpolation: Interpolation
+) -> list[HeldOutLine]:
+    """Return the lines that members held out; InputError if there is none."""
+    index = {
+        row.id: (row.plane, grid.line_axis(row.plane).index(row.line))
+        for row in lines.table.itertuples()
+    }
+    found = []
+    for row in lines.table.itertuples():
+        of_line = [member for member in members if row.id in set(member.table["id"])]
+        if not of_line:
+            continue
+        others = interpolation.without({index[name] for name in of_line[0].table["id"]})
+        axis, labels = index[row.id][0] == "crossline", lines[row.id][1]
+        here = [slice(row.first, row.first + len(labels))] * 2
+        here[axis] = slice(index[row.id][1], index[row.id][1] + 1)
+        distance = (
+            others.distance(*here).squeeze(int(axis))
+            if others
+            else np.zeros(labels.shape, np.float32)
+        )
+        logits = np.stack([LOGITS[member[row.id]] for member in of_line]).mean(axis=0)
+        found.append(HeldOutLine(row.id, row.plane, row.line, labels, logits, distance))
+    if not found:
+        raise InputError(f"{lines.path}: no member predicted any of these lines")
+    return found
+
+
+def calibrate(lines: list[HeldOutLine], honest: bool, interpolated: bool) -> Calibration:
+    """Learn how to fuse and to cut; typical values where members trained on the lines.
+
+    interpolated: whether to fuse members with interpolation at all
+    """
+    samples = [line.sample() for line in lines] if honest else []
+    alone = learn(samples, alone=True)
+    fusion = learn(samples, alone=False) if interpolated else alone
+    thresholds = [choose_threshold(lines if honest else [], each) for each in (fusion, alone)]
+    return Calibration(fusion, alone, *thresholds)
+
+
+def choose_threshold(lines: list[HeldOutLine], fusion: Fusion) -> float:
+    """Return the threshold of the best IoU over all lines, pulled to 0.5 the more the fewer."""
+    if not lines:
+        return 0.5
+    salt, marked, both = np.zeros((3, len(THRESHOLDS)))
+    for line in lines:
+        members, distance, truth = line.sample()
+        probabilities = probability(fusion.logits(members, distance))
+        # How many samples are above each threshold, of all and of salt.
+        marked += len(truth) - np.searchsorted(np.sort(probabilities), THRESHOLDS, "right")
+        inside = np.sort(probabilities[truth])
+        both += len(inside) - np.searchsorted(inside, THRESHOLDS, "right")
+        salt += len(inside)
+    iou = both / np.maximum(salt + marked - both, 1)
+    best = float(np.mean(THRESHOLDS[iou >= iou.max() - 1e-9]))
+    return round((len(lines) * best + PULL * 0.5) / (len(lines) + PULL), 4)
+
+
+def score_lines(lines: list[HeldOutLine], calibration: Calibration) -> tuple[pd.DataFrame, dict]:
+    """Score each line, and members alone and interpolation on it.
+
+    Return a row per line (id, plane, line, iou, dice, top_distance, salt_share, members_iou,
+    interpolation_iou, contradiction, note) and the scores of all lines together; ``compared`` are
+    those of the lines that interpolation has neighbours for.
+    """
+    counts, rows = [_count_all(line, calibration) for line in lines], []
+    for line, found in zip(lines, counts, strict=True):
+        rows.append(
+            {"id": line.id, "plane": line.plane, "line": line.line}
+            | found["fused"].scores()
+            | {f"{name}_iou": found[name].scores()["iou"] for name in ("members", "interpolation")}
+            | {"contradiction": line.contradiction(calibration.fusion)}
+        )
+    table = pd.DataFrame(rows)
+    usual = table["contradiction"].median()
+    suspect = (table["contradiction"] > SUSPECT) & (table["contradiction"] > 2 * usual)
+    table["note"] = np.where(suspect, WHY, "")
+    total = {name: sum((each[name] for each in counts), NONE) for name in counts[0]}
+    together: dict = {"lines": len(rows), **total.pop("fused").scores()}
+    together |= {name: each.scores() for name, each in total.items()}
+    return table, together
+
+
+def _count_all(line: HeldOutLine, calibration: Calibration) -> dict[str, Counts]:
+    """Compare a line's labels with what is delivered, and with what that is made of."""
+    fused = line.count(line.logits(calibration.fusion), calibration.threshold)
+    alone = calibration.alone.logits(line.members)
+    interpolated = bool(line.distance.any())
+    return {
+        "fused": fused,
+        "members": line.count(alone, calibration.threshold_alone),
+        "compared": fused if interpolated else NONE,
+        "interpolation": line.count(line.distance, 0.5) if interpolated else NONE,
+    }

@@ -1,0 +1,203 @@
+"""Bodies of salt: connected in three dimensions, without specks and holes, slab by slab.
+
+``bodies.zarr`` is a group (Zarr v3) with ``body`` (inline, crossline, sample), uint16: 0 for other
+rock, and the number of the body of each salt sample, 1 for the largest. Samples are connected by
+their faces.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy import ndimage, sparse
+
+from saltseg.core.files import replacing_folder
+from saltseg.core.stores import CHUNK, ArraySpec, Store, create_store, shard_shape
+from saltseg.survey.grid import DIMENSIONS, INLINE, Grid
+from saltseg.survey.interpolation import Labels
+from saltseg.survey.lines import OTHER, SALT
+from saltseg.survey.volume import coordinates, fill_coordinates
+
+VERSION = 1
+SLAB = 8  # inlines that are labelled at once, for the sake of memory
+MOST = 65_535  # a number that all further bodies share
+
+# Returns a part of a volume, bool (inlines, crosslines, samples), by inlines.
+Read = Callable[[slice], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Components:
+    """The connected parts of a volume.
+
+    of_label: the component of each label, int64 (labels), slab by slab
+    first: the first label of each slab, int64 (slabs + 1)
+    sizes: samples of each component, int64
+    marked: whether a component has a sample where ``find`` was told to look, bool
+    """
+
+    of_label: np.ndarray
+    first: np.ndarray
+    sizes: np.ndarray
+    marked: np.ndarray
+
+    @classmethod
+    def find(cls, read: Read, look: Read, inlines: int) -> "Components":
+        """Find the connected parts of what ``read`` returns; ``look`` marks some of them."""
+        first, sizes, marks, joints = [0], [], [], []
+        above = None
+        for slab in slabs(inlines):
+            labels, count = ndimage.label(read(slab))
+            sizes.append(np.bincount(labels.ravel(), minlength=count + 1)[1:])
+            marked = np.zeros(count + 1, bool)
+            marked[labels[look(slab)]] = True
+            marks.append(marked[1:])
+            if above is not None:
+                touching = (above > 0) & (labels[0] > 0)
+                pairs = np.stack([above[touching] + first[-2], labels[0][touching] + first[-1]])
+                joints.append(np.unique(pairs, axis=1) - 1)
+            first.append(first[-1] + count)
+            above = labels[-1].copy()
+        total = first[-1]
+        one, other = np.concatenate([np.zeros((2, 0), np.int64), *joints], axis=1)
+        graph = sparse.coo_array((np.ones(len(one), bool), (one, other)), shape=(total, total))
+        count, of_label = sparse.csgraph.connected_components(graph, directed=False)
+        weights = np.concatenate([np.zeros(0), *sizes])
+        found = np.bincount(of_label, weights, count).astype(np.int64)
+        marked = np.bincount(of_label, np.concatenate([np.zeros(0), *marks]), count) > 0
+        return cls(of_label, np.array(first), found, marked)
+
+    def read(self, read: Read, slab: slice, values: np.ndarray) -> np.ndarray:
+        """Return the value of each sample's component, 0 for none, of the same slab again.
+
+        values: of each component
+        """
+        labels, count = ndimage.label(read(slab))
+        first = self.first[slab.start // SLAB]
+        own = values[self.of_label[first : first + count]]
+        return np.concatenate([np.zeros(1, values.dtype), own])[labels]
+
+
+def slabs(inlines: int) -> Iterator[slice]:
+    """Yield the slabs of a volume of so many inlines."""
+    for start in range(0, inlines, SLAB):
+        yield slice(start, min(start + SLAB, inlines))
+
+
+def write_bodies(
+    path: Path,
+    grid: Grid,
+    read: Callable[[slice], tuple[np.ndarray, np.ndarray]],
+    labels: Labels,
+    smallest: int,
+) -> int:
+    """Write the bodies of salt, complete or not at all; return their number.
+
+    Holes of fewer samples than ``smallest`` are filled, then bodies of fewer are dropped; neither
+    where a labelled line says otherwise, nor holes that reach the volume's faces.
+
+    Args:
+        read: returns where salt is marked, and which samples there are, by inlines; both bool
+            (inlines, crosslines, samples).
+        labels: what is known of some lines; see ``honour``.
+    """
+    count = grid.inlines.count
+
+    def labelled(slab: slice, value: int) -> np.ndarray:
+        found = np.zeros((slab.stop - slab.start, *grid.shape[1:]), bool)
+        for part, of_line in on_part(labels, slab, slice(0, grid.shape[1])):
+            found[part] |= of_line == value
+        return found
+
+    def other_rock(slab: slice) -> np.ndarray:
+        salt, live = read(slab)
+        return ~salt & live
+
+    def kept_open(slab: slice) -> np.ndarray:
+        return faces(slab, grid.shape) | labelled(slab, OTHER)
+
+    holes = Components.find(other_rock, kept_open, count)
+    fills = (holes.sizes < smallest) & ~holes.marked
+
+    def filled(slab: slice) -> np.ndarray:
+        return read(slab)[0] | holes.read(other_rock, slab, fills)
+
+    bodies = Components.find(filled, lambda slab: labelled(slab, SALT), count)
+    kept = np.flatnonzero((bodies.sizes >= smallest) | bodies.marked)
+    # The largest first; of equal ones, that of the first inline.
+    order = kept[np.argsort(-bodies.sizes[kept], kind="stable")]
+    numbers = np.zeros(len(bodies.sizes), np.uint16)
+    numbers[order] = np.minimum(np.arange(1, len(order) + 1), MOST)
+    with replacing_folder(path) as part:
+        specs = coordinates(grid) | {
+            "body": ArraySpec(grid.shape, "uint16", DIMENSIONS, CHUNK, shard_shape(grid.shape))
+        }
+        arrays = create_store(part, {"version": VERSION, "bodies": len(order)}, specs)
+        fill_coordinates(arrays, grid)
+        step = arrays["body"].shards[0]
+        for start in range(0, count, step):
+            inlines = slice(start, min(start + step, count))
+            found = [
+                bodies.read(filled, slab, numbers)
+                for slab in slabs(count)
+                if start <= slab.start < inlines.stop
+            ]
+            arrays["body"][inlines] = np.concatenate(found)
+    return len(order)
+
+
+class Bodies:
+    """A store of bodies.
+
+    count: how many there are
+    """
+
+    def __init__(self, path: Path | str):
+        """Open a store; InputError if it is missing, damaged or something else."""
+        self._store = Store(path, "store of bodies", VERSION)
+        self.count: int = self._store.attributes["bodies"]
+
+    def read(self, *part: slice) -> np.ndarray:
+        """Return numbers of bodies, uint16 (inlines, crosslines, samples); 0 for other rock."""
+        return self._store.read("body", *part)
+
+
+def faces(slab: slice, shape: tuple[int, int, int]) -> np.ndarray:
+    """Return which samples of a slab lie on the volume's faces, bool."""
+    found = np.zeros((slab.stop - slab.start, *shape[1:]), bool)
+    found[:, [0, -1]] = found[:, :, [0, -1]] = True
+    if slab.start == 0:
+        found[0] = True
+    if slab.stop == shape[0]:
+        found[-1] = True
+    return found
+
+
+def on_part(
+    labels: Labels, inlines: slice, crosslines: slice
+) -> Iterator[tuple[tuple[slice | int, ...], np.ndarray]]:
+    """Yield where labelled lines lie in a part of the volume, and their labels there.
+
+    The index selects (traces, samples) of an array of the part; labels are uint8 of that shape.
+    """
+    for (plane, line), of_line in labels.items():
+        lines, traces = (inlines, crosslines) if plane == INLINE else (crosslines, inlines)
+        if lines.start <= line < lines.stop:
+            index: tuple[slice | int, ...] = (line - lines.start, slice(None))
+            yield index if plane == INLINE else index[::-1], of_line[traces]
+
+
+def honour(
+    values: np.ndarray, labels: Labels, inlines: slice, crosslines: slice, salt: int
+) -> None:
+    """Set stored probabilities of a part to what labelled lines say, in place.
+
+    values: uint16 (inlines, crosslines, samples); samples above ``salt`` stay missing
+    salt: what stands for a probability of 1
+    """
+    for part, of_line in on_part(labels, inlines, crosslines):
+        here = values[part]
+        here[(of_line == SALT) & (here <= salt)] = salt
+        here[(of_line == OTHER) & (here <= salt)] = 0
+        values[part] = here
