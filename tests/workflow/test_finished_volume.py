@@ -5,9 +5,11 @@ import shutil
 
 import numpy as np
 import pandas as pd
+import pytest
 
-from saltseg.evaluation.decision import write_report
-from saltseg.survey.lines import Lines
+from saltseg.output.bodies import Bodies
+from saltseg.survey.geometry import Geometry
+from saltseg.survey.lines import SALT, UNLABELLED, Lines, labels_by_line
 from saltseg.survey.segy import Segy
 from saltseg.survey.tiles import Tiles
 from support.running import planned, with_config
@@ -25,10 +27,8 @@ def test_a_finished_run_has_nothing_to_do(finished_volume):
 
 def test_a_new_threshold_rewrites_masks_and_surfaces_alone(finished_volume, tmp_path):
     run = shutil.copytree(finished_volume, tmp_path / "run")
-    path = run / "results/threshold.json"
-    report = json.loads(path.read_text())
-    write_report(path, report | {"threshold": report["threshold"] / 2})
-    jobs = planned(run, config=run / "config.yaml")
+    config = with_config(tmp_path, TINY_VOLUME | {"inference": {"threshold": 0.3}})
+    jobs = planned(run, config=config)
     assert jobs["mask_volume"] == 1
     assert not {"import_volume", "predict_volume", "merge_volume"} & jobs.keys()
 
@@ -49,8 +49,26 @@ def test_the_filled_volume_has_the_sources_headers_and_traces(finished_volume):
     for copy in (probability, mask):
         np.testing.assert_array_equal(copy["header"], source["header"])
     assert ((probability["samples"] >= 0) & (probability["samples"] <= 1)).all()
-    report = json.loads((finished_volume / "results/threshold.json").read_text())
-    np.testing.assert_array_equal(mask["samples"], probability["samples"] > report["threshold"])
+    facts = json.loads((finished_volume / "results/volume/volume.json").read_text())
+    marked = probability["samples"] > facts["threshold"]
+    # Apart from bodies and holes that are too small.
+    assert (mask["samples"] != marked).mean() < 0.05
+    assert facts["salt_share"] == pytest.approx(mask["samples"].mean(), abs=1e-3)
+    assert 0 < facts["expected_iou"] < facts["expected_dice"] < 1
+
+
+def test_labelled_lines_are_as_they_were_labelled(finished_volume):
+    results = finished_volume / "results"
+    geometry, lines = (
+        Geometry.load(results / "data/geometry.json"),
+        Lines(results / "data/lines.h5"),
+    )
+    bodies = Bodies(results / "volume/bodies.zarr")
+    for (_, line), labels in labels_by_line(lines, geometry).items():
+        found = bodies.read(slice(line, line + 1))[0] > 0
+        np.testing.assert_array_equal(
+            found[labels != UNLABELLED], (labels == SALT)[labels != UNLABELLED]
+        )
 
 
 def test_the_score_covers_all_labelled_lines_by_members_that_held_them_out(finished_volume):

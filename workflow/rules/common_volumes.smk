@@ -92,8 +92,8 @@ def get_volume_flip(wildcards):
 
 
 def get_volume_threshold(wildcards):
-    """Return the threshold of the members that predict a volume."""
-    return get_threshold(wildcards) if prefix_of(wildcards) else "results/threshold.json"
+    """Return the threshold of members of tiles that predict a volume; none of members of lines."""
+    return [] if get_calibration(wildcards) else get_threshold(wildcards)
 
 
 def get_calibration(wildcards):

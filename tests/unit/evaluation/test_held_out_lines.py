@@ -11,7 +11,6 @@ from saltseg.evaluation.held_out_lines import (
     LinePredictions,
     count,
     save_predictions,
-    score_lines,
 )
 from saltseg.survey import lines
 from saltseg.survey.grid import INLINE
@@ -73,24 +72,6 @@ def predictions(path, labelled, values):
     """Write what a member predicts: a probability for all pixels of each line."""
     save_predictions(path, labelled, list(values), (np.full((2, 3), v) for v in values.values()))
     return LinePredictions(path)
-
-
-def test_members_that_held_out_the_same_line_are_averaged(labelled, tmp_path):
-    members = [
-        predictions(tmp_path / "0.h5", labelled, {"inline_1": 1.0, "inline_2": 1.0}),
-        predictions(tmp_path / "1.h5", labelled, {"inline_2": 0.0}),
-    ]
-    table, together = score_lines(labelled, members, 0.6)
-    # All of line 1 is marked, and nothing of line 2, whose mean is a half.
-    assert table["id"].tolist() == ["inline_1", "inline_2"]
-    assert table["iou"].tolist() == [0.5, 0]
-    assert together["lines"] == 2 and together["of_lines"] == 3
-    assert together["iou"] == 3 / 9
-
-
-def test_lines_that_nobody_predicted_are_no_score(labelled, tmp_path):
-    with pytest.raises(InputError, match="no member predicted any of these lines"):
-        score_lines(labelled, [], 0.5)
 
 
 def test_damaged_predictions_are_refused(labelled, tmp_path):

@@ -12,8 +12,9 @@ from torch import nn
 from torch.nn import functional
 
 from saltseg.core.errors import InputError
-from saltseg.core.quantisation import MISSING, SCALE
+from saltseg.core.quantisation import MISSING, SCALE, quantise
 from saltseg.device.compute import Compute
+from saltseg.ensemble.fusion import probability
 from saltseg.inference.predict import predict_batch
 from saltseg.inference.sections import SectionPredictor, windows_for
 from saltseg.inference.volume import Greyscale, VolumePredictor
@@ -21,6 +22,7 @@ from saltseg.networks import model
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.networks.network import Network
 from saltseg.output.shards import Layout, Shards, planes_of
+from saltseg.output.volume import Fuser
 from saltseg.survey import volume as stores
 from saltseg.survey.amplitudes import fill_gaps
 from saltseg.survey.grid import Axis, Grid
@@ -235,8 +237,8 @@ def test_shards_give_the_same_bits(tmp_path, volume, networks, one_shard, shards
 def test_missing_samples_stay_missing_and_no_others(volume, one_shard):
     missing = np.isnan(volume.read())
     assert missing.sum() == 4 * 45 + 2 + 3 * 20
-    for probability, _ in one_shard.values():
-        np.testing.assert_array_equal(probability == MISSING, missing)
+    for values, _ in one_shard.values():
+        np.testing.assert_array_equal(values == MISSING, missing)
 
 
 @pytest.mark.parametrize("plane", ["inline", "crossline"])
@@ -353,3 +355,16 @@ def test_another_interval_of_samples_than_the_members_gets_a_notice(tmp_path):
     assert "0.5 times as thick" in notice
     assert not greyscale.notices(2.0) and not greyscale.notices(None)
     assert not Greyscale("window", 101).notices(volume.interval)
+
+
+@pytest.mark.parametrize("line", [("inline", 20), ("crossline", 33)])
+def test_a_line_is_predicted_as_the_volume_is_filled(tmp_path, line):
+    volume = volume_of(tmp_path / "volume.zarr", (50, 70, 66), missing=[(20, 8)])
+    shards, _ = predicted(tmp_path, volume, [network_of()])
+    whole = Fuser(deviation=1.5).fuse(shards, slice(0, 50), slice(0, 70)).probability
+    sections = SectionPredictor([network_of()], CPU, CUT, flip=True)
+    predictor = VolumePredictor(sections, Greyscale("window", 64), batch_size=8)
+    logits = predictor.predict_line(volume, ("inline", "crossline"), line, range(3, 45), 1.5)
+    plane, at = line
+    expected = whole[at, 3:45] if plane == "inline" else whole[3:45, at]
+    np.testing.assert_array_equal(quantise(probability(logits)), expected)

@@ -8,12 +8,22 @@ import pytest
 
 from saltseg.core.errors import InputError
 from saltseg.core.quantisation import MISSING, SCALE
+from saltseg.ensemble.fusion import LOGITS, Fusion, probability, smooth
 from saltseg.output import next_lines
 from saltseg.output.next_lines import Disagreement, choose_lines
 from saltseg.output.shards import LINES, Layout, Shards
 from saltseg.output.surfaces import writing_surfaces
-from saltseg.output.volume import Block, Probability, is_salt, merge, write_probability
+from saltseg.output.volume import (
+    Block,
+    Expectation,
+    Fuser,
+    Probability,
+    is_salt,
+    write_probability,
+)
 from saltseg.survey.grid import Axis, Grid
+from saltseg.survey.interpolation import Interpolation
+from saltseg.survey.lines import UNLABELLED
 from saltseg.survey.windows import Windows
 
 WINDOWS = Windows(96, 16)
@@ -50,26 +60,26 @@ def stored(request, tmp_path_factory):
     """A store, and the shards' values that it was made from."""
     folder = tmp_path_factory.mktemp("stored")
     shards, values = filled(folder, request.param)
-    write_probability(folder / "probability.zarr", GRID, POSITIONS, shards)
+    write_probability(folder / "probability.zarr", GRID, POSITIONS, shards, Fuser())
     return folder / "probability.zarr", values
 
 
 @pytest.fixture
 def one_plane(tmp_path):
     shards, _ = filled(tmp_path, "inline", 1)
-    write_probability(tmp_path / "probability.zarr", GRID, POSITIONS, shards)
+    write_probability(tmp_path / "probability.zarr", GRID, POSITIONS, shards, Fuser())
     return tmp_path / "probability.zarr"
 
 
 # The store
 
 
-def test_probability_is_the_mean_over_planes_and_missing_where_these_are(stored):
+def test_the_logit_is_the_mean_over_planes_and_missing_where_these_are(stored):
     path, values = stored
     found = Probability(path).read()
-    each = [np.where(p == MISSING, np.nan, p / SCALE) for p, _ in values.values()]
+    each = [LOGITS[p] for p, _ in values.values()]
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, np.mean(each, axis=0), atol=1 / SCALE)
+    np.testing.assert_allclose(found, probability(np.mean(each, axis=0)), atol=1 / SCALE)
     assert 0 < np.isnan(found).all(axis=2).sum() == np.isnan(found[..., 0]).sum()
 
 
@@ -93,8 +103,8 @@ def test_xarray_opens_the_store_with_its_coordinates(stored):
 
 def test_disagreement_is_that_of_all_members_in_both_planes(tmp_path):
     shards, values = filled(tmp_path)
-    blocks = list(merge(shards))
-    for block in blocks[:2]:
+    for start in (0, 32):
+        block = Fuser(deviation=1.5).fuse(shards, slice(start, start + 32), slice(0, 64))
         part = block.inlines, block.crosslines
         means = [values[plane][0][part] / SCALE for plane in values]
         deviations = [values[plane][1][part] / 510 for plane in values]
@@ -131,6 +141,50 @@ def test_a_damaged_file_is_no_missing_trace(one_plane, name, damage):
         (opened.read if name == "probability" else opened.disagreement)()
 
 
+@pytest.mark.parametrize("shards", [1, 3])
+def test_fused_samples_are_the_same_bytes_in_any_block_and_number_of_shards(tmp_path, shards):
+    random = np.random.default_rng(5)
+    labels = {
+        (plane, line): random.integers(0, 2, (traces, SHAPE[2]), dtype=np.uint8)
+        for plane, line, traces in (
+            ("inline", 9, SHAPE[1]), ("inline", 40, SHAPE[1]), ("crossline", 33, SHAPE[0])
+        )
+    }  # fmt: skip
+    labels["inline", 40][7:12] = UNLABELLED
+    fuser = Fuser(Fusion(0.8, 0.3, -0.2), 1.5, Interpolation(labels), labels)
+    found, _ = filled(tmp_path, shards=shards)
+    whole = fuser.fuse(found, slice(0, SHAPE[0]), slice(0, SHAPE[1])).probability
+    part = fuser.fuse(found, slice(31, 45), slice(30, 64)).probability
+    assert part.tobytes() == whole[31:45, 30:64].tobytes()
+    # By hand, where no label is honoured.
+    planes = [found.read(plane, slice(0, 70), slice(0, 90))[0] for plane in ("inline", "crossline")]
+    mean = np.mean([smooth(each, k, range(SHAPE[k]), 1.5) for k, each in enumerate(planes)], axis=0)
+    distance = fuser.interpolation.distance(slice(0, 70), slice(0, 90))
+    expected = probability(0.8 * mean + 0.3 * distance - 0.2)
+    expected[9] = labels["inline", 9]
+    expected[40] = np.where(labels["inline", 40] == UNLABELLED, expected[40], labels["inline", 40])
+    expected[:, 33] = labels["crossline", 33]
+    expected[planes[0] == MISSING] = np.nan
+    found = np.where(whole == MISSING, np.nan, whole / SCALE)
+    np.testing.assert_allclose(found, expected, atol=2e-5)
+
+
+def test_what_to_expect_of_a_mask_is_summed_over_unlabelled_lines(stored):
+    path, _ = stored
+    labels = dict.fromkeys((("inline", 5), ("crossline", 80)))
+    expectation, marked = Expectation(labels), Probability(path).mask(0.7)
+    for block in Probability(path).blocks():
+        expectation.add(block, marked[block.inlines, block.crosslines])
+    values, counts = np.nan_to_num(Probability(path).read()), np.ones(SHAPE, bool)
+    counts[5] = counts[:, 80] = False
+    inside = values[marked & counts].sum(dtype=float)
+    union = (marked & counts).sum() + values[~marked & counts].sum(dtype=float)
+    facts = expectation.facts()
+    assert facts["expected_iou"] == pytest.approx(inside / union, rel=1e-5)
+    assert facts["expected_dice"] == pytest.approx(2 * inside / (inside + union), rel=1e-5)
+    assert facts["salt_share"] == marked.sum() / np.isfinite(Probability(path).read()).sum()
+
+
 # Surfaces
 
 
@@ -145,13 +199,15 @@ def test_tables_are_those_of_a_slow_reference(tmp_path, stored):
     stored_at, _ = stored
     probability, threshold = Probability(stored_at).read(), 0.93
     tops, bases = tmp_path / "top.csv", tmp_path / "base.csv"
-    with writing_surfaces(tops, bases, GRID, POSITIONS, threshold) as tables:
-        salt = sum(tables.add(block) for block in Probability(stored_at).blocks())
+    with writing_surfaces(tops, bases, GRID, POSITIONS) as tables:
+        for block in Probability(stored_at).blocks():
+            part = block.inlines, block.crosslines
+            tables.add(*part, is_salt(block.probability, threshold))
     found = {}
     for name in ("top", "base"):
         with open(tmp_path / f"{name}.csv") as file:
             found[name] = {(row["inline"], row["crossline"]): row for row in csv.DictReader(file)}
-    expected = total = 0
+    expected = 0
     for i, inline in enumerate(GRID.inlines.numbers().tolist()):
         for j, crossline in enumerate(GRID.crosslines.numbers().tolist()):
             places = [
@@ -162,7 +218,6 @@ def test_tables_are_those_of_a_slow_reference(tmp_path, stored):
                 assert (str(inline), str(crossline)) not in found["top"]
                 continue
             expected += 1
-            total += len(places)
             for name, place in (("top", places[0]), ("base", places[-1])):
                 row = found[name][str(inline), str(crossline)]
                 assert float(row["z"]) == GRID.samples.numbers()[place]
@@ -173,7 +228,6 @@ def test_tables_are_those_of_a_slow_reference(tmp_path, stored):
                     assert float(row["x"]) == pytest.approx(POSITIONS[0, i, j], abs=0.01)
                     assert float(row["y"]) == pytest.approx(POSITIONS[1, i, j], abs=0.01)
     assert len(found["top"]) == len(found["base"]) == expected > 10
-    assert salt == total
 
 
 # Lines to interpret next

@@ -1,0 +1,88 @@
+"""Smoothing across lines and learnt weights, against slow references."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saltseg.core.quantisation import MISSING, SCALE
+from saltseg.ensemble.fusion import (
+    ALONE,
+    LOGITS,
+    MEMBERS,
+    TYPICAL,
+    Fusion,
+    halo,
+    learn,
+    probability,
+    smooth,
+)
+
+
+def test_logits_are_those_of_probabilities_within_what_members_are_trusted_for():
+    values = np.arange(700, SCALE - 700, 997)
+    np.testing.assert_allclose(probability(LOGITS[values]), values / SCALE, atol=1e-6)
+    assert LOGITS[[0, SCALE]].tolist() == [-7, 7]
+    assert np.isnan(LOGITS[MISSING])
+
+
+@given(seed=st.integers(0, 2**32 - 1), deviation=st.sampled_from([0, 0.4, 1.0, 1.5]))
+def test_smoothing_is_a_mean_of_the_known_samples_near(seed, deviation):
+    random = np.random.default_rng(seed)
+    values = random.integers(0, SCALE, (9, 2, 3), dtype=np.uint16)
+    values[random.random(values.shape) < 0.2] = MISSING
+    axis = int(random.integers(3))
+    count = values.shape[axis]
+    found = smooth(values, axis, range(1, count), deviation)
+    assert found.dtype == np.float32
+    for place in np.ndindex(found.shape):
+        line = place[axis] + 1
+        weights, total = 0.0, 0.0
+        for other in range(count):
+            if abs(other - line) <= halo(deviation):
+                at = tuple(other if k == axis else p for k, p in enumerate(place))
+                if values[at] != MISSING:
+                    weight = np.exp(-(((other - line) / (deviation or 1)) ** 2) / 2)
+                    weights, total = weights + weight, total + weight * LOGITS[values[at]]
+        own = tuple(line if k == axis else p for k, p in enumerate(place))
+        if values[own] == MISSING:
+            assert np.isnan(found[place])
+        else:
+            assert found[place] == pytest.approx(total / weights, abs=1e-3)
+
+
+@pytest.mark.parametrize("start", [0, 3, 11])
+def test_a_part_with_its_neighbours_is_smoothed_to_the_same_bytes(start):
+    values = np.random.default_rng(1).integers(0, MISSING, (20, 4, 5), dtype=np.uint16)
+    whole = smooth(values, 0, range(20), 1.5)
+    first, stop = max(start - halo(1.5), 0), start + 9 + halo(1.5)
+    inner = range(start - first, start - first + min(9, 20 - start))
+    part = smooth(values[first:stop], 0, inner, 1.5)
+    assert part.tobytes() == whole[start : start + 9].tobytes()
+
+
+def lines_of(fusion, count, size=4000):
+    random, lines = np.random.default_rng(7), []
+    for _ in range(count):
+        members, distance = random.normal(0, 2, (2, size)).astype(np.float32)
+        salt = random.random(size) < probability(fusion.logits(members, distance))
+        lines.append((members, distance, salt))
+    return lines
+
+
+def test_weights_are_learnt_the_better_the_more_lines_there_are():
+    truth = Fusion(slope=0.6, weight=1.1, offset=-0.8)
+    many, few = (learn(lines_of(truth, count), alone=False) for count in (40, 1))
+    assert vars(many) == pytest.approx(vars(truth), abs=0.05)
+    for name, value in vars(truth).items():
+        low, high = sorted([value, getattr(TYPICAL, name)])
+        assert low - 0.1 <= getattr(few, name) <= high + 0.1
+
+
+def test_without_lines_weights_are_typical_and_alone_nothing_is_interpolated():
+    assert (learn([], alone=False), learn([], alone=True)) == (TYPICAL, ALONE)
+    nothing = [tuple(np.zeros(0, dtype) for dtype in (np.float32, np.float32, bool))]
+    assert learn(nothing, alone=False) == TYPICAL
+    assert learn(lines_of(TYPICAL, 3), alone=True).weight == 0
+    members = np.array([-1.0, 2.0], np.float32)
+    np.testing.assert_array_equal(MEMBERS.logits(members), members)
