@@ -53,7 +53,7 @@ def test_the_filled_volume_has_the_sources_headers_and_traces(finished_volume):
     marked = probability["samples"] > facts["threshold"]
     # Apart from bodies and holes that are too small.
     assert (mask["samples"] != marked).mean() < 0.05
-    assert facts["salt_share"] == pytest.approx(mask["samples"].mean(), abs=1e-3)
+    assert facts["salt_share"] == pytest.approx(mask["samples"].mean(), abs=5e-3)
     assert 0 < facts["expected_iou"] < facts["expected_dice"] < 1
 
 

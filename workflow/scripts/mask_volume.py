@@ -60,7 +60,7 @@ def main(args):
 
 
 def choose_threshold(args) -> float:
-    """Return the threshold: as configured, or of the members, by held-out lines if there are any."""
+    """Return the threshold that is configured, or that of the members."""
     configured = args.settings.inference.threshold
     if not args.calibration:
         return Decision.load(args.threshold, configured).threshold

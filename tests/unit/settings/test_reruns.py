@@ -23,8 +23,11 @@ FIRST = {
     "predict_validation": "predictions and later stages",
     "predict_test": "test predictions and later stages",
     "predict_lines": "predictions of volumes",
+    "calibrate": "scores of lines and later stages",
     "predict_volume": "predictions of volumes",
+    "merge_volume": "probabilities of the volume and later stages",
     "threshold": "the threshold and later stages",
+    "mask_volume": "masks and surfaces",
 }
 # Keys that no rule reads as settings: they decide which jobs and files there are.
 OF_NO_RULE = {
@@ -78,7 +81,6 @@ def test_the_rules_are_found():
     assert {rule for rule, read in READ.items() if read} == {
         *FIRST,
         "check",
-        "mask_volume",
         "predict",
     }
 

@@ -421,6 +421,7 @@ class VolumeSettings(Section):
         "interpolation",
         "what is fused with the members: the interpolation of the labelled lines, which counts the "
         "more the closer they are; nothing where no plane has two",
+        reruns="scores of lines and later stages",
     )
     honour_labels: bool = key(
         True, "whether labelled lines are as they were labelled, in probabilities and masks"
@@ -428,7 +429,7 @@ class VolumeSettings(Section):
     smoothing: float = key(
         1.5,
         "standard deviation, in lines, of a Gaussian across the lines of each plane; 0 for none",
-        reruns="scores of lines, probabilities of the volume and later stages",
+        reruns="predictions of volumes",
         ge=0,
         le=10,
     )
