@@ -88,7 +88,7 @@ rule import_volume:
     params:
         *code("import_volume", "volumes"),
         command=command("import_volume", source=get_segy),
-        settings=settings(),
+        settings=settings("survey.polarity"),
         contents=contents(get_segy),
     shell:
         STAGE

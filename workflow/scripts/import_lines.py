@@ -2,6 +2,7 @@
 
 import logging
 from contextlib import ExitStack
+from dataclasses import replace
 
 import numpy as np
 
@@ -57,7 +58,10 @@ def main(args):
         )
     for notice in lines.label_notices(labelled):
         logging.warning(notice)
-    lines.save(args.lines, labelled, volume.interval)
+    character = volume.character
+    if character.polarity is None:
+        character = replace(character, polarity=lines.top_polarity(labelled))
+    lines.save(args.lines, labelled, character)
     tiles.save(args.tiles, table, images, masks)
     tiles.save_copies(args.table, args.masks, table, masks)
     if args.lines_table:

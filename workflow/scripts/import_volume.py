@@ -10,12 +10,14 @@ from saltseg.survey.volume import import_volume
 def main(args):
     geometry = Geometry.load(args.geometry)
     traces = load_traces(args.traces, geometry)
-    import_volume(args.source, geometry, traces, args.volume, threads=args.threads or 1)
-    logging.info("%d x %d traces of %d samples, to %s", *geometry.shape, args.volume)
+    polarity, threads = args.settings.survey.polarity, args.threads or 1
+    import_volume(args.source, geometry, traces, args.volume, threads, polarity)
+    other = ", of reversed polarity" if polarity == "reversed" else ""
+    logging.info("%d x %d traces of %d samples%s, to %s", *geometry.shape, other, args.volume)
 
 
 if __name__ == "__main__":
-    parser = stage_parser(__doc__, settings=False)
+    parser = stage_parser(__doc__)
     parser.add_input("source", "SEG-Y file")
     parser.add_input("geometry", "its geometry.json")
     parser.add_input("traces", "its traces.h5")

@@ -24,7 +24,7 @@ def main(args):
     windows = windows_for(members, inference.window, inference.margin)
     greyscale = Greyscale.of(checkpoints, volume.percentile)
     # Once, not for each shard.
-    for notice in greyscale.notices(volume.interval) if args.shard == 0 else []:
+    for notice in greyscale.notices(volume) if args.shard == 0 else []:
         logging.warning(notice)
     sections = SectionPredictor(members, compute, windows, args.flip)
     predictor, begun = VolumePredictor(sections, greyscale, inference.batch_size), perf_counter()

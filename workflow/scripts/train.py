@@ -80,7 +80,7 @@ def training_data(args, tiles: Tiles, trains: np.ndarray, compute: Compute):
         lines = Lines(args.lines)
         keys = ("tile", "normalisation", "percentile")
         greyscale = {key: getattr(args.settings.survey, key) for key in keys}
-        greyscale["interval"] = lines.interval
+        greyscale |= lines.character.as_dict()
         chosen = lines.table["id"].isin(tiles.table["line"][trains])
         labelled = LabelledLines(
             lines, chosen, greyscale["tile"], greyscale["normalisation"], compute.device

@@ -25,6 +25,7 @@ from saltseg.output.shards import Layout, Shards, planes_of
 from saltseg.output.volume import Fuser
 from saltseg.survey import volume as stores
 from saltseg.survey.amplitudes import fill_gaps
+from saltseg.survey.character import Character
 from saltseg.survey.grid import Axis, Grid
 from saltseg.survey.volume import Volume
 from saltseg.survey.windows import Windows
@@ -345,16 +346,16 @@ def test_shards_that_do_not_fit_are_refused(tmp_path, volume, two_shards, harm):
         read_all(Shards(paths, volume.shape), "inline")
 
 
-def test_another_interval_of_samples_than_the_members_gets_a_notice(tmp_path):
+def test_another_character_than_that_of_the_members_volume_gets_a_notice(tmp_path):
     volume = volume_of(tmp_path / "volume.zarr", (4, 4, 8))
-    assert volume.interval == 4
-    ways = {"normalisation": "volume", "tile": 64, "percentile": 99.9, "interval": 2.0}
+    ways = {"normalisation": "volume", "tile": 64, "percentile": 99.9}
+    ways |= {"interval": 2.0, "polarity": -1.0}
     greyscale = Greyscale.of([Checkpoint({"survey": ways}, {})], 99.9)
-    (notice,) = greyscale.notices(volume.interval)
-    assert "are 4 (ms or m) apart" in notice and "trained on 2, " in notice
-    assert "0.5 times as thick" in notice
-    assert not greyscale.notices(2.0) and not greyscale.notices(None)
-    assert not Greyscale("window", 101).notices(volume.interval)
+    assert not greyscale.notices(volume)
+    volume.character, volume.polarity = Character(2.0, polarity=1.0), "reversed"
+    (notice,) = greyscale.notices(volume)
+    assert "is positive; negative where" in notice and "set survey.polarity: normal" in notice
+    assert not Greyscale("window", 101).notices(volume)
 
 
 @pytest.mark.parametrize("line", [("inline", 20), ("crossline", 33)])

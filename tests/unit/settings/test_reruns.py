@@ -16,6 +16,7 @@ FIRST = {
     "demo": "everything",
     "demo_volume": "everything",
     "scan_volume": "everything",
+    "import_volume": "everything",
     "split": "folds and later stages",
     "import_lines": "labelled lines and later stages",
     "train": "members and later stages",

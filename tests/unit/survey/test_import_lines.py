@@ -232,6 +232,7 @@ def import_labels(folder, labelled, traces, scheme="kfold", **options):
     write_segy(folder / "salt.sgy", salt, inlines[some], crosslines[some], **options)
     header = dict.fromkeys(["inline_byte", "crossline_byte", "endian", "format"])
     cut = {"tile": 16, "normalisation": "volume", "unlabelled": None, "percentile": 99.9}
+    cut["polarity"] = "normal"
     folds = {"folds": 5, "scheme": scheme, "seed": 0, "stratified": True}
     given = ("--settings", json.dumps({"survey": header | cut, "validation": folds}))
     geometry = ("--geometry", folder / "geometry.json")
@@ -239,7 +240,7 @@ def import_labels(folder, labelled, traces, scheme="kfold", **options):
     lines, tiles = ("--lines", folder / "lines.h5"), ("--tiles", folder / "train.h5")
     source, labels = ("--source", folder / "volume.sgy"), ("--labels", folder / "salt.sgy")
     assert stage("scan_volume", *given, *source, *geometry, *index) == 0
-    assert stage("import_volume", *source, *geometry, *index, *store) == 0
+    assert stage("import_volume", *given, *source, *geometry, *index, *store) == 0
     assert stage("import_lines", *given, *labels, *geometry, *store, *lines, *tiles) == 0
     return stage("split", *given, *tiles, *lines, *geometry, "--folds", folder / "folds.h5")
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from saltseg.core.errors import InputError
 from saltseg.survey import lines
+from saltseg.survey.character import Character
 from saltseg.survey.grid import INLINE, Axis, Grid
 from saltseg.survey.lines import (
     SALT,
@@ -100,9 +101,9 @@ def test_lines_come_back_as_they_were_saved(tmp_path):
     saved = [
         line(drawn_labels(seed, (traces, 9), 0.1), seed) for seed, traces in enumerate((5, 1, 7))
     ]
-    lines.save(tmp_path / "lines.h5", saved, 4.0)
+    lines.save(tmp_path / "lines.h5", saved, Character(4.0, 0.1, polarity=-1.0))
     read = Lines(tmp_path / "lines.h5")
-    assert read.interval == 4
+    assert read.character == Character(4.0, 0.1, None, -1.0)
     assert read.table["line"].tolist() == [0, 1, 2]
     for one in saved:
         amplitude, labels = read[one.id]

@@ -1,10 +1,9 @@
 """Probabilities of a survey's volume, section by section, in shards of bounded memory."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import product
-from math import isclose
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -20,6 +19,7 @@ from saltseg.inference.sections import Core, SectionPredictor
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.output.shards import ARRAYS, LINES, Layout, quantise_deviation
 from saltseg.survey.amplitudes import LocalBounds, fill_gaps, to_8bit
+from saltseg.survey.character import Character, compare
 from saltseg.survey.grid import CROSSLINE, INLINE, PLANES
 from saltseg.survey.volume import Volume
 
@@ -35,12 +35,12 @@ class Greyscale:
 
     normalisation: one of ``amplitudes.NORMALISATIONS``
     tile: pixels a side of the tiles that the members were trained on
-    interval: of samples of the volume that they were trained on; None if unknown
+    character: of the volume that they were trained on
     """
 
     normalisation: str
     tile: int
-    interval: float | None = None
+    character: Character = field(default_factory=Character)
 
     @classmethod
     def of(cls, checkpoints: list[Checkpoint], percentile: float | None = None) -> "Greyscale":
@@ -60,17 +60,11 @@ class Greyscale:
                 f"the volume is clipped at percentile {percentile:g} of its amplitudes, but that "
                 f"of its members at {ways[0]['percentile']:g}; set survey.percentile to that"
             )
-        return cls(ways[0]["normalisation"], ways[0]["tile"], ways[0].get("interval"))
+        return cls(ways[0]["normalisation"], ways[0]["tile"], Character.of(ways[0]))
 
-    def notices(self, interval: float | None) -> list[str]:
-        """Return what to know where samples of a volume have another interval than the members'."""
-        if not (self.interval and interval) or isclose(self.interval, interval, rel_tol=0.01):
-            return []
-        return [
-            f"samples of this volume are {interval:g} (ms or m) apart, those that the members were "
-            f"trained on {self.interval:g}, so that layers look {self.interval / interval:.3g} "
-            "times as thick to them, and masks may be worse; resample the volume, or train on it"
-        ]
+    def notices(self, volume: Volume) -> list[str]:
+        """Return what of a volume differs from the members' own, and the remedies."""
+        return compare(volume.character, self.character, volume.polarity)
 
 
 class VolumePredictor:

@@ -115,6 +115,11 @@ class SurveySettings(Section):
         "sample format, if the file's header is wrong; 1 IBM float, 2 int32, 3 int16, 5 IEEE "
         "float, 8 int8",
     )
+    polarity: Literal["normal", "reversed"] = key(
+        "normal",
+        "`reversed` changes the sign of all amplitudes, for a volume of the other polarity than "
+        "its members' own",
+    )
     percentile: float = key(
         99.9,
         "percentile of absolute amplitudes that becomes white, and its negative black",

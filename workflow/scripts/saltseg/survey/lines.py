@@ -9,8 +9,9 @@ If there are fewer lines than folds, each is cut into pieces, which count as lin
 piece has room for a window.
 """
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from itertools import pairwise
+from math import isnan
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,11 @@ import pandas as pd
 from saltseg.core.errors import InputError, rebuild_hint
 from saltseg.core.hdf import HdfFile, writing
 from saltseg.survey.amplitudes import to_8bit
+from saltseg.survey.character import Character, agreed_sign
 from saltseg.survey.grid import PLANES, Grid
 
 OTHER, SALT, UNLABELLED = 0, 1, 255
+PICK = 1  # samples by which labels may miss a reflector
 COLUMNS = {
     "id": str,
     "plane": str,
@@ -157,8 +160,8 @@ def cut_tiles(
     return table, np.stack(images), np.stack(masks)
 
 
-def save(path: Path, lines: list[Line], interval: float | None = None) -> None:
-    """Write lines and the interval of their samples, if known.
+def save(path: Path, lines: list[Line], character: Character | None = None) -> None:
+    """Write lines and the character of their volume, if known.
 
     Raises InputError for lack of disk space or permission.
     """
@@ -169,7 +172,8 @@ def save(path: Path, lines: list[Line], interval: float | None = None) -> None:
     ]
     shape = (stops[-1], lines[0].labels.shape[1])
     with writing(path) as file:
-        file.put("interval", np.array([] if interval is None else [interval], np.float64))
+        # None becomes NaN.
+        file.put("character", np.array(astuple(character or Character()), np.float64))
         file.put_table(pd.DataFrame(rows, columns=list(COLUMNS)))
         file.put_batches("amplitude", np.float16, shape, (line.amplitude for line in lines))
         # Fletcher-32 alone would not notice changes of UNLABELLED.
@@ -183,7 +187,7 @@ class Lines:
     table: a row per line, with COLUMNS
     amplitude: float16 (traces, samples), read as used
     labels: uint8 (traces, samples), read as used
-    interval: of samples, in milliseconds or metres; None if unknown
+    character: of their volume
     """
 
     def __init__(self, path: Path | str):
@@ -196,7 +200,8 @@ class Lines:
         traces = int(self.table["stop"].max())
         self.amplitude = file.rows("amplitude", np.float16, (traces, None))
         self.labels = file.rows("labels", np.uint8, (traces, None))
-        self.interval = next(iter(file.rows("interval", np.float64, (None,))[:].tolist()), None)
+        found = file.rows("character", np.float64, (len(fields(Character)),))[:].tolist()
+        self.character = Character(*(None if isnan(value) else value for value in found))
 
     def __getitem__(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the amplitude and labels of a line, each (traces, samples), by its id."""
@@ -316,6 +321,24 @@ def label_notices(lines: list[Line]) -> list[str]:
             "nobody interpreted them, leave them out, or set survey.unlabelled"
         )
     return notices
+
+
+def top_polarity(lines: list[Line]) -> float | None:
+    """Return the sign of most amplitudes at the labelled top of salt, 1 or -1; None if unclear.
+
+    Salt is harder than most rocks, as the sea floor is than water.
+    """
+    found = [np.empty(0)]
+    for line in lines:
+        begins = (line.labels[:, 1:] == SALT) & (line.labels[:, :-1] == OTHER)
+        trace = np.flatnonzero(begins.any(axis=1))
+        # Labels are a sample off.
+        near = begins[trace].argmax(axis=1)[:, None] + np.arange(-PICK, PICK + 2)
+        near = np.clip(near, 0, line.labels.shape[1] - 1)
+        values = np.nan_to_num(line.amplitude[trace[:, None], near].astype(np.float32))
+        loudest = np.abs(values).argmax(axis=1)
+        found.append(values[np.arange(len(trace)), loudest])
+    return agreed_sign(np.concatenate(found))
 
 
 def labels_by_line(lines: Lines, grid: Grid) -> dict[tuple[str, int], np.ndarray]:

@@ -18,6 +18,7 @@ import zarr
 from saltseg.core.errors import InputError
 from saltseg.core.files import replacing_folder
 from saltseg.core.stores import CHUNK, SHARD_BYTES, ArraySpec, Store, create_store, shard_shape
+from saltseg.survey.character import Character, choose_traces
 from saltseg.survey.geometry import Geometry
 from saltseg.survey.grid import DIMENSIONS, Grid
 from saltseg.survey.segy import Segy
@@ -34,6 +35,8 @@ class Volume:
 
     shape: (inlines, crosslines, samples)
     percentile: of the absolute amplitudes, which became the clip
+    polarity: ``survey.polarity``, by which amplitudes have the file's sign or the other
+    character: of the amplitudes in the store
     """
 
     def __init__(self, path: Path | str):
@@ -41,6 +44,8 @@ class Volume:
         self._store = Store(path, "volume", VERSION)
         self.shape = self._store.arrays["amplitude"].shape
         self.percentile: float = self._store.attributes["percentile"]
+        self.polarity: str = self._store.attributes.get("polarity", "normal")
+        self.character = Character.of(self._store.attributes.get("character", {}))
 
     def read(
         self,
@@ -53,12 +58,6 @@ class Volume:
         Raises InputError if the store is damaged.
         """
         return self._store.read("amplitude", inlines, crosslines, samples)
-
-    @property
-    def interval(self) -> float | None:
-        """The step from sample to sample, in milliseconds or metres; None for a single one."""
-        samples = self._store.read("sample", slice(2))
-        return float(samples[1] - samples[0]) if len(samples) > 1 else None
 
 
 def create(path: Path | str, grid: Grid, **attributes: object) -> zarr.Array:
@@ -107,21 +106,27 @@ def import_volume(
     traces: np.ndarray,
     output: Path | str,
     threads: int = 1,
+    polarity: str = "normal",
 ) -> None:
     """Write the amplitudes of a SEG-Y file to a store, complete or not at all.
 
     Reads each trace once. If killed, it starts over: 100 GB take some five minutes.
 
     traces: numbers of traces, int32 (inlines, crosslines), -1 where missing
+    polarity: "reversed" to change the sign of all amplitudes
 
     Raises InputError if the source cannot be read or is not as scanned, or the disk is full.
     """
+    clip = geometry.amplitude.clip * (-1 if polarity == "reversed" else 1)
     with open_source(source, geometry) as file, replacing_folder(output) as part:
+        some = scale(file.read_traces(choose_traces(traces)), clip)
         array = create(
             part,
             geometry,
             clip=geometry.amplitude.clip,
             percentile=geometry.amplitude.percentile,
+            polarity=polarity,
+            character=Character.measure(some, geometry.samples.step).as_dict(),
             source=Path(geometry.path).name,
         )
         size = array.shards[:2]
@@ -131,7 +136,7 @@ def import_volume(
         ]
 
         def write(block: tuple[slice, ...]) -> None:
-            array[block] = _amplitudes(file, geometry, traces[block])
+            array[block] = _amplitudes(file, geometry, traces[block], clip)
 
         # Each thread holds a shard and what it is made from.
         most = max(1, 4 * SHARD_BYTES // (2 * int(np.prod(array.shards))))
@@ -155,19 +160,22 @@ def _write_all(
             pool.shutdown(cancel_futures=True)
 
 
-def _amplitudes(file: Segy, geometry: Geometry, traces: np.ndarray) -> np.ndarray:
+def _amplitudes(file: Segy, geometry: Geometry, traces: np.ndarray, clip: float) -> np.ndarray:
     """Return what the store holds of some traces: float16 (*traces.shape, samples)."""
     found = np.empty((*traces.shape, geometry.samples.count), np.float16)
     # In the order of the file, so that each piece lies together in it.
     across = geometry.sorting == "crossline"
     lines, out = (traces.T, found.swapaxes(0, 1)) if across else (traces, found)
     for line, part in zip(lines, out, strict=True):
-        part[...] = scale(file.read_traces(line), geometry.amplitude.clip)
+        part[...] = scale(file.read_traces(line), clip)
     return found
 
 
 def scale(traces: np.ndarray, clip: float) -> np.ndarray:
-    """Scale traces, float32 (..., samples), in place to units of the clip; dead ones become NaN."""
+    """Scale traces, float32 (..., samples), in place to units of the clip; dead ones become NaN.
+
+    A negative clip changes their signs.
+    """
     # A dead trace, such as padding, is missing: networks take it for salt.
     traces[~np.nan_to_num(traces).any(axis=-1)] = np.nan
     traces /= np.float32(clip)
