@@ -273,8 +273,10 @@ def versions(names, pins):
     return [f"{name} {version}" for name, version in used.items()]
 
 
-# The command of a stage. Rules give their files the names of its arguments.
-STAGE = "python {params.command:q} {params.settings:q} --threads {threads} --log {log:q}"
+# The command of a stage without settings, and of one with some. Rules give their files the names of
+# its arguments.
+BARE_STAGE = "python {params.command:q} --threads {threads} --log {log:q}"
+STAGE = f"{BARE_STAGE} {{params.settings:q}}"
 
 
 def command(stage, **get_files):
@@ -324,7 +326,7 @@ def settings(*names, ignoring=()):
             part = {key: values[section][key]} if key else values[section]
             left = {key: each for key, each in part.items() if f"{section}.{key}" not in omitted}
             chosen.setdefault(section, {}).update(left)
-        return ["--settings", json.dumps(chosen, sort_keys=True)] if chosen else []
+        return ["--settings", json.dumps(chosen, sort_keys=True)]
 
     return argument
 

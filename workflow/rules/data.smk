@@ -40,9 +40,8 @@ rule download:
         runtime=growing(120),
     params:
         command=command("download"),
-        settings=settings(),
     shell:
-        STAGE
+        BARE_STAGE
 
 
 if not VOLUME:
@@ -67,11 +66,10 @@ if not VOLUME:
         params:
             *code("import_train", "data"),
             command=command("import_train"),
-            settings=settings(),
             source=get_source,
             fingerprint=FINGERPRINTS["train"],
         shell:
-            f"{STAGE} --source={{params.source:q}}"
+            f"{BARE_STAGE} --source={{params.source:q}}"
 
 
 # Separate from the labelled tiles, so adding test tiles never retrains a member.
@@ -94,11 +92,10 @@ rule import_test:
     params:
         *code("import_test", "data"),
         command=command("import_test"),
-        settings=settings(),
         source=get_source,
         fingerprint=FINGERPRINTS.get("test", ""),
     shell:
-        f"{STAGE} --source={{params.source:q}}"
+        f"{BARE_STAGE} --source={{params.source:q}}"
 
 
 rule split:

@@ -51,8 +51,7 @@ rule experiments:
     params:
         *code("experiments", "data"),
         command=command("experiments"),
-        settings=settings(),
         differences=lambda wildcards: json.dumps(differences(EXPERIMENTS)),
         folder=get_folder,
     shell:
-        f"{STAGE} --differences={{params.differences:q}} --folder {{params.folder:q}}"
+        f"{BARE_STAGE} --differences={{params.differences:q}} --folder {{params.folder:q}}"

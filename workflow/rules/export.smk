@@ -21,6 +21,5 @@ rule export:
     params:
         *code("export", "torch"),
         command=command("export"),
-        settings=settings(),
     shell:
-        STAGE
+        BARE_STAGE

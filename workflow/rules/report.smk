@@ -34,9 +34,8 @@ rule review:
     params:
         *code("review", "data"),
         command=command("review"),
-        settings=settings(),
     shell:
-        STAGE
+        BARE_STAGE
 
 
 rule gallery:
@@ -89,9 +88,8 @@ rule gallery:
     params:
         *code("gallery", "plots"),
         command=command("gallery"),
-        settings=settings(),
     shell:
-        STAGE
+        BARE_STAGE
 
 
 # After all slow stages, so that their times exist. Benchmarks are not inputs: they differ from run
@@ -127,11 +125,10 @@ rule plot_training:
     params:
         *code("plot_training", "plots"),
         command=command("plot_training"),
-        settings=settings(),
         seeds=SEEDS,
         benchmarks=with_prefix("results/benchmarks"),
     shell:
-        f"{STAGE} --seeds {{params.seeds:q}} --benchmarks {{params.benchmarks:q}}"
+        f"{BARE_STAGE} --seeds {{params.seeds:q}} --benchmarks {{params.benchmarks:q}}"
 
 
 rule plot_evaluation:
@@ -180,9 +177,8 @@ rule plot_evaluation:
     params:
         *code("plot_evaluation", "plots"),
         command=command("plot_evaluation"),
-        settings=settings(),
     shell:
-        STAGE
+        BARE_STAGE
 
 
 rule plot_data:
@@ -212,9 +208,8 @@ rule plot_data:
     params:
         *code("plot_data", "plots"),
         command=command("plot_data"),
-        settings=settings(),
     shell:
-        STAGE
+        BARE_STAGE
 
 
 rule page:
@@ -255,7 +250,6 @@ rule page:
     params:
         *code("page", "data"),
         command=command("page"),
-        settings=settings(),
         benchmarks=with_prefix("results/benchmarks"),
     shell:
-        f"{STAGE} --benchmarks {{params.benchmarks:q}}"
+        f"{BARE_STAGE} --benchmarks {{params.benchmarks:q}}"

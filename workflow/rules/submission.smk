@@ -48,9 +48,8 @@ rule submission:
     params:
         *code("submission", "data"),
         command=command("submission"),
-        settings=settings(),
     shell:
-        STAGE
+        BARE_STAGE
 
 
 rule provenance:
@@ -74,14 +73,13 @@ rule provenance:
     params:
         *code("provenance", "data"),
         command=command("provenance"),
-        settings=settings(),
         # Compared, since results may be the same with others.
         used=settings(*RECORDED, ignoring=["training.encoder_weights", "training.tensorboard"]),
         versions=get_versions,
         fingerprints=get_fingerprints,
         facts=get_facts,
     shell:
-        f"{STAGE} --facts {{params.facts:q}}"
+        f"{BARE_STAGE} --facts {{params.facts:q}}"
 
 
 rule summary:
@@ -108,9 +106,8 @@ rule summary:
     params:
         *code("summary", "data"),
         command=command("summary"),
-        settings=settings(),
     shell:
-        STAGE
+        BARE_STAGE
 
 
 # Only on request; the output is kept and appended to, so that nothing is sent twice.
@@ -133,6 +130,5 @@ rule submit:
         runtime=growing(30),
     params:
         command=command("submit"),
-        settings=settings(),
     shell:
-        STAGE
+        BARE_STAGE

@@ -327,7 +327,6 @@ rule viewer:
     params:
         *code("viewer", "volumes"),
         command=command("viewer"),
-        settings=settings(),
         members=len(SEEDS),
     shell:
-        f"{STAGE} --members {{params.members}}"
+        f"{BARE_STAGE} --members {{params.members}}"
