@@ -18,15 +18,7 @@ import pytest
 import yaml
 
 from support.cluster import Cluster, missing, said, wait_for
-from support.running import (
-    ROOT,
-    TINY,
-    complete,
-    of_tiny,
-    snakemake,
-    snakemake_command,
-    with_config,
-)
+from support.running import ROOT, TINY, complete, of_tiny, snakemake, snakemake_command, with_config
 from support.surveys import TINY_VOLUME
 
 REASON = missing()
@@ -34,10 +26,7 @@ if find_spec("snakemake_executor_plugin_slurm") is None:
     REASON = "no snakemake-executor-plugin-slurm here: make test-slurm"
 elif " " in sys.executable:
     REASON = f"{sys.executable}: the plugin takes no path with a space; test in another folder"
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(REASON is not None, reason=REASON or ""),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(REASON is not None, reason=REASON or "")]
 
 # The profile, without what this Slurm lacks, and with less waiting.
 PROFILE = ["--workflow-profile", str(ROOT / "profiles/slurm")]

@@ -98,52 +98,43 @@ def of_checkpoint(stage: str, faults: list[tuple]) -> Iterator[Case]:
 
 VALIDATION, TEST = "predict_validation", "predict_test"
 FIT = "its weights do not fit the network named in its header"
+OLD = "expected a checkpoint of format salt-segmentation/2, found salt-seg"
+SEED = "expected the member's seed in its header, found '0'"
 NO_HDF, NO_CHECKPOINT, NO_TABLE = (
     f"not a readable {kind}" for kind in ("HDF5 file, or damaged", "checkpoint", "table")
 )
 
+
+def set_header(**values):
+    return header(lambda about: about.update(values))
+
+
+def set_nan(state):
+    state["head.bias"].fill_(math.nan)
+
+
+MEMBER = [
+    ("empty", f"{NO_CHECKPOINT} (", replace),
+    ("truncated", "its content differs from what was written (", cut),
+    ("a pickle", f"{NO_CHECKPOINT} (", pickled),
+    ("of torch.save", f"{NO_CHECKPOINT} (", saved_by_torch),
+]
+ENDLESS = ("of an endless header", NO_CHECKPOINT, replace, b"\xff" * 8 + b"[")
+HEADERS = [
+    ("header too deep", NO_CHECKPOINT, header(lambda about: "[" * 10**5)),
+    ("format of another version", OLD, set_header(format="salt-segmentation/1")),
+    ("unknown architecture", FIT, network(name="os.system")),
+    ("unknown key", FIT, network(code="evil")),
+    ("no architecture", FIT, header(lambda about: about.pop("model") and None)),
+    ("seed in quotes", SEED, set_header(seed="0")),
+    ("extra weight", FIT, weights(lambda state: state.update(evil=torch.zeros(1)))),
+    ("weight nan", "non-finite weights in head.bias; delete it to train", weights(set_nan)),
+]
 CHECKPOINTS = [
-    *of_file(
-        "models/0.safetensors",
-        [TEST, VALIDATION, "predict"],
-        [
-            ("empty", f"{NO_CHECKPOINT} (", replace),
-            ("truncated", "its content differs from what was written (", cut),
-            ("a pickle", f"{NO_CHECKPOINT} (", pickled),
-            ("of torch.save", f"{NO_CHECKPOINT} (", saved_by_torch),
-        ],
-    ),
+    *of_file("models/0.safetensors", [TEST, VALIDATION, "predict"], MEMBER),
     *of_file("models/0.safetensors", [VALIDATION], [("missing", NO_CHECKPOINT, delete)]),
-    *of_file(
-        "models/1.safetensors",
-        ["plot_training"],
-        [("of an endless header", NO_CHECKPOINT, replace, b"\xff" * 8 + b"[")],
-    ),
-    *of_checkpoint(
-        VALIDATION,
-        [
-            ("header too deep", NO_CHECKPOINT, header(lambda about: "[" * 10**5)),
-            (
-                "format of another version",
-                "expected a checkpoint of format salt-segmentation/2, found salt-seg",
-                header(lambda about: about.update(format="salt-segmentation/1")),
-            ),
-            ("unknown architecture", FIT, network(name="os.system")),
-            ("unknown key", FIT, network(code="evil")),
-            ("no architecture", FIT, header(lambda about: about.pop("model") and None)),
-            (
-                "seed in quotes",
-                "expected the member's seed in its header, found '0'",
-                header(lambda about: about.update(seed="0")),
-            ),
-            ("extra weight", FIT, weights(lambda state: state.update(evil=torch.zeros(1)))),
-            (
-                "weight nan",
-                "non-finite weights in head.bias; delete it to train",
-                weights(lambda state: state["head.bias"].fill_(math.nan)),
-            ),
-        ],
-    ),
+    *of_file("models/1.safetensors", ["plot_training"], [ENDLESS]),
+    *of_checkpoint(VALIDATION, HEADERS),
     *of_checkpoint(TEST, [("boundless", FIT, network(width=10**6))]),
 ]
 
@@ -165,115 +156,53 @@ def changed(**datasets):
     return lambda path: edit_hdf(path, **datasets)
 
 
+FEWER = "expected a dataset image, uint8 (6, any, any), found uint8 (5, 16, 18); "
+LOWER = "expected a dataset mask, bool (6, 16, 18), found bool (6, 15, 18); "
+IMAGES = [
+    ("of fewer images", FEWER, changed(image=lambda a: a[:5])),
+    ("without images", "expected a dataset image, uint8", without("image")),
+]
+COLUMNS = [
+    ("with numbers for ids", "expected a dataset id, text", changed(id=np.argsort)),
+    ("with fewer depths", "expected datasets of one length", changed(depth=lambda a: a[1:])),
+]
+MASKS = [("with masks of another size", LOWER, changed(mask=lambda a: a[:, :15]))]
+BARE = [("without coverage", "expected labelled tiles, found no masks", without("coverage"))]
 TILES = [
     *of_file("train.h5", ["split", "train", VALIDATION, "threshold", "gallery", "page"], DAMAGED),
     *of_file("train.h5", ["train", VALIDATION, "gallery", "review", "page"], FLIPPED),
     *of_file("test.h5", [TEST, "submission", "plot_data"], DAMAGED),
     *of_file("test.h5", [TEST, "page"], FLIPPED),
-    *of_file(
-        "train.h5",
-        ["train", VALIDATION, "gallery"],
-        [
-            (
-                "of fewer images",
-                "expected a dataset image, uint8 (6, any, any), found uint8 (5, 16, 18); ",
-                changed(image=lambda a: a[:5]),
-            ),
-            ("without images", "expected a dataset image, uint8", without("image")),
-        ],
-    ),
-    *of_file(
-        "train.h5",
-        ["threshold", "train"],
-        [
-            (
-                "with masks of another size",
-                "expected a dataset mask, bool (6, 16, 18), found bool (6, 15, 18); ",
-                changed(mask=lambda a: a[:, :15]),
-            ),
-        ],
-    ),
-    *of_file(
-        "train.h5",
-        ["split"],
-        [
-            ("with numbers for ids", "expected a dataset id, text", changed(id=np.argsort)),
-            (
-                "with fewer depths",
-                "expected datasets of one length",
-                changed(depth=lambda a: a[1:]),
-            ),
-        ],
-    ),
-    *of_file(
-        "train.h5",
-        ["split", "review"],
-        [("without coverage", "expected labelled tiles, found no masks", without("coverage"))],
-    ),
+    *of_file("train.h5", ["train", VALIDATION, "gallery"], IMAGES),
+    *of_file("train.h5", ["threshold", "train"], MASKS),
+    *of_file("train.h5", ["split"], COLUMNS),
+    *of_file("train.h5", ["split", "review"], BARE),
 ]
 
 SIX = "expected the 6 labelled tiles, found"
-NUMBERED = "expected folds 0, 1 and so on, found"
-
+NUMBERED = "expected folds 0, 1 and so on, found [0, 1, 1000000]"
+SHORT = changed(id=lambda a: a[1:], fold=lambda a: a[1:])
 FOLDS = [
-    *of_file(
-        "folds.h5",
-        ["train", VALIDATION, "threshold"],
-        [
-            *DAMAGED,
-            *FLIPPED,
-            (
-                "of fewer tiles",
-                f"{SIX} 5 rows, different in ",
-                changed(id=lambda a: a[1:], fold=lambda a: a[1:]),
-            ),
-            (
-                "in another order",
-                f"{SIX} 6 rows, in another order or duplicated",
-                changed(id=lambda a: a[::-1]),
-            ),
-            (
-                "out of range",
-                f"{NUMBERED} [0, 1, 1000000]",
-                changed(fold=lambda a: np.array([0, 1, 0, 1, 0, 10**6])),
-            ),
-        ],
-    )
+    *DAMAGED,
+    *FLIPPED,
+    ("of fewer tiles", f"{SIX} 5 rows, different in ", SHORT),
+    ("in another order", f"{SIX} 6 rows, in another order", changed(id=lambda a: a[::-1])),
+    ("out of range", NUMBERED, changed(fold=lambda a: np.array([0, 1, 0, 1, 0, 10**6]))),
 ]
+FOLDS = [*of_file("folds.h5", ["train", VALIDATION, "threshold"], FOLDS)]
 
-OTHER_IDS = changed(id=lambda a: np.array([b"a", b"b", b"c"]))
-NARROW = changed(probability=lambda a: a[:, :9])
-
+TWO = "expected a dataset probability, uint16 (3, any, any), found uint16 (2, 16, 18)"
+NARROW = "expected tiles of 18x16 pixels, found 18x9; delete it to predict again"
+OTHERS = "expected some of 6 tiles, found a; delete it to predict again"
+SHAPES = [
+    ("of fewer tiles", TWO, changed(probability=lambda a: a[:2])),
+    ("of another size", NARROW, changed(probability=lambda a: a[:, :9])),
+]
+NAMES = [("of other tiles", OTHERS, changed(id=lambda a: np.array([b"a", b"b", b"c"])))]
 PREDICTIONS = [
-    *of_file("validation/0.h5", ["threshold", "gallery"], DAMAGED + FLIPPED),
+    *of_file("validation/0.h5", ["threshold", "gallery"], DAMAGED + FLIPPED + SHAPES),
     *of_file("predicted/1.h5", ["submission", "page"], DAMAGED + FLIPPED),
-    *of_file(
-        "validation/0.h5",
-        ["threshold", "gallery"],
-        [
-            (
-                "of fewer tiles",
-                "expected a dataset probability, uint16 (3, any, any), found uint16 (2, 16, 18)",
-                changed(probability=lambda a: a[:2]),
-            ),
-            (
-                "of another size",
-                "expected tiles of 18x16 pixels, found 18x9; delete it to predict again",
-                NARROW,
-            ),
-        ],
-    ),
-    *of_file(
-        "validation/0.h5",
-        ["threshold", "gallery", "review", "page"],
-        [
-            (
-                "of other tiles",
-                "expected some of 6 tiles, found a; delete it to predict again",
-                OTHER_IDS,
-            )
-        ],
-    ),
+    *of_file("validation/0.h5", ["threshold", "gallery", "review", "page"], NAMES),
     Case(
         "1.h5 of fewer tiles",
         at("predicted/1.h5", changed(id=lambda a: a[:2], probability=lambda a: a[:2])),
@@ -282,96 +211,68 @@ PREDICTIONS = [
     ),
 ]
 
+AGAIN = "delete it to rebuild it"
+REVIEW = [
+    ("missing", NO_TABLE, delete),
+    ("of other columns", "expected the columns id,score,reason,", edit, b",iou,", b",x,"),
+    (
+        *("of fewer tiles", f"{SIX} 5 rows that do not match; {AGAIN}"),
+        *(edit_table, lambda t: t.iloc[1:]),
+    ),
+    (
+        *("in words", f"expected numbers, found text; {AGAIN}"),
+        *(edit_table, lambda t: t.assign(score="good")),
+    ),
+]
 EPOCHS = "expected epochs by the columns"
-NO_SUBMISSION, NO_CURVE = "not a readable submission", "not a readable"
-
+HISTORY = [
+    ("missing", NO_TABLE, delete),
+    ("of no epoch", f"{EPOCHS} epoch,", edit_table, lambda t: t.iloc[:0]),
+    ("of other columns", EPOCHS, edit, b"valid_loss", b"x"),
+]
+NO_CURVE = "not a readable"
+CURVE = [
+    ("missing", NO_CURVE, delete),
+    ("of other columns", NO_CURVE, edit, b"threshold,", b"x,"),
+    ("in words", NO_CURVE, edit_table, lambda t: t.assign(score="good")),
+]
+UNTITLED = "expected a drawing with a title and a description; delete it to draw it again"
+FIGURE = [
+    ("binary", "not readable", replace, b"\xff\xfe"),
+    ("empty", "expected a drawing with", replace),
+    ("without a title", UNTITLED, edit, b"dc:title", b"dc:x"),
+]
+NO_SUBMISSION = "not a readable submission"
+SUBMISSION = [
+    ("missing", NO_SUBMISSION, delete),
+    ("without masks", NO_SUBMISSION, edit, b"rle_mask", b"x"),
+]
 REPORT = [
-    *of_file(
-        "review.csv",
-        ["gallery", "plot_data", "plot_evaluation", "page"],
-        [
-            ("missing", NO_TABLE, delete),
-            (
-                *("of other columns", "expected the columns id,score,reason,"),
-                *(edit, b",iou,", b",x,"),
-            ),
-            (
-                "of fewer tiles",
-                "expected the 6 labelled tiles, found 5 rows that do not match; delete it "
-                "to rebuild it",
-                *(edit_table, lambda t: t.iloc[1:]),
-            ),
-            (
-                "in words",
-                "expected numbers, found text; delete it to rebuild it",
-                *(edit_table, lambda t: t.assign(score="good")),
-            ),
-        ],
-    ),
-    *of_file(
-        "models/1.csv",
-        ["plot_training"],
-        [
-            ("missing", NO_TABLE, delete),
-            ("of no epoch", f"{EPOCHS} epoch,", edit_table, lambda t: t.iloc[:0]),
-            ("of other columns", EPOCHS, edit, b"valid_loss", b"x"),
-        ],
-    ),
-    *of_file(
-        "curve.csv",
-        ["plot_evaluation"],
-        [
-            ("missing", NO_CURVE, delete),
-            ("of other columns", NO_CURVE, edit, b"threshold,", b"x,"),
-            ("in words", NO_CURVE, edit_table, lambda t: t.assign(score="good")),
-        ],
-    ),
-    *of_file(
-        "data.svg",
-        ["page"],
-        [
-            ("binary", "not readable", replace, b"\xff\xfe"),
-            ("empty", "expected a drawing with", replace),
-            (
-                "without a title",
-                "expected a drawing with a title and a description; delete it to draw it again",
-                *(edit, b"dc:title", b"dc:x"),
-            ),
-        ],
-    ),
-    *of_file(
-        "submission.csv",
-        ["summary"],
-        [
-            ("missing", NO_SUBMISSION, delete),
-            ("without masks", NO_SUBMISSION, edit, b"rle_mask", b"x"),
-        ],
-    ),
+    *of_file("review.csv", ["gallery", "plot_data", "plot_evaluation", "page"], REVIEW),
+    *of_file("models/1.csv", ["plot_training"], HISTORY),
+    *of_file("curve.csv", ["plot_evaluation"], CURVE),
+    *of_file("data.svg", ["page"], FIGURE),
+    *of_file("submission.csv", ["summary"], SUBMISSION),
 ]
 
 NO_REPORT = "expected threshold.json of a finished run, found no JSON"
 OLDER = "missing or not as expected"
-
+FEW = "threshold.json: tuned with 1 members, but given predictions of 2;"
+READERS = ["submission", "predict", "summary", "gallery", "review", "plot_data", "page"]
+JSON = [
+    ("missing", "No such file or directory; expected", delete),
+    ("empty", NO_REPORT, replace),
+    ("truncated", NO_REPORT, cut),
+    ("binary", NO_REPORT, replace, b"\xff\xfe"),
+    ("too deep", NO_REPORT, replace, b"[" * 10**5),
+    ("a list", "threshold", replace, b"[1]"),
+]
 THRESHOLDS = [
-    *of_file(
-        "threshold.json",
-        ["submission", "predict", "summary", "gallery", "review", "plot_data", "page"],
-        [
-            ("missing", "No such file or directory; expected", delete),
-            ("empty", NO_REPORT, replace),
-            ("truncated", NO_REPORT, cut),
-            ("binary", NO_REPORT, replace, b"\xff\xfe"),
-            ("too deep", NO_REPORT, replace, b"[" * 10**5),
-            ("a list", "threshold", replace, b"[1]"),
-        ],
-    ),
+    *of_file("threshold.json", READERS, JSON),
     Case("threshold nan", report(threshold=math.nan), f"threshold {OLDER}", "submission"),
     Case("threshold above 1", report(threshold=17), f"threshold {OLDER}", "predict"),
     Case("honest in words", report(honest="yes"), f"honest {OLDER}", "gallery"),
-    Case(
-        *("fewer seeds than predictions", report(seeds=[0])),
-        *("threshold.json: tuned with 1 members, but given predictions of 2;", "plot_evaluation"),
-    ),
+    Case("fewer seeds than predictions", report(seeds=[0]), FEW, "plot_evaluation"),
     Case("score null", with_submission(report(score=None)), f"score {OLDER}", "submit"),
 ]
 

@@ -56,121 +56,76 @@ def label_along_rows(survey):
     survey.set_label(survey.ids[-1], f"{2 * 17 + 3 + 1} 5")
 
 
+COLOURED = "expected a grey image, found different colour channels"
+DEEP_RGB = handmade_png(17, 13, 16, 2, (b"\0" + b"\x12\x34" * 3 * 17) * 13)
+LOW, TURNED = mask_png(np.ones((17, 13), bool)), "13x17 pixels, but train/masks/FIRST.png has 17x13"
+LAST = "train/images/LAST.png"
+SIZES = "images are (13, 17) pixels, masks (14, 17)"
+# 6 kB that decompress to 6 MB.
+BOMB = handmade_png(3000, 2000, 8, 0, (b"\0" * 3001) * 2000)
+HUGE = handmade_png(2**30, 2**30, 8, 0, b"")
+MANY = "expected two values, salt and no salt, found more"
+EVIL = "train/images/../../evil.png"
+CODES = "train/images/\x1b[2Jevil.png"
+
 PICTURES = [
     Case("no image", remove(IMAGE), f"{IMAGE} is missing from"),
     Case("no mask", remove(MASK), f"{MASK} is missing from"),
     Case("extra image", put("train/images/a.png", SOUND), f"train/images/a.png {NO_ROW}"),
-    Case(
-        "path outside",
-        put("train/images/../../evil.png", b"evil"),
-        f"train/images/../../evil.png {NO_ROW}",
-    ),
-    Case(
-        "control characters",
-        put("train/images/\x1b[2Jevil.png", b"evil"),
-        f"'train/images/\\x1b[2Jevil.png' {NO_ROW}",
-    ),
+    Case("path outside", put(EVIL, b"evil"), f"{EVIL} {NO_ROW}"),
+    Case("control characters", put(CODES, b"evil"), f"{CODES!r} {NO_ROW}"),
     Case("empty image", put(IMAGE, b""), f"{IMAGE}: empty file"),
     Case("truncated image", change(IMAGE, lambda data: data[:-40]), f"{IMAGE}: damaged PNG file"),
-    Case(
-        "colour image",
-        put(IMAGE, almost_grey()),
-        f"{IMAGE}: expected a grey image, found different colour channels",
-    ),
-    Case(
-        "RGB image of 16 bits a channel",
-        put(IMAGE, handmade_png(17, 13, 16, 2, (b"\0" + b"\x12\x34" * 3 * 17) * 13)),
-        f"{NOT_8_BIT} RGB;16",
-    ),
+    Case("colour image", put(IMAGE, almost_grey()), f"{IMAGE}: {COLOURED}"),
+    Case("RGB image of 16 bits a channel", put(IMAGE, DEEP_RGB), f"{NOT_8_BIT} RGB;16"),
     Case("colour mask", put(MASK, image_png(GREY)), f"{NOT_A_MASK} RGB"),
-    Case(
-        "mask of many values",
-        put(MASK, png(GREY)),
-        f"{MASK}: expected two values, salt and no salt, found more",
-    ),
-    Case(
-        "image of another size",
-        put("train/images/LAST.png", SMALL),
-        f"train/images/LAST.png: 17x12 pixels, but {IMAGE} has 17x13",
-    ),
-    Case(
-        "mask of another size",
-        put(MASK, mask_png(np.ones((17, 13), bool))),
-        f"{MASK}: 13x17 pixels, but train/masks/FIRST.png has 17x13",
-    ),
-    Case(
-        "masks of another size", masks_of_another_size, "images are (13, 17) pixels, masks (14, 17)"
-    ),
-    # 6 kB that decompress to 6 MB.
-    Case(
-        "bomb of 6 megapixels",
-        put(IMAGE, handmade_png(3000, 2000, 8, 0, (b"\0" * 3001) * 2000)),
-        f"{IMAGE}: 3000x2000 {TOO_LARGE}",
-    ),
-    Case(
-        "bomb of 2^60 pixels",
-        put(IMAGE, handmade_png(2**30, 2**30, 8, 0, b"")),
-        f"{IMAGE}: image too large (Image size",
-    ),
+    Case("mask of many values", put(MASK, png(GREY)), f"{MASK}: {MANY}"),
+    Case("image of another size", put(LAST, SMALL), f"{LAST}: 17x12 pixels, but {IMAGE} has 17x13"),
+    Case("mask of another size", put(MASK, LOW), f"{MASK}: {TURNED}"),
+    Case("masks of another size", masks_of_another_size, SIZES),
+    Case("bomb of 6 megapixels", put(IMAGE, BOMB), f"{IMAGE}: 3000x2000 {TOO_LARGE}"),
+    Case("bomb of 2^60 pixels", put(IMAGE, HUGE), f"{IMAGE}: image too large (Image size"),
     Case("bomb of text", put(IMAGE, zipped_text()), f"{IMAGE}: damaged PNG file"),
 ]
 
+NO_NUMBER = "depth of SECOND is not a number"
+DIGITS, LETTERS = "9" * 200_000, "x" * 100_000
+NO_TILES = "no rows, so there is nothing to predict"
+TWICE = "appears more than once"
+COLUMNS = "expected the columns id,z, found"
+LONG_ROWS = b"id,z\na,1,x\nb,2,x\n"
+WIDE = f"{COLUMNS} a first line of more than 1000 characters"
+RENAMED = "expected the columns id,rle_mask, found name,mask"
+MANY_ROWS = b"id,z\n" + b"a,1\n" * 1_000_001
+
+
+def drop_first(survey):
+    survey.drop_row("train.csv", survey.ids[0])
+
+
 TABLES = [
-    Case("depth in words", depth("SECOND", "deep"), "depth of SECOND is not a number: 'deep'"),
-    Case("depth nan", depth("SECOND", "nan"), "depth of SECOND is not a number: 'nan'"),
+    Case("depth in words", depth("SECOND", "deep"), f"{NO_NUMBER}: 'deep'"),
+    Case("depth nan", depth("SECOND", "nan"), f"{NO_NUMBER}: 'nan'"),
     # Beyond float32.
-    Case("depth 1e300", depth("SECOND", "1e300"), "SECOND is not a number: '1e300'"),
-    Case(
-        "depth of many digits", depth("SECOND", "9" * 200_000), f"not a number: '{'9' * 199}...999"
-    ),
+    Case("depth 1e300", depth("SECOND", "1e300"), f"{NO_NUMBER}: '1e300'"),
+    Case("depth of many digits", depth("SECOND", DIGITS), f"not a number: '{DIGITS[:199]}...999"),
     Case("no tiles but files", set_rows("train.csv"), "no rows, so there is nothing to train on"),
-    Case("depth twice", add_row("depths.csv", "SECOND", 7), "id 'SECOND' appears more than once"),
-    Case(
-        "no test tiles",
-        set_rows("sample_submission.csv"),
-        "no rows, so there is nothing to predict",
-        TEST,
-    ),
-    Case(
-        "id twice",
-        add_row("train.csv", "FIRST", ""),
-        "train.csv: id 'FIRST' appears more than once",
-    ),
+    Case("depth twice", add_row("depths.csv", "SECOND", 7), f"id 'SECOND' {TWICE}"),
+    Case("no test tiles", set_rows("sample_submission.csv"), NO_TILES, TEST),
+    Case("id twice", add_row("train.csv", "FIRST", ""), f"train.csv: id 'FIRST' {TWICE}"),
     Case("id of a path", rename_first("../evil"), f"train.csv: id '../evil' {UNSAFE}"),
-    Case(
-        "id of 100000 letters", rename_first("x" * 100_000), f"{'x' * 199}...{'x' * 79}' {UNSAFE}"
-    ),
+    Case("long id", rename_first(LETTERS), f"{LETTERS[:199]}...{LETTERS[:79]}' {UNSAFE}"),
     Case("empty id", rename_first(""), f"train.csv: id '' {UNSAFE}"),
-    Case(
-        "missing row",
-        lambda survey: survey.drop_row("train.csv", survey.ids[0]),
-        f"{IMAGE} {NO_ROW}",
-    ),
+    Case("missing row", drop_first, f"{IMAGE} {NO_ROW}"),
     Case("label along rows", label_along_rows, f"train.csv: the mask of LAST differs from {MASK}"),
     Case("empty", put("train.csv", b""), "^train.csv: not a readable table"),
-    Case("NUL", put("depths.csv", b"\0"), "^depths.csv: expected the columns id,z, found '\\x00'"),
+    Case("NUL", put("depths.csv", b"\0"), f"^depths.csv: {COLUMNS} '\\x00'"),
     Case("binary", put("train.csv", b"\x89PNG\r\n\xff\xfe\0"), "^train.csv: not a readable"),
     Case("row too long", put("depths.csv", b"id,z\na,1\nb,2,3\n"), "^depths.csv: not a"),
-    Case(
-        "rows too long",
-        put("depths.csv", b"id,z\na,1,x\nb,2,x\n"),
-        "^depths.csv: expected the columns id,z, found rows of more fields than that",
-    ),
-    Case(
-        "other columns",
-        put("train.csv", b"name,mask\na,1 1\n"),
-        "^train.csv: expected the columns id,rle_mask, found name,mask",
-    ),
-    Case(
-        "bomb of columns",
-        put("depths.csv", b"z," * 10**6),
-        "^depths.csv: expected the columns id,z, found a first line of more than 1000 characters",
-    ),
-    Case(
-        "bomb of rows",
-        put("depths.csv", b"id,z\n" + b"a,1\n" * 1_000_001),
-        "^depths.csv: more than the 1000000 rows allowed",
-    ),
+    Case("rows too long", put("depths.csv", LONG_ROWS), f"^depths.csv: {COLUMNS} rows of more"),
+    Case("other columns", put("train.csv", b"name,mask\na,1 1\n"), f"^train.csv: {RENAMED}"),
+    Case("bomb of columns", put("depths.csv", b"z," * 10**6), f"^depths.csv: {WIDE}"),
+    Case("bomb of rows", put("depths.csv", MANY_ROWS), "^depths.csv: more than the 1000000 rows"),
 ]
 
 LABELS = [

@@ -44,8 +44,7 @@ def test_the_recipe_for_a_gpu_runs_from_end_to_end(tmp_path: Path):
 
 
 @pytest.mark.parametrize(
-    "names",
-    [["albertosabater"], ["contest"], ["contest-cpu"], ["contest-cpu", "contest-hour"]],
+    "names", [["albertosabater"], ["contest"], ["contest-cpu"], ["contest-cpu", "contest-hour"]]
 )
 def test_a_recipe_plans_a_member_for_each_fold_on_the_contests_zip(finished, tmp_path, names):
     shutil.copy(

@@ -78,11 +78,7 @@ def source(source, **more):
         ),
         ("all", source("none.sgy"), "data.source: none.sgy: no such file"),
         ("all", source("empty.sgy"), "data.labels: not set, so there is nothing to train on"),
-        (
-            "all",
-            source("empty.sgy", labels="none"),
-            "data.labels: none: no such file or folder",
-        ),
+        ("all", source("empty.sgy", labels="none"), "data.labels: none: no such file or folder"),
         ("all", DEEP, "model.depth: a volume's tiles have no depth; set it to none"),
         ("scan", {}, "data.source: demo: expected a SEG-Y file, found none"),
         (

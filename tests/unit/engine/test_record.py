@@ -10,12 +10,7 @@ from snakemake.jobs import Job
 from snakemake.persistence import PersistenceBase
 
 from engine import record
-from engine.record import (
-    fresh_summary,
-    lost_record,
-    record_only_finished,
-    retry_only_what_helps,
-)
+from engine.record import fresh_summary, lost_record, record_only_finished, retry_only_what_helps
 
 
 @pytest.fixture

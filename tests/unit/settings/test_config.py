@@ -127,9 +127,7 @@ def test_an_unknown_key_is_named_with_its_section_and_the_known_ones(path, schem
 
 
 @pytest.mark.parametrize(
-    "path",
-    [path for path, _ in walk(SCHEMA) if path and path[-1] != 0],
-    ids=case_id,
+    "path", [path for path, _ in walk(SCHEMA) if path and path[-1] != 0], ids=case_id
 )
 def test_a_missing_key_gets_its_default(path):
     assert complete(without(path)).model_dump(mode="json") == CONFIG

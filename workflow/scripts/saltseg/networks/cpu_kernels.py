@@ -59,10 +59,7 @@ def _draw_factors(x: Tensor, rate: float) -> Tensor:
 # torch.compile cannot look into a function that writes through a view, and leaves an operator
 # whole. Its tag keeps the compiler from drawing again in the backward pass.
 _draw_uncompiled = torch.library.custom_op(
-    "saltseg::dropout",
-    _draw_factors,
-    mutates_args=(),
-    tags=[torch.Tag.nondeterministic_seeded],
+    "saltseg::dropout", _draw_factors, mutates_args=(), tags=[torch.Tag.nondeterministic_seeded]
 )
 _draw_uncompiled.register_fake(lambda x, rate: torch.empty_like(x))
 
@@ -124,10 +121,7 @@ def _input_gradient(
 def _insert_zeros(x: Tensor, stride: int) -> Tensor:
     sides = (stride * (side - 1) + 1 for side in x.shape[-2:])
     spread = torch.empty(
-        (*x.shape[:2], *sides),
-        dtype=x.dtype,
-        device=x.device,
-        memory_format=torch.channels_last,
+        (*x.shape[:2], *sides), dtype=x.dtype, device=x.device, memory_format=torch.channels_last
     ).zero_()
     spread[..., ::stride, ::stride] = x
     return spread

@@ -53,12 +53,7 @@ class EncoderUNet(Network):
     STRIDE = 32
 
     def __init__(
-        self,
-        encoder: Any,
-        width: int,
-        dropout: float,
-        scale: int = 1,
-        hypercolumn: bool = False,
+        self, encoder: Any, width: int, dropout: float, scale: int = 1, hypercolumn: bool = False
     ):
         super().__init__()
         self.scale = scale
@@ -115,12 +110,7 @@ class EfficientNetUNet(EncoderUNet):
     RECEPTIVE_RADIUS = (520, 652, 652)  # by variant, of the picture as the encoder sees it
 
     def __init__(
-        self,
-        variant: int,
-        width: int,
-        dropout: float,
-        scale: int = 1,
-        hypercolumn: bool = False,
+        self, variant: int, width: int, dropout: float, scale: int = 1, hypercolumn: bool = False
     ):
         super().__init__(Encoder(variant), width, dropout, scale, hypercolumn)
         self.variant = variant

@@ -210,12 +210,7 @@ class TimmUNet(EncoderUNet):
     """
 
     def __init__(
-        self,
-        encoder: str,
-        width: int,
-        dropout: float,
-        scale: int = 1,
-        hypercolumn: bool = False,
+        self, encoder: str, width: int, dropout: float, scale: int = 1, hypercolumn: bool = False
     ):
         super().__init__(TimmEncoder(encoder), width, dropout, scale, hypercolumn)
 
