@@ -64,8 +64,9 @@ from engine.environments import read_pins
 from engine.given import doubled_keys
 from saltseg.core.errors import InputError, raise_faults
 from saltseg.core.fingerprint import fingerprint, remembered
-from saltseg.settings.check import complete, configurations
+from saltseg.settings.check import complete, configurations, resolve
 from saltseg.stage.code_files import behaviour, installed_version, local_files, packages
+from saltseg.survey.segy_files import is_segy
 
 
 configfile: str(ROOT / "config/config.yaml")
@@ -178,8 +179,12 @@ with exit_on_input_error():
     config = complete(config).model_dump(mode="json")
     EXPERIMENTS = configurations(config)
 
+IS_VOLUME = config["data"]["source"] == "demo-volume" or is_segy(config["data"]["source"])
+config = resolve(config, IS_VOLUME)
 # Configurations by the folder of their members below results/, empty for the run itself.
-CONFIGS = {"": config} | {f"experiments/{name}/": each for name, each in EXPERIMENTS.items()}
+CONFIGS = {"": config} | {
+    f"experiments/{name}/": resolve(each, IS_VOLUME) for name, each in EXPERIMENTS.items()
+}
 
 # data.source is not an input of a rule, so it may have any name.
 for section, key in [

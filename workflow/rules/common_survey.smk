@@ -4,7 +4,7 @@ from functools import cache
 
 from saltseg.settings.check import uncovered_folds, unread_keys
 from saltseg.survey.folds import folds_of
-from saltseg.survey.segy_files import is_segy, require_file
+from saltseg.survey.segy_files import require_file
 from saltseg.survey.source import Source
 
 # Datasets that the workflow itself generates or downloads, by data.source.
@@ -19,7 +19,7 @@ def volume_source():
     source = config["data"]["source"]
     if source == "demo-volume":
         return DEMO_VOLUME
-    if source in DATASETS or not is_segy(source):
+    if not IS_VOLUME:
         return None
     require_plain_path("data.source", source)
     if not is_elsewhere(source):

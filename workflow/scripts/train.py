@@ -15,6 +15,7 @@ from saltseg.core.tables import write_csv
 from saltseg.device.compute import Compute
 from saltseg.device.gpu_lease import hold_gpu
 from saltseg.ensemble.pseudo_labels import PseudoLabels
+from saltseg.settings.config import epochs_of
 from saltseg.stage.cli import inputs_of, run, stage_parser
 from saltseg.stage.code_files import behaviour, installed_version, local_files, packages
 from saltseg.survey.folds import is_honest, read_folds, train_valid_masks
@@ -37,7 +38,9 @@ def main(args):
     tiles = Tiles(args.tiles)
     # Rules pass the file alone; by hand, the key that names it suffices.
     weights = args.encoder_weights or getattr(args.settings.training, "encoder_weights", None)
-    training = args.settings.training.model_copy(update={"encoder_weights": weights})
+    training = args.settings.training
+    epochs = epochs_of(training.epochs, volume=args.lines is not None)
+    training = training.model_copy(update={"encoder_weights": weights, "epochs": epochs})
     scheme = args.settings.validation.scheme
     trains, validates = train_valid_masks(read_folds(args.folds, tiles.ids), scheme, args.seed)
     logging.info(

@@ -40,6 +40,7 @@ def dotted(path):
 def changed(path, value):
     """The default configuration with one value changed."""
     config = copy.deepcopy(CONFIG)
+    config["ensemble"]["seeds"] = [0, 1]  # instead of null, so that there is a seed to change
     at = config
     for key in path[:-1]:
         at = at[key]
@@ -152,7 +153,7 @@ def test_a_stage_can_read_only_what_it_was_given():
 
 
 def test_a_stage_refuses_wrong_settings():
-    with pytest.raises(InputError, match=r"training\.epochs: expected integer, 1 or more, found 0"):
+    with pytest.raises(InputError, match=r"training\.epochs: expected integer.* found 0"):
         given({"training": {"epochs": 0}})
 
 
@@ -198,7 +199,7 @@ def test_equal_bounds_are_no_contradiction(path, value):
 
 def test_a_late_loss_after_the_last_epoch_is_a_contradiction():
     config = changed(("training", "late_loss"), "lovasz")
-    config["training"]["late_from"] = config["training"]["epochs"] + 1
+    config["training"]["late_from"] = 7
     (fault,) = faults(config)
     assert fault.startswith("training.late_from: epoch 7 is after the last of training.epochs, 6; ")
     config["training"]["late_from"] -= 1

@@ -8,7 +8,7 @@ from pydantic_core import ErrorDetails
 from saltseg.core.errors import printable, raise_faults
 from saltseg.networks.registry import not_taken
 from saltseg.settings.base import Section
-from saltseg.settings.config import MOST_SAMPLES, Settings
+from saltseg.settings.config import MOST_SAMPLES, Settings, epochs_of
 from saltseg.settings.experiments import experiments, malformed, overlay, repeated
 from saltseg.settings.schema import describe_values, schema
 
@@ -42,6 +42,20 @@ def faults(config: dict) -> list[str]:
     wrong = list(_wrong_values(config))
     wrong = wrong or list(_contradictions(Settings.model_validate(config)))
     return wrong or list(_wrong_experiments(config))
+
+
+# What null stands for, of tiles and of a volume: of a volume, members see most of the few lines.
+SEEDS = ([0, 1], [0, 1, 2, 3, 4])
+
+
+def resolve(config: dict, volume: bool) -> dict:
+    """Return a configuration in which no seeds or epochs are null."""
+    seeds = config["ensemble"]["seeds"] or SEEDS[volume]
+    epochs = epochs_of(config["training"]["epochs"], volume)
+    return config | {
+        "ensemble": config["ensemble"] | {"seeds": seeds},
+        "training": config["training"] | {"epochs": epochs},
+    }
 
 
 def configurations(config: dict) -> dict[str, dict]:
@@ -97,10 +111,11 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     training = settings.training
     if training.minimum_learning_rate > training.learning_rate:
         yield "training.minimum_learning_rate: exceeds training.learning_rate; lower it"
-    if training.late_loss and training.late_from > training.epochs:
+    epochs = epochs_of(training.epochs, names_volume(settings.data.source))
+    if training.late_loss and training.late_from > epochs:
         yield (
             f"training.late_from: epoch {training.late_from} is after the last of training.epochs, "
-            f"{training.epochs}; lower it, or set training.late_loss to null"
+            f"{epochs}; lower it, or set training.late_loss to null"
         )
     demo = settings.data.demo_volume
     samples = demo.inlines * demo.crosslines * demo.samples
@@ -112,6 +127,11 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     if demo.labelled_every > demo.inlines:
         yield "data.demo_volume.labelled_every: exceeds data.demo_volume.inlines; lower it"
     yield from not_taken(settings.model_dump())
+
+
+def names_volume(source: str) -> bool:
+    """Return whether the name of ``data.source`` is that of a volume."""
+    return source == "demo-volume" or source.lower().endswith((".sgy", ".segy"))
 
 
 def _wrong_experiments(config: dict) -> Iterator[str]:

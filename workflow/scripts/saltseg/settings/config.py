@@ -34,6 +34,9 @@ def refuse_duplicates(values: list[int]) -> list[int]:
     return values
 
 
+Seeds = Annotated[list[Seed], AfterValidator(refuse_duplicates), Field(min_length=1)]
+
+
 class DemoSettings(Section):
     """The synthetic tiles of the demo."""
 
@@ -185,10 +188,10 @@ class EnsembleSettings(Section):
 
     reruns = "new members, the threshold and the submission"
 
-    seeds: Annotated[list[Seed], AfterValidator(refuse_duplicates)] = key(
-        [0, 1],
-        "one member each; with `kfold`, seed *s* holds out fold *s* mod `folds`",
-        min_length=1,
+    seeds: Seeds | None = key(
+        None,
+        "one member each, null for 0 and 1 (tiles) or 0 to 4 (volumes); with `kfold`, seed *s* "
+        "holds out fold *s* mod `folds`",
     )
 
 
@@ -236,12 +239,24 @@ class ModelSettings(Section):
     )
 
 
+def epochs_of(epochs: int | None, volume: bool = False) -> int:
+    """Return ``training.epochs``, or what null stands for there.
+
+    More of a volume: a short training on a few lines is a lottery.
+    """
+    return epochs or (30 if volume else 6)
+
+
 class TrainingSettings(Section):
     """How a member is trained."""
 
     reruns = MEMBERS
 
-    epochs: int = key(6, "maximum number of epochs", ge=1)
+    epochs: int | None = key(
+        None,
+        "maximum number of epochs, null for 6 (tiles) or 30 (volumes)",
+        ge=1,
+    )
     passes_per_epoch: float = key(
         2.6,
         "how often an epoch visits each tile, on average",

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from saltseg.networks.network import Network
-from saltseg.settings.config import TrainingSettings
+from saltseg.settings.config import TrainingSettings, epochs_of
 from saltseg.training.recipe import make_optimiser, rate_factor
 
 
@@ -48,7 +48,7 @@ class Progress:
     """
 
     def __init__(self, network: Network, recipe: TrainingSettings):
-        self.recipe = recipe
+        self.recipe, self.epochs = recipe, epochs_of(recipe.epochs)
         self.network = network
         self.stepping = _compiled(network) if recipe.compile else network
         self.optimiser = make_optimiser(recipe, network)
@@ -73,7 +73,7 @@ class Progress:
 
     @property
     def finished(self) -> bool:
-        return len(self.history) == self.recipe.epochs or self.stopped
+        return len(self.history) == self.epochs or self.stopped
 
     def start_epoch(self) -> float:
         """Prepare the next epoch; return its initial learning rate."""
@@ -87,7 +87,7 @@ class Progress:
 
     def set_rate(self, done: float) -> None:
         """Set the learning rate after a fraction ``done`` of the epoch; no effect on a plateau."""
-        factor = rate_factor(self.recipe, (len(self.history) + done) / self.recipe.epochs)
+        factor = rate_factor(self.recipe, (len(self.history) + done) / self.epochs)
         if factor is not None:
             for group in self.optimiser.param_groups:
                 group["lr"] = factor * group["share"] * self.recipe.learning_rate

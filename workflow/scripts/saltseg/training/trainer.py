@@ -21,7 +21,7 @@ from saltseg.networks import model
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.networks.network import Network
 from saltseg.networks.registry import not_taken
-from saltseg.settings.config import TrainingSettings
+from saltseg.settings.config import TrainingSettings, epochs_of
 from saltseg.training.augmentation import Augmentation
 from saltseg.training.data import Labelled, TrainingData
 from saltseg.training.losses import LOSSES
@@ -87,6 +87,7 @@ class Trainer:
         saved: Saved | None = None,
     ):
         self.job, self.compute, self.recipe = job, compute, job.recipe
+        self.epochs = epochs_of(self.recipe.epochs)
         self.on_epoch_end, self.saved = on_epoch_end, saved
         self.micro_batch = min(
             self.recipe.micro_batch or self.recipe.batch_size, self.recipe.batch_size
@@ -162,7 +163,7 @@ class Trainer:
     def progress_bar(self) -> tqdm:
         return tqdm(
             desc=f"member {self.job.seed}",
-            total=self.recipe.epochs * self.batches,
+            total=self.epochs * self.batches,
             initial=len(self.progress.history) * self.batches,
             unit="batch",
             disable=None,
@@ -250,9 +251,9 @@ class Trainer:
     def report(self, epoch: Epoch, speed: float, seconds: float) -> None:
         """Record and log an epoch that took some seconds, at a speed in tiles per second."""
         self.on_epoch_end(epoch)
-        left = timedelta(seconds=round((self.recipe.epochs - epoch.epoch) * seconds))
+        left = timedelta(seconds=round((self.epochs - epoch.epoch) * seconds))
         logger.info(
-            f"member {self.job.seed}, epoch {epoch.epoch} of {self.recipe.epochs}: "
+            f"member {self.job.seed}, epoch {epoch.epoch} of {self.epochs}: "
             f"loss {epoch.train_loss:.4f}, validation loss {epoch.valid_loss:.4f}, "
             f"score {epoch.valid_score:.4f}"
             f"{'' if self.job.honest else ' (NOT honest, on training tiles)'}; "
