@@ -112,6 +112,15 @@ def if_volume(*files):
     return list(files) if VOLUME else []
 
 
+# Scores and facts of a volume, for its summary and its page.
+VOLUME_FILES = if_volume(
+    "results/volume/scores.json",
+    "results/volume/lines.csv",
+    "results/volume/volume.json",
+    "results/volume/next_lines.csv",
+)
+
+
 def get_groups(wildcards):
     """Return the file of groups, if any; exit with a message if it is missing."""
     warn_of_uncovered_folds()

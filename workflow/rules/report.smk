@@ -229,6 +229,7 @@ rule page:
             *rules.plot_data.output,
         ],
         viewer=if_volume("results/volume/viewer.json"),
+        volume_files=VOLUME_FILES,
     output:
         page=report(
             "results/index.html",

@@ -86,6 +86,7 @@ rule summary:
     input:
         threshold="results/threshold.json",
         submission=with_test("results/submission.csv"),
+        volume_files=VOLUME_FILES,
     output:
         summary=report(
             "results/summary.txt",

@@ -8,13 +8,16 @@ from saltseg.core.files import replacing, replacing_folder
 from saltseg.ensemble.predictions import load_all, load_shards
 from saltseg.evaluation.decision import SCORE, read_report
 from saltseg.evaluation.review import REASONS, read_review
+from saltseg.evaluation.volume_summary import VOLUME_FILES, VolumeResults
 from saltseg.report import sprites
 from saltseg.report.page import (
     NO_TEST,
     headline,
     labelled_facts,
+    line_rows,
     read_figure,
     unlabelled_facts,
+    volume_headline,
     write_page,
     write_tiles,
 )
@@ -56,8 +59,12 @@ def main(args):
             facts["test"]["size"] = sprites.shown_size(test.images.shape[1:])
             tests, with_salt = len(test.ids), int((coverage > 0).sum())
     head = headline(report, tests, with_salt, args.benchmarks)
+    lines = []
+    if args.volume_files:
+        found = VolumeResults.load(*args.volume_files)
+        head, lines = volume_headline(found, report["seeds"], args.benchmarks), line_rows(found)
     with replacing(args.page) as path:
-        write_page(path, head, figures, facts, record)
+        write_page(path, head, figures, facts, record, lines)
     logging.info("page to %s, its tiles to %s", args.page, args.pictures)
 
 
@@ -71,6 +78,7 @@ if __name__ == "__main__":
     parser.add_input("validation", "predictions of labelled tiles", many=True)
     parser.add_input("test", "predictions of test tiles", many=True, optional=True)
     parser.add_input("viewer", "JSON file of a volume's viewer", optional=True)
+    parser.add_input("volume_files", VOLUME_FILES, many=True, optional=True)
     parser.add_input("figures", "SVG files", many=True)
     parser.add_argument("--benchmarks", type=Path, required=True, help="folder of benchmarks")
     parser.add_output("page", "HTML file")

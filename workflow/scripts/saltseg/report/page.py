@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from saltseg.core.errors import InputError
 from saltseg.ensemble.predictions import Predictions, mean_probabilities
 from saltseg.evaluation.review import REASONS, disagreement
 from saltseg.evaluation.summary import honesty, origin
+from saltseg.evaluation.volume_summary import VolumeResults, format_score
 from saltseg.report import palette, sprites, viewer
 from saltseg.report.times import duration, read_times
 from saltseg.survey.folds import coverage_class
@@ -129,19 +131,16 @@ def read_figure(path: Path | str) -> Figure:
 
 def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Path) -> dict:
     """Return the page's headline: the score, whether it is honest, and the run's key facts."""
-    times = read_times(benchmarks)
-    spent = duration(times["seconds"].sum()) if len(times) else "not recorded"
-    seeds = ", ".join(map(str, report["seeds"]))
     said = honesty(report["honest"], report["tuned_on"])
     facts = {
         "Threshold": f"{report['threshold']:.4f}, {origin(report['tuned_on'])}",
-        "Members": f"{len(report['seeds'])} (seeds {seeds})",
+        "Members": name_members(report["seeds"]),
         "Labelled tiles": f"{report['tiles']}, of which {report['tiles_scored']} are scored",
         "Test tiles": f"{test_tiles}, of which {with_salt} are predicted to contain salt"
         if test_tiles
         else "none",
         "All-empty score": f"{report['score_all_empty']:.4f} for a submission without any salt",
-        "Computing time": f"{spent}, summed over all jobs, each since its last start or resume",
+        "Computing time": sum_times(benchmarks),
     }
     return {
         "score": f"{report['score']:.4f}",
@@ -151,12 +150,65 @@ def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Path) ->
     }
 
 
+def volume_headline(found: VolumeResults, seeds: list[int], benchmarks: Path) -> dict:
+    """Return the headline of a volume's page: what to expect of it, and how that is known."""
+    facts = {
+        "Held-out lines": found.held_out,
+        "Interpolation of the labels": found.baseline,
+        "Labels to look at": ", ".join(found.suspect) or "none",
+        "Lines to label next": found.following,
+        "Salt": f"{found.salt}; probabilities above {found.facts['threshold']:.2f}",
+        "Members": name_members(seeds),
+        "Computing time": sum_times(benchmarks),
+    }
+    return {
+        "score": found.expected,
+        "honest": found.scores["honest"],
+        "said": "IoU to expect of unlabelled lines, by their probabilities",
+        "facts": facts,
+    }
+
+
+def line_rows(found: VolumeResults) -> list[dict]:
+    """Return a row of texts for each held-out line."""
+    rows = found.lines.astype(object).where(found.lines.notna(), None).to_dict("records")
+    return [
+        {
+            "line": f"{row['plane']} {row['line']}",
+            "iou": format_score(row["iou"]),
+            "interpolation": format_score(row["interpolation_iou"]),
+            "members": format_score(row["members_iou"]),
+            "top": format_score(row["top_distance"], 1),
+            "note": row["note"] or "",
+        }
+        for row in rows
+    ]
+
+
+def name_members(seeds: list[int]) -> str:
+    """Return how many members there are, and their seeds."""
+    return f"{len(seeds)} (seeds {', '.join(map(str, seeds))})"
+
+
+def sum_times(benchmarks: Path) -> str:
+    """Return the time that all jobs took together."""
+    times = read_times(benchmarks)
+    spent = duration(times["seconds"].sum()) if len(times) else "not recorded"
+    return f"{spent}, summed over all jobs, each since its last start or resume"
+
+
 def write_page(
-    path: Path, head: dict | None, figures: list[Figure], facts: dict, record: str = ""
+    path: Path,
+    head: dict | None,
+    figures: list[Figure],
+    facts: dict,
+    record: str = "",
+    lines: Sequence[dict] = (),
 ) -> None:
     """Write the page from its headline, if any, figures, tile browser data and record of the run.
 
-    With the facts of a volume, ``facts["volume"]``, it has a viewer.
+    With the facts of a volume, ``facts["volume"]``, it has a viewer, and a table of its held-out
+    lines (``line_rows``).
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -176,6 +228,7 @@ def write_page(
         style=style,
         volume="volume" in facts,
         submission=facts["test"] != NO_TEST,
+        lines=lines,
         head=head,
         figures=figures,
         record=record,

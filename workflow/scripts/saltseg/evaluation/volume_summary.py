@@ -1,0 +1,109 @@
+"""What a run on a volume is worth, in words: for its summary and its page."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from saltseg.core.errors import InputError
+from saltseg.core.tables import read_csv
+
+REMEDY = "delete it to rebuild it"
+VOLUME_FILES = "scores.json, lines.csv, volume.json and next_lines.csv of a volume"
+NEXT = 3  # lines to interpret next that are named
+
+
+@dataclass(frozen=True)
+class VolumeResults:
+    """The results of a run on a volume.
+
+    scores: scores.json, of held-out lines together
+    lines: lines.csv, of each held-out line
+    facts: volume.json, of the filled volume
+    next: next_lines.csv, lines to interpret next
+    """
+
+    scores: dict
+    lines: pd.DataFrame
+    facts: dict
+    next: pd.DataFrame
+
+    @classmethod
+    def load(cls, scores: Path, lines: Path, facts: Path, following: Path) -> "VolumeResults":
+        """Read the four files; InputError if one is damaged."""
+        table, after = (read_csv(path, REMEDY, "table of lines") for path in (lines, following))
+        return cls(_read(scores), table, _read(facts), after)
+
+    @property
+    def expected(self) -> str:
+        """The IoU to expect of unlabelled lines, by calibrated probabilities."""
+        return format_score(self.facts["expected_iou"])
+
+    @property
+    def held_out(self) -> str:
+        """The scores of held-out lines, and what they are of."""
+        scores, count = self.scores, self.scores["lines"]
+        said = (
+            f"IoU {format_score(scores['iou'])}, Dice {format_score(scores['dice'])}, top of salt "
+        )
+        said += f"{format_score(scores['top_distance'], 1)} samples off, on {count} line"
+        said += "s" if count > 1 else ""
+        if not scores["honest"]:
+            return f"{said} that members trained on (NOT honest)"
+        return f"{said} held out, farther from labels than most lines are"
+
+    @property
+    def baseline(self) -> str:
+        """What interpolation of the labels is worth on the same lines, and whether it is beaten."""
+        ours, theirs = (self.scores[name]["iou"] for name in ("compared", "interpolation"))
+        if theirs is None:
+            return "none, with labels on a single line"
+        won = "" if (ours or 0) > theirs else ": NO WORSE than this run"
+        return f"IoU {format_score(theirs)} where this run has {format_score(ours)}{won}"
+
+    @property
+    def suspect(self) -> list[str]:
+        """Labelled lines that members contradict."""
+        rows = self.lines[self.lines["note"].fillna("") != ""]
+        return [f"{row.plane} {row.line}" for row in rows.itertuples()]
+
+    @property
+    def following(self) -> str:
+        """The first lines to interpret next."""
+        rows = self.next.head(NEXT)
+        return ", ".join(f"{row.direction} {row.line}" for row in rows.itertuples()) or "none"
+
+    @property
+    def salt(self) -> str:
+        """How much salt there is, and in how many bodies."""
+        bodies = self.facts["bodies"]
+        return f"{self.facts['salt_share']:.1%}, in {bodies} bod{'y' if bodies == 1 else 'ies'}"
+
+
+def format_score(value: float | None, digits: int = 3) -> str:
+    """Return a score in so many digits; "none" without salt to score."""
+    return "none" if value is None else f"{value:.{digits}f}"
+
+
+def summarise(found: VolumeResults, seeds: list[int], results: Path) -> str:
+    """Return the summary of a run on a volume."""
+    suspect = f"Suspect     {', '.join(found.suspect)}: members contradict these labels\n"
+    return f"""\
+IoU         {found.expected} to expect of unlabelled lines, by their probabilities
+Held out    {found.held_out}
+Baseline    interpolation of the other labelled lines: {found.baseline}
+{suspect if found.suspect else ""}\
+Salt        {found.salt}; probabilities above {found.facts["threshold"]:.2f}
+Volume      {results}/volume/mask.sgy, probability.sgy; surfaces top_salt.csv, base_salt.csv
+Label next  {found.following}; more in {results}/volume/next_lines.csv
+Members     {results}/models/SEED/checkpoint.safetensors for SEED {",".join(map(str, seeds))}
+Report      {results}/index.html; held-out lines, one by one, in {results}/volume/lines.csv
+"""
+
+
+def _read(path: Path) -> dict:
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not readable ({error}); {REMEDY}") from None
