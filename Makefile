@@ -25,7 +25,7 @@ PYTEST = $(BIN)/python -m pytest --dist worksteal --durations 20 \
 FINDINGS := residual unet bce depth vertical_flip full
 RECIPES := $(filter-out proxy,$(basename $(notdir $(wildcard benchmarks/recipes/*.yaml))))
 
-.PHONY: run demo-volume volume-labels volume-picture score test test-slow test-long test-all test-compile test-slurm test-engines lint status report grouped config files lock soak combinations fuzz \
+.PHONY: run demo-volume volume-quality volume-picture score test test-slow test-long test-all test-compile test-slurm test-engines lint status report grouped config files lock soak combinations fuzz \
 	bench bench-surveys bench-volumes findings recipes clean clean-results help
 
 run: $(VENV)/run ## run the demo, from nothing to results/submission.csv; some minutes
@@ -99,8 +99,8 @@ fuzz: $(VENV)/test ## damage surveys, tables and results at random; an hour
 volume-picture: demo-volume ## draw the filled demo volume beside its truth, for docs/volumes.md
 	$(BIN)/python benchmarks/volume_picture.py
 
-volume-labels: $(VENV)/run ## score the demo volume by the number of labelled lines; half an hour
-	$(BIN)/python benchmarks/volume_labels.py
+volume-quality: $(VENV)/run ## score volumes beside interpolation of their labels (SURVEYS=folder); half an hour
+	$(BIN)/python benchmarks/volume_quality.py $(if $(SURVEYS),"$(SURVEYS)")
 
 bench: $(BENCH)/ready ## measure speed against common alternatives, for benchmarks/RESULTS.md; an hour (ten minutes on a GPU)
 	$(BENCH)/bin/python benchmarks/speed/run.py

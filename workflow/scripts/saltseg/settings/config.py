@@ -137,7 +137,7 @@ class SurveySettings(Section):
         reruns=LABELLED_LINES,
     )
     tile: int = key(
-        101,
+        64,
         "side of tiles and of the windows that members train on, in samples and traces",
         reruns=LABELLED_LINES,
         ge=16,
