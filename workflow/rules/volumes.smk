@@ -61,6 +61,7 @@ rule scan_volume:
             "survey.crossline_byte",
             "survey.endian",
             "survey.format",
+            "survey.domain",
             "survey.percentile",
         ),
         contents=contents(get_segy),

@@ -9,7 +9,9 @@ from saltseg.survey.scan import HeaderSettings, scan
 
 def main(args):
     survey = args.settings.survey
-    header = HeaderSettings(survey.inline_byte, survey.crossline_byte, survey.endian, survey.format)
+    header = HeaderSettings(
+        survey.inline_byte, survey.crossline_byte, survey.endian, survey.format, survey.domain
+    )
     geometry, traces, positions = scan(args.source, header, survey.percentile, args.threads or 1)
     for line in describe(geometry).splitlines():
         logging.info("%s", line)

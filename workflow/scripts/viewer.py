@@ -16,8 +16,7 @@ def main(args):
     geometry, probability = Geometry.load(args.geometry), Probability(args.probability)
     view = VolumeView(
         grid=geometry,
-        # SEG-Y does not say whether samples are times or depths.
-        unit="ms",
+        unit=geometry.unit,
         amplitude=Volume(args.volume).read,
         probability=probability.read,
         disagreement=probability.disagreement if args.members > 1 else None,

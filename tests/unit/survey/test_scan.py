@@ -506,3 +506,25 @@ def test_real_files_are_read_as_segyio_reads_them(name):
 def test_real_files_that_cannot_be_used_are_refused(name):
     with pytest.raises(InputError, match=REFUSED[name]):
         scan(real(name))
+
+
+@pytest.mark.parametrize(
+    ("text", "system", "domain", "unit"),
+    [
+        ("C 1 PSDM stack, DEPTH in metres", 1, None, "m"),
+        ("C 1 depth", 2, None, "ft"),
+        ("C 1 depth", 2, "time", "ms"),
+        ("C 1 time migrated, converted to depth", 1, None, "ms"),
+        ("C 1 nothing of the kind", 2, None, "ms"),
+        ("C 1 nothing of the kind", 0, "depth", "m"),
+    ],
+)
+def test_the_unit_follows_the_domain_and_the_measurement_system(
+    tmp_path, text, system, domain, unit
+):
+    file, _ = full(tmp_path / "a.sgy")
+    data = bytearray(file.read_bytes())
+    data[:3200] = text.ljust(3200).encode("cp037")
+    data[3254:3256] = system.to_bytes(2, "big")
+    file.write_bytes(data)
+    assert scan(file, HeaderSettings(domain=domain))[0].unit == unit

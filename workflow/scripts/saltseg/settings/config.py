@@ -123,6 +123,11 @@ class SurveySettings(Section):
         "`reversed` changes the sign of all amplitudes, for a volume of the other polarity than "
         "its members' own",
     )
+    domain: Literal["time", "depth"] | None = key(
+        None,
+        "what samples are of, null for depth if the text header speaks of depth and not of time; "
+        "it names the unit, ms, m or ft, in the report",
+    )
     percentile: float = key(
         99.9,
         "percentile of absolute amplitudes that becomes white, and its negative black",

@@ -67,6 +67,7 @@ class Geometry(Grid):
     dead: traces that hold zeros alone, or no number at all
     nan: samples that are NaN, infinite or undefined
     notes: what else to know
+    unit: of samples: ms of time; m, or ft, of depth
     """
 
     path: str
@@ -87,6 +88,7 @@ class Geometry(Grid):
     nan: int
     amplitude: Amplitude
     notes: list[str] = field(default_factory=list)
+    unit: str = "ms"
 
     def save(self, path: Path | str) -> None:
         """Write as JSON; InputError for lack of disk space or permission."""
@@ -141,8 +143,7 @@ def describe(geometry: Geometry) -> str:
         f"{samples.count:,} samples, format {geometry.format} ({FORMATS[geometry.format]}), "
         f"{geometry.endian}-endian",
         _describe_lines(geometry),
-        f"samples {samples} (ms, or m in a depth volume); sample interval {geometry.interval:g} in "
-        "the headers",
+        f"samples {samples} {geometry.unit}; sample interval {geometry.interval:g} in the headers",
         "coordinates in bytes {} and {}".format(*geometry.coordinates_byte)
         if geometry.coordinates_byte
         else "no coordinates",
@@ -151,8 +152,8 @@ def describe(geometry: Geometry) -> str:
         f"amplitudes {found.min:g} to {found.max:g}, mean {found.mean:g}, standard deviation "
         f"{found.std:g}; clipped at {found.clip:g}, the {found.percentile:g}th percentile",
         *(f"note: {note}" for note in geometry.notes),
-        "if any of this is wrong, set survey.inline_byte, survey.crossline_byte, survey.endian or "
-        "survey.format",
+        "if any of this is wrong, set survey.inline_byte, survey.crossline_byte, survey.endian, "
+        "survey.format or survey.domain",
     ]
     return "\n  ".join(lines)
 

@@ -21,6 +21,8 @@ COORDINATES = ((181, 185), (73, 77))
 # The first looks for trace numbers that grow along a 2-D line: CDP, shot point, and two of traces.
 LINE_BYTES = (21, 17, 5, 1)
 LONGEST_LINE = 100_000  # traces
+# Offset in a file of the measurement system, and what stands for feet there.
+MEASUREMENT, FEET = 3254, 2
 PREVIEW_BLOCKS, PREVIEW_TRACES = 64, 256
 MOST_THREADS = 8  # each holds some 40 MB
 SAMPLED = 2**23  # values for the percentile
@@ -37,6 +39,7 @@ class HeaderSettings:
     crossline_byte: int | None = None
     endian: Endian | None = None
     format: int | None = None
+    domain: str | None = None
 
 
 def scan(
@@ -88,10 +91,24 @@ def scan(
             nan=found.nan,
             amplitude=amplitude,
             notes=[*file.notes, *where.notes, *grid.notes, *notes],
+            unit=choose_unit(file, header.domain),
         )
     # No longer needed, and positions need much memory.
     del headers.inlines, headers.crosslines, headers.offset, headers.delay
     return geometry, grid.traces, _positions(grid.traces, headers)
+
+
+def choose_unit(file: Segy, domain: str | None) -> str:
+    """Return the unit of a file's samples, whose domain no header has a field for.
+
+    Without a ``domain``, "time" or "depth", it is depth where the text header speaks of that alone.
+    """
+    said = file.text.lower()
+    if domain is None:
+        times = any(word in said for word in ("time", "twt", "msec"))
+        domain = "depth" if "depth" in said and not times else "time"
+    system = int.from_bytes(file.bytes(MEASUREMENT, 2), file.layout.endian)
+    return "ms" if domain == "time" else "ft" if system == FEET else "m"
 
 
 @dataclass
