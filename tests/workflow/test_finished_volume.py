@@ -87,4 +87,4 @@ def test_the_score_covers_all_labelled_lines_by_members_that_held_them_out(finis
 def test_the_page_has_a_viewer_of_the_volume(finished_volume):
     page = (finished_volume / "results/index.html").read_text()
     assert 'href="#volume"' in page
-    assert list((finished_volume / "results/sections").glob("inline-*-grey.webp"))
+    assert list((finished_volume / "results/volume/sections").glob("inline-*-grey.webp"))

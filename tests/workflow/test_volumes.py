@@ -33,6 +33,9 @@ def test_members_of_a_run_fill_the_same_volume_alike_in_shards(finished_volume, 
     for name in FILLED[:4]:
         expected = (finished_volume / "results/volume" / name).read_bytes()
         assert (tmp_path / "results/predict" / name).read_bytes() == expected, name
+    page = (tmp_path / "results/predict/index.html").read_text()
+    assert "Salt in again.sgy" in page and '<p class="notice">' not in page.partition("<nav")[0]
+    assert list((tmp_path / "results/predict/sections").glob("inline-*-grey.webp"))
     assert planned(tmp_path, "--", "predict", config=config) == {}
 
 

@@ -3,7 +3,7 @@
 from saltseg.survey.segy_files import refuse_mixture, require_file
 
 DEMO_LABELS = "results/demo/labels.sgy"
-# Outputs for a volume, in results/volume/ or results/predict/.
+# Outputs for a volume, in results/volume/ or results/predict/; in the latter also index.html.
 VOLUME_OUTPUTS = [
     "probability.zarr",
     "probability.sgy",
@@ -77,7 +77,7 @@ def get_labels(wildcards):
 
 def get_volume_members(wildcards):
     """Return the members that predict a volume: those of this run, or of predict.run."""
-    if wildcards.prefix:
+    if prefix_of(wildcards):
         return get_members(wildcards)
     return expand("results/models/{seed}/checkpoint.safetensors", seed=SEEDS)
 

@@ -5,7 +5,11 @@ if PREDICTED_VOLUMES:
 
     rule predict:
         input:
-            [f"results/{prefix}{name}" for prefix in PREDICTED_VOLUMES for name in VOLUME_OUTPUTS],
+            expand(
+                "results/{prefix}{name}",
+                prefix=PREDICTED_VOLUMES,
+                name=[*VOLUME_OUTPUTS, "index.html"],
+            ),
 
 else:
 

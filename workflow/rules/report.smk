@@ -215,7 +215,7 @@ rule plot_data:
 rule page:
     input:
         # Linked to.
-        if_volume("results/sections"),
+        if_volume("results/volume/sections"),
         tiles="results/data/train.h5",
         test_tiles=with_test("results/data/test.h5"),
         record="results/run.yaml",

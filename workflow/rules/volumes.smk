@@ -304,21 +304,22 @@ rule mask_volume:
         STAGE
 
 
+# Beside the run's volume, or a predicted one.
 rule viewer:
     input:
-        geometry="results/data/geometry.json",
-        traces="results/data/traces.h5",
-        volume="results/data/volume.zarr",
-        probability="results/volume/probability.zarr",
-        volume_facts="results/volume/volume.json",
-        lines="results/data/lines.h5",
+        geometry=under_prefix("results/{prefix}data/geometry.json"),
+        traces=under_prefix("results/{prefix}data/traces.h5"),
+        volume=under_prefix("results/{prefix}data/volume.zarr"),
+        probability="results/{folder}/probability.zarr",
+        volume_facts="results/{folder}/volume.json",
+        lines=get_labelled_lines,
     output:
-        pictures=directory("results/sections"),
-        facts="results/volume/viewer.json",
+        pictures=directory("results/{folder}/sections"),
+        facts="results/{folder}/viewer.json",
     log:
-        "results/logs/viewer.log",
+        "results/logs/viewer/{folder}.log",
     benchmark:
-        "results/benchmarks/viewer.tsv"
+        "results/benchmarks/viewer/{folder}.tsv"
     conda:
         "../../envs/volumes.yaml"
     threads: 2
@@ -328,6 +329,36 @@ rule viewer:
     params:
         *code("viewer", "volumes"),
         command=command("viewer"),
-        members=len(SEEDS),
+        members=lambda wildcards: len(get_volume_members(wildcards)),
     shell:
         f"{BARE_STAGE} --members {{params.members}}"
+
+
+# The page of a predicted volume; that of the run's own is rule page's.
+rule volume_page:
+    input:
+        # Linked to.
+        "results/{folder}/sections",
+        geometry=under_prefix("results/{prefix}data/geometry.json"),
+        volume=under_prefix("results/{prefix}data/volume.zarr"),
+        members=made(get_volume_members),
+        volume_facts="results/{folder}/volume.json",
+        viewer="results/{folder}/viewer.json",
+    output:
+        page="results/{folder}/index.html",
+    log:
+        "results/logs/volume_page/{folder}.log",
+    benchmark:
+        "results/benchmarks/volume_page/{folder}.tsv"
+    conda:
+        "../../envs/volumes.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(1000),
+        runtime=growing(10),
+    params:
+        *code("volume_page", "volumes"),
+        command=command("volume_page", members=get_volume_members),
+        contents=contents(get_volume_members),
+    shell:
+        BARE_STAGE

@@ -47,6 +47,8 @@ def main(args):
     }
     if args.viewer:
         facts["volume"] = json.loads(args.viewer.read_bytes())
+        # Beside the facts.
+        facts["volume"]["folder"] = f"{args.viewer.parent.name}/{facts['volume']['folder']}"
     tests = with_salt = 0
     with replacing_folder(args.pictures) as folder:
         ids = review["id"].tolist()

@@ -22,7 +22,7 @@ def main(args):
         disagreement=probability.disagreement if args.members > 1 else None,
         threshold=json.loads(args.volume_facts.read_text())["threshold"],
         exists=load_traces(args.traces, geometry) >= 0,
-        truth=salt_by_line(Lines(args.lines), geometry),
+        truth=salt_by_line(Lines(args.lines), geometry) if args.lines else {},
         spacing=measure_spacing(load_positions(args.traces, geometry)),
     )
     with replacing_folder(args.pictures) as folder:
@@ -40,7 +40,7 @@ if __name__ == "__main__":
     parser.add_input("volume", "Zarr store of amplitudes")
     parser.add_input("probability", "Zarr store of predictions")
     parser.add_input("volume_facts", "volume.json, with the threshold")
-    parser.add_input("lines", "lines.h5 of the labelled lines")
+    parser.add_input("lines", "lines.h5 of the labelled lines", optional=True)
     parser.add_argument("--members", type=int, required=True, help="how many there are")
     parser.add_output("pictures", "folder of pictures")
     parser.add_output("facts", "JSON file")

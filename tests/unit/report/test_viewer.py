@@ -1,17 +1,22 @@
 """The page's viewer of a volume: what its pictures hold, and what it does in a browser."""
 
+import json
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from PIL import Image
 
 from saltseg.report import palette, viewer
 from saltseg.report.page import NO_TEST, write_page
+from saltseg.report.predicted import describe_volume
 from saltseg.report.viewer import (
     VolumeView,
     choose_lines,
     fill,
     write_viewer,
 )
+from saltseg.survey.character import Character
 from saltseg.survey.grid import Axis, Grid
 from support.browser import Browser, needs_chromium
 
@@ -212,11 +217,38 @@ def test_without_a_volume_the_page_has_no_viewer(tmp_path):
     assert "volume" not in text and "{{" not in text and "{%" not in text
 
 
+def test_a_predicted_volume_has_a_page_without_tiles(made, tmp_path):
+    (tmp_path / "sections").mkdir()
+    viewed = {"volume": write_viewer(tmp_path / "sections", made.view)}
+    members = [{"seed": 3, "survey": {"frequency": 0.1, "polarity": -1.0}}, {"seed": 5}]
+    geometry = SimpleNamespace(path="/data/other <1>.sgy")
+    volume = SimpleNamespace(character=Character(frequency=0.1, polarity=1.0), polarity="normal")
+    head = describe_volume(geometry, {"threshold": 0.25, "bodies": 7}, members, volume)
+    write_page(tmp_path / "index.html", head, [], viewed)
+    text = (tmp_path / "index.html").read_text()
+    assert "<title>Salt in other &lt;1&gt;.sgy</title>" in text
+    assert '<p class="notice">polarity looks reversed' in text
+    assert "<dd>2 (seeds 3, 5)</dd>" in text and "<dd>0.2500</dd>" in text
+    assert '<a href="mask.sgy">' in text and '<a href="#volume">' in text
+    assert not any(word in text for word in ("review.csv", "Tiles", "Figures", "{{", "{%"))
+
+
 # --- in the browser ------------------------------------------------------------------------------
 
 
 def press(page, value: str) -> None:
     page.run(f"document.querySelector('#view [value={value}]').click()")
+
+
+@needs_chromium
+def test_the_viewer_works_on_a_page_without_tiles(folder):
+    facts = (folder / "index.html").read_text().partition('type="application/json">')[2]
+    seen = json.JSONDecoder().raw_decode(facts)[0]["volume"]
+    write_page(folder / "alone.html", None, [], {"volume": seen})
+    with Browser() as browser:
+        browser.open(folder / "alone.html")
+        browser.wait_for(SHOWS)
+        assert browser.said == []
 
 
 @needs_chromium

@@ -20,6 +20,7 @@ from saltseg.report.times import duration, read_times
 from saltseg.survey.folds import coverage_class
 from saltseg.survey.tiles import Tiles
 
+OUTPUTS = ("mask.sgy", "probability.sgy", "top_salt.csv", "base_salt.csv", "next_lines.csv")
 DESCRIBED = ("title", "description")
 # What the browser knows of test tiles where there are none.
 NO_TEST = {"ids": "", "predicted": [], "class": [], "disagreement": [], "depth": []}
@@ -205,10 +206,11 @@ def write_page(
     record: str = "",
     lines: Sequence[dict] = (),
 ) -> None:
-    """Write the page from its headline, if any, figures, tile browser data and record of the run.
+    """Write the page from its headline, if any, figures, data of its parts and record of the run.
 
-    With the facts of a volume, ``facts["volume"]``, it has a viewer, and a table of its held-out
-    lines (``line_rows``).
+    With the facts of a volume, ``facts["volume"]``, it has a viewer; with those of ``"test"``
+    tiles, which may be none, the browser of tiles; with ``line_rows`` a table of held-out lines.
+    The headline may have a title, notices, and files to link to.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -218,16 +220,21 @@ def write_page(
         keep_trailing_newline=True,
     )
     # A module's parts are beside it, and share its name.
-    modules = [__file__, viewer.__file__] if "volume" in facts else [__file__]
+    parts = {"test": sprites.__file__, "volume": viewer.__file__}
+    modules = [__file__, *(module for part, module in parts.items() if part in facts)]
     style, code = (
-        "".join(Path(module).with_suffix(f".{kind}").read_text() for module in modules)
+        "".join(file.read_text() for file in _beside(modules, kind) if file.exists())
         for kind in ("css", "js")
     )
+    said = head or {}
     text = environment.get_template("page.html").render(
         colours={"truth": palette.TRUTH, "prediction": palette.PREDICTION, "error": palette.ERROR},
         style=style,
         volume="volume" in facts,
-        submission=facts["test"] != NO_TEST,
+        tiles="test" in facts,
+        title=said.get("title", "Salt masks: results"),
+        notices=said.get("notices", []),
+        files=said.get("files") or _files(facts, lines),
         lines=lines,
         head=head,
         figures=figures,
@@ -237,3 +244,15 @@ def write_page(
         code=code,
     )
     path.write_text(text)
+
+
+def _beside(modules: list[str], kind: str) -> list[Path]:
+    return [Path(module).with_suffix(f".{kind}") for module in modules]
+
+
+def _files(facts: dict, lines: Sequence[dict]) -> list[str]:
+    """Return the files of a run that its page links to."""
+    if lines:
+        return [*(f"volume/{name}" for name in OUTPUTS), "review.csv"]
+    submission = ["submission.csv"] * (facts.get("test", NO_TEST) != NO_TEST)
+    return [*submission, "threshold.json", "review.csv"]

@@ -1,0 +1,28 @@
+"""The headline of the page of a volume that finished members predicted."""
+
+from pathlib import Path
+
+from saltseg.report.page import OUTPUTS, name_members
+from saltseg.survey.character import Character, compare
+from saltseg.survey.geometry import Geometry
+from saltseg.survey.volume import Volume
+
+
+def describe_volume(geometry: Geometry, found: dict, members: list[dict], volume: Volume) -> dict:
+    """Return the headline of a volume that finished members predicted.
+
+    Args:
+        found: threshold and number of bodies, from volume.json.
+        members: what the checkpoints' headers say.
+    """
+    trained_on = Character.of(members[0].get("survey") or {})
+    return {
+        "title": f"Salt in {Path(geometry.path).name}",
+        "notices": compare(volume.character, trained_on, volume.polarity),
+        "facts": {
+            "Members": name_members([about["seed"] for about in members]),
+            "Threshold": f"{found['threshold']:.4f}",
+            "Bodies of salt": f"{found['bodies']}",
+        },
+        "files": [*OUTPUTS, "volume.json"],
+    }
