@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support.running import PROJECT, ROOT, TINY, complete, wait_for
+from support.running import TINY, complete, copy_project, wait_for
 
 ABSENT = [
     *(f"snakemake_{name}" for name in ("executor_plugin_kubernetes", "storage_plugin_fs")
@@ -119,11 +119,7 @@ def server(tmp_path, monkeypatch):
 @pytest.fixture
 def project(tmp_path) -> Path:
     """A git checkout of the project, since pods get the tracked files."""
-    folder = tmp_path / "project"
-    for name in PROJECT:
-        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy2
-        folder.mkdir(exist_ok=True)
-        copy(ROOT / name, folder / name)
+    folder = copy_project(tmp_path / "project")
     config = yaml.safe_load(TINY.read_text())
     config["ensemble"]["seeds"] = [0]
     config["training"] |= {"epochs": 10, "stopping_patience": 10}

@@ -17,8 +17,17 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support.cluster import Cluster, missing, said, wait_for
-from support.running import ROOT, TINY, complete, of_tiny, snakemake, snakemake_command, with_config
+from support.cluster import Cluster, missing, said
+from support.running import (
+    ROOT,
+    TINY,
+    complete,
+    of_tiny,
+    snakemake,
+    snakemake_command,
+    wait_for,
+    with_config,
+)
 from support.surveys import TINY_VOLUME
 
 REASON = missing()

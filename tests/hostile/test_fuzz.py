@@ -67,9 +67,6 @@ def outcome(read, check=lambda found: None) -> bool:
     return True
 
 
-# Run-length encoding
-
-
 # A survey, damaged
 
 SMALL = Survey(train=2, test=1, height=4, width=5).all_files()

@@ -35,22 +35,17 @@ def file_instead(data: bytes):
     return spoil
 
 
+LOW = zipped({"t.png": SMALL, "depths.csv": b"id,z\nt,1\n"})
+NO_ZIP = "new: expected a zip or a folder of PNG files, found no readable zip"
+SAME = "b/t.png: another file has the same name; rename or remove one"
+
 FAULTS = [
     Case("none", without("*.png"), "no PNG file (*.png) in it, so nothing to predict"),
     Case("missing", move_away, "new: no such file"),
-    Case(
-        *("no zip", file_instead(b"no zip at all")),
-        "new: expected a zip or a folder of PNG files, found no readable zip",
-    ),
+    Case("no zip", file_instead(b"no zip at all"), NO_ZIP),
     Case("undecodable id", rename(os.fsdecode(b"\xff.png")), f"id '\\udcff' {UNSAFE}"),
-    Case(
-        *("id twice", file_instead(TWICE)),
-        "b/t.png: another file has the same name; rename or remove one",
-    ),
-    Case(
-        *("below 16 pixels", file_instead(zipped({"t.png": SMALL, "depths.csv": b"id,z\nt,1\n"}))),
-        "expected tiles of at least 16 pixels a side, found 15x15",
-    ),
+    Case("id twice", file_instead(TWICE), SAME),
+    Case("below 16 pixels", file_instead(LOW), "of at least 16 pixels a side, found 15x15"),
 ]
 FAULTS = [case._replace(stage="predict") for case in FAULTS]
 

@@ -70,37 +70,28 @@ def instead_of_image(make):
 TEST = "import_test"
 SYMLINK = {"external_attr": (stat.S_IFLNK | 0o777) << 16}
 
+NESTED = "survey.zip: train.zip: 5368709120 bytes, more than the 4294967296 allowed"
+TABLE = "^depths.csv: 314572800 bytes, more than the 268435456 allowed"
+NO_TILES = "no test tiles: expected test/images/ID.png"
+LINK = altered(IMAGE, {IMAGE: b"/etc/passwd"}, **SYMLINK)
+# Not even root can read it.
+UNREAD = instead_of_image(lambda file: file.symlink_to("/proc/self/mem"))
+
 PACKINGS = [
     Case("missing", lambda survey, path: None, "zip: no such file or folder; data.source is"),
     Case("no zip", holding(b"no zip at all"), f"survey.zip: {NO_ZIP}"),
     Case("empty zip", holding(zipped({})), "no labelled tiles: expected images/ID.png and"),
-    Case(
-        *("empty folder", lambda survey, path: path.mkdir()),
-        *("no test tiles: expected test/images/ID.png", TEST),
-    ),
+    Case("empty folder", lambda survey, path: path.mkdir(), NO_TILES, TEST),
     Case("nested no zip", nested(b"no zip at all"), f"survey.zip: train.zip: {NO_ZIP}"),
-    Case(
-        *("nested bomb", altered("train.zip", {"train.zip": b""}, file_size=5 * 2**30)),
-        "survey.zip: train.zip: 5368709120 bytes, more than the 4294967296 allowed",
-    ),
-    Case(
-        *("table bomb", altered("depths.csv", file_size=300 * 2**20)),
-        "^depths.csv: 314572800 bytes, more than the 268435456 allowed",
-    ),
+    Case("nested bomb", altered("train.zip", {"train.zip": b""}, file_size=5 * 2**30), NESTED),
+    Case("table bomb", altered("depths.csv", file_size=300 * 2**20), TABLE),
     Case("unknown compression", altered(IMAGE, compress_type=99), UNREADABLE),
     Case("wrong checksum", altered(IMAGE, CRC=1), UNREADABLE),
     Case("undecodable name", undecodable_name, f"survey.zip: {NO_ZIP}"),
     Case("file twice", file_twice, f"{IMAGE} appears twice; remove one"),
-    Case(
-        *("symlink in a zip", altered(IMAGE, {IMAGE: b"/etc/passwd"}, **SYMLINK)),
-        f"{IMAGE}: not a PNG file",
-    ),
+    Case("symlink in a zip", LINK, f"{IMAGE}: not a PNG file"),
     Case("pipe", instead_of_image(os.mkfifo), MISSING),
-    # Not even root can read it.
-    Case(
-        *("unreadable", instead_of_image(lambda file: file.symlink_to("/proc/self/mem"))),
-        UNREADABLE,
-    ),
+    Case("unreadable", UNREAD, UNREADABLE),
 ]
 
 

@@ -1,6 +1,8 @@
 """Configurations with an error, and settings that a survey cannot satisfy, with their messages."""
 
 import copy
+from functools import reduce
+from operator import getitem
 
 import pytest
 import yaml
@@ -11,40 +13,23 @@ from support.running import ROOT, run_snakemake
 from support.stages import CONFIG, Case, arguments, assert_refused, cases, stage, zip_survey
 from support.surveys import Survey
 
+WIDTH = "model.width: expected integer, 1 to 512, found 'eight'"
+DROPOUT = "model.dropout: expected number, 0 or more, below 1, found 1"
+SEEDS = "ensemble.seeds: expected list of one or more integers, 0 to 4,294,967,295, found []"
+SWAP = "augmentation.zoom: minimum 1.2 exceeds maximum 0.9; swap them"
+NO_ZOOM = "augmentation.zoom.0: expected number, above 0, up to 10, found 0"
+FLOOR = "training.minimum_learning_rate: exceeds training.learning_rate; lower it"
+THREE = {"model.width": 0, "model.a": 1, "ensemble": 3}
+
 KEYS = [
-    Case(
-        "text for a number",
-        {"model.width": "eight"},
-        "model.width: expected integer, 1 to 512, found 'eight'",
-    ),
-    Case(
-        "too great",
-        {"model.dropout": 1},
-        "model.dropout: expected number, 0 or more, below 1, found 1",
-    ),
+    Case("text for a number", {"model.width": "eight"}, WIDTH),
+    Case("too great", {"model.dropout": 1}, DROPOUT),
     Case("unknown key", {"model.wdith": 8}, "model.wdith: unknown key; known are"),
-    Case(
-        "no seeds",
-        {"ensemble.seeds": []},
-        "ensemble.seeds: expected list of one or more integers, 0 to 4,294,967,295, found []",
-    ),
-    Case(
-        *("zoom reversed", {"augmentation.zoom": [1.2, 0.9]}),
-        "augmentation.zoom: minimum 1.2 exceeds maximum 0.9; swap them",
-    ),
-    Case(
-        "zoom to nothing",
-        {"augmentation.zoom": [0, 1]},
-        "augmentation.zoom.0: expected number, above 0, up to 10, found 0",
-    ),
-    Case(
-        *("floor above rate", {"training.minimum_learning_rate": 1}),
-        "training.minimum_learning_rate: exceeds training.learning_rate; lower it",
-    ),
-    Case(
-        *("all at once", {"model.width": 0, "model.a": 1, "ensemble": 3}),
-        "Configuration: 3 problems found",
-    ),
+    Case("no seeds", {"ensemble.seeds": []}, SEEDS),
+    Case("zoom reversed", {"augmentation.zoom": [1.2, 0.9]}, SWAP),
+    Case("zoom to nothing", {"augmentation.zoom": [0, 1]}, NO_ZOOM),
+    Case("floor above rate", {"training.minimum_learning_rate": 1}, FLOOR),
+    Case("all at once", THREE, "Configuration: 3 problems found"),
 ]
 KEYS = [case._replace(stage="configuration") for case in KEYS]
 
@@ -54,10 +39,7 @@ def test_the_configuration_s_problems_are_named(case):
     config = copy.deepcopy(CONFIG)
     for path, value in case.spoil.items():
         *sections, key = path.split(".")
-        at = config
-        for section in sections:
-            at = at[section]
-        at[key] = value
+        reduce(getitem, sections, config)[key] = value
     with pytest.raises(InputError) as caught:
         raise_faults("Configuration", faults(config))
     assert case.message in str(caught.value)
@@ -79,26 +61,19 @@ def small_tiles(run):
     return {}
 
 
-TOO_FEW = "but there are only 6 labelled tiles; set it to that many or fewer"
+def infinite_loss(run):
+    return {"training": {"learning_rate": 1e30}}
+
+
+TOO_FEW = "validation.folds is 7, but there are only 6 labelled tiles; set it to that many or fewer"
+GONE = "No such file or directory: 'gone.csv'); set validation.groups to a CSV file"
+LOW = "of at least 16 pixels a side, found 12x12"
 
 SETTINGS = [
-    Case(
-        *("more folds than tiles", validation(folds=7)),
-        *(f"validation.folds is 7, {TOO_FEW}", "split"),
-    ),
-    Case(
-        *("no file of groups", validation(groups="gone.csv")),
-        "No such file or directory: 'gone.csv'); set validation.groups to a CSV file",
-        "split",
-    ),
-    Case(
-        *("tiles below 16 pixels", small_tiles),
-        *("of at least 16 pixels a side, found 12x12", "train"),
-    ),
-    Case(
-        *("infinite loss", lambda run: {"training": {"learning_rate": 1e30}}),
-        *("^member 0: the loss of ", "train"),
-    ),
+    Case("more folds than tiles", validation(folds=7), TOO_FEW, "split"),
+    Case("no file of groups", validation(groups="gone.csv"), GONE, "split"),
+    Case("tiles below 16 pixels", small_tiles, LOW, "train"),
+    Case("infinite loss", infinite_loss, "^member 0: the loss of ", "train"),
 ]
 
 

@@ -171,42 +171,30 @@ def assert_no_secret(folder: Path, *texts: str) -> None:
             assert secret not in text, place
 
 
+LOGIN = json.dumps({"username": USER, "key": KEY})
+
+
 @pytest.mark.parametrize(
-    "place",
+    ("variable", "value", "file", "text"),
     [
-        "KAGGLE_API_TOKEN",
-        "KAGGLE_API_TOKEN's file",
-        "~/.kaggle/access_token",
-        "~/.kaggle/kaggle.json",
-        "KAGGLE_CONFIG_DIR",
-        "XDG_CONFIG_HOME",
-        "~/.config",
-        "~/.kaggle/credentials.json",
+        ("KAGGLE_API_TOKEN", TOKEN, None, None),
+        ("KAGGLE_API_TOKEN", "token", "token", f"{TOKEN}\n"),
+        ("KAGGLE_CONFIG_DIR", "other", "other/kaggle.json", LOGIN),
+        ("XDG_CONFIG_HOME", "other", "other/kaggle/kaggle.json", LOGIN),
+        (None, None, "home/.kaggle/access_token", TOKEN),
+        (None, None, "home/.kaggle/kaggle.json", LOGIN),
+        (None, None, "home/.config/kaggle/kaggle.json", LOGIN),
+        (None, None, "home/.kaggle/credentials.json", json.dumps({"refresh_token": TOKEN})),
     ],
 )
 def test_credentials_are_found_and_hidden_wherever_the_client_looks(
-    place, client, tmp_path, monkeypatch
+    variable, value, file, text, client, tmp_path, monkeypatch
 ):
-    home, other = tmp_path / "home", tmp_path / "other"
-    login = json.dumps({"username": USER, "key": KEY})
-    if place == "KAGGLE_API_TOKEN":
-        monkeypatch.setenv("KAGGLE_API_TOKEN", TOKEN)
-    elif place == "KAGGLE_API_TOKEN's file":
-        (tmp_path / "token").write_text(f"{TOKEN}\n")
-        monkeypatch.setenv("KAGGLE_API_TOKEN", str(tmp_path / "token"))
-    else:
-        folder, text = {
-            "~/.kaggle/access_token": (home / ".kaggle", TOKEN),
-            "~/.kaggle/kaggle.json": (home / ".kaggle", login),
-            "KAGGLE_CONFIG_DIR": (other, login),
-            "XDG_CONFIG_HOME": (other / "kaggle", login),
-            "~/.config": (home / ".config/kaggle", login),
-            "~/.kaggle/credentials.json": (home / ".kaggle", json.dumps({"refresh_token": TOKEN})),
-        }[place]
-        folder.mkdir(parents=True)
-        (folder / (Path(place).name if "/.kaggle/" in place else "kaggle.json")).write_text(text)
-        if place.isupper():
-            monkeypatch.setenv(place, str(other))
+    if file:
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).write_text(text)
+    if variable:
+        monkeypatch.setenv(variable, str(tmp_path / value) if file else value)
     lines = kaggle.download(tmp_path / "contest.zip")
     assert (tmp_path / "contest.zip").exists()
     assert kaggle._credentials()[1] & {KEY, TOKEN}
@@ -217,15 +205,9 @@ def test_credentials_are_found_and_hidden_wherever_the_client_looks(
 @pytest.mark.parametrize(
     ("mode", "message"),
     [
-        (
-            "401",
-            r"\(401\); create a new token on https://www.kaggle.com/settings/api(?s:.)*401 Clie",
-        ),
+        ("401", r"\(401\); create a new token on https://www.kaggle.com/settings(?s:.)*401 Clie"),
         ("402", r"\(401\); create a new token(?s:.)*Authentication required"),
-        (
-            "403",
-            rf"\(403\); accept the contest's rules on .*/{CONTEST}/rules(?s:.)*403 - Forbidden",
-        ),
+        ("403", rf"\(403\); accept the contest's rules on .*/{CONTEST}/rules(?s:.)*403 - Forb"),
         ("404", r"\(403\); accept the contest's rules(?s:.)*competitions.participate"),
         ("500", r"failed with status 1; check that this machine(?s:.)*500 Server Error"),
         ("broken", "expected a zip, found contest.zip of .* bytes, not readable"),

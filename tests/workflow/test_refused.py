@@ -63,55 +63,52 @@ def source(source, **more):
     return {"data": {"source": source, **more}}
 
 
+def groups(file):
+    return {"validation": {"groups": file}}
+
+
+def weights(file):
+    return {"model": ENCODER, "training": {"encoder_weights": file}}
+
+
+DEPTHS, LINES = "depths.csv: no depth for 4 of 28 tiles", "model.depth: a volume's tiles have no"
+NO_LABELS = "data.labels: not set, so there is nothing to train on"
+OLD = "predict.run: FOLDER/old/threshold.json: flip, seeds, digest missing or not as expect"
+UNSET = "predict.source: not set; give it the path of a folder or zip of PNG files"
+WIDTH = "model.width: expected integer, 1 to 512, found 'a'"
+TO_ALL = [
+    ({"training": {"epoch": 3}}, "training.epoch: unknown key"),
+    ({"model": {"width": "a"}}, WIDTH),
+    (source("nowhere.zip"), "nowhere.zip: no such file or folder; data.source is demo"),
+    (MASKS | {"self_training": {"rounds": 1}}, "self_training.rounds: 1"),
+    (BENCH | {"model": {"depth": "bottleneck"}}, DEPTHS),
+    (source("none.sgy"), "data.source: none.sgy: no such file"),
+    (source("empty.sgy"), NO_LABELS),
+    (source("empty.sgy", labels="none"), "data.labels: none: no such file or folder"),
+    (DEEP, f"{LINES} depth; set it to none"),
+    (groups("gone.csv"), "validation.groups: gone.csv: no such file"),
+    (groups("br{a}ce"), f"validation.groups: br{{a}}ce: {BRACES}"),
+    (weights("{seed}"), f"training.encoder_weights: {{seed}}: {BRACES}"),
+    (weights("gone.pth"), "training.encoder_weights: gone.pth: no such file in FOLDER; give the"),
+]
+TO_PREDICT = [
+    (predict("{seed}"), f"predict.source: {{seed}}: {BRACES}"),
+    (predict("new", "br{a}ce"), f"predict.run: br{{a}}ce: {BRACES}"),
+    (predict(None), UNSET),
+    (predict("nowhere"), "predict.source: nowhere: no such file or folder"),
+    (predict("old"), "predict.source: old: no PNG file (*.png) in it"),
+    (predict("new", "nix"), f"predict.run: FOLDER/nix/threshold.json: {MISSING}"),
+    (predict("new", "old"), OLD),
+]
+
+
 @pytest.mark.parametrize(
     ("target", "changes", "message"),
     [
-        ("all", {"training": {"epoch": 3}}, "training.epoch: unknown key"),
-        ("all", {"model": {"width": "a"}}, "model.width: expected integer, 1 to 512, found 'a'"),
-        ("all", source("nowhere.zip"), "nowhere.zip: no such file or folder; data.source is demo"),
+        *(("all", *case) for case in TO_ALL),
+        *(("predict", *case) for case in TO_PREDICT),
         ("results/submission.csv", MASKS, "data.source: "),
-        ("all", MASKS | {"self_training": {"rounds": 1}}, "self_training.rounds: 1"),
-        (
-            "all",
-            BENCH | {"model": {"depth": "bottleneck"}},
-            "depths.csv: no depth for 4 of 28 tiles",
-        ),
-        ("all", source("none.sgy"), "data.source: none.sgy: no such file"),
-        ("all", source("empty.sgy"), "data.labels: not set, so there is nothing to train on"),
-        ("all", source("empty.sgy", labels="none"), "data.labels: none: no such file or folder"),
-        ("all", DEEP, "model.depth: a volume's tiles have no depth; set it to none"),
         ("scan", {}, "data.source: demo: expected a SEG-Y file, found none"),
-        (
-            "all",
-            {"validation": {"groups": "gone.csv"}},
-            "validation.groups: gone.csv: no such file",
-        ),
-        ("all", {"validation": {"groups": "br{a}ce"}}, f"validation.groups: br{{a}}ce: {BRACES}"),
-        (
-            "all",
-            {"model": ENCODER, "training": {"encoder_weights": "{seed}"}},
-            f"training.encoder_weights: {{seed}}: {BRACES}",
-        ),
-        (
-            "all",
-            {"model": ENCODER, "training": {"encoder_weights": "gone.pth"}},
-            "training.encoder_weights: gone.pth: no such file in FOLDER; give the path",
-        ),
-        ("predict", predict("{seed}"), f"predict.source: {{seed}}: {BRACES}"),
-        ("predict", predict("new", "br{a}ce"), f"predict.run: br{{a}}ce: {BRACES}"),
-        (
-            "predict",
-            predict(None),
-            "predict.source: not set; give it the path of a folder or zip of PNG files",
-        ),
-        ("predict", predict("nowhere"), "predict.source: nowhere: no such file or folder"),
-        ("predict", predict("old"), "predict.source: old: no PNG file (*.png) in it"),
-        ("predict", predict("new", "nix"), f"predict.run: FOLDER/nix/threshold.json: {MISSING}"),
-        (
-            "predict",
-            predict("new", "old"),
-            "predict.run: FOLDER/old/threshold.json: flip, seeds, digest missing or not as expect",
-        ),
     ],
 )
 def test_what_cannot_work_is_named_before_any_job(folder, target, changes, message):
