@@ -227,7 +227,7 @@ def test_a_predicted_volume_has_a_page_without_tiles(made, tmp_path):
     write_page(tmp_path / "index.html", head, [], viewed)
     text = (tmp_path / "index.html").read_text()
     assert "<title>Salt in other &lt;1&gt;.sgy</title>" in text
-    assert '<p class="notice">polarity looks reversed' in text
+    assert '<p class="notice">Polarity looks reversed' in text
     assert "<dd>2 (seeds 3, 5)</dd>" in text and "<dd>0.2500</dd>" in text
     assert '<a href="mask.sgy">' in text and '<a href="#volume">' in text
     assert not any(word in text for word in ("review.csv", "Tiles", "Figures", "{{", "{%"))

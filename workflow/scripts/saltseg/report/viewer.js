@@ -8,6 +8,7 @@
   const at = {}; // the line shown, by plane
   let plane = planes[0];
   for (const one of planes) at[one.name] = one.start;
+  $("view-truth").parentElement.hidden = !planes.some((one) => one.labelled.some(Boolean));
 
   // Load a picture once; done when it can be drawn without a flash.
   const load = (name) => {
