@@ -47,10 +47,11 @@ def notices(table, together: dict) -> list[str]:
         f"{line}: members are sure of the contrary on {share:.0%} of its salt; look at its label"
         for line, share in table.loc[table["note"] != "", ["id", "contradiction"]].values
     ]
+    kind = "held-out lines" if together["honest"] else "lines trained on"
     ours, theirs = (together[name]["iou"] for name in ("compared", "interpolation"))
     if ours is not None and theirs is not None and ours <= theirs:
         found.append(
-            f"this run (IoU {ours:.3f} on held-out lines) is NO BETTER THAN INTERPOLATION of the "
+            f"this run (IoU {ours:.3f} on {kind}) is NO BETTER THAN INTERPOLATION of the "
             f"labels ({theirs:.3f}): train longer, or label more lines"
         )
     return found

@@ -8,6 +8,7 @@ import pandas as pd
 
 from saltseg.core.errors import InputError
 from saltseg.core.tables import read_csv
+from saltseg.survey.lines import count_lines
 
 REMEDY = "delete it to rebuild it"
 VOLUME_FILES = "scores.json, lines.csv, volume.json and next_lines.csv of a volume"
@@ -41,14 +42,19 @@ class VolumeResults:
         return format_score(self.facts["expected_iou"])
 
     @property
+    def kind(self) -> str:
+        """What the scored lines are to the members that predicted them."""
+        return "held-out lines" if self.scores["honest"] else "lines trained on"
+
+    @property
     def held_out(self) -> str:
         """The scores of held-out lines, and what they are of."""
-        scores, count = self.scores, self.scores["lines"]
+        scores = self.scores
         said = (
             f"IoU {format_score(scores['iou'])}, Dice {format_score(scores['dice'])}, top of salt "
         )
-        said += f"{format_score(scores['top_distance'], 1)} samples off, on {count} line"
-        said += "s" if count > 1 else ""
+        said += f"{format_score(scores['top_distance'], 1)} samples off, on "
+        said += count_lines(self.lines)
         if not scores["honest"]:
             return f"{said} that members trained on (NOT honest)"
         return f"{said} held out, farther from labels than most lines are"
@@ -91,14 +97,14 @@ def summarise(found: VolumeResults, seeds: list[int], results: Path) -> str:
     suspect = f"Suspect     {', '.join(found.suspect)}: members contradict these labels\n"
     return f"""\
 IoU         {found.expected} to expect of unlabelled lines, by their probabilities
-Held out    {found.held_out}
+{"Held out  " if found.scores["honest"] else "Trained on"}  {found.held_out}
 Baseline    interpolation of the other labelled lines: {found.baseline}
 {suspect if found.suspect else ""}\
 Salt        {found.salt}; probabilities above {found.facts["threshold"]:.2f}
 Volume      {results}/volume/mask.sgy, probability.sgy; surfaces top_salt.csv, base_salt.csv
 Label next  {found.following}; more in {results}/volume/next_lines.csv
 Members     {results}/models/SEED/checkpoint.safetensors for SEED {",".join(map(str, seeds))}
-Report      {results}/index.html; held-out lines, one by one, in {results}/volume/lines.csv
+Report      {results}/index.html; {found.kind}, one by one, in {results}/volume/lines.csv
 """
 
 

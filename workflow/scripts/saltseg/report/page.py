@@ -154,7 +154,7 @@ def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Path) ->
 def volume_headline(found: VolumeResults, seeds: list[int], benchmarks: Path) -> dict:
     """Return the headline of a volume's page: what to expect of it, and how that is known."""
     facts = {
-        "Held-out lines": found.held_out,
+        found.kind.capitalize(): found.held_out,
         "Interpolation of the labels": found.baseline,
         "Labels to look at": ", ".join(found.suspect) or "none",
         "Lines to label next": found.following,

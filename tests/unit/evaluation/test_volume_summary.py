@@ -1,0 +1,43 @@
+"""A volume's summary says of lines what they were to the members, and counts lines, not pieces."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from saltseg.evaluation.volume_summary import VolumeResults, summarise
+from saltseg.report.page import line_rows, volume_headline, write_page
+
+
+def results_of(honest, pieces):
+    scored = {"iou": 0.5, "dice": 0.6, "top_distance": 1.25}
+    rows = [
+        {"plane": "inline", "line": 7, "note": "", "interpolation_iou": None, "members_iou": 0.5}
+        | scored
+        for _ in range(pieces)
+    ]
+    own, theirs = {"iou": 0.5}, {"iou": None}
+    scores = scored | {"honest": honest, "lines": pieces, "compared": own, "interpolation": theirs}
+    facts = {"expected_iou": None, "bodies": 1, "salt_share": 0.25, "threshold": 0.5}
+    following = pd.DataFrame({"direction": ["inline"], "line": [9]})
+    return VolumeResults(scores, pd.DataFrame(rows), facts, following)
+
+
+@pytest.mark.parametrize(
+    ("honest", "pieces", "said"),
+    [
+        (True, 2, "on 2 pieces of 1 line held out"),
+        (False, 1, "on 1 line that members trained on (NOT honest)"),
+    ],
+)
+def test_nothing_is_held_out_with_full_and_pieces_are_no_lines(tmp_path, honest, pieces, said):
+    found = results_of(honest, pieces)
+    text = summarise(found, [0], Path("results"))
+    head = volume_headline(found, [0], tmp_path)
+    write_page(tmp_path / "index.html", head, [], {}, lines=line_rows(found))
+    page = (tmp_path / "index.html").read_text()
+    assert said in text and said in page
+    for each in (text, page):
+        assert ("held-out lines" in each.lower()) == honest
+        assert ("lines trained on" in each.lower()) != honest
+    assert "Held out" not in text or honest
