@@ -209,14 +209,19 @@ def test_a_late_loss_after_the_last_epoch_is_a_contradiction():
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "fault"),
+    ("path", "value", "fault"),
     [
-        ("samples", 2000, "data.demo_volume: at most 20,000,000 samples in all, found 24,000,000"),
-        ("labelled_every", 101, "data.demo_volume.labelled_every: exceeds "),
+        (
+            "demo_volume.samples",
+            2000,
+            "data.demo_volume: at most 20,000,000 samples in all",
+        ),
+        ("demo_volume.labelled_every", 101, "data.demo_volume.labelled_every: exceeds "),
+        ("demo.test_tiles", 199_361, "data.demo: tiles and test_tiles should add up to 48 to 200,"),
     ],
 )
-def test_a_demo_volume_that_no_job_can_make_is_a_contradiction(key, value, fault):
-    (found,) = faults(changed(("data", "demo_volume", key), value))
+def test_a_demo_that_no_job_can_make_is_a_contradiction(path, value, fault):
+    (found,) = faults(changed(("data", *path.split(".")), value))
     assert found.startswith(fault)
 
 

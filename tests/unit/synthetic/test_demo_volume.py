@@ -5,9 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from saltseg.core.errors import InputError
-from saltseg.settings.schema import schema
-from saltseg.synthetic.volume import LINES, SAMPLE_COUNTS, labelled_lines, write_volume
+from saltseg.synthetic.volume import labelled_lines, write_volume
 
 SMALL = {"inlines": 24, "crosslines": 36, "samples": 72, "labelled_every": 5, "seed": 3}
 NAMES = ("survey", "labels", "truth")
@@ -111,25 +109,3 @@ def test_salt_continues_from_line_to_line_and_is_recognised_by_its_dullness(surv
     assert alike(1) > 0.75 > alike(8)
     amplitudes = survey.values.astype(float)
     assert amplitudes[salt].std() < 0.9 * amplitudes[~salt].std()
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"inlines": 7}, "data.demo_volume.inlines should be 8 to 2000, found 7"),
-        ({"samples": 63}, "samples should be 64 to 2000, found 63"),
-        ({"inlines": 600, "crosslines": 600}, "at most 20000000 samples in all, found 25920000"),
-        ({"labelled_every": 25}, "labelled_every should be 1 to 24, the inlines, found 25"),
-    ],
-)
-def test_silly_requests_are_refused(change, message, tmp_path):
-    with pytest.raises(InputError, match=message) as caught:
-        write(tmp_path, **SMALL | change)
-    assert "\n" not in str(caught.value)
-    assert not list(tmp_path.iterdir())
-
-
-def test_the_documented_sizes_are_those_that_work():
-    keys = schema()["properties"]["data"]["properties"]["demo_volume"]["properties"]
-    for name, sizes in {"inlines": LINES, "crosslines": LINES, "samples": SAMPLE_COUNTS}.items():
-        assert (keys[name]["minimum"], keys[name]["maximum"]) == sizes

@@ -8,7 +8,7 @@ from pydantic_core import ErrorDetails
 from saltseg.core.errors import printable, raise_faults
 from saltseg.networks.registry import not_taken
 from saltseg.settings.base import Section
-from saltseg.settings.config import MOST_SAMPLES, Settings, epochs_of
+from saltseg.settings.config import LEAST_TILES, MOST_SAMPLES, MOST_TILES, Settings, epochs_of
 from saltseg.settings.experiments import experiments, malformed, overlay, repeated
 from saltseg.settings.schema import describe_values, schema
 
@@ -116,6 +116,12 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield (
             f"training.late_from: epoch {training.late_from} is after the last of training.epochs, "
             f"{epochs}; lower it, or set training.late_loss to null"
+        )
+    tiles = settings.data.demo.tiles + settings.data.demo.test_tiles
+    if not LEAST_TILES <= tiles <= MOST_TILES:
+        yield (
+            f"data.demo: tiles and test_tiles should add up to {LEAST_TILES} to {MOST_TILES:,}, "
+            f"found {tiles:,}"
         )
     demo = settings.data.demo_volume
     samples = demo.inlines * demo.crosslines * demo.samples

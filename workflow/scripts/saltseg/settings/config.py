@@ -37,17 +37,21 @@ def refuse_duplicates(values: list[int]) -> list[int]:
 Seeds = Annotated[list[Seed], AfterValidator(refuse_duplicates), Field(min_length=1)]
 
 
+# Of the demo, of both kinds.
+LEAST_TILES, MOST_TILES = 48, 200_000
+
+
 class DemoSettings(Section):
     """The synthetic tiles of the demo."""
 
     tiles: int = key(
         640,
-        "labelled tiles; 48 to 200,000 together with `test_tiles`",
+        f"labelled tiles; {LEAST_TILES} to {MOST_TILES:,} together with `test_tiles`",
         advanced=True,
         ge=24,
-        le=200_000,
+        le=MOST_TILES,
     )
-    test_tiles: int = key(160, "unlabelled tiles", advanced=True, ge=1, le=200_000)
+    test_tiles: int = key(160, "unlabelled tiles", advanced=True, ge=1, le=MOST_TILES)
     tile_size: int = key(101, "side in pixels", advanced=True, ge=32, le=256)
     seed: int = key(2018, "each seed gives a different survey", advanced=True, ge=0)
 

@@ -15,12 +15,9 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image
 
-from saltseg.core.errors import InputError
 from saltseg.core.files import replacing
 from saltseg.synthetic.geology import seismic_section
 
-TOTAL_TILES = (48, 200_000)
-TILE_SIZES = (32, 256)  # pixels
 REFERENCE_TILE = 101  # pixels; the tile size for which wavelet periods are given
 
 SECTION_TILES = (4, 10)  # height and width of a section, in tiles
@@ -199,19 +196,6 @@ def store_file(archive: zipfile.ZipFile, name: str, file: BinaryIO) -> None:
         shutil.copyfileobj(file, target, 2**20)
 
 
-def check_request(total: int, tile_size: int) -> None:
-    if not TOTAL_TILES[0] <= total <= TOTAL_TILES[1]:
-        raise InputError(
-            f"data.demo: tiles and test_tiles should add up to {TOTAL_TILES[0]} to "
-            f"{TOTAL_TILES[1]}, found {total}"
-        )
-    if not TILE_SIZES[0] <= tile_size <= TILE_SIZES[1]:
-        raise InputError(
-            f"data.demo.tile_size should be {TILE_SIZES[0]} to {TILE_SIZES[1]} pixels, "
-            f"found {tile_size}"
-        )
-
-
 def write_survey(
     archive: Path, sections: Path, *, tiles: int, test_tiles: int, tile_size: int, seed: int
 ) -> None:
@@ -219,10 +203,8 @@ def write_survey(
 
     ``archive`` is a zip with the contest's layout. ``sections`` is a CSV file with the origin of
     each tile: section number, and row and column of its upper left corner, in pixels. The same
-    arguments give the same bytes. Raises InputError (a ValueError) if the number or the size of
-    the tiles is out of range.
+    arguments give the same bytes.
     """
-    check_request(tiles + test_tiles, tile_size)
     rng = np.random.default_rng([seed, 0, 1])
     ids = tile_ids(rng, tiles + test_tiles)
     labels, depths, positions, samples = [], [], [], []

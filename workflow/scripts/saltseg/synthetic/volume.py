@@ -14,7 +14,6 @@ import segyio
 from scipy import fft, ndimage
 from segyio import BinField, TraceField
 
-from saltseg.core.errors import InputError
 from saltseg.core.files import replacing
 from saltseg.synthetic.geology import (
     FASTEST_PERIOD,
@@ -25,10 +24,6 @@ from saltseg.synthetic.geology import (
     ricker_spectrum,
     smooth_field,
 )
-
-LINES = (8, 2000)  # of inlines, and of crosslines
-SAMPLE_COUNTS = (64, 2000)
-MOST_VALUES = 20_000_000  # of the volume, which is made in memory: about 80 bytes for each
 
 LINE_STEP = 2.0  # pixels between inlines
 SALT_SHARE = (0.1, 0.25)  # of the volume
@@ -406,25 +401,6 @@ def positions(inlines: int, crosslines: int) -> np.ndarray:
     return np.stack([x, ORIGIN[1] + along * np.sin(angle) + across * np.cos(angle)])
 
 
-def check_request(inlines: int, crosslines: int, samples: int, labelled_every: int) -> None:
-    limits = {"inlines": LINES, "crosslines": LINES, "samples": SAMPLE_COUNTS}
-    for (name, (low, high)), found in zip(
-        limits.items(), (inlines, crosslines, samples), strict=True
-    ):
-        if not low <= found <= high:
-            raise InputError(f"data.demo_volume.{name} should be {low} to {high}, found {found}")
-    if (values := inlines * crosslines * samples) > MOST_VALUES:
-        raise InputError(
-            f"data.demo_volume: at most {MOST_VALUES} samples in all, found {values}; lower "
-            "inlines, crosslines or samples"
-        )
-    if not 1 <= labelled_every <= inlines:
-        raise InputError(
-            f"data.demo_volume.labelled_every should be 1 to {inlines}, the inlines, found "
-            f"{labelled_every}"
-        )
-
-
 def write_volume(
     survey: Path,
     labels: Path,
@@ -439,9 +415,7 @@ def write_volume(
     ``survey`` has amplitudes, with a corner that nobody shot and a few dead traces. ``truth`` has
     the same traces with 1 in salt and 0 elsewhere, and ``labels`` those of the labelled inlines
     alone. The same arguments give the same bytes. Return the numbers of the labelled inlines.
-    Raises InputError (a ValueError) if a size is out of range.
     """
-    check_request(*shape, labelled_every)
     amplitudes, salt = seismic_volume(shape, seed)
     inlines, crosslines, _ = shape
     amplitudes[dead(inlines, crosslines)] = 0
