@@ -48,7 +48,7 @@ def main(args):
                 unlabelled=survey.unlabelled,
             )
         labelled = import_lines(volume, geometry, labels, pieces_of, survey.tile)
-    table, images, masks = lines.cut_tiles(labelled, survey.tile, survey.normalisation)
+    table, images, masks = lines.cut_tiles(labelled, survey.tile, survey.normalisation, geometry)
     whole = len({(line.plane, line.number) for line in labelled})
     cut = f", in {len(labelled)} pieces" if whole < len(labelled) else ""
     if not len(table):

@@ -36,15 +36,15 @@ def main(args):
     predictor = VolumePredictor(sections, greyscale, inference.batch_size)
     planes, deviation = planes_of(volume.shape, inference.planes), args.settings.volume.smoothing
 
-    def predict(row) -> np.ndarray:
+    def predict(row) -> dict[str, np.ndarray]:
         index = grid.line_axis(row.plane).index(row.line)
         traces = range(row.first, row.first + row.stop - row.start)
         logits = predictor.predict_line(volume, planes, (row.plane, index), traces, deviation)
-        return probability(logits)
+        return {plane: probability(each) for plane, each in logits.items()}
 
     held_out = tiles.table["line"][validates].unique().tolist()
     rows = lines.table.set_index("id", drop=False).loc[held_out].itertuples()
-    save_predictions(args.predictions, lines, held_out, map(predict, rows))
+    save_predictions(args.predictions, lines, held_out, map(predict, rows), planes)
     predicted = count_lines(lines.table[lines.table["id"].isin(held_out)])
     kind = "held out" if is_honest(args.settings.validation.scheme) else "trained on"
     logging.info("%s %s, predicted to %s", predicted, kind, args.predictions)

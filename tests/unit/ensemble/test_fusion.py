@@ -5,18 +5,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from saltseg.core.errors import InputError
 from saltseg.core.quantisation import MISSING, SCALE
 from saltseg.ensemble.fusion import (
-    ALONE,
     LOGITS,
-    MEMBERS,
-    TYPICAL,
     Fusion,
+    average,
     halo,
     learn,
     probability,
     smooth,
+    typical,
 )
+from saltseg.survey.grid import PLANES
 
 
 def test_logits_are_those_of_probabilities_within_what_members_are_trusted_for():
@@ -64,25 +65,37 @@ def test_a_part_with_its_neighbours_is_smoothed_to_the_same_bytes(start):
 def lines_of(fusion, count, size=4000):
     random, lines = np.random.default_rng(7), []
     for _ in range(count):
-        members, distance = random.normal(0, 2, (2, size)).astype(np.float32)
+        *members, distance = random.normal(0, 2, (3, size)).astype(np.float32)
+        members = dict(zip(PLANES, members, strict=True))
         salt = random.random(size) < probability(fusion.logits(members, distance))
         lines.append((members, distance, salt))
     return lines
 
 
+def weights(fusion):
+    return {**fusion.slopes, "weight": fusion.weight, "offset": fusion.offset}
+
+
 def test_weights_are_learnt_the_better_the_more_lines_there_are():
-    truth = Fusion(slope=0.6, weight=1.1, offset=-0.8)
-    many, few = (learn(lines_of(truth, count), alone=False) for count in (40, 1))
-    assert vars(many) == pytest.approx(vars(truth), abs=0.05)
-    for name, value in vars(truth).items():
-        low, high = sorted([value, getattr(TYPICAL, name)])
-        assert low - 0.1 <= getattr(few, name) <= high + 0.1
+    truth = Fusion({"inline": 0.6, "crossline": 0.1}, weight=1.1, offset=-0.8)
+    usual = weights(typical(PLANES))
+    many, few = (weights(learn(lines_of(truth, count), typical(PLANES))) for count in (40, 1))
+    assert many == pytest.approx(weights(truth), abs=0.05)
+    for name, value in weights(truth).items():
+        low, high = sorted([value, usual[name]])
+        assert low - 0.1 <= few[name] <= high + 0.1
 
 
 def test_without_lines_weights_are_typical_and_alone_nothing_is_interpolated():
-    assert (learn([], alone=False), learn([], alone=True)) == (TYPICAL, ALONE)
-    nothing = [tuple(np.zeros(0, dtype) for dtype in (np.float32, np.float32, bool))]
-    assert learn(nothing, alone=False) == TYPICAL
-    assert learn(lines_of(TYPICAL, 3), alone=True).weight == 0
-    members = np.array([-1.0, 2.0], np.float32)
-    np.testing.assert_array_equal(MEMBERS.logits(members), members)
+    usual, alone = typical(PLANES), typical(PLANES, alone=True)
+    assert learn([], usual) == usual
+    empty = np.zeros(0, np.float32)
+    assert learn([(dict.fromkeys(PLANES, empty), empty, empty > 0)], usual) == usual
+    assert learn(lines_of(usual, 3), alone).weight == 0
+
+
+def test_members_of_other_planes_than_they_were_calibrated_for_are_refused():
+    with pytest.raises(InputError, match=r"inference\.planes: .* for inline, found inline, crossl"):
+        typical(["inline"]).logits(dict.fromkeys(PLANES, np.zeros(3, np.float32)))
+    members = {"inline": np.float32([-1, 2]), "crossline": np.float32([3, 4])}
+    np.testing.assert_array_equal(average(PLANES).logits(members), [1, 3])

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from saltseg.core.errors import InputError
-from saltseg.core.quantisation import quantise
-from saltseg.ensemble.fusion import ALONE, LOGITS, TYPICAL, probability
+from saltseg.ensemble.fusion import LOGITS, average, probability, typical
 from saltseg.evaluation.calibration import (
     Calibration,
     HeldOutLine,
@@ -16,7 +15,7 @@ from saltseg.evaluation.calibration import (
 )
 from saltseg.evaluation.held_out_lines import LinePredictions, save_predictions
 from saltseg.survey import lines
-from saltseg.survey.grid import INLINE, Axis, Grid
+from saltseg.survey.grid import CROSSLINE, INLINE, Axis, Grid
 from saltseg.survey.interpolation import Interpolation
 from saltseg.survey.lines import UNLABELLED, Line, Lines, labels_by_line
 
@@ -42,13 +41,15 @@ def survey(folder, tops, wrong=None):
         )
         for at, top in tops.items()
     ]
-    lines.save(folder / "lines.h5", labelled, 4.0)
+    lines.save(folder / "lines.h5", labelled)
     loaded, members = Lines(folder / "lines.h5"), []
     for member in range(len(tops)):
         at, top = list(tops.items())[member]
         noise = np.random.default_rng(at).normal(0, 1, (50, 60))
         found = probability(np.where(layer(top), 2.5, -2.5) + noise).astype(np.float32)
-        save_predictions(folder / f"{member}.h5", loaded, [f"inline_{at}"], iter([found]))
+        save_predictions(
+            folder / f"{member}.h5", loaded, [f"inline_{at}"], iter([{INLINE: found}]), [INLINE]
+        )
         members.append(LinePredictions(folder / f"{member}.h5"))
     interpolation = Interpolation(labels_by_line(loaded, GRID))
     return loaded, hold_out(loaded, GRID, members, interpolation), members
@@ -61,7 +62,7 @@ def test_lines_are_held_out_of_members_and_interpolation(tmp_path):
     loaded, held_out, members = survey(tmp_path / "run", TOPS)
     assert [line.line for line in held_out] == list(TOPS)
     middle = held_out[2]
-    np.testing.assert_array_equal(middle.members, LOGITS[members[2]["inline_20"]])
+    np.testing.assert_array_equal(middle.members[INLINE], LOGITS[members[2]["inline_20"][INLINE]])
     others = Interpolation(labels_by_line(loaded, GRID)).without({(INLINE, 20)})
     np.testing.assert_array_equal(middle.distance, others.distance(slice(20, 21), slice(0, 50))[0])
     # Halfway between tops of 22 and 26.
@@ -72,12 +73,12 @@ def test_lines_are_held_out_of_members_and_interpolation(tmp_path):
 
 def test_all_members_that_held_out_a_line_have_a_say(tmp_path):
     loaded, _, members = survey(tmp_path / "run", TOPS)
-    twice = quantise(np.full((50, 60), 0.25, np.float32)) / 65534
-    save_predictions(tmp_path / "9.h5", loaded, ["inline_20"], iter([twice.astype(np.float32)]))
+    other = {INLINE: np.full((50, 60), 0.25, np.float32)}
+    save_predictions(tmp_path / "9.h5", loaded, ["inline_20"], iter([other]), [INLINE])
     both = [*members, LinePredictions(tmp_path / "9.h5")]
     held_out = hold_out(loaded, GRID, both, Interpolation({}))
-    expected = (LOGITS[members[2]["inline_20"]] + np.log(1 / 3)) / 2
-    np.testing.assert_allclose(held_out[2].members, expected, atol=1e-3)
+    expected = (LOGITS[members[2]["inline_20"][INLINE]] + np.log(1 / 3)) / 2
+    np.testing.assert_allclose(held_out[2].members[INLINE], expected, atol=1e-3)
     assert not held_out[2].distance.any()
 
 
@@ -90,8 +91,8 @@ def test_members_and_interpolation_are_fused_and_scored(tmp_path):
     assert together["compared"] == {key: together[key] for key in together["compared"]}
     assert set(table["note"]) == {""}
     assert calibrate(held_out, honest=True, interpolated=False).fusion.weight == 0
-    typical = calibrate(held_out, honest=False, interpolated=True)
-    assert typical == Calibration(TYPICAL, ALONE, 0.5, 0.5)
+    unlearnt = calibrate(held_out, honest=False, interpolated=True)
+    assert unlearnt == Calibration(typical([INLINE]), typical([INLINE], alone=True), 0.5, 0.5)
 
 
 def test_a_label_that_members_contradict_is_suspect(tmp_path):
@@ -106,15 +107,15 @@ def test_the_threshold_is_pulled_to_a_half_and_stays_near_it():
     # Everything above a probability of 0.8 is salt, and nothing below.
     labels = (probability(logits) > 0.8).astype(np.uint8)
     labels[:, :5] = UNLABELLED
-    line = HeldOutLine("a", INLINE, 1, labels, logits, np.zeros_like(logits))
-    fusion = ALONE.__class__(1, 0, 0)
-    found = [choose_threshold([line] * count, fusion) for count in (0, 1, 10, 1000)]
+    line = HeldOutLine("a", INLINE, 1, labels, {INLINE: logits}, np.zeros_like(logits))
+    found = [choose_threshold([line] * count, average([INLINE])) for count in (0, 1, 10, 1000)]
     assert found[0] == 0.5 < found[1] < found[2] < found[3] <= 0.7
 
 
 def test_what_was_learnt_is_read_back_and_a_changed_file_is_refused(tmp_path):
     path = tmp_path / "calibration.json"
-    calibration = Calibration(TYPICAL, ALONE, 0.45, 0.5)
+    planes = [INLINE, CROSSLINE]
+    calibration = Calibration(typical(planes), typical(planes, alone=True), 0.45, 0.5)
     calibration.save(path)
     assert Calibration.load(path) == calibration
     path.write_text(path.read_text().replace("0.45", "0.44"))

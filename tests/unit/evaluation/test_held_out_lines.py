@@ -70,7 +70,8 @@ def labelled(tmp_path):
 
 def predictions(path, labelled, values):
     """Write what a member predicts: a probability for all pixels of each line."""
-    save_predictions(path, labelled, list(values), (np.full((2, 3), v) for v in values.values()))
+    each = ({INLINE: np.full((2, 3), v)} for v in values.values())
+    save_predictions(path, labelled, list(values), each, [INLINE])
     return LinePredictions(path)
 
 

@@ -151,16 +151,18 @@ def test_fused_samples_are_the_same_bytes_in_any_block_and_number_of_shards(tmp_
         )
     }  # fmt: skip
     labels["inline", 40][7:12] = UNLABELLED
-    fuser = Fuser(Fusion(0.8, 0.3, -0.2), 1.5, Interpolation(labels), labels)
+    fuser = Fuser(
+        Fusion({"inline": 0.6, "crossline": 0.2}, 0.3, -0.2), 1.5, Interpolation(labels), labels
+    )
     found, _ = filled(tmp_path, shards=shards)
     whole = fuser.fuse(found, slice(0, SHAPE[0]), slice(0, SHAPE[1])).probability
     part = fuser.fuse(found, slice(31, 45), slice(30, 64)).probability
     assert part.tobytes() == whole[31:45, 30:64].tobytes()
     # By hand, where no label is honoured.
     planes = [found.read(plane, slice(0, 70), slice(0, 90))[0] for plane in ("inline", "crossline")]
-    mean = np.mean([smooth(each, k, range(SHAPE[k]), 1.5) for k, each in enumerate(planes)], axis=0)
+    smoothed = [smooth(each, k, range(SHAPE[k]), 1.5) for k, each in enumerate(planes)]
     distance = fuser.interpolation.distance(slice(0, 70), slice(0, 90))
-    expected = probability(0.8 * mean + 0.3 * distance - 0.2)
+    expected = probability(0.6 * smoothed[0] + 0.2 * smoothed[1] + 0.3 * distance - 0.2)
     expected[9] = labels["inline", 9]
     expected[40] = np.where(labels["inline", 40] == UNLABELLED, expected[40], labels["inline", 40])
     expected[:, 33] = labels["crossline", 33]

@@ -230,7 +230,7 @@ def import_labels(folder, labelled, traces, scheme="kfold", **options):
     some = np.isin(inlines, labelled)
     salt = np.repeat(np.arange(24)[None] > 15, some.sum(), axis=0).astype(np.float32)
     write_segy(folder / "salt.sgy", salt, inlines[some], crosslines[some], **options)
-    header = dict.fromkeys(["inline_byte", "crossline_byte", "endian", "format"])
+    header = dict.fromkeys(["inline_byte", "crossline_byte", "endian", "format", "domain"])
     cut = {"tile": 16, "normalisation": "volume", "unlabelled": None, "percentile": 99.9}
     cut["polarity"] = "normal"
     folds = {"folds": 5, "scheme": scheme, "seed": 0, "stratified": True}

@@ -88,9 +88,11 @@ def test_tiles_lie_with_samples_down_and_traces_across():
     labels = np.zeros((20, 30), np.uint8)
     labels[3, 7] = SALT
     one = line(labels, number=120, first=5)
-    table, images, masks = lines.cut_tiles([one], 16, "volume")
+    grid = Grid(Axis(100, 1, 40), Axis(2000, 2, 40), Axis(1000.0, 2.5, 30))
+    table, images, masks = lines.cut_tiles([one], 16, "volume", grid)
     assert table["line"].unique().tolist() == ["inline_120"]
-    assert table["id"][0] == "inline_120_trace5_sample0"
+    assert table["id"][0] == "inline_120_crossline2010_1000"
+    assert table["id"][1] == "inline_120_crossline2010_1035"
     assert masks[0].nonzero() == (np.array([7]), np.array([3]))
     rise = np.diff(images[0].astype(int), axis=0)
     assert (rise >= 0).all() and images[0, -1, 0] > images[0, 0, 0]

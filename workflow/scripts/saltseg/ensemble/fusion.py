@@ -1,17 +1,20 @@
 """Members and interpretation, fused: how likely salt is, from what members and interpolation say.
 
-The logit of salt is ``slope`` times that of the members, plus ``weight`` times the interpolated
-distance from salt's border in its standard deviations, plus ``offset``. So interpolation counts
-most beside a labelled line, and ever less away from it. The three are learnt on lines that members
-held out and that were left out of the interpolation (logistic regression), which also calibrates
-probabilities.
+The logit of salt is that of the members in each plane times a slope, plus ``weight`` times the
+interpolated distance from salt's border in its standard deviations, plus ``offset``. So
+interpolation counts most beside a labelled line, and ever less away from it; and the plane of the
+labelled lines, which is what members were trained on, counts more than the other. All are learnt on
+lines that members held out and that were left out of the interpolation (logistic regression), which
+also calibrates probabilities.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import optimize
 
+from saltseg.core.errors import InputError
 from saltseg.core.quantisation import SCALE
 
 # Logits of quantised probabilities; as far from 0 as members are to be trusted.
@@ -23,58 +26,82 @@ LOGITS = np.append(LOGITS, np.float32(np.nan))  # MISSING
 REACH = 3  # standard deviations of a Gaussian, beyond which it is cut
 
 
+# Logits of members, by plane.
+Members = dict[str, np.ndarray]
+
+
 @dataclass(frozen=True)
 class Fusion:
     """Weights of what is fused; see above."""
 
-    slope: float
+    slopes: dict[str, float]
     weight: float
     offset: float
 
-    def logits(self, members: np.ndarray, distance: np.ndarray | None = None) -> np.ndarray:
-        """Return logits of salt, float32, from members' logits and interpolated distances."""
-        found = np.float32(self.slope) * members + np.float32(self.offset)
-        return found if distance is None else found + np.float32(self.weight) * distance
+    def logits(self, members: Members, distance: np.ndarray | None = None) -> np.ndarray:
+        """Return logits of salt, float32, from members' logits and interpolated distances.
+
+        Raises InputError if a plane is not one of those that the weights were learnt for.
+        """
+        if members.keys() != self.slopes.keys():
+            raise InputError(
+                f"inference.planes: members were calibrated for {', '.join(self.slopes)}, found "
+                f"{', '.join(members)}; set it as it was, or train again"
+            )
+        parts = [np.float32(self.slopes[plane]) * each for plane, each in members.items()]
+        if distance is not None:
+            parts.append(np.float32(self.weight) * distance)
+        return np.float32(self.offset) + sum(parts[1:], parts[0])
 
 
-# Members as they are.
-MEMBERS = Fusion(slope=1, weight=0, offset=0)
-# What learning starts from and, with few lines, stays near; found on synthetic surveys.
-TYPICAL = Fusion(slope=0.9, weight=0.3, offset=0.7)
-ALONE = Fusion(slope=0.9, weight=0, offset=0.7)
+# What learning starts from and, with few lines, stays near; found on synthetic surveys. The slope
+# is that of all planes together.
+SLOPE, WEIGHT, OFFSET = 0.9, 0.3, 1.0
 # How strongly, in lines.
 STRENGTH = 0.03
 
 
-def learn(lines: list[tuple[np.ndarray, np.ndarray, np.ndarray]], alone: bool) -> Fusion:
+def typical(planes: Iterable[str], alone: bool = False) -> Fusion:
+    """Return what fusion usually is, of members in some planes."""
+    planes = list(planes)
+    slopes = dict.fromkeys(planes, SLOPE / len(planes))
+    return Fusion(slopes, 0 if alone else WEIGHT, OFFSET)
+
+
+def average(planes: Iterable[str]) -> Fusion:
+    """Return the fusion of members that says what they say, in the mean of some planes."""
+    planes = list(planes)
+    return Fusion(dict.fromkeys(planes, 1 / len(planes)), 0, 0)
+
+
+def learn(lines: list[tuple[Members, np.ndarray, np.ndarray]], start: Fusion) -> Fusion:
     """Learn the weights on held-out lines, each of which counts as much as any other.
 
     Args:
         lines: members' logits, interpolated distances and whether there is salt, of each line's
             labelled samples: float32, float32 and bool, all (samples).
-        alone: whether to leave the interpolation out.
+        start: what to start from and stay near; without a weight, nothing is interpolated.
     """
-    start = ALONE if alone else TYPICAL
-    lines = [each for each in lines if len(each[0])]
+    lines = [each for each in lines if len(each[1])]
     if not lines:
         return start
-    members, distances, salt = (np.concatenate(each) for each in zip(*lines, strict=True))
-    share = np.concatenate([np.full(len(each[0]), 1 / len(each[0])) for each in lines])
-    inputs = np.stack(
-        [members, np.zeros_like(distances) if alone else distances, np.ones_like(members)]
-    )
-    typical = np.array([start.slope, start.weight, start.offset])
+    salt = np.concatenate([each[2] for each in lines])
+    share = np.concatenate([np.full(len(each[2]), 1 / len(each[2])) for each in lines])
+    inputs = [np.concatenate([each[0][plane] for each in lines]) for plane in start.slopes]
+    inputs.append(np.concatenate([each[1] for each in lines]) if start.weight else 0 * inputs[0])
+    inputs = np.stack([*inputs, np.ones_like(inputs[0])])
+    usual = np.array([*start.slopes.values(), start.weight, start.offset])
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         logits = weights @ inputs
-        off = weights - typical
+        off = weights - usual
         error = share * (probability(logits) - salt)
         total = share @ (np.logaddexp(0, logits) - salt * logits) + STRENGTH / 2 * off @ off
         return float(total), inputs @ error + STRENGTH * off
 
-    bounds = [(0.1, 3), (0, 3), (-3, 3)]
-    found = optimize.minimize(loss, typical, jac=True, bounds=bounds).x
-    return Fusion(*(float(each) for each in found))
+    bounds = [*[(0, 3)] * (len(usual) - 1), (-3, 3)]
+    *slopes, weight, offset = optimize.minimize(loss, usual, jac=True, bounds=bounds).x.tolist()
+    return Fusion(dict(zip(start.slopes, slopes, strict=True)), weight, offset)
 
 
 def probability(logits: np.ndarray) -> np.ndarray:

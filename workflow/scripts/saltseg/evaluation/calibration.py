@@ -12,7 +12,7 @@ import pandas as pd
 
 from saltseg.core.errors import InputError, rebuild_hint
 from saltseg.core.sealed_json import read_sealed, write_sealed
-from saltseg.ensemble.fusion import LOGITS, Fusion, learn, probability
+from saltseg.ensemble.fusion import LOGITS, Fusion, Members, learn, probability, typical
 from saltseg.evaluation.held_out_lines import Counts, LinePredictions, count
 from saltseg.survey.grid import Grid
 from saltseg.survey.interpolation import Interpolation
@@ -63,7 +63,7 @@ class HeldOutLine:
     """A labelled line as members that held it out, and the other lines, have it.
 
     labels: uint8 (traces, samples)
-    members: their mean logits, float32 of that shape, NaN where missing
+    members: their mean logits by plane, float32 of that shape, NaN where missing
     distance: interpolated from the other lines, in standard deviations; 0 where there are none
     """
 
@@ -71,18 +71,19 @@ class HeldOutLine:
     plane: str
     line: int
     labels: np.ndarray
-    members: np.ndarray
+    members: Members
     distance: np.ndarray
 
     @property
     def known(self) -> np.ndarray:
         """Where the line is labelled and predicted, bool (traces, samples)."""
-        return (self.labels != UNLABELLED) & ~np.isnan(self.members)
+        return (self.labels != UNLABELLED) & ~np.isnan(next(iter(self.members.values())))
 
-    def sample(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def sample(self) -> tuple[Members, np.ndarray, np.ndarray]:
         """Return members' logits, distances and salt of what is known, each (samples)."""
         known = self.known
-        return self.members[known], self.distance[known], self.labels[known] == SALT
+        members = {plane: each[known] for plane, each in self.members.items()}
+        return members, self.distance[known], self.labels[known] == SALT
 
     def logits(self, fusion: Fusion) -> np.ndarray:
         """Return the fused logits of salt, float32 (traces, samples)."""
@@ -123,7 +124,11 @@ def hold_out(
             if others
             else np.zeros(labels.shape, np.float32)
         )
-        logits = np.stack([LOGITS[member[row.id]] for member in of_line]).mean(axis=0)
+        values = [member[row.id] for member in of_line]
+        logits = {
+            plane: np.stack([LOGITS[each[plane]] for each in values]).mean(axis=0)
+            for plane in values[0]
+        }
         found.append(HeldOutLine(row.id, row.plane, row.line, labels, logits, distance))
     if not found:
         raise InputError(f"{lines.path}: no member predicted any of these lines")
@@ -135,9 +140,9 @@ def calibrate(lines: list[HeldOutLine], honest: bool, interpolated: bool) -> Cal
 
     interpolated: whether to fuse members with interpolation at all
     """
-    samples = [line.sample() for line in lines] if honest else []
-    alone = learn(samples, alone=True)
-    fusion = learn(samples, alone=False) if interpolated else alone
+    samples, planes = [line.sample() for line in lines] if honest else [], lines[0].members
+    alone = learn(samples, typical(planes, alone=True))
+    fusion = learn(samples, typical(planes)) if interpolated else alone
     thresholds = [choose_threshold(lines if honest else [], each) for each in (fusion, alone)]
     return Calibration(fusion, alone, *thresholds)
 

@@ -16,26 +16,34 @@ COLUMNS = {"id": str, "start": np.int64, "stop": np.int64}
 
 
 def save_predictions(
-    path: Path, lines: Lines, names: list[str], probabilities: Iterable[np.ndarray]
+    path: Path,
+    lines: Lines,
+    names: list[str],
+    probabilities: Iterable[dict[str, np.ndarray]],
+    planes: Iterable[str],
 ) -> None:
-    """Write probabilities, float32 (traces, samples) of each line, as they come, and a table.
+    """Write probabilities of each line, float32 (traces, samples) by plane, as they come.
 
     Raises InputError for lack of disk space or permission.
     """
     rows = lines.table.set_index("id").loc[names]
     stops = (rows["stop"] - rows["start"]).cumsum().to_numpy()
     starts = np.concatenate([[0], stops[:-1]])
-    shape = (int(stops[-1]), lines.labels.shape[1])
+    planes = list(planes)
+    shape = (int(stops[-1]), len(planes), lines.labels.shape[1])
+    stacked = (np.stack([each[plane] for plane in planes], axis=1) for each in probabilities)
     with writing(path) as file:
         file.put_table(pd.DataFrame({"id": names, "start": starts, "stop": stops}))
-        file.put_batches("probability", np.uint16, shape, map(quantise, probabilities))
+        file.put_table(pd.DataFrame({"plane": planes}))
+        file.put_batches("probability", np.uint16, shape, map(quantise, stacked))
 
 
 class LinePredictions:
     """A member's probabilities of the lines it held out.
 
     table: id of each line, and the rows ``start`` to ``stop`` of its traces
-    values: uint16 (traces, samples), as in ``core.quantisation``, read as used
+    planes: names of the planes that they were predicted in
+    values: uint16 (traces, planes, samples), as in ``core.quantisation``, read as used
     """
 
     def __init__(self, path: Path | str):
@@ -45,13 +53,15 @@ class LinePredictions:
         self.table = file.table(COLUMNS)
         if self.table.empty:
             raise InputError(f"{path}: no lines; {rebuild_hint(self.path)}")
-        traces = int(self.table["stop"].max())
-        self.values = file.rows("probability", np.uint16, (traces, None))
+        traces, self.planes = int(self.table["stop"].max()), file.texts("plane")
+        shape = (traces, len(self.planes), None)
+        self.values = file.rows("probability", np.uint16, shape)
 
-    def __getitem__(self, name: str) -> np.ndarray:
-        """Return a line's values, uint16 (traces, samples), by its id."""
+    def __getitem__(self, name: str) -> dict[str, np.ndarray]:
+        """Return a line's values by plane, uint16 (traces, samples), by its id."""
         row = self.table.set_index("id").loc[name]
-        return self.values[int(row["start"]) : int(row["stop"])]
+        values = self.values[int(row["start"]) : int(row["stop"])]
+        return {plane: values[:, number] for number, plane in enumerate(self.planes)}
 
 
 @dataclass(frozen=True)

@@ -147,15 +147,15 @@ class VolumePredictor:
         line: tuple[str, int],
         traces: range,
         deviation: float,
-    ) -> np.ndarray:
+    ) -> dict[str, np.ndarray]:
         """Predict some traces of a line as the volume will be, in all planes and smoothed across.
 
-        Return the mean logits over the planes, float32 (traces, samples), NaN where missing.
+        Return logits by plane, float32 (traces, samples), NaN where missing.
 
         line: plane and index
         deviation: as in ``fusion.smooth``
         """
-        found = []
+        found = {}
         for plane in planes:
             own = plane == line[0]
             wanted = range(line[1], line[1] + 1) if own else traces
@@ -166,8 +166,9 @@ class VolumePredictor:
             values = self.predict_part(volume, plane, near, trace=None if own else line[1])
             inner = range(wanted.start - near.start, wanted.stop - near.start)
             logits = smooth(values, 0, inner, deviation)
-            found.append(logits[0][:, traces.start : traces.stop].T if own else logits[:, :, 0])
-        return np.stack(found).mean(axis=0)
+            along = logits[0][:, traces.start : traces.stop].T if own else logits[:, :, 0]
+            found[plane] = along
+        return found
 
     def _cores(self, plane: str, shape: tuple[int, int, int]) -> list[Core]:
         """Return samples and traces of the cores of a plane's sections."""

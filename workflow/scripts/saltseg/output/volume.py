@@ -20,7 +20,7 @@ from tqdm import tqdm
 from saltseg.core.files import replacing_folder
 from saltseg.core.quantisation import MISSING, SCALE, quantise
 from saltseg.core.stores import CHUNK, ArraySpec, Store, create_store, shard_shape
-from saltseg.ensemble.fusion import MEMBERS, Fusion, halo, probability, smooth
+from saltseg.ensemble.fusion import Fusion, average, halo, probability, smooth
 from saltseg.output.bodies import honour
 from saltseg.output.shards import DEVIATIONS, Shards
 from saltseg.survey.grid import CROSSLINE, DIMENSIONS, INLINE, PLANES, Grid
@@ -160,22 +160,23 @@ def is_salt(values: np.ndarray, threshold: float) -> np.ndarray:
 class Fuser:
     """How probabilities of members become those of the volume.
 
-    Each plane is smoothed across its own lines, the mean of the planes' logits is fused with the
-    interpolation of labelled lines, and these lines themselves are as they were labelled.
+    Each plane is smoothed across its own lines, the planes are fused with the interpolation of
+    labelled lines, and these lines themselves are as they were labelled.
 
+    fusion: None for the mean of the planes' logits
     deviation: of the smoothing in lines; see ``fusion.smooth``
     interpolation: None for none
     labels: those to honour
     """
 
-    fusion: Fusion = MEMBERS
+    fusion: Fusion | None = None
     deviation: float = 0
     interpolation: Interpolation | None = None
     labels: Labels = field(default_factory=dict)
 
     def fuse(self, shards: Shards, *part: slice) -> Block:
         """Return the block of some inlines and crosslines; InputError if a shard is damaged."""
-        logits, planes = [], []
+        logits, planes = {}, []
         for plane in shards.layout.cores:
             axis = PLANES.index(plane)
             lines = range(part[axis].start, part[axis].stop)
@@ -186,12 +187,12 @@ class Fuser:
             found = shards.read(plane, *near)
             start = lines.start - near[axis].start
             inner = range(start, start + len(lines))
-            logits.append(smooth(found[0], axis, inner, self.deviation))
+            logits[plane] = smooth(found[0], axis, inner, self.deviation)
             here = (slice(None),) * axis + (slice(inner.start, inner.stop),)
             planes.append([each[here] for each in found])
         distance = self.interpolation.distance(*part) if self.interpolation else None
-        mean = np.stack(logits).mean(axis=0)
-        values = quantise(probability(self.fusion.logits(mean, distance)))
+        fusion = self.fusion or average(logits)
+        values = quantise(probability(fusion.logits(logits, distance)))
         honour(values, self.labels, *part, salt=SCALE)
         return Block(*part, values, _deviation(*planes))
 

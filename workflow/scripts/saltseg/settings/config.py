@@ -456,7 +456,7 @@ class VolumeSettings(Section):
         True, "whether labelled lines are as they were labelled, in probabilities and masks"
     )
     smoothing: float = key(
-        1.5,
+        1,
         "standard deviation, in lines, of a Gaussian across the lines of each plane; 0 for none",
         reruns="predictions of volumes",
         ge=0,

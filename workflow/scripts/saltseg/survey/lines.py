@@ -21,7 +21,7 @@ from saltseg.core.errors import InputError, rebuild_hint
 from saltseg.core.hdf import HdfFile, writing
 from saltseg.survey.amplitudes import to_8bit
 from saltseg.survey.character import Character, agreed_sign
-from saltseg.survey.grid import PLANES, Grid
+from saltseg.survey.grid import INLINE, PLANES, Grid
 
 OTHER, SALT, UNLABELLED = 0, 1, 255
 PICK = 1  # samples by which labels may miss a reflector
@@ -139,12 +139,13 @@ def _disjoint_starts(free: np.ndarray, tile: int) -> list[tuple[int, int]]:
 
 
 def cut_tiles(
-    lines: list[Line], tile: int, normalisation: str
+    lines: list[Line], tile: int, normalisation: str, grid: Grid
 ) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
     """Cut lines to tiles at fixed starts, to validate on.
 
-    Return a table (id, depth, coverage, line), images, uint8, and masks, bool, both (tiles, height,
-    width) with samples down and traces across.
+    A tile's id names its line, the number of its first trace, and the time or depth of its first
+    sample. Return a table (id, depth, coverage, line), images, uint8, and masks, bool, both (tiles,
+    height, width) with samples down and traces across.
     """
     rows, images, masks = [], [], []
     for line in lines:
@@ -152,7 +153,10 @@ def cut_tiles(
             window = (slice(trace, trace + tile), slice(sample, sample + tile))
             images.append(to_8bit(line.amplitude[window].T, normalisation))
             masks.append(line.labels[window].T == SALT)
-            name = f"{line.id}_trace{line.first + trace}_sample{sample}"
+            number = grid.trace_axis(line.plane).numbers()[line.first + trace]
+            other = PLANES[line.plane == INLINE]
+            at = f"{grid.samples.numbers()[sample]:.10g}".replace(".", "_")
+            name = f"{line.id}_{other}{number}_{at}"
             rows.append((name, np.nan, masks[-1].mean(), line.id))
     table = pd.DataFrame(rows, columns=["id", "depth", "coverage", "line"])
     if not rows:
