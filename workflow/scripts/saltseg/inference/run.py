@@ -101,7 +101,8 @@ class FinishedRun:
             depths: of tiles (count), for members that were trained with ``model.depth``.
             clip: amplitude that becomes white, and its negative black; by default that of the
                 volume that the members were trained on. Of another survey it is the
-                ``survey.percentile`` of the absolute amplitudes.
+                ``survey.percentile`` of the absolute amplitudes; negative, as for members of a run
+                with ``survey.polarity: reversed``, it reverses the polarity.
 
         Raises InputError for other arrays, and if depths or the clip are needed and unknown.
         """
