@@ -6,9 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from saltseg.core.quantisation import SCALE
 from saltseg.device.compute import Compute
-from saltseg.ensemble.predictions import load_all, sum_values
 from saltseg.evaluation.threshold import Curve, steps
 from saltseg.inference.predict import predict
 from saltseg.networks.checkpoint import Checkpoint
@@ -62,39 +60,17 @@ def predicted(results: Path, precision: str) -> np.ndarray:
     return probabilities
 
 
-def stored(results: Path) -> np.ndarray:
-    """The same as the workflow keeps them, as uint32."""
-    ids = Tiles(results / "data/train.h5").ids
-    paths = [results / f"predictions/validation/{seed}.h5" for seed in (0, 1)]
-    return np.concatenate([total for _, total, _ in sum_values(load_all(paths, ids), ids)])
-
-
-def curve(values: np.ndarray, results: Path, unit: int) -> Curve:
+def curve(probabilities: np.ndarray, results: Path) -> Curve:
     """Score against threshold over all labelled tiles."""
     masks = Tiles(results / "data/train.h5").masks[:]
-    return steps(values, masks, unit).curve(np.ones(len(masks), dtype=bool))
-
-
-def in_full(probabilities: np.ndarray) -> np.ndarray:
-    return np.rint(probabilities * FINE).astype(np.uint32)
-
-
-def test_storing_predictions_in_16_bits_costs_less_than_half_a_thousandth(results):
-    probabilities, values = predicted(results, "auto"), stored(results)
-    assert np.abs(values / SCALE - probabilities).max() <= 0.5 / SCALE + 1e-9
-    coarse = curve(values, results, SCALE)
-    fine = curve(in_full(probabilities), results, FINE)
-    best = fine.score(fine.best())
-    print(f"best score {best:.6f} in float32, {coarse.score(coarse.best()):.6f} in 16 bits")
-    print(f"{fine.score(coarse.best()):.6f} in float32 with the threshold found in 16 bits")
-    assert abs(coarse.score(coarse.best()) - best) < 0.0005
-    assert abs(fine.score(coarse.best()) - best) < 0.0005
+    values = np.rint(probabilities * FINE).astype(np.uint32)
+    return steps(values, masks, FINE).curve(np.ones(len(masks), dtype=bool))
 
 
 def test_predicting_in_bf16_costs_at_most_two_thousandths(results):
     full, half = predicted(results, "fp32"), predicted(results, "bf16")
     assert (full != half).any()
-    full, half = (curve(in_full(part), results, FINE) for part in (full, half))
+    full, half = (curve(part, results) for part in (full, half))
     best, of_half = full.score(full.best()), half.score(half.best())
     print(f"best score {best:.6f} in fp32, {of_half:.6f} in bf16")
     thresholds = np.linspace(0.2, 0.8, 601)
