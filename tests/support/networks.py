@@ -13,7 +13,7 @@ from saltseg.networks.registry import NETWORKS
 from support.training import NEEDS_TIMM
 
 # The first of each class; the others of a class differ in numbers alone, and are slow tests.
-FIRST = {model.CLASSES[name]: name for name in reversed(NETWORKS)}.values()
+FIRST = {NETWORKS[name].load(): name for name in reversed(NETWORKS)}.values()
 
 
 def _marks(name: str) -> list:

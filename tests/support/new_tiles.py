@@ -7,7 +7,8 @@ from saltseg.evaluation.decision import write_report
 from support.surveys import image_png, png, zipped
 
 SETTINGS = {
-    "inference": {"flip": True, "batch_size": 3},
+    "plugins": [],
+    "inference": {"flip": True, "batch_size": 3, "threshold": None},
     "compute": {
         "device": "cpu",
         "precision": "fp32",

@@ -252,11 +252,13 @@ def code(stage, environment):
     """Return the code of a stage as parameters: each file that it uses, and its packages.
 
     One per file, such as "saltseg/training/losses.py 1f0c...", so that `make status` can name the one
-    that changed. Digests ignore comments and docstrings.
+    that changed. Digests ignore comments and docstrings. Plugins are those of stages with PyTorch.
     """
     files, used = CODE[stage]
+    plugins = map(Path, config["plugins"] if environment == "torch" else [])
+    own = [f"{file.name} {behaviour(file)}" for file in plugins]
     pins = ROOT / f"envs/{environment}.yaml"
-    return [*files, f"envs/{pins.name} {behaviour(pins)}", *versions(used, read_pins(pins))]
+    return [*files, *own, f"envs/{pins.name} {behaviour(pins)}", *versions(used, read_pins(pins))]
 
 
 # Of all stages, by package.
@@ -328,6 +330,9 @@ def settings(*names, ignoring=()):
         omitted = unread_keys(values, volume=VOLUME is not None) | {*ignoring}
         for name in names:
             section, _, key = name.partition(".")
+            if not isinstance(values[section], dict):
+                chosen[section] = values[section]
+                continue
             part = {key: values[section][key]} if key else values[section]
             left = {key: each for key, each in part.items() if f"{section}.{key}" not in omitted}
             chosen.setdefault(section, {}).update(left)

@@ -6,6 +6,7 @@ from snakemake import __version__ as snakemake_version
 
 # Sections that results depend on; data.demo is that of the inputs.
 RECORDED = [
+    "plugins",
     "data.demo",
     "data.demo_volume",
     "survey",
@@ -23,6 +24,7 @@ RECORDED = [
 def get_fingerprints(wildcards):
     """Return a digest of each of a user's inputs, by its key."""
     files = {"validation.groups": get_groups, "training.encoder_weights": get_encoder_weights}
+    files |= {f"plugins, {path}": lambda _, path=path: UserFile(path) for path in config["plugins"]}
     if VOLUME:
         files |= {"data.source": lambda wildcards: segy_for(""), "data.labels": get_labels}
     found = dict(zip(files, contents(*files.values())(wildcards)))

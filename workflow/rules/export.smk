@@ -21,5 +21,6 @@ rule export:
     params:
         *code("export", "torch"),
         command=command("export"),
+        settings=settings("plugins"),
     shell:
-        BARE_STAGE
+        STAGE

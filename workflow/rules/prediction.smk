@@ -37,7 +37,7 @@ else:
             command=command(
                 "predict", tiles=get_new_tiles, checkpoints=get_members, threshold=get_threshold
             ),
-            settings=settings("inference.threshold", "inference.batch_size", "compute"),
+            settings=settings("plugins", "inference.threshold", "inference.batch_size", "compute"),
             fingerprint=get_new_fingerprint,
             contents=contents(get_threshold, get_members),
         shell:

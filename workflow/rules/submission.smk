@@ -21,7 +21,9 @@ rule predict_test:
     params:
         *code("predict_test", "torch"),
         command=command("predict_test"),
-        settings=settings("inference.flip", "inference.batch_size", "inference.shards", "compute"),
+        settings=settings(
+            "plugins", "inference.flip", "inference.batch_size", "inference.shards", "compute"
+        ),
     shell:
         f"{STAGE} --shard {{wildcards.shard}}"
 

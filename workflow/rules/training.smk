@@ -30,6 +30,7 @@ rule train:
         *code("train", "torch"),
         command=command("train", encoder_weights=get_encoder_weights),
         settings=settings(
+            "plugins",
             "validation.scheme",
             "model",
             "training",
@@ -77,6 +78,7 @@ rule check:
         command=command("check", encoder_weights=get_encoder_weights),
         settings=uncompared(
             settings(
+                "plugins",
                 "model",
                 "training",
                 "augmentation",
@@ -134,6 +136,8 @@ rule predict_validation:
     params:
         *code("predict_validation", "torch"),
         command=command("predict_validation"),
-        settings=settings("validation.scheme", "inference.flip", "inference.batch_size", "compute"),
+        settings=settings(
+            "plugins", "validation.scheme", "inference.flip", "inference.batch_size", "compute"
+        ),
     shell:
         STAGE

@@ -160,6 +160,7 @@ if VOLUME:
             *code("predict_lines", "torch"),
             command=command("predict_lines"),
             settings=settings(
+                "plugins",
                 "validation.scheme",
                 "compute",
                 "inference.flip",
@@ -220,6 +221,7 @@ rule predict_volume:
         *code("predict_volume", "torch"),
         command=command("predict_volume", members=get_volume_members),
         settings=settings(
+            "plugins",
             "inference.planes",
             "inference.window",
             "inference.margin",

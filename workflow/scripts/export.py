@@ -19,7 +19,7 @@ def main(args):
 
 
 if __name__ == "__main__":
-    parser = stage_parser(__doc__, settings=False)
+    parser = stage_parser(__doc__)
     parser.add_input("checkpoints", "the members, safetensors files", many=True)
     parser.add_input("threshold", "the members' threshold.json")
     parser.add_output("ensemble", "ONNX file of all members")

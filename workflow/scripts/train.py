@@ -71,6 +71,10 @@ def main(args):
         checkpoint, history = Trainer(job, compute, on_epoch_end=record, saved=saved).run()
     write_csv(pd.DataFrame(history), args.history)
     checkpoint.about.update(made_from=made_from, computed_on=str(compute))
+    if args.settings.plugins:
+        checkpoint.about["plugins"] = {
+            file: behaviour(Path(file)) for file in args.settings.plugins
+        }
     checkpoint.save(args.checkpoint)
     if saved:
         saved.remove()
@@ -120,7 +124,7 @@ def dependencies(args, compute: Compute) -> list[str | bytes]:
         json.dumps(args.settings.model_dump(exclude=UNUSED), sort_keys=True),
         f"{args.seed} {compute} {torch.__version__}",
         *chain.from_iterable(files),
-        *map(behaviour, code),
+        *map(behaviour, [*code, *map(Path, args.settings.plugins)]),
         *(f"{name} {installed_version(name)}" for name in packages(code)),
     ]
 

@@ -44,7 +44,10 @@ def changed(path, value):
     at = config
     for key in path[:-1]:
         at = at[key]
-    at[path[-1]] = value
+    if path[-1] == 0:
+        at[:1] = [value]
+    else:
+        at[path[-1]] = value
     return config
 
 

@@ -79,7 +79,7 @@ READ = read_by_rules()
 def test_the_rules_are_found():
     assert READ["pseudo_labels"] == {"self_training.share"}
     assert "training.epochs" in READ["train"]
-    assert {rule for rule, read in READ.items() if read} == {*FIRST, "check", "predict"}
+    assert {rule for rule, read in READ.items() if read} == {*FIRST, "check", "export", "predict"}
 
 
 @pytest.mark.parametrize("key", KEYS)

@@ -14,6 +14,7 @@ from saltseg.core.files import replacing
 from saltseg.core.header import FORMAT, TRAIN_AGAIN, UNSEALED, read_checkpoint, seal
 from saltseg.networks import model
 from saltseg.networks.network import Network
+from saltseg.networks.registry import NETWORKS
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,13 @@ class Checkpoint:
         Raises InputError if the header and the weights do not fit together, or a weight is no
         finite number.
         """
+        name = dict(self.about.get("model") or {}).get("name")
+        if isinstance(name, str) and name not in NETWORKS:
+            files = printable(", ".join(map(str, self.about.get("plugins") or ["the plugin"])))
+            raise InputError(
+                f"{self.path}: {printable(name)} is no network here; name the file that adds it, "
+                f"{files}, in plugins, or import it before"
+            )
         try:
             # Without memory, of which an altered header might ask for any amount.
             with torch.device("meta"):

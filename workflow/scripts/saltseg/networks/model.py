@@ -6,8 +6,6 @@ from saltseg.core.errors import raise_faults
 from saltseg.networks.network import Network
 from saltseg.networks.registry import NETWORKS, OPTIONAL, not_taken
 
-CLASSES = {name: entry.load() for name, entry in NETWORKS.items()}
-
 
 def build(name: str, **settings) -> Network:
     """Build the network of the configuration's section ``model``.
@@ -19,7 +17,7 @@ def build(name: str, **settings) -> Network:
     for section, key in OPTIONAL.keys() - entry.takes:
         if section == "model":
             settings.pop(key, None)
-    return CLASSES[name](**entry.fixed, **settings)
+    return entry.load()(**entry.fixed, **settings)
 
 
 def images_to_input(images: Tensor) -> Tensor:

@@ -1,11 +1,13 @@
 """What a section of the configuration is, and what a key of it says about itself."""
 
 import ast
+from collections.abc import Iterable
+from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args
 
 import yaml
 from pydantic import BaseModel, Field, model_validator
-from pydantic_core import core_schema
+from pydantic_core import PydanticCustomError, core_schema
 
 Text = Annotated[str, Field(min_length=1)]
 FilePath = Annotated[Text, Field(json_schema_extra={"format": "path"})]
@@ -92,10 +94,24 @@ def takes_text(annotation: Any) -> bool:
 
 
 class OneOf:
-    """The names of a registry, as the values that a key may have."""
+    """The names in registries, as they are when a value is checked, as the values of a key."""
 
-    def __init__(self, *names: str):
-        self.names = names
+    def __init__(self, *registries: Iterable[str]):
+        self.registries = registries
+
+    @property
+    def names(self) -> list[str]:
+        """All names, in the order of the registries."""
+        return list(chain.from_iterable(self.registries))
+
+    def check(self, value: Any) -> Any:
+        """Return a value; PydanticCustomError if it is no name."""
+        if value not in self.names:
+            raise PydanticCustomError("literal_error", "expected a name in a registry")
+        return value
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
-        return core_schema.literal_schema([*self.names])
+        return core_schema.no_info_plain_validator_function(self.check)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict:
+        return {"enum": self.names, "type": "string"}

@@ -10,6 +10,7 @@ from saltseg.networks.registry import not_taken
 from saltseg.settings.base import Section
 from saltseg.settings.config import LEAST_TILES, MOST_SAMPLES, MOST_TILES, Settings, epochs_of
 from saltseg.settings.experiments import experiments, malformed, overlay, repeated
+from saltseg.settings.plugins import load_plugins
 from saltseg.settings.schema import describe_values, schema
 
 
@@ -18,6 +19,7 @@ def complete(config: dict) -> Settings:
 
     Raises InputError that lists everything that is wrong with it.
     """
+    load_plugins(config.get("plugins"))
     raise_faults("Configuration", faults(config))
     return Settings.model_validate(config)
 
@@ -27,6 +29,7 @@ def given(values: dict) -> Settings:
 
     Raises InputError that lists all wrong values.
     """
+    load_plugins(values.get("plugins"))
     raise_faults("Settings", _wrong_values(values))
     settings = Settings.model_validate(values)
     _forget_defaults(settings)
@@ -91,7 +94,7 @@ def _fault(error: ErrorDetails) -> str:
     if error["type"] == "value_error":
         return f"{name}: {error['ctx']['error']}"
     part = _part(path)
-    choices = "one of " if "enum" in part else ""
+    choices = "one of " if part.get("enum") else ""
     expected = choices + describe_values(part).replace("`", "")
     return f"{name}: expected {expected}, found {printable(repr(found))}"
 

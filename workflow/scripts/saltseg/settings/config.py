@@ -10,10 +10,11 @@ from pydantic import AfterValidator, Field
 
 from saltseg.inference.registry import RUNTIMES
 from saltseg.networks.registry import NETWORKS
+from saltseg.settings import plugins
 from saltseg.settings.base import FilePath, OneOf, Section, Seed, Text, key
 from saltseg.settings.choices import LOSSES, MONITORS, describe
 
-LossName = Annotated[str, OneOf(*LOSSES)]
+LossName = Annotated[str, OneOf(LOSSES, plugins.LOSSES)]
 Zoom = Annotated[float, Field(gt=0, le=10)]
 
 # What a change reruns.
@@ -209,7 +210,7 @@ class ModelSettings(Section):
 
     reruns = MEMBERS
 
-    name: Annotated[str, OneOf(*NETWORKS)] = key(
+    name: Annotated[str, OneOf(NETWORKS)] = key(
         "unet",
         "the network; `unet` and `residual_unet` have nine levels with two convolutions or "
         "two residual blocks each, the others an encoder that can be "
@@ -317,7 +318,7 @@ class TrainingSettings(Section):
     minimum_gain: float = key(
         1e-05, "smallest change that counts as an improvement", advanced=True, ge=0
     )
-    monitor: Annotated[str, OneOf(*MONITORS)] = key(
+    monitor: Annotated[str, OneOf(MONITORS)] = key(
         "last",
         f"decides which epoch is kept, and when to halve the rate or stop. {describe(MONITORS)}",
     )
@@ -365,6 +366,11 @@ class AugmentationSettings(Section):
     )
     contrast: float = key(
         0, "maximum change of the factor that scales values around mid-grey, up or down", ge=0, le=1
+    )
+    extra: list[Annotated[str, OneOf(plugins.AUGMENTATIONS)]] = key(
+        [],
+        "functions that [plugins](../docs/plugins.md) add, applied in their order after the others",
+        advanced=True,
     )
 
 
@@ -499,7 +505,7 @@ class ComputeSettings(Section):
     precision: Literal["auto", "bf16", "fp32"] = key(
         "auto", "`auto` uses bf16 if the hardware computes in it"
     )
-    runtime: Annotated[str, OneOf("auto", "torch", *RUNTIMES)] = key(
+    runtime: Annotated[str, OneOf(["auto", "torch"], RUNTIMES)] = key(
         "auto", "for prediction on a CPU; see below. A GPU always uses PyTorch", reruns=PREDICTIONS
     )
     threads: int = key(
@@ -531,6 +537,11 @@ class Settings(Section):
     volume: VolumeSettings = VolumeSettings()
     predict: PredictSettings = PredictSettings()
     compute: ComputeSettings = ComputeSettings()
+    plugins: list[FilePath] = key(
+        [],
+        "Python files that [add](../docs/plugins.md) losses, networks or augmentation",
+        reruns=MEMBERS,
+    )
     experiments: dict[str, Any] = key(
         {},
         "variants to compare by `snakemake experiments`, by their names; [keys that differ, or a "

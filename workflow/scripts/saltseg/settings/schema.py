@@ -84,12 +84,14 @@ def keys(part: dict | None = None, path: str = "") -> Iterator[tuple[str, dict]]
 def describe_values(key: dict) -> str:
     """Return the type and range of a key's values in words."""
     if "enum" in key:
-        return ", ".join("null" if each is None else f"`{each}`" for each in key["enum"])
+        return ", ".join("null" if each is None else f"`{each}`" for each in key["enum"]) or (
+            "name that a plugin adds"
+        )
     name, *null = types(key)
     if name in WORDS:
         return WORDS[name]
     if name == "array":
-        count = f"{key['maxItems']} " if "maxItems" in key else "one or more "
+        count = f"{key['maxItems']} " if "maxItems" in key else "one or more " * ("minItems" in key)
         return f"list of {count}" + re.sub(r"^\w+", r"\g<0>s", describe_values(key["items"]))
     if {"minimum", "maximum"} <= key.keys():
         bounds = [f"{key['minimum']:,} to {key['maximum']:,}"]

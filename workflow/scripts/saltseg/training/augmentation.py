@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from saltseg.settings.config import AugmentationSettings
+from saltseg.settings.plugins import AUGMENTATIONS
 
 
 @dataclass(frozen=True)
@@ -71,9 +72,15 @@ class Augmentation:
     def apply(
         self, images: Tensor, masks: Tensor, maps: Tensor, tones: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Warp images and masks and retone images, both float32 (batch, 1, height, width)."""
+        """Warp images and masks, retone images, and apply what plugins add.
+
+        Both are float32 (batch, 1, height, width).
+        """
         images, masks = warp(images, masks, maps)
-        return (retone(images, tones) if self.retones else images), masks
+        images = retone(images, tones) if self.retones else images
+        for name in self.ranges.extra:
+            images, masks = AUGMENTATIONS[name](images, masks)
+        return images, masks
 
 
 def warp(images: Tensor, masks: Tensor, maps: Tensor) -> tuple[Tensor, Tensor]:

@@ -21,6 +21,7 @@ from saltseg.networks import model
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.networks.network import Network
 from saltseg.networks.registry import not_taken
+from saltseg.settings import plugins
 from saltseg.settings.config import TrainingSettings, epochs_of
 from saltseg.training.augmentation import Augmentation
 from saltseg.training.data import Labelled, TrainingData
@@ -246,7 +247,7 @@ class Trainer:
         )
 
     def loss(self, number: int) -> Callable[[Tensor, Tensor], Tensor]:
-        return LOSSES[loss_name(self.recipe, number)]
+        return (LOSSES | plugins.LOSSES)[loss_name(self.recipe, number)]
 
     def report(self, epoch: Epoch, speed: float, seconds: float) -> None:
         """Record and log an epoch that took some seconds, at a speed in tiles per second."""
