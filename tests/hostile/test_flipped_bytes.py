@@ -11,7 +11,7 @@ from saltseg.networks.checkpoint import Checkpoint
 
 REPORT = dict.fromkeys(["threshold", "score", "score_all_empty"], 0.5)
 REPORT |= {"tiles": 4, "tiles_scored": 4, "flip": True, "honest": True, "seeds": [0]}
-REPORT |= {"tuned_on": "the other folds"}
+REPORT |= {"selected": False, "tuned_on": "the other folds"}
 
 
 @pytest.fixture

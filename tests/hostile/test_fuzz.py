@@ -169,7 +169,14 @@ def handed_on() -> dict[str, bytes]:
     images = np.random.default_rng(0).integers(0, 256, (4, 3, 5), dtype=np.uint8)
     settings = {"name": "unet", "width": 1, "dropout": 0.1, "depth": "both"}
     report = dict.fromkeys(["threshold", "score", "score_all_empty"], 0.5)
-    report |= {"tiles": 4, "tiles_scored": 4, "flip": True, "honest": True, "seeds": [0]}
+    report |= {
+        "tiles": 4,
+        "tiles_scored": 4,
+        "flip": True,
+        "honest": True,
+        "selected": False,
+        "seeds": [0],
+    }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         table = pd.DataFrame({"id": IDS, "depth": 1.5, "coverage": 0.5})

@@ -106,7 +106,8 @@ def test_history_has_a_row_per_epoch(finished):
 def test_summary_and_picture_are_there(finished):
     summary = (finished / "results/summary.txt").read_text()
     score = json.loads((finished / "results/threshold.json").read_text())["score"]
-    assert f"{score:.4f} over 48 of 48 labelled tiles" in summary
+    said = "no member trained on the tile, but epochs were selected on it"
+    assert f"{score:.4f} over 48 of 48 labelled tiles ({said})" in summary
     for name in ("gallery", "figures/worst", "figures/typical", "figures/best"):
         with Image.open(finished / f"results/{name}.png") as picture:
             assert min(picture.size) > 400
@@ -131,6 +132,12 @@ def test_figures_for_several_members_say_why_they_are_not_there(finished):
 
 def test_a_second_run_has_nothing_to_do(finished):
     assert "Nothing to be done" in complete(finished)
+
+
+def test_the_summary_is_printed_only_where_it_is_asked_for(copied):
+    jobs = (copied, "--forcerun", "submission", "--")
+    assert "Score  " in complete(*jobs, "results/summary.txt")
+    assert "Score  " not in complete(*jobs, "results/submission.csv")
 
 
 def test_every_rule_has_what_an_engine_needs_to_know():

@@ -30,6 +30,7 @@ THRESHOLD = {
     "threshold": 0.4375,
     "score": 0.72166,
     "honest": True,
+    "selected": False,
     "tuned_on": "the other folds",
     "tiles_scored": 1280,
     "tiles": 3200,

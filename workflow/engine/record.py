@@ -11,6 +11,7 @@ tests/unit/engine/test_record.py fails once these have another form.
 """
 
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -74,13 +75,10 @@ def lost_record(results: Path, stamp: Path) -> bool:
     return False
 
 
-def fresh_summary(results: Path) -> str:
-    """Return the summary of a run; empty if it is older than the threshold, or missing.
+def requested_summary(jobs: Iterable[Job], summary: Path) -> str:
+    """Return the summary of a run if one of its jobs makes it or would; empty otherwise.
 
-    A run of other targets leaves an older summary in place.
+    A run of other targets leaves the summary of an earlier one in place, of other members even.
     """
-    summary, threshold = results / "summary.txt", results / "threshold.json"
-    if not summary.exists() or not threshold.exists():
-        return ""
-    fresh = summary.stat().st_mtime >= threshold.stat().st_mtime
-    return f"\n{summary.read_text()}" if fresh else ""
+    made = {Path(file) for job in jobs for file in job.output}
+    return f"\n{summary.read_text()}" if summary in made and summary.exists() else ""

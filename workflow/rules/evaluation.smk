@@ -22,6 +22,8 @@ rule threshold:
     params:
         *code("threshold", "data"),
         command=command("threshold"),
-        settings=settings("validation.scheme", "inference.flip", "inference.threshold"),
+        settings=settings(
+            "validation.scheme", "training.monitor", "inference.flip", "inference.threshold"
+        ),
     shell:
         STAGE

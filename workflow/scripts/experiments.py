@@ -10,7 +10,7 @@ from saltseg.core.files import replacing
 from saltseg.core.tables import write_csv
 from saltseg.ensemble.predictions import load_all
 from saltseg.evaluation.comparison import compare, tile_scores
-from saltseg.evaluation.decision import read_report
+from saltseg.evaluation.decision import HONESTY, read_report
 from saltseg.evaluation.summary import honesty
 from saltseg.report.experiments import format_table, write_page
 from saltseg.report.times import read_times
@@ -22,7 +22,7 @@ from saltseg.survey.tiles import Tiles
 def main(args):
     tiles = Tiles(args.tiles)
     folds = read_folds(args.folds, tiles.ids)
-    reports = [read_report(path, ["honest", "tuned_on"]) for path in args.thresholds]
+    reports = [read_report(path, HONESTY) for path in args.thresholds]
     members: dict[str, list[Path]] = {path.parent.name: [] for path in args.thresholds}
     for path in args.predictions:
         # NAME/predictions/validation/SEED.h5
@@ -39,8 +39,8 @@ def main(args):
     for key in next(iter(args.differences.values())):
         table[key] = [json.dumps(args.differences[name][key]) for name in members]
     shown = format_table(table)
-    # The same for all: it follows from the folds.
-    said = honesty(reports[0]["honest"], reports[0]["tuned_on"])
+    # The same for all, by the folds, but for what chose epochs.
+    said = honesty(reports[0] | {"selected": any(report["selected"] for report in reports)})
     write_csv(table, args.table)
     with replacing(args.page) as path:
         write_page(path, shown, said)

@@ -3,7 +3,7 @@
 import logging
 
 from saltseg.ensemble.predictions import load_all
-from saltseg.evaluation.decision import read_report
+from saltseg.evaluation.decision import HONESTY, read_report
 from saltseg.evaluation.review import read_review
 from saltseg.evaluation.summary import warning
 from saltseg.report.gallery import choose, draw_gallery
@@ -16,7 +16,7 @@ COLUMNS = 8
 def main(args):
     tiles = Tiles(args.tiles)
     members = load_all(args.predictions, tiles.ids, tiles.images.shape[1:])
-    tuned = read_report(args.threshold, ["threshold", "honest", "tuned_on"])
+    tuned = read_report(args.threshold, ["threshold", *HONESTY])
     chosen = choose(read_review(args.review, tiles.ids), COLUMNS)
     for name, ids in chosen.items():
         draw_gallery(getattr(args, name), tiles, members, ids, tuned["threshold"], warning(tuned))

@@ -27,7 +27,7 @@ from saltseg.survey.tiles import Tiles
 
 def main(args):
     train = Tiles(args.tiles)
-    report = read_report(args.threshold, [*SCORE, "score_all_empty", "tuned_on"])
+    report = read_report(args.threshold, [*SCORE, "score_all_empty"])
     size = train.images.shape[1:]
     validation = load_all(args.validation, train.ids, size)
     test, predicted = None, []

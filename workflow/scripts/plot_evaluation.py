@@ -4,7 +4,7 @@ import logging
 
 from saltseg.core.errors import InputError
 from saltseg.ensemble.predictions import load_all
-from saltseg.evaluation.decision import read_report
+from saltseg.evaluation.decision import HONESTY, read_report
 from saltseg.evaluation.review import read_review
 from saltseg.evaluation.summary import warning
 from saltseg.report.plot_evaluation import (
@@ -22,7 +22,7 @@ from saltseg.survey.tiles import Tiles
 def main(args):
     tiles = Tiles(args.tiles)
     folds = read_folds(args.folds, tiles.ids)
-    report = read_report(args.threshold, ["threshold", "score", "honest", "tuned_on", "seeds"])
+    report = read_report(args.threshold, ["threshold", "score", *HONESTY, "seeds"])
     loaded = load_all(args.predictions, tiles.ids, tiles.masks.shape[1:])
     if len(loaded) != len(report["seeds"]):
         raise InputError(

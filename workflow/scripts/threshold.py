@@ -25,6 +25,8 @@ def main(args):
     chosen = args.settings.inference.threshold
     result, curve = evaluate(members, tiles, folds, is_honest(scheme), chosen)
     result["scheme"] = scheme
+    # Any other value of the key lets the held-out tiles decide which epoch is kept.
+    result["selected"] = args.settings.training.monitor != "last"
     # The threshold holds for predictions made in the same way.
     result["flip"] = args.settings.inference.flip
     result["seeds"] = seeds

@@ -10,7 +10,12 @@ from snakemake.jobs import Job
 from snakemake.persistence import PersistenceBase
 
 from engine import record
-from engine.record import fresh_summary, lost_record, record_only_finished, retry_only_what_helps
+from engine.record import (
+    lost_record,
+    record_only_finished,
+    requested_summary,
+    retry_only_what_helps,
+)
 
 
 @pytest.fixture
@@ -101,12 +106,12 @@ def test_a_record_that_an_earlier_release_began_is_not_lost(tmp_path):
     assert not lost_record(tmp_path / "results", stamp)
 
 
-def test_a_summary_older_than_the_threshold_is_not_shown(tmp_path):
-    assert fresh_summary(tmp_path) == ""
-    (tmp_path / "summary.txt").write_text("score 0.7")
-    assert fresh_summary(tmp_path) == ""
-    (tmp_path / "threshold.json").touch()
-    os.utime(tmp_path / "summary.txt", (2000, 2000))
-    for date, shown in ((1000, "\nscore 0.7"), (2000, "\nscore 0.7"), (3000, "")):
-        os.utime(tmp_path / "threshold.json", (date, date))
-        assert fresh_summary(tmp_path) == shown
+def test_a_summary_is_shown_only_where_it_was_asked_for(tmp_path):
+    summary = tmp_path / "summary.txt"
+    member, last = (
+        SimpleNamespace(output=[str(tmp_path / name)]) for name in ("0.h5", "summary.txt")
+    )
+    assert requested_summary([member, last], summary) == ""
+    summary.write_text("score 0.7")
+    assert requested_summary([member, last], summary) == "\nscore 0.7"
+    assert requested_summary([member], summary) == ""

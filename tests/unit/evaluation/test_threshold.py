@@ -14,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from saltseg.core.errors import InputError
 from saltseg.core.quantisation import SCALE
 from saltseg.ensemble.predictions import Predictions
-from saltseg.evaluation.summary import NOT_TUNED, describe, warning
+from saltseg.evaluation.summary import NOT_TUNED, describe, honesty, warning
 from saltseg.evaluation.threshold import evaluate, steps, steps_of_members, tune
 from saltseg.survey import tiles as packed
 
@@ -284,6 +284,13 @@ def test_a_chosen_threshold_is_scored_as_it_is_and_tuned_on_nothing(slow_score, 
     assert {group["threshold"] for group in result["groups"].values()} == {0.3}
 
 
+@pytest.mark.parametrize("selected", [False, True])
+def test_a_score_says_where_its_tiles_chose_the_epoch(selected):
+    result = {"honest": True, "selected": selected, "tuned_on": "the other folds"}
+    assert ("selected on it" in honesty(result)) is selected and warning(result) == ""
+    assert honesty(result).startswith("no member trained on the tile")
+
+
 def test_a_score_of_a_single_tile_is_blamed_on_the_threshold_only(labelled):
     """The threshold can only be tuned on that tile, but no member trained on it."""
     _, tiles, folds, values, _ = labelled
@@ -291,6 +298,7 @@ def test_a_score_of_a_single_tile_is_blamed_on_the_threshold_only(labelled):
     member = Predictions(Path("0.h5"), tiles.ids[:1], values[:1])
     result, _ = evaluate([member], tiles, folds, honest=True)
     assert result["tiles_scored"] == 1 and not result["honest"]
-    for text in (describe(result | {"seeds": [0]}), warning(result)):
+    result |= {"seeds": [0], "selected": False}
+    for text in (describe(result), warning(result)):
         assert "the threshold was tuned on the same tile" in text
         assert "members trained" not in text and "training tiles" not in text

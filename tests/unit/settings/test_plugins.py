@@ -122,5 +122,5 @@ def test_a_plugins_network_is_rebuilt_where_the_plugin_is(tmp_path):
     Checkpoint(about, model.build(**settings).state_dict()).save(tmp_path / "a.safetensors")
     Checkpoint.load(tmp_path / "a.safetensors").rebuild()
     del NETWORKS["Tiny"]
-    with pytest.raises(InputError, match=r"Tiny is no network here; name .*mine\.py, in plugins"):
+    with pytest.raises(InputError, match=r"no network Tiny here; name .*mine\.py, in plugins"):
         Checkpoint.load(tmp_path / "a.safetensors").rebuild()

@@ -87,9 +87,10 @@ def _are_seeds(value: object) -> bool:
 FITS = {
     **dict.fromkeys(["threshold", "score", "score_all_empty"], _is_share),
     **dict.fromkeys(["tiles", "tiles_scored"], _is_count),
-    **dict.fromkeys(["flip", "honest"], _is_bool),
+    **dict.fromkeys(["flip", "honest", "selected"], _is_bool),
     "seeds": _are_seeds,
     **dict.fromkeys(["tuned_on", "scheme", DIGEST], _is_text),
 }
-# Keys needed to report a run's score.
-SCORE = ["threshold", "score", "honest", "tuned_on", "tiles_scored", "tiles", "seeds"]
+# Keys needed to say whether a score is honest, and to report it.
+HONESTY = ["honest", "selected", "tuned_on"]
+SCORE = ["threshold", "score", *HONESTY, "tiles_scored", "tiles", "seeds"]

@@ -23,7 +23,7 @@ def summary(threshold: dict, submission: Path | None, results: Path) -> str:
         masks = _read_masks(submission)
         sent = f"{submission}: {len(masks)} tiles, {int((masks != '').sum())} of them with salt"
     scored, tiles = threshold["tiles_scored"], threshold["tiles"]
-    said = honesty(threshold["honest"], threshold["tuned_on"])
+    said = honesty(threshold)
     members = ",".join(map(str, threshold["seeds"]))
     return f"""\
 Score       {threshold["score"]:.4f} over {scored} of {tiles} labelled tiles ({said})
@@ -50,24 +50,24 @@ def origin(tuned_on: str) -> str:
     return f"tuned for each fold on {tuned_on}"
 
 
-def honesty(honest: bool, tuned_on: str) -> str:
-    """Return the note on honesty that accompanies every score."""
-    if honest:
-        return "no member trained on the tile"
-    if tuned_on == TUNED_ON_ITSELF:
+def honesty(threshold: dict) -> str:
+    """Return the note on honesty that accompanies every score, from HONESTY of threshold.json."""
+    if threshold["honest"]:
+        selected = ", but epochs were selected on it" if threshold["selected"] else ""
+        return f"no member trained on the tile{selected}"
+    if threshold["tuned_on"] == TUNED_ON_ITSELF:
         return "NOT honest: the threshold was tuned on the same tile"
     return "NOT honest: the members trained on these tiles"
 
 
 def warning(threshold: dict) -> str:
-    """Return why the scores are not honest, from threshold.json; empty if they are."""
-    honest = threshold["honest"]
-    return "" if honest else honesty(honest, threshold["tuned_on"])
+    """Return why the scores are not honest, from HONESTY of threshold.json; empty if they are."""
+    return "" if threshold["honest"] else honesty(threshold)
 
 
 def describe(threshold: dict) -> str:
     """Return a one-line description of a submission, from threshold.json."""
-    note = warning(threshold)
+    note = honesty(threshold) if threshold["selected"] else warning(threshold)
     note = f" ({note})" if note else ""
     scored, tiles = threshold["tiles_scored"], threshold["tiles"]
     seeds = ",".join(map(str, threshold["seeds"]))

@@ -67,12 +67,11 @@ class Checkpoint:
         Raises InputError if the header and the weights do not fit together, or a weight is no
         finite number.
         """
-        name = dict(self.about.get("model") or {}).get("name")
-        if isinstance(name, str) and name not in NETWORKS:
-            files = printable(", ".join(map(str, self.about.get("plugins") or ["the plugin"])))
+        made_of, plugins = self.about.get("model"), self.about.get("plugins")
+        if plugins and isinstance(made_of, dict) and made_of.get("name") not in NETWORKS:
             raise InputError(
-                f"{self.path}: {printable(name)} is no network here; name the file that adds it, "
-                f"{files}, in plugins, or import it before"
+                f"{self.path}: no network {printable(str(made_of.get('name')))} here; name the "
+                f"file that adds it, {printable(', '.join(map(str, plugins)))}, in plugins"
             )
         try:
             # Without memory, of which an altered header might ask for any amount.

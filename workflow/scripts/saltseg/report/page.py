@@ -132,7 +132,7 @@ def read_figure(path: Path | str) -> Figure:
 
 def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Path) -> dict:
     """Return the page's headline: the score, whether it is honest, and the run's key facts."""
-    said = honesty(report["honest"], report["tuned_on"])
+    said = honesty(report)
     facts = {
         "Threshold": f"{report['threshold']:.4f}, {origin(report['tuned_on'])}",
         "Members": name_members(report["seeds"]),
