@@ -19,7 +19,7 @@ def main(args):
     honest = is_honest(args.settings.validation.scheme)
     members = [LinePredictions(path) for path in args.predictions]
     interpolation = Interpolation(labels_by_line(lines, grid))
-    held_out = hold_out(lines, grid, members, interpolation)
+    held_out = hold_out(lines, grid, members, interpolation, honest)
     calibration = calibrate(held_out, honest, args.settings.volume.prior != "none")
     table, together = score_lines(held_out, calibration)
     together |= {"of_lines": len(lines.table), "honest": honest}

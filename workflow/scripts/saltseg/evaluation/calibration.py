@@ -103,9 +103,17 @@ class HeldOutLine:
 
 
 def hold_out(
-    lines: Lines, grid: Grid, members: list[LinePredictions], interpolation: Interpolation
+    lines: Lines,
+    grid: Grid,
+    members: list[LinePredictions],
+    interpolation: Interpolation,
+    honest: bool = True,
 ) -> list[HeldOutLine]:
-    """Return the lines that members held out; InputError if there is none."""
+    """Return the lines that members held out, or trained on if not honest.
+
+    These are left out of the interpolation: those that are held out together, or each for itself.
+    Raises InputError if there is none.
+    """
     index = {
         row.id: (row.plane, grid.line_axis(row.plane).index(row.line))
         for row in lines.table.itertuples()
@@ -115,7 +123,8 @@ def hold_out(
         of_line = [member for member in members if row.id in set(member.table["id"])]
         if not of_line:
             continue
-        others = interpolation.without({index[name] for name in of_line[0].table["id"]})
+        together = of_line[0].table["id"] if honest else [row.id]
+        others = interpolation.without({index[name] for name in together})
         axis, labels = index[row.id][0] == "crossline", lines[row.id][1]
         here = [slice(row.first, row.first + len(labels))] * 2
         here[axis] = slice(index[row.id][1], index[row.id][1] + 1)

@@ -64,7 +64,7 @@ class VolumeResults:
         """What interpolation of the labels is worth on the same lines, and whether it is beaten."""
         ours, theirs = (self.scores[name]["iou"] for name in ("compared", "interpolation"))
         if theirs is None:
-            return "none, with labels on a single line"
+            return "none, since no line has two others of its plane to interpolate from"
         won = "" if (ours or 0) > theirs else ": NO WORSE than this run"
         return f"IoU {format_score(theirs)} where this run has {format_score(ours)}{won}"
 
