@@ -14,7 +14,7 @@ from torch.nn import functional
 from saltseg.core.errors import InputError
 from saltseg.core.quantisation import MISSING, SCALE, quantise
 from saltseg.device.compute import Compute
-from saltseg.ensemble.fusion import average, probability
+from saltseg.ensemble.fusion import average, probability, to_logits
 from saltseg.inference.predict import predict_batch
 from saltseg.inference.sections import SectionPredictor, windows_for
 from saltseg.inference.volume import Greyscale, VolumePredictor
@@ -201,7 +201,7 @@ def test_members_are_averaged_and_their_spread_is_returned():
     single = [predict_section([one], section) for one in networks]
     mean, deviation = predict_section(networks, section)
     stack = np.stack([each for each, _ in single])
-    np.testing.assert_allclose(mean, stack.mean(0), atol=1e-6)
+    np.testing.assert_allclose(mean, probability(to_logits(stack).mean(0)), atol=1e-6)
     np.testing.assert_allclose(deviation, stack.std(0), atol=1e-6)
     assert not single[0][1].any()
 

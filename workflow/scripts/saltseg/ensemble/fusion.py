@@ -17,12 +17,17 @@ from scipy import optimize
 from saltseg.core.errors import InputError
 from saltseg.core.quantisation import SCALE
 
-# Logits of quantised probabilities; as far from 0 as members are to be trusted.
-MOST = np.float32(7)
-with np.errstate(divide="ignore"):
-    _share = np.arange(SCALE + 1) / SCALE
-    LOGITS = np.log(_share / (1 - _share)).clip(-MOST, MOST).astype(np.float32)
-LOGITS = np.append(LOGITS, np.float32(np.nan))  # MISSING
+MOST = 7  # as far from 0 as logits of members are to be trusted
+
+
+def to_logits(probabilities: np.ndarray) -> np.ndarray:
+    """Return logits of probabilities, of any shape, within ``MOST``, in their type."""
+    with np.errstate(divide="ignore"):
+        return np.log(probabilities / (1 - probabilities)).clip(-MOST, MOST)
+
+
+# Of quantised probabilities, the last of which is missing.
+LOGITS = np.append(to_logits(np.arange(SCALE + 1) / SCALE), np.nan).astype(np.float32)
 REACH = 3  # standard deviations of a Gaussian, beyond which it is cut
 
 

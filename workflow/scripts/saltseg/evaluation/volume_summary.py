@@ -42,6 +42,12 @@ class VolumeResults:
         return format_score(self.facts["expected_iou"])
 
     @property
+    def meaning(self) -> str:
+        """What the IoU to expect is of, and what it rests on."""
+        calibrated = "" if self.scores["honest"] else ", which no held-out line has calibrated"
+        return f"to expect of unlabelled lines, by their probabilities{calibrated}"
+
+    @property
     def kind(self) -> str:
         """What the scored lines are to the members that predicted them."""
         return "held-out lines" if self.scores["honest"] else "lines trained on"
@@ -49,12 +55,10 @@ class VolumeResults:
     @property
     def held_out(self) -> str:
         """The scores of held-out lines, and what they are of."""
-        scores = self.scores
-        said = (
-            f"IoU {format_score(scores['iou'])}, Dice {format_score(scores['dice'])}, top of salt "
-        )
-        said += f"{format_score(scores['top_distance'], 1)} samples off, on "
-        said += count_lines(self.lines)
+        scores, off = self.scores, self.scores["top_distance"]
+        said = f"IoU {format_score(scores['iou'])}, Dice {format_score(scores['dice'])}, "
+        said += "no top of salt" if off is None else f"top of salt {off:.1f} samples off"
+        said += f", on {count_lines(self.lines)}"
         if not scores["honest"]:
             return f"{said} that members trained on (NOT honest)"
         return f"{said} held out, farther from labels than most lines are"
@@ -96,7 +100,7 @@ def summarise(found: VolumeResults, seeds: list[int], results: Path) -> str:
     """Return the summary of a run on a volume."""
     suspect = f"Suspect     {', '.join(found.suspect)}: members contradict these labels\n"
     return f"""\
-IoU         {found.expected} to expect of unlabelled lines, by their probabilities
+IoU         {found.expected} {found.meaning}
 {"Held out  " if found.scores["honest"] else "Trained on"}  {found.held_out}
 Baseline    interpolation of the other labelled lines: {found.baseline}
 {suspect if found.suspect else ""}\

@@ -13,6 +13,7 @@ import numpy as np
 
 from saltseg.core.errors import oom_hint
 from saltseg.device.compute import Compute
+from saltseg.ensemble.fusion import probability, to_logits
 from saltseg.inference.predict import predict_batch
 from saltseg.networks.network import Network
 from saltseg.survey.windows import Windows
@@ -57,8 +58,8 @@ class SectionPredictor:
             read: returns grey values of a part that lies within the sections.
             shape: of all the sections together: (lines, samples, traces).
 
-        Yields mean and standard deviation over members, float32 (lines, rows, columns), of each
-        batch.
+        Yields the probability of the members' mean logits, and the standard deviation of their
+        probabilities, float32 (lines, rows, columns), of each batch.
         """
         cuts = []
         for network in self.networks:
@@ -84,7 +85,10 @@ class SectionPredictor:
             if len(found) == 1:
                 yield found[0], np.zeros_like(found[0])
             else:
-                yield np.mean(found, axis=0), np.std(found, axis=0)
+                yield (
+                    probability(np.mean(to_logits(np.stack(found)), axis=0)),
+                    np.std(found, axis=0),
+                )
 
     def around(self, core: Core, shape: tuple[int, int]) -> Core:
         """Return the part of sections of a shape that all members need to predict a core."""

@@ -165,7 +165,7 @@ def volume_headline(found: VolumeResults, seeds: list[int], benchmarks: Path) ->
     return {
         "score": found.expected,
         "honest": found.scores["honest"],
-        "said": "IoU to expect of unlabelled lines, by their probabilities",
+        "said": f"IoU {found.meaning}",
         "facts": facts,
     }
 
