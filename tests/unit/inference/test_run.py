@@ -14,7 +14,10 @@ import saltseg
 from saltseg.core import rle
 from saltseg.core.errors import InputError
 from saltseg.core.quantisation import MISSING, SCALE
+from saltseg.ensemble.fusion import LOGITS
+from saltseg.ensemble.fusion import probability as expit
 from saltseg.ensemble.predictions import Predictions
+from saltseg.evaluation.calibration import Calibration
 from saltseg.inference.sections import SectionPredictor, windows_for
 from saltseg.inference.volume import Greyscale, VolumePredictor
 from saltseg.networks.checkpoint import Checkpoint
@@ -74,7 +77,9 @@ def test_sections_get_the_probabilities_that_a_volume_has(
     VolumePredictor(sections, greyscale, 8).predict(volume, layout, 0, tmp_path / "0.zarr")
     found = Shards([tmp_path / "0.zarr"], volume.shape)
     probability, _ = found.read("inline", slice(2, 3), slice(0, 40))
-    expected = np.where(probability[0].T == MISSING, np.nan, probability[0].T / SCALE)
+    alone = Calibration.load(results / "volume/calibration.json").alone
+    calibrated = expit(alone.on_one_plane(LOGITS[probability[0].T]))
+    expected = np.where(probability[0].T == MISSING, np.nan, calibrated)
     assert np.isnan(expected).any()
     np.testing.assert_allclose(of_volume.predict(section), expected, atol=1.5 / SCALE)
     several = np.stack([section, section[:, ::-1]])

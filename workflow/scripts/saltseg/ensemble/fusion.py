@@ -58,6 +58,10 @@ class Fusion:
             parts.append(np.float32(self.weight) * distance)
         return np.float32(self.offset) + sum(parts[1:], parts[0])
 
+    def on_one_plane(self, logits: np.ndarray) -> np.ndarray:
+        """Return logits of salt, float32, from members' logits in a plane that stands for all."""
+        return self.logits(dict.fromkeys(self.slopes, logits))
+
 
 # What learning starts from and, with few lines, stays near; found on synthetic surveys. The slope
 # is that of all planes together.

@@ -11,6 +11,8 @@ import torch
 from saltseg.core.errors import InputError
 from saltseg.core.quantisation import SCALE, quantise
 from saltseg.device.compute import Compute
+from saltseg.ensemble.fusion import probability, to_logits
+from saltseg.evaluation.calibration import Calibration
 from saltseg.evaluation.decision import Decision
 from saltseg.inference.predict_new import mean_batches
 from saltseg.inference.runtimes import for_inference
@@ -34,7 +36,8 @@ def load_run(
     """Load the members and the threshold of a finished run.
 
     Args:
-        results: its folder ``results``, or a copy of ``threshold.json`` and ``models/`` in it.
+        results: its folder ``results``, or a copy of ``threshold.json`` and ``models/`` in it; of
+            a volume, ``volume/calibration.json``, too.
         threshold: above which a pixel is salt; None for the run's own.
         batch_size: tiles per batch.
         compute: keys of the configuration's section ``compute``, such as ``device="cpu"``;
@@ -51,6 +54,7 @@ def load_run(
         [_load_member(results, seed) for seed in decision.seeds],
         Compute.select(settings, settings.runtime),
         batch_size,
+        threshold,
     )
 
 
@@ -78,10 +82,13 @@ class FinishedRun:
     checkpoints: list[Checkpoint]
     compute: Compute
     batch_size: int
+    chosen: float | None = None
 
     @property
     def threshold(self) -> float:
-        """The probability above which a pixel is salt."""
+        """The probability above which a pixel is salt: of a section, by members of a volume."""
+        if self.chosen is None and self._calibration:
+            return self._calibration.threshold_alone
         return self.decision.threshold
 
     @property
@@ -125,7 +132,10 @@ class FinishedRun:
         self, images: np.ndarray, *, depths: np.ndarray | None = None, clip: float | None = None
     ) -> np.ndarray:
         """Return where salt is, bool of the shape of ``images``; arguments are of ``predict``."""
-        return self.predict(images, depths=depths, clip=clip) > self.threshold
+        threshold = (
+            self.threshold if np.asarray(images).dtype.kind == "f" else self.decision.threshold
+        )
+        return self.predict(images, depths=depths, clip=clip) > threshold
 
     def _predict_tiles(self, images: np.ndarray, depths: np.ndarray | None) -> np.ndarray:
         if depths is not None:
@@ -144,6 +154,9 @@ class FinishedRun:
         amplitude = scale(decode(section.T, IEEE_FLOAT), clip).astype(np.float16).T
         grey = section_to_8bit(amplitude, self._greyscale.normalisation, self._greyscale.tile)
         mean, _ = self._sections.predict(grey)
+        if self._calibration:
+            # Of one plane, which stands for both.
+            mean = probability(self._calibration.alone.on_one_plane(to_logits(mean)))
         return np.where(np.isnan(amplitude), np.nan, quantise(mean) / SCALE)
 
     def _clip_of(self, sections: np.ndarray) -> float:
@@ -157,6 +170,11 @@ class FinishedRun:
                 f"{error}; it has the clip of the members' volume, without which amplitudes have "
                 "no grey values: copy it with the members, or pass clip=..."
             ) from None
+
+    @cached_property
+    def _calibration(self) -> Calibration | None:
+        path = self.results / "volume/calibration.json"
+        return Calibration.load(path) if path.is_file() else None
 
     @cached_property
     def _networks(self) -> list[Network]:
