@@ -22,21 +22,20 @@ def config_of(folder, **sections):
     return with_config(folder, changes)
 
 
-def test_members_of_a_run_fill_the_same_volume_alike_in_shards(finished_volume, tmp_path):
+def test_members_of_a_run_fill_a_volume_alike_in_shards(finished_volume, tmp_path):
     shutil.copy(finished_volume / "results/demo/volume.sgy", tmp_path / "again.sgy")
-    config = config_of(
-        tmp_path,
-        predict={"source": str(tmp_path / "again.sgy"), "run": str(finished_volume / "results")},
-        inference={"shards": 2},
-    )
-    complete(tmp_path, "--", "predict", config=config)
-    for name in FILLED[:4]:
-        expected = (finished_volume / "results/volume" / name).read_bytes()
-        assert (tmp_path / "results/predict" / name).read_bytes() == expected, name
-    page = (tmp_path / "results/predict/index.html").read_text()
+    predict = {"source": str(tmp_path / "again.sgy"), "run": str(finished_volume / "results")}
+    filled = []
+    for shards in (1, 2):
+        folder = tmp_path / str(shards)
+        config = config_of(tmp_path, predict=predict, inference={"shards": shards})
+        complete(folder, "--", "predict", config=config)
+        filled.append([(folder / "results/predict" / name).read_bytes() for name in FILLED])
+    assert filled[0] == filled[1]
+    page = (folder / "results/predict/index.html").read_text()
     assert "Salt in again.sgy" in page and '<p class="notice">' not in page.partition("<nav")[0]
-    assert list((tmp_path / "results/predict/sections").glob("inline-*-grey.webp"))
-    assert planned(tmp_path, "--", "predict", config=config) == {}
+    assert list((folder / "results/predict/sections").glob("inline-*-grey.webp"))
+    assert planned(folder, "--", "predict", config=config) == {}
 
 
 def test_labels_can_be_masks_drawn_line_by_line(finished_volume, tmp_path):
