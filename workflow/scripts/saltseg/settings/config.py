@@ -483,7 +483,8 @@ class PredictSettings(Section):
 
     source: FilePath | None = key(
         None,
-        "folder or zip of PNG files, or SEG-Y file or folder of them. PNG files can be at any "
+        "folder or zip of PNG files, or a SEG-Y file, or a folder of those named `.sgy` or "
+        "`.segy`. PNG files can be at any "
         "depth; a tile's id is its file name without `.png` (or `.PNG`), and two files with "
         "the same id are refused. Other files are listed in the log",
     )
