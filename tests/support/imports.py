@@ -32,6 +32,9 @@ for script in sys.argv[2:]:
     if runtimes := sys.modules.get("saltseg.inference.runtimes"):
         for runtime in runtimes.RUNTIMES.values():
             runtime.load()
+    if model := sys.modules.get("saltseg.networks.model"):
+        for entry in model.NETWORKS.values():
+            entry.load()
     found[script] = sorted(loaded().values())
 for name in loaded():
     del sys.modules[name]

@@ -38,6 +38,11 @@ def main(args):
             header = HeaderSettings(*bytes_found, survey.endian, survey.format)
             own, traces, _ = scan(args.labels, header)
             refuse_other_geometry(args.labels, own, geometry)
+            if own.nan:
+                logging.warning(
+                    "data.labels: %d samples are NaN, infinite or undefined (1e+30, -999.25), and "
+                    "count as unlabelled", own.nan,
+                )  # fmt: skip
             file = stack.enter_context(Segy(args.labels, own.endian, own.format))
             labels = labels_from_segy(
                 own,
