@@ -9,6 +9,8 @@ VOLUME_OUTPUTS = [
     "probability.sgy",
     "bodies.zarr",
     "mask.sgy",
+    "bodies.sgy",
+    "surfaces",
     "top_salt.csv",
     "base_salt.csv",
     "next_lines.csv",

@@ -278,6 +278,8 @@ rule mask_volume:
     output:
         bodies=directory("results/{folder}/bodies.zarr"),
         mask="results/{folder}/mask.sgy",
+        bodies_segy="results/{folder}/bodies.sgy",
+        surfaces=directory("results/{folder}/surfaces"),
         top="results/{folder}/top_salt.csv",
         base="results/{folder}/base_salt.csv",
         next="results/{folder}/next_lines.csv",

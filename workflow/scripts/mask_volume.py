@@ -15,7 +15,7 @@ from saltseg.output.surfaces import writing_surfaces
 from saltseg.output.volume import Expectation, Probability
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.geometry import Geometry, load_positions, load_traces
-from saltseg.survey.lines import Lines, labels_by_line, lines_by_plane
+from saltseg.survey.lines import Lines, labelled_traces, labels_by_line, lines_by_plane
 
 
 def main(args):
@@ -32,13 +32,15 @@ def main(args):
     count = write_bodies(args.bodies, geometry, read, honoured, args.settings.volume.smallest_body)
     bodies = Bodies(args.bodies)
     disagreement = next_lines.Disagreement(geometry.shape, probability.predictions)
-    expectation = Expectation(labelled)
-    with writing_surfaces(args.top, args.base, geometry, positions) as surfaces:
+    expectation, picked = Expectation(labelled), labelled_traces(labelled, geometry)
+    files = (args.top, args.base)
+    with writing_surfaces(files, args.surfaces, geometry, geometry.unit, positions) as surfaces:
         for block in probability.blocks():
-            salt = bodies.read(block.inlines, block.crosslines) > 0
-            surfaces.add(block.inlines, block.crosslines, salt)
+            part = block.inlines, block.crosslines
+            numbers = bodies.read(*part)
+            surfaces.add(part, numbers, picked[part])
             disagreement.add(block)
-            expectation.add(block, salt)
+            expectation.add(block, numbers > 0)
     interpreted = lines_by_plane(lines.table) if lines else {}
     chosen = next_lines.choose_lines(disagreement.per_trace, geometry, interpreted)
     next_lines.save(args.next, chosen)
@@ -46,7 +48,12 @@ def main(args):
     def mask(inlines: slice) -> np.ndarray:
         return (bodies.read(inlines) > 0).astype(np.float32)
 
-    write_copy(geometry, args.source, args.mask, mask, load_traces(args.traces, geometry))
+    def numbered(inlines: slice) -> np.ndarray:
+        return bodies.read(inlines).astype(np.float32)
+
+    traces = load_traces(args.traces, geometry)
+    write_copy(geometry, args.source, args.mask, mask, traces)
+    write_copy(geometry, args.source, args.bodies_segy, numbered, traces)
     facts = {"threshold": threshold, "bodies": count, **expectation.facts()}
     with replacing(args.facts) as path:
         path.write_text(json.dumps(facts, indent=2) + "\n")
@@ -81,6 +88,8 @@ if __name__ == "__main__":
     parser.add_input("lines", "lines.h5 of the labelled lines", optional=True)
     parser.add_output("bodies", "Zarr store of bodies")
     parser.add_output("mask", "SEG-Y file")
+    parser.add_output("bodies_segy", "SEG-Y file of their numbers")
+    parser.add_output("surfaces", "folder of the top and base of each body")
     parser.add_output("top", "CSV file of the top")
     parser.add_output("base", "CSV file of the base")
     parser.add_output("next", "CSV file of lines")

@@ -4,6 +4,7 @@ import csv
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from saltseg.core.errors import InputError
@@ -12,7 +13,7 @@ from saltseg.ensemble.fusion import LOGITS, Fusion, probability, smooth
 from saltseg.output import next_lines
 from saltseg.output.next_lines import Disagreement, choose_lines
 from saltseg.output.shards import LINES, Layout, Shards
-from saltseg.output.surfaces import writing_surfaces
+from saltseg.output.surfaces import MOST_BODIES, writing_surfaces
 from saltseg.output.volume import (
     Block,
     Expectation,
@@ -201,10 +202,11 @@ def test_tables_are_those_of_a_slow_reference(tmp_path, stored):
     stored_at, _ = stored
     probability, threshold = Probability(stored_at).read(), 0.93
     tops, bases = tmp_path / "top.csv", tmp_path / "base.csv"
-    with writing_surfaces(tops, bases, GRID, POSITIONS) as tables:
+    nowhere = np.zeros(SHAPE[:2], bool)
+    with writing_surfaces((tops, bases), tmp_path / "bodies", GRID, "ms", POSITIONS) as tables:
         for block in Probability(stored_at).blocks():
-            part = block.inlines, block.crosslines
-            tables.add(*part, is_salt(block.probability, threshold))
+            part, salt = (block.inlines, block.crosslines), is_salt(block.probability, threshold)
+            tables.add(part, salt.astype(np.uint16), nowhere[part])
     found = {}
     for name in ("top", "base"):
         with open(tmp_path / f"{name}.csv") as file:
@@ -230,6 +232,33 @@ def test_tables_are_those_of_a_slow_reference(tmp_path, stored):
                     assert float(row["x"]) == pytest.approx(POSITIONS[0, i, j], abs=0.01)
                     assert float(row["y"]) == pytest.approx(POSITIONS[1, i, j], abs=0.01)
     assert len(found["top"]) == len(found["base"]) == expected > 10
+
+
+def test_each_large_body_has_a_top_and_a_base_of_its_own(tmp_path):
+    bodies = np.zeros(SHAPE, np.uint16)
+    bodies[2:40, 5:9, 3:6], bodies[2:40, 7:12, 10:14], bodies[60, 0, 0] = 2, 1, MOST_BODIES + 1
+    bodies[20, 7, 13] = 0
+    picked = np.zeros(SHAPE[:2], bool)
+    picked[20] = True
+    files = tmp_path / "top.csv", tmp_path / "base.csv"
+    with writing_surfaces(files, tmp_path / "bodies", GRID, "m", POSITIONS) as tables:
+        for start in range(0, SHAPE[0], 32):
+            part = slice(start, min(start + 32, SHAPE[0])), slice(0, SHAPE[1])
+            tables.add(part, bodies[part], picked[part])
+    assert len(list((tmp_path / "bodies").iterdir())) == 4
+    top, base = (
+        pd.read_csv(tmp_path / f"bodies/body_1_{side}.dat", sep=" ") for side in ("top", "base")
+    )
+    assert list(top) == ["inline", "crossline", "x", "y", "z_m", "thickness_m", "picked"]
+    assert len(top) == len(base) == 38 * 5
+    assert (top["z_m"] == 1040).all() and base["z_m"].value_counts().to_dict() == {
+        1052: 189,
+        1048: 1,
+    }
+    assert top.loc[top["picked"] == 1, "inline"].unique().tolist() == [140]
+    # Above it lies another one, whose top is that of all salt there.
+    first = pd.read_csv(files[0]).set_index(["inline", "crossline"])
+    assert first.loc[(110, 14), "z"] == 1012 and first.loc[(110, 14), "thickness"] == 28
 
 
 # Lines to interpret next

@@ -3,6 +3,10 @@
 Columns: inline and crossline, their numbers; x and y, empty if they are not known; z, the time
 or depth of the first salt sample from above (top) or from below (base), in the source's unit; and
 thickness, that of all salt in the trace, in the same unit.
+
+``top_salt.csv`` and ``base_salt.csv`` are of all salt. ``surfaces/body_N_top.dat`` and
+``body_N_base.dat`` are of each of the largest bodies, with columns separated by blanks, the unit in
+the header, and ``picked``: 1 where a labelled line gives the surface, 0 where members do.
 """
 
 from collections.abc import Iterator
@@ -12,10 +16,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from saltseg.core.files import replacing
+from saltseg.core.files import replacing, replacing_folder
 from saltseg.survey.grid import Grid
 
 COLUMNS = ["inline", "crossline", "x", "y", "z", "thickness"]
+MOST_BODIES = 100  # that have surfaces of their own
+SIDES = ("top", "base")
 
 
 def find_surfaces(
@@ -33,44 +39,82 @@ def find_surfaces(
     return has, top, base, found.sum(axis=1) * step
 
 
+def tabulate(
+    grid: Grid, positions: np.ndarray, part: tuple[slice, slice], salt: np.ndarray
+) -> list[pd.DataFrame]:
+    """Return the tables of top and base of some traces.
+
+    Args:
+        positions: x and y, float64 (2, inlines, crosslines), NaN if unknown.
+        part: inlines and crosslines, by index.
+        salt: bool (inlines, crosslines, samples) of that part.
+    """
+    step = grid.samples.step if grid.samples.count > 1 else 1.0
+    has, top, base, thickness = find_surfaces(salt, step)
+    x, y = positions[:, *part][:, has]
+    inline, crossline = np.nonzero(has)
+    columns = {
+        "inline": grid.inlines.numbers()[part[0]][inline],
+        "crossline": grid.crosslines.numbers()[part[1]][crossline],
+        "x": x,
+        "y": y,
+    }
+    numbers = grid.samples.numbers().astype(np.float64)
+    return [
+        pd.DataFrame({**columns, "z": numbers[sample], "thickness": thickness})
+        for sample in (top, base)
+    ]
+
+
 class SurfaceWriter:
-    """Writes the two tables as blocks of the volume come."""
+    """Writes tables of all salt, and of each large body, as blocks of the volume come."""
 
-    def __init__(self, top: Path, base: Path, grid: Grid, positions: np.ndarray):
-        """``positions`` are x and y, float64 (2, inlines, crosslines), NaN if unknown."""
-        self._files, self._grid, self._positions = (top, base), grid, positions
-        for path in self._files:
-            _write(path, pd.DataFrame(columns=COLUMNS), "w")
+    def __init__(
+        self, files: tuple[Path, Path], folder: Path, grid: Grid, unit: str, positions: np.ndarray
+    ):
+        """``files`` are of top and base; ``folder`` is that of the bodies."""
+        self._files, self._folder, self._unit = files, folder, unit
+        self._grid, self._positions = grid, positions
+        for path in files:
+            pd.DataFrame(columns=COLUMNS).to_csv(path, index=False)
 
-    def add(self, inlines: slice, crosslines: slice, salt: np.ndarray) -> None:
-        """Add the rows of some traces, by index; salt is bool (inlines, crosslines, samples)."""
-        samples = self._grid.samples
-        has, top, base, thickness = find_surfaces(salt, samples.step if samples.count > 1 else 1.0)
-        x, y = self._positions[:, inlines, crosslines][:, has]
-        inline, crossline = np.nonzero(has)
-        for path, sample in zip(self._files, (top, base), strict=True):
-            columns = {
-                "inline": self._grid.inlines.numbers()[inlines][inline],
-                "crossline": self._grid.crosslines.numbers()[crosslines][crossline],
-                "x": x,
-                "y": y,
-                "z": samples.numbers()[sample].astype(np.float64),
-                "thickness": thickness,
-            }
-            _write(path, pd.DataFrame(columns), "a")
+    def add(self, part: tuple[slice, slice], bodies: np.ndarray, picked: np.ndarray) -> None:
+        """Add the rows of some traces, by index.
+
+        Args:
+            bodies: uint16 (inlines, crosslines, samples), 0 for other rock.
+            picked: which traces are labelled, bool (inlines, crosslines).
+        """
+        tables = tabulate(self._grid, self._positions, part, bodies > 0)
+        for path, table in zip(self._files, tables, strict=True):
+            table.to_csv(path, index=False, header=False, mode="a", float_format="%.10g")
+        for number in np.unique(bodies[(bodies > 0) & (bodies <= MOST_BODIES)]).tolist():
+            tables = tabulate(self._grid, self._positions, part, bodies == number)
+            labelled = picked[(bodies == number).any(axis=2)].astype(int)
+            for side, table in zip(SIDES, tables, strict=True):
+                self._add_to_body(f"body_{number}_{side}.dat", table.assign(picked=labelled))
+
+    def _add_to_body(self, name: str, table: pd.DataFrame) -> None:
+        path = self._folder / name
+        units = {name: f"{name}_{self._unit}" for name in ("z", "thickness")}
+        table.rename(columns=units).to_csv(
+            path, sep=" ", index=False, header=not path.exists(), mode="a", float_format="%.10g",
+            na_rep="nan",
+        )  # fmt: skip
 
 
 @contextmanager
 def writing_surfaces(
-    top: Path, base: Path, grid: Grid, positions: np.ndarray
+    files: tuple[Path, Path], folder: Path, grid: Grid, unit: str, positions: np.ndarray
 ) -> Iterator[SurfaceWriter]:
     """Yield the tables to add blocks to, which replace the old ones once complete.
 
     Raises InputError for lack of disk space or permission.
     """
-    with replacing(top) as top_part, replacing(base) as base_part:
-        yield SurfaceWriter(top_part, base_part, grid, positions)
-
-
-def _write(path: Path, rows: pd.DataFrame, mode: str) -> None:
-    rows.to_csv(path, index=False, header=mode == "w", mode=mode, float_format="%.10g")
+    with (
+        replacing(files[0]) as top,
+        replacing(files[1]) as base,
+        replacing_folder(folder) as part,
+    ):
+        part.mkdir(exist_ok=True)
+        yield SurfaceWriter((top, base), part, grid, unit, positions)

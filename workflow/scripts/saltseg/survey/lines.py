@@ -357,6 +357,15 @@ def labels_by_line(lines: Lines, grid: Grid) -> dict[tuple[str, int], np.ndarray
     return found
 
 
+def labelled_traces(labels: dict[tuple[str, int], np.ndarray], grid: Grid) -> np.ndarray:
+    """Return which traces are labelled all along, bool (inlines, crosslines); see above."""
+    found = np.zeros(grid.shape[:2], bool)
+    for (plane, line), of_line in labels.items():
+        along = found[line] if plane == INLINE else found[:, line]
+        along |= (of_line != UNLABELLED).all(axis=1)
+    return found
+
+
 def salt_by_line(lines: Lines, grid: Grid) -> dict[tuple[str, int], np.ndarray]:
     """Return salt, bool (samples, traces), of each labelled line by its plane and its index."""
     return {key: (labels == SALT).T for key, labels in labels_by_line(lines, grid).items()}
