@@ -14,7 +14,14 @@ from support.surveys import mask_png
 
 pytestmark = pytest.mark.slow
 
-FILLED = ["mask.sgy", "probability.sgy", "top_salt.csv", "base_salt.csv", "next_lines.csv"]
+FILLED = [
+    "mask.sgy",
+    "bodies.sgy",
+    "probability.sgy",
+    "top_salt.csv",
+    "base_salt.csv",
+    "next_lines.csv",
+]
 
 
 def config_of(folder, **sections):
