@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saltseg.core.errors import InputError
 from saltseg.core.quantisation import MISSING, SCALE
 from saltseg.ensemble.fusion import (
     LOGITS,
@@ -94,8 +93,8 @@ def test_without_lines_weights_are_typical_and_alone_nothing_is_interpolated():
     assert learn(lines_of(usual, 3), alone).weight == 0
 
 
-def test_members_of_other_planes_than_they_were_calibrated_for_are_refused():
-    with pytest.raises(InputError, match=r"inference\.planes: .* for inline, found inline, crossl"):
-        typical(["inline"]).logits(dict.fromkeys(PLANES, np.zeros(3, np.float32)))
+def test_other_planes_than_were_calibrated_share_the_slopes():
     members = {"inline": np.float32([-1, 2]), "crossline": np.float32([3, 4])}
     np.testing.assert_array_equal(average(PLANES).logits(members), [1, 3])
+    np.testing.assert_array_equal(average(["inline"]).logits(members), [1, 3])
+    np.testing.assert_array_equal(average(PLANES).logits({"section": members["inline"]}), [-1, 2])

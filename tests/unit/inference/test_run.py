@@ -78,7 +78,7 @@ def test_sections_get_the_probabilities_that_a_volume_has(
     found = Shards([tmp_path / "0.zarr"], volume.shape)
     probability, _ = found.read("inline", slice(2, 3), slice(0, 40))
     alone = Calibration.load(results / "volume/calibration.json").alone
-    calibrated = expit(alone.on_one_plane(LOGITS[probability[0].T]))
+    calibrated = expit(alone.logits({"section": LOGITS[probability[0].T]}))
     expected = np.where(probability[0].T == MISSING, np.nan, calibrated)
     assert np.isnan(expected).any()
     np.testing.assert_allclose(of_volume.predict(section), expected, atol=1.5 / SCALE)

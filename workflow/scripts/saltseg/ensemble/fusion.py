@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize
 
-from saltseg.core.errors import InputError
 from saltseg.core.quantisation import SCALE
 
 MOST = 7  # as far from 0 as logits of members are to be trusted
@@ -46,21 +45,16 @@ class Fusion:
     def logits(self, members: Members, distance: np.ndarray | None = None) -> np.ndarray:
         """Return logits of salt, float32, from members' logits and interpolated distances.
 
-        Raises InputError if a plane is not one of those that the weights were learnt for.
+        Other planes than the weights were learnt for, as of a volume by members of 2-D lines, share
+        the slopes evenly.
         """
-        if members.keys() != self.slopes.keys():
-            raise InputError(
-                f"inference.planes: members were calibrated for {', '.join(self.slopes)}, found "
-                f"{', '.join(members)}; set it as it was, or train again"
-            )
-        parts = [np.float32(self.slopes[plane]) * each for plane, each in members.items()]
+        slopes = self.slopes
+        if members.keys() != slopes.keys():
+            slopes = dict.fromkeys(members, sum(slopes.values()) / len(members))
+        parts = [np.float32(slopes[plane]) * each for plane, each in members.items()]
         if distance is not None:
             parts.append(np.float32(self.weight) * distance)
         return np.float32(self.offset) + sum(parts[1:], parts[0])
-
-    def on_one_plane(self, logits: np.ndarray) -> np.ndarray:
-        """Return logits of salt, float32, from members' logits in a plane that stands for all."""
-        return self.logits(dict.fromkeys(self.slopes, logits))
 
 
 # What learning starts from and, with few lines, stays near; found on synthetic surveys. The slope

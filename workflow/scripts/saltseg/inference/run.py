@@ -156,7 +156,7 @@ class FinishedRun:
         mean, _ = self._sections.predict(grey)
         if self._calibration:
             # Of one plane, which stands for both.
-            mean = probability(self._calibration.alone.on_one_plane(to_logits(mean)))
+            mean = probability(self._calibration.alone.logits({"section": to_logits(mean)}))
         return np.where(np.isnan(amplitude), np.nan, quantise(mean) / SCALE)
 
     def _clip_of(self, sections: np.ndarray) -> float:
