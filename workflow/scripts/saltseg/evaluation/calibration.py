@@ -21,7 +21,7 @@ from saltseg.survey.lines import SALT, UNLABELLED, Lines
 THRESHOLDS = np.arange(0.3, 0.705, 0.01)  # between which a calibrated probability is to be cut
 PULL = 10  # held-out lines that count as much as the expected threshold of 0.5
 SURE = 2.0  # logit beyond which members contradict a label: a probability of 0.88
-SUSPECT = 0.15  # share of a line's salt that is contradicted
+SUSPECT = 0.3  # share of a line's salt that is contradicted, more than of a line that only differs
 NONE = Counts(*[0] * 7)
 WHY = "members contradict its label"
 
