@@ -315,6 +315,7 @@ rule viewer:
         traces=under_prefix("results/{prefix}data/traces.h5"),
         volume=under_prefix("results/{prefix}data/volume.zarr"),
         probability="results/{folder}/probability.zarr",
+        bodies="results/{folder}/bodies.zarr",
         volume_facts="results/{folder}/volume.json",
         lines=get_labelled_lines,
     output:

@@ -3,9 +3,12 @@
 import json
 import logging
 
+import numpy as np
+
 from saltseg.core.files import replacing, replacing_folder
+from saltseg.output.bodies import Bodies
 from saltseg.output.volume import Probability
-from saltseg.report.viewer import VolumeView, measure_spacing, write_viewer
+from saltseg.report.viewer import Reader, VolumeView, measure_spacing, write_viewer
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.geometry import Geometry, load_positions, load_traces
 from saltseg.survey.lines import Lines, salt_by_line
@@ -14,13 +17,14 @@ from saltseg.survey.volume import Volume
 
 def main(args):
     geometry, probability = Geometry.load(args.geometry), Probability(args.probability)
+    threshold = json.loads(args.volume_facts.read_text())["threshold"]
     view = VolumeView(
         grid=geometry,
         unit=geometry.unit,
         amplitude=Volume(args.volume).read,
-        probability=probability.read,
+        probability=as_masked(probability, Bodies(args.bodies), threshold),
         disagreement=probability.disagreement if args.members > 1 else None,
-        threshold=json.loads(args.volume_facts.read_text())["threshold"],
+        threshold=threshold,
         exists=load_traces(args.traces, geometry) >= 0,
         truth=salt_by_line(Lines(args.lines), geometry) if args.lines else {},
         spacing=measure_spacing(load_positions(args.traces, geometry)),
@@ -33,12 +37,27 @@ def main(args):
     logging.info("%s Pictures to %s", facts["summary"], args.pictures)
 
 
+def as_masked(probability: Probability, bodies: Bodies, threshold: float) -> Reader:
+    """Return a reader of probabilities that are above the threshold where the mask has salt alone.
+
+    So specks that are no bodies show neither in outlines nor in maps.
+    """
+
+    def read(*part: slice) -> np.ndarray:
+        values, salt = probability.read(*part), bodies.read(*part) > 0
+        above = np.float32(threshold + 1e-6)
+        return np.where(salt, np.maximum(values, above), np.minimum(values, np.float32(threshold)))
+
+    return read
+
+
 if __name__ == "__main__":
     parser = stage_parser(__doc__, settings=False)
     parser.add_input("geometry", "geometry.json of the volume")
     parser.add_input("traces", "traces.h5 of the volume")
     parser.add_input("volume", "Zarr store of amplitudes")
     parser.add_input("probability", "Zarr store of predictions")
+    parser.add_input("bodies", "Zarr store of bodies")
     parser.add_input("volume_facts", "volume.json, with the threshold")
     parser.add_input("lines", "lines.h5 of the labelled lines", optional=True)
     parser.add_argument("--members", type=int, required=True, help="how many there are")
