@@ -212,6 +212,22 @@ def test_a_late_loss_after_the_last_epoch_is_a_contradiction():
 
 
 @pytest.mark.parametrize(
+    ("source", "epochs"),
+    [("demo-volume", 60), ("survey", 60), ("folder", 6), ("a.ZIP", 6), ("kaggle", 6)],
+)
+def test_a_late_loss_counts_epochs_of_a_volume_wherever_there_may_be_one(
+    source, epochs, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    config = changed(("data", "source"), source)
+    config["training"] |= {"late_loss": "lovasz", "late_from": epochs}
+    assert faults(config) == []
+    config["training"]["late_from"] += 1
+    assert f" {epochs}; lower it" in faults(config)[0]
+
+
+@pytest.mark.parametrize(
     ("path", "value", "fault"),
     [
         (

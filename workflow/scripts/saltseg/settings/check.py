@@ -1,6 +1,7 @@
 """Complete a configuration with defaults, and find all that is wrong with it."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -114,7 +115,7 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     training = settings.training
     if training.minimum_learning_rate > training.learning_rate:
         yield "training.minimum_learning_rate: exceeds training.learning_rate; lower it"
-    epochs = epochs_of(training.epochs, names_volume(settings.data.source))
+    epochs = epochs_of(training.epochs, may_be_volume(settings.data.source))
     if training.late_loss and training.late_from > epochs:
         yield (
             f"training.late_from: epoch {training.late_from} is after the last of training.epochs, "
@@ -138,9 +139,10 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     yield from not_taken(settings.model_dump())
 
 
-def names_volume(source: str) -> bool:
-    """Return whether the name of ``data.source`` is that of a volume."""
-    return source == "demo-volume" or source.lower().endswith((".sgy", ".segy"))
+def may_be_volume(source: str) -> bool:
+    """Return whether ``data.source`` may be a volume: no demo or zip of tiles, and no folder."""
+    of_tiles = source in ("demo", "kaggle") or source.lower().endswith(".zip")
+    return not (of_tiles or Path(source).is_dir())
 
 
 def _wrong_experiments(config: dict) -> Iterator[str]:

@@ -94,8 +94,8 @@ class DataSettings(Section):
         None,
         "labels of a volume, as a SEG-Y file or a folder of masks. A SEG-Y file has the same "
         "geometry, or some of its lines, and salt above 0; masks are named `inline_120.png`, "
-        "`crossline_300.png`, with one column per trace and one row per sample. Not used for "
-        "tiles",
+        "`crossline_300.png`, with one column for each trace number, missing traces included, and "
+        "one row per sample. Not used for tiles",
         reruns=LABELLED_LINES,
     )
     demo: DemoSettings = DemoSettings()
@@ -172,8 +172,8 @@ class ValidationSettings(Section):
     )
     folds: int | None = key(
         None,
-        "number of folds, null for 2 (tiles) or 5 (volumes); with 5, members train on most of "
-        "the few labelled lines",
+        "number of folds, null for 2 (tiles) or 5 (volumes); with 5, a member trains on four "
+        "fifths of what is labelled, which is little in a volume",
         reruns=f"{FOLDS}; labelled lines of a volume, too",
         ge=2,
     )
@@ -409,7 +409,8 @@ class InferenceSettings(Section):
     threshold: float | None = key(
         None,
         "probability above which a pixel is salt, null for the one that scores best on labelled "
-        "tiles; for all masks, also of `snakemake predict`",
+        "tiles; of a volume, [on held-out lines](../docs/volumes.md#what-is-delivered). For all "
+        "masks, also of `snakemake predict`",
         reruns=THRESHOLD,
         ge=0,
         le=1,
@@ -425,7 +426,8 @@ class InferenceSettings(Section):
     )
     planes: Literal["inline", "crossline", "both"] = key(
         "both",
-        "sections of a volume to predict; `both` averages their probabilities",
+        "sections of a volume to predict; `both` [adds their logits]"
+        "(../docs/volumes.md#what-is-delivered), each times a slope learnt on held-out lines",
         reruns=VOLUME_PREDICTIONS,
         advanced=True,
     )
@@ -450,13 +452,14 @@ class InferenceSettings(Section):
 class VolumeSettings(Section):
     """How predictions of a volume become its mask."""
 
-    reruns = "probabilities of the volume and later stages"
+    # Predictions are deleted once they are merged.
+    reruns = "probabilities of the volume and later stages; the volume is predicted again"
 
     prior: Literal["interpolation", "none"] = key(
         "interpolation",
         "what is fused with the members: the interpolation of the labelled lines, which counts the "
         "more the closer they are; nothing where no plane has two",
-        reruns="scores of lines and later stages",
+        reruns="scores of lines and later stages; the volume is predicted again",
     )
     honour_labels: bool = key(
         True, "whether labelled lines are as they were labelled, in probabilities and masks"
@@ -464,7 +467,7 @@ class VolumeSettings(Section):
     smoothing: float = key(
         1,
         "standard deviation, in lines, of a Gaussian across the lines of each plane; 0 for none",
-        reruns="predictions of volumes",
+        reruns="predictions of volumes, also of held-out lines",
         ge=0,
         le=10,
     )
