@@ -155,7 +155,7 @@ if VOLUME:
         resources:
             gpu=get_gpus,
             mem_mb=growing(4000),
-            runtime=growing(120),
+            runtime=growing(480),
         params:
             *code("predict_lines", "torch"),
             command=command("predict_lines"),
@@ -195,7 +195,9 @@ if VOLUME:
         params:
             *code("calibrate", "data"),
             command=command("calibrate"),
-            settings=settings("validation.scheme", "volume.prior"),
+            settings=settings(
+                "validation.scheme", "inference.threshold", "volume.prior", "volume.smoothing"
+            ),
         shell:
             STAGE
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 
 from saltseg.core.files import replacing
 from saltseg.core.tables import write_csv
@@ -20,7 +21,11 @@ def main(args):
     members = [LinePredictions(path) for path in args.predictions]
     interpolation = Interpolation(labels_by_line(lines, grid))
     held_out = hold_out(lines, grid, members, interpolation, honest)
-    calibration = calibrate(held_out, honest, args.settings.volume.prior != "none")
+    volume, threshold = args.settings.volume, args.settings.inference.threshold
+    calibration = calibrate(held_out, honest, volume.prior != "none")
+    calibration = replace(calibration, smoothing=volume.smoothing)
+    if threshold is not None:
+        calibration = replace(calibration, threshold=threshold, threshold_alone=threshold)
     table, together = score_lines(held_out, calibration)
     together |= {"of_lines": len(lines.table), "honest": honest}
     calibration.save(args.calibration)

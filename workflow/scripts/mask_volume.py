@@ -32,7 +32,7 @@ def main(args):
     count = write_bodies(args.bodies, geometry, read, honoured, args.settings.volume.smallest_body)
     bodies = Bodies(args.bodies)
     disagreement = next_lines.Disagreement(geometry.shape, probability.predictions)
-    expectation, picked = Expectation(labelled), labelled_traces(labelled, geometry)
+    expectation, picked = Expectation(labelled), labelled_traces(honoured, geometry)
     files = (args.top, args.base)
     with writing_surfaces(files, args.surfaces, geometry, geometry.unit, positions) as surfaces:
         for block in probability.blocks():

@@ -35,7 +35,7 @@ def choose_fuser(args, geometry: Geometry) -> Fuser:
         return Fuser(deviation=settings.smoothing)
     calibration = Calibration.load(args.calibration)
     if not args.lines:
-        return Fuser(calibration.alone, settings.smoothing)
+        return Fuser(calibration.alone, calibration.smoothing)
     labels = labels_by_line(Lines(args.lines), geometry)
     return Fuser(
         calibration.fusion,

@@ -359,11 +359,12 @@ def test_another_character_than_that_of_the_members_volume_gets_a_notice(tmp_pat
 
 
 @pytest.mark.parametrize("line", [("inline", 20), ("crossline", 33)])
-def test_a_line_is_predicted_as_the_volume_is_filled(tmp_path, line):
+@pytest.mark.parametrize("windows", [CUT, Windows(64, 8), Windows(400, 130)])
+def test_a_line_is_predicted_as_the_volume_is_filled(tmp_path, line, windows):
     volume = volume_of(tmp_path / "volume.zarr", (50, 70, 66), missing=[(20, 8)])
-    shards, _ = predicted(tmp_path, volume, [network_of()])
+    shards, _ = predicted(tmp_path, volume, [network_of()], windows=windows)
     whole = Fuser(deviation=1.5).fuse(shards, slice(0, 50), slice(0, 70)).probability
-    sections = SectionPredictor([network_of()], CPU, CUT, flip=True)
+    sections = SectionPredictor([network_of()], CPU, windows, flip=True)
     predictor = VolumePredictor(sections, Greyscale("window", 64), batch_size=8)
     logits = predictor.predict_line(volume, ("inline", "crossline"), line, range(3, 45), 1.5)
     logits = average(logits).logits(logits)

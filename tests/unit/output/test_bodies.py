@@ -80,6 +80,21 @@ def test_a_hole_at_a_face_stays_and_missing_samples_are_none(tmp_path):
     assert found[0, 3, 3] == found[10, 4, 0] == found[14, 6, 6] == 0
 
 
+def test_a_notch_beside_missing_samples_stays_open(tmp_path):
+    salt, live = np.ones(SHAPE, bool), np.ones(SHAPE, bool)
+    salt[SLAB, 5, 4:6], live[SLAB - 1, 5, 4:6] = False, False
+    assert not written(tmp_path, salt & live, 100, live=live)[SLAB, 5, 4:6].any()
+
+
+def test_a_line_has_holes_too(tmp_path):
+    grid, salt = Grid(Axis(5, 1, 1), *GRID.axes[1:]), np.ones((1, *SHAPE[1:]), bool)
+    salt[0, 4:6, 4:6] = salt[0, 0, 3] = False
+    everything = np.ones(salt.shape, bool)
+    write_bodies(tmp_path / "a.zarr", grid, lambda part: (salt[part], everything[part]), {}, 9)
+    found = Bodies(tmp_path / "a.zarr").read()
+    assert (found[0, 4:6, 4:6] == 1).all() and found[0, 0, 3] == 0
+
+
 def test_labelled_lines_keep_their_specks_and_holes(tmp_path):
     labels = np.full((SHAPE[1], SHAPE[2]), UNLABELLED, np.uint8)
     labels[5, 5], labels[0, 0] = 0, 1

@@ -172,14 +172,16 @@ def test_fused_samples_are_the_same_bytes_in_any_block_and_number_of_shards(tmp_
     np.testing.assert_allclose(found, expected, atol=2e-5)
 
 
-def test_what_to_expect_of_a_mask_is_summed_over_unlabelled_lines(stored):
+def test_what_to_expect_of_a_mask_is_summed_over_what_nobody_labelled(stored):
     path, _ = stored
-    labels = dict.fromkeys((("inline", 5), ("crossline", 80)))
+    labels = {("inline", 5): np.zeros((SHAPE[1], SHAPE[2]), np.uint8)}
+    labels["crossline", 80] = np.full((SHAPE[0], SHAPE[2]), UNLABELLED, np.uint8)
+    labels["crossline", 80][10:, 7:] = 1
     expectation, marked = Expectation(labels), Probability(path).mask(0.7)
     for block in Probability(path).blocks():
         expectation.add(block, marked[block.inlines, block.crosslines])
     values, counts = np.nan_to_num(Probability(path).read()), np.ones(SHAPE, bool)
-    counts[5] = counts[:, 80] = False
+    counts[5] = counts[10:, 80, 7:] = False
     inside = values[marked & counts].sum(dtype=float)
     union = (marked & counts).sum() + values[~marked & counts].sum(dtype=float)
     facts = expectation.facts()

@@ -24,10 +24,10 @@ FIRST = {
     "predict_validation": "predictions and later stages",
     "predict_test": "test predictions and later stages",
     "predict_lines": "predictions of volumes",
-    "calibrate": "scores of lines and later stages",
     "predict_volume": "predictions of volumes",
-    "merge_volume": "probabilities of the volume and later stages",
     "threshold": "the threshold and later stages",
+    "calibrate": "scores of lines and later stages",
+    "merge_volume": "probabilities of the volume and later stages",
     "mask_volume": "masks and surfaces",
 }
 # Keys that no rule reads as settings: they decide which jobs and files there are.

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize
+from scipy import optimize, special
 
 from saltseg.core.quantisation import SCALE
 
@@ -109,7 +109,7 @@ def learn(lines: list[tuple[Members, np.ndarray, np.ndarray]], start: Fusion) ->
 
 def probability(logits: np.ndarray) -> np.ndarray:
     """Return probabilities of logits, of any shape, in their type."""
-    return 1 / (1 + np.exp(-logits))
+    return special.expit(logits)
 
 
 def smooth(values: np.ndarray, axis: int, lines: range, deviation: float) -> np.ndarray:

@@ -20,6 +20,7 @@ from saltseg.survey.lines import SALT, UNLABELLED, Lines
 
 THRESHOLDS = np.arange(0.3, 0.705, 0.01)  # between which a calibrated probability is to be cut
 PULL = 10  # held-out lines that count as much as the expected threshold of 0.5
+MOST_SAMPLES = 200_000  # of a line that are learnt from
 SURE = 2.0  # logit beyond which members contradict a label: a probability of 0.88
 SUSPECT = 0.3  # share of a line's salt that is contradicted, more than of a line that only differs
 NONE = Counts(*[0] * 7)
@@ -33,12 +34,14 @@ class Calibration:
     fusion: of members and interpolation
     alone: of members where there is none, as in other volumes
     threshold, threshold_alone: samples with a probability above are salt
+    smoothing: of what all of it was learnt on, ``volume.smoothing``
     """
 
     fusion: Fusion
     alone: Fusion
     threshold: float
     threshold_alone: float
+    smoothing: float = 0
 
     @classmethod
     def load(cls, path: Path | str) -> "Calibration":
@@ -80,8 +83,13 @@ class HeldOutLine:
         return (self.labels != UNLABELLED) & ~np.isnan(next(iter(self.members.values())))
 
     def sample(self) -> tuple[Members, np.ndarray, np.ndarray]:
-        """Return members' logits, distances and salt of what is known, each (samples)."""
-        known = self.known
+        """Return members' logits, distances and salt of what is known, each (samples).
+
+        Of long lines, evenly spread samples, for the sake of memory.
+        """
+        places = np.flatnonzero(self.known)
+        places = places[:: -(-len(places) // MOST_SAMPLES) or 1]
+        known = np.unravel_index(places, self.labels.shape)
         members = {plane: each[known] for plane, each in self.members.items()}
         return members, self.distance[known], self.labels[known] == SALT
 

@@ -11,7 +11,7 @@ from itertools import product
 
 import numpy as np
 
-from saltseg.core.errors import oom_hint
+from saltseg.core.errors import InputError, oom_hint
 from saltseg.device.compute import Compute
 from saltseg.ensemble.fusion import probability, to_logits
 from saltseg.inference.predict import predict_batch
@@ -34,6 +34,15 @@ class SectionPredictor:
     compute: Compute
     windows: Windows
     flip: bool
+
+    @property
+    def is_seamless(self) -> bool:
+        """Whether each pixel is what it is in the whole section, however that is cut."""
+        try:
+            return all(each.receptive_radius <= self.windows.margin for each in self.networks)
+        except InputError:
+            # An encoder sees all of a window.
+            return False
 
     def predict(self, section: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and standard deviation over members of a section, uint8 (samples, traces).

@@ -127,7 +127,11 @@ class VolumePredictor:
         cores = self._cores(plane, volume.shape)
         if trace is not None:
             samples = self._predictor.windows.cores(volume.shape[2])
-            cores: list[Core] = [(each, slice(trace, trace + 1)) for each in samples]
+            column = slice(trace, trace + 1)
+            if not self._predictor.is_seamless:
+                # Pixels depend on their window, so it has to be the same.
+                column = next(each for _, each in cores if each.start <= trace < each.stop)
+            cores: list[Core] = [(each, column) for each in samples]
         first = cores[0][1].start
         traces = cores[-1][1].stop - first
         found = np.empty((len(lines), volume.shape[2], traces), np.uint16)
@@ -138,7 +142,7 @@ class VolumePredictor:
             for (rows, columns), values in self._predict_sections(sections, cores):
                 across = slice(columns.start - first, columns.stop - first)
                 found[index, rows, across] = values["probability"]
-        return found
+        return found if trace is None else found[:, :, trace - first : trace - first + 1]
 
     def predict_line(
         self,

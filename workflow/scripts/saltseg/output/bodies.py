@@ -21,6 +21,7 @@ from saltseg.survey.volume import coordinates, fill_coordinates
 
 VERSION = 1
 SLAB = 8  # inlines that are labelled at once, for the sake of memory
+THIN = 2  # lines, of which each would be a face
 MOST = 65_535  # a number that all further bodies share
 
 # Returns a part of a volume, bool (inlines, crosslines, samples), by inlines.
@@ -115,7 +116,11 @@ def write_bodies(
         return ~salt & live
 
     def kept_open(slab: slice) -> np.ndarray:
-        return faces(slab, grid.shape) | labelled(slab, OTHER)
+        # Beside a missing sample nothing is known to be enclosed.
+        first, last = max(slab.start - 1, 0), min(slab.stop + 1, count)
+        missing = ndimage.binary_dilation(~read(slice(first, last))[1])
+        beside = missing[slab.start - first : slab.stop - first]
+        return faces(slab, grid.shape) | beside | labelled(slab, OTHER)
 
     holes = Components.find(other_rock, kept_open, count)
     fills = (holes.sizes < smallest) & ~holes.marked
@@ -166,11 +171,14 @@ class Bodies:
 def faces(slab: slice, shape: tuple[int, int, int]) -> np.ndarray:
     """Return which samples of a slab lie on the volume's faces, bool."""
     found = np.zeros((slab.stop - slab.start, *shape[1:]), bool)
-    found[:, [0, -1]] = found[:, :, [0, -1]] = True
-    if slab.start == 0:
-        found[0] = True
-    if slab.stop == shape[0]:
-        found[-1] = True
+    # A line has none along its own plane.
+    if shape[1] > THIN:
+        found[:, [0, -1]] = True
+    if shape[2] > THIN:
+        found[:, :, [0, -1]] = True
+    if shape[0] > THIN:
+        found[0] |= slab.start == 0
+        found[-1] |= slab.stop == shape[0]
     return found
 
 

@@ -21,10 +21,11 @@ from saltseg.core.files import replacing_folder
 from saltseg.core.quantisation import MISSING, SCALE, quantise
 from saltseg.core.stores import CHUNK, ArraySpec, Store, create_store, shard_shape
 from saltseg.ensemble.fusion import Fusion, average, halo, probability, smooth
-from saltseg.output.bodies import honour
+from saltseg.output.bodies import honour, on_part
 from saltseg.output.shards import DEVIATIONS, Shards
 from saltseg.survey.grid import CROSSLINE, DIMENSIONS, INLINE, PLANES, Grid
 from saltseg.survey.interpolation import Interpolation, Labels
+from saltseg.survey.lines import UNLABELLED
 from saltseg.survey.volume import coordinates, fill_coordinates
 
 VERSION = 2
@@ -112,10 +113,8 @@ class Expectation:
     """
 
     def __init__(self, labels: Labels):
-        """Take the labelled lines, which do not count."""
-        self._labelled = {
-            plane: [line for name, line in labels if name == plane] for plane in PLANES
-        }
+        """Take labelled lines, whose labelled samples do not count."""
+        self._labels = labels
         self._marked = self._inside = self._outside = 0.0
         self._salt = self._samples = 0
 
@@ -124,10 +123,8 @@ class Expectation:
         there = block.probability != MISSING
         self._salt += int(salt.sum())
         self._samples += int(there.sum())
-        for axis, plane in enumerate(PLANES):
-            lines = range(*(block.inlines, block.crosslines)[axis].indices(2**62))
-            labelled = np.isin(lines, self._labelled[plane])
-            there &= ~np.expand_dims(labelled, [k for k in range(3) if k != axis])
+        for part, of_line in on_part(self._labels, block.inlines, block.crosslines):
+            there[part] &= of_line == UNLABELLED
         likely = block.probability / np.float32(SCALE)
         self._marked += int((salt & there).sum())
         self._inside += float(likely[salt & there].sum(dtype=np.float64))
