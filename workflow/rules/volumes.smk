@@ -180,8 +180,6 @@ if VOLUME:
             predictions=expand("results/predictions/lines/{seed}.h5", seed=SEEDS),
         output:
             calibration="results/volume/calibration.json",
-            scores="results/volume/scores.json",
-            table="results/volume/lines.csv",
         log:
             "results/logs/calibrate.log",
         benchmark:
@@ -195,9 +193,33 @@ if VOLUME:
         params:
             *code("calibrate", "data"),
             command=command("calibrate"),
-            settings=settings(
-                "validation.scheme", "inference.threshold", "volume.prior", "volume.smoothing"
-            ),
+            settings=settings("validation.scheme", "volume.prior", "volume.smoothing"),
+        shell:
+            STAGE
+
+    rule score_lines:
+        input:
+            lines="results/data/lines.h5",
+            geometry="results/data/geometry.json",
+            predictions=expand("results/predictions/lines/{seed}.h5", seed=SEEDS),
+            calibration="results/volume/calibration.json",
+        output:
+            scores="results/volume/scores.json",
+            table="results/volume/lines.csv",
+        log:
+            "results/logs/score_lines.log",
+        benchmark:
+            "results/benchmarks/score_lines.tsv"
+        conda:
+            "../../envs/data.yaml"
+        threads: 1
+        resources:
+            mem_mb=growing(4000),
+            runtime=growing(60),
+        params:
+            *code("score_lines", "data"),
+            command=command("score_lines"),
+            settings=settings("validation.scheme", "inference.threshold"),
         shell:
             STAGE
 

@@ -51,8 +51,7 @@ def survey(folder, tops, wrong=None):
             folder / f"{member}.h5", loaded, [f"inline_{at}"], iter([{INLINE: found}]), [INLINE]
         )
         members.append(LinePredictions(folder / f"{member}.h5"))
-    interpolation = Interpolation(labels_by_line(loaded, GRID))
-    return loaded, hold_out(loaded, GRID, members, interpolation), members
+    return loaded, hold_out(loaded, GRID, members), members
 
 
 TOPS = {0: 20, 10: 22, 20: 24, 30: 26, 40: 28}
@@ -68,7 +67,7 @@ def test_lines_are_held_out_of_members_and_interpolation(tmp_path):
     # Halfway between tops of 22 and 26.
     assert (np.diff(np.signbit(middle.distance), axis=1)[:, 23] == 1).all()
     with pytest.raises(InputError, match="no member predicted any of these lines"):
-        hold_out(loaded, GRID, [], others)
+        hold_out(loaded, GRID, [])
 
 
 def test_all_members_that_held_out_a_line_have_a_say(tmp_path):
@@ -76,10 +75,9 @@ def test_all_members_that_held_out_a_line_have_a_say(tmp_path):
     other = {INLINE: np.full((50, 60), 0.25, np.float32)}
     save_predictions(tmp_path / "9.h5", loaded, ["inline_20"], iter([other]), [INLINE])
     both = [*members, LinePredictions(tmp_path / "9.h5")]
-    held_out = hold_out(loaded, GRID, both, Interpolation({}))
+    held_out = hold_out(loaded, GRID, both)
     expected = (LOGITS[members[2]["inline_20"][INLINE]] + np.log(1 / 3)) / 2
     np.testing.assert_allclose(held_out[2].members[INLINE], expected, atol=1e-3)
-    assert not held_out[2].distance.any()
 
 
 def test_members_and_interpolation_are_fused_and_scored(tmp_path):

@@ -27,6 +27,7 @@ FIRST = {
     "predict_volume": "predictions of volumes",
     "threshold": "the threshold and later stages",
     "calibrate": "scores of lines and later stages",
+    "score_lines": "scores of lines and later stages",
     "merge_volume": "probabilities of the volume and later stages",
     "mask_volume": "masks and surfaces",
 }

@@ -16,7 +16,7 @@ from saltseg.ensemble.fusion import LOGITS, Fusion, Members, learn, probability,
 from saltseg.evaluation.held_out_lines import Counts, LinePredictions, count
 from saltseg.survey.grid import Grid
 from saltseg.survey.interpolation import Interpolation
-from saltseg.survey.lines import SALT, UNLABELLED, Lines
+from saltseg.survey.lines import SALT, UNLABELLED, Lines, labels_by_line
 
 THRESHOLDS = np.arange(0.3, 0.705, 0.01)  # between which a calibrated probability is to be cut
 PULL = 10  # held-out lines that count as much as the expected threshold of 0.5
@@ -111,17 +111,14 @@ class HeldOutLine:
 
 
 def hold_out(
-    lines: Lines,
-    grid: Grid,
-    members: list[LinePredictions],
-    interpolation: Interpolation,
-    honest: bool = True,
+    lines: Lines, grid: Grid, members: list[LinePredictions], honest: bool = True
 ) -> list[HeldOutLine]:
     """Return the lines that members held out, or trained on if not honest.
 
     These are left out of the interpolation: those that are held out together, or each for itself.
     Raises InputError if there is none.
     """
+    interpolation = Interpolation(labels_by_line(lines, grid))
     index = {
         row.id: (row.plane, grid.line_axis(row.plane).index(row.line))
         for row in lines.table.itertuples()
