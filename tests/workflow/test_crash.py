@@ -182,7 +182,7 @@ def disk(finished, copied):
 @pytest.mark.parametrize(
     ("rule", "outputs_of_it", "where"),
     [
-        ("import_train", ["data/train.h5"], r"data/train\.h5"),
+        ("import_train", ["data/train.h5", "data/train/*"], r"data/train(\.h5|/masks\.npy)"),
         ("train", ["models/*/*"], r"(states|models)/\S+"),
         ("page", ["index.html", "tiles/*"], r"(index\.html|tiles)"),
     ],

@@ -43,7 +43,11 @@ def save_copies(
         write_csv(table, table_path)
     if masks_path:
         with replacing(masks_path) as path, open(path, "wb") as file:
-            np.save(file, masks)
+            # Not by np.save, whose error says nothing of a full disk.
+            header = np.lib.format.header_data_from_array_1_0(masks)
+            np.lib.format.write_array_header_1_0(file, header)
+            for mask in masks:
+                file.write(mask.tobytes())
 
 
 class RowRange:
