@@ -12,7 +12,7 @@ from saltseg.output import next_lines
 from saltseg.output.bodies import Bodies, write_bodies
 from saltseg.output.segy import write_copy
 from saltseg.output.surfaces import writing_surfaces
-from saltseg.output.volume import Expectation, Probability
+from saltseg.output.volume import Expectation, Marked, Probability
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.geometry import Geometry, load_positions, load_traces
 from saltseg.survey.lines import Lines, labelled_traces, labels_by_line, lines_by_plane
@@ -25,11 +25,10 @@ def main(args):
     threshold = choose_threshold(args)
     positions = load_positions(args.traces, geometry)
 
-    def read(inlines: slice) -> tuple[np.ndarray, np.ndarray]:
-        return probability.mask(threshold, inlines), probability.is_there(inlines)
-
     honoured = labelled if args.settings.volume.honour_labels else {}
-    count = write_bodies(args.bodies, geometry, read, honoured, args.settings.volume.smallest_body)
+    marked = Marked(probability, threshold)
+    smallest = args.settings.volume.smallest_body
+    count = write_bodies(args.bodies, geometry, marked.read, honoured, smallest)
     bodies = Bodies(args.bodies)
     disagreement = next_lines.Disagreement(geometry.shape, probability.predictions)
     expectation, picked = Expectation(labelled), labelled_traces(honoured, geometry)

@@ -18,6 +18,7 @@ from saltseg.output.volume import (
     Block,
     Expectation,
     Fuser,
+    Marked,
     Probability,
     is_salt,
     write_probability,
@@ -327,3 +328,12 @@ def test_disagreement_is_the_mean_over_a_trace_and_none_where_it_is_missing():
         doubt.add(block)
         assert doubt.per_trace[2, 0] == pytest.approx(expected, abs=1e-4)
         assert doubt.per_trace[2, 1] == 0
+
+
+def test_marked_samples_are_those_of_any_inlines(stored):
+    probability = Probability(stored[0])
+    marked = Marked(probability, 0.6)
+    for inlines in (slice(0, 8), slice(7, 17), slice(30, 35), slice(3, 70), slice(63, 70)):
+        salt, there = marked.read(inlines)
+        np.testing.assert_array_equal(salt, probability.mask(0.6, inlines))
+        np.testing.assert_array_equal(there, probability.is_there(inlines))

@@ -105,6 +105,35 @@ class Probability:
             yield Block(*part, *arrays)
 
 
+class Marked:
+    """What is above a threshold, read a few inlines at a time, and each shard of the store once."""
+
+    def __init__(self, probability: Probability, threshold: float):
+        self._probability, self._threshold = probability, threshold
+        self._shards: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def read(self, inlines: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Return where salt is marked, and which samples there are, bool, of some inlines.
+
+        Raises InputError if the store is damaged.
+        """
+        found = []
+        for start in range(inlines.start - inlines.start % CHUNK[0], inlines.stop, CHUNK[0]):
+            part = slice(max(inlines.start - start, 0), inlines.stop - start)
+            found.append([each[part] for each in self._shard(start)])
+        salt, there = (np.concatenate(each) for each in zip(*found, strict=True))
+        return salt, there
+
+    def _shard(self, start: int) -> tuple[np.ndarray, np.ndarray]:
+        if start not in self._shards:
+            # Parts that are read one after the other touch two of them at most.
+            self._shards = dict(list(self._shards.items())[-1:])
+            inlines = slice(start, min(start + CHUNK[0], self._probability.shape[0]))
+            values = self._probability.mask(self._threshold, inlines)
+            self._shards[start] = values, self._probability.is_there(inlines)
+        return self._shards[start]
+
+
 class Expectation:
     """What a mask is expected to be worth on unlabelled lines, if probabilities are calibrated.
 
