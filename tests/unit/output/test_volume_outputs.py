@@ -178,7 +178,7 @@ def test_what_to_expect_of_a_mask_is_summed_over_what_nobody_labelled(stored):
     labels = {("inline", 5): np.zeros((SHAPE[1], SHAPE[2]), np.uint8)}
     labels["crossline", 80] = np.full((SHAPE[0], SHAPE[2]), UNLABELLED, np.uint8)
     labels["crossline", 80][10:, 7:] = 1
-    expectation, marked = Expectation(labels), Probability(path).mask(0.7)
+    expectation, marked = Expectation(labels), is_salt(Probability(path).stored(), 0.7)
     for block in Probability(path).blocks():
         expectation.add(block, marked[block.inlines, block.crosslines])
     values, counts = np.nan_to_num(Probability(path).read()), np.ones(SHAPE, bool)
@@ -335,5 +335,5 @@ def test_marked_samples_are_those_of_any_inlines(stored):
     marked = Marked(probability, 0.6)
     for inlines in (slice(0, 8), slice(7, 17), slice(30, 35), slice(3, 70), slice(63, 70)):
         salt, there = marked.read(inlines)
-        np.testing.assert_array_equal(salt, probability.mask(0.6, inlines))
-        np.testing.assert_array_equal(there, probability.is_there(inlines))
+        np.testing.assert_array_equal(salt, is_salt(probability.stored(inlines), 0.6))
+        np.testing.assert_array_equal(there, probability.stored(inlines) != MISSING)

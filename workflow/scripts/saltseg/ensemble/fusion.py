@@ -147,6 +147,13 @@ def halo(deviation: float) -> int:
     return round(REACH * deviation)
 
 
+def surround(lines: range, count: int, deviation: float) -> tuple[range, range]:
+    """Return the lines that smoothing some of ``count`` needs, and which of them these are."""
+    wide = halo(deviation)
+    near = range(max(lines.start - wide, 0), min(lines.stop + wide, count))
+    return near, range(lines.start - near.start, lines.stop - near.start)
+
+
 def _part(values: np.ndarray, axis: int, start: int, stop: int) -> np.ndarray:
     return values[
         tuple(slice(start, stop) if k == axis else slice(None) for k in range(values.ndim))

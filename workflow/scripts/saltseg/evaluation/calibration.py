@@ -14,7 +14,7 @@ from saltseg.core.errors import InputError, rebuild_hint
 from saltseg.core.sealed_json import read_sealed, write_sealed
 from saltseg.ensemble.fusion import LOGITS, Fusion, Members, learn, probability, typical
 from saltseg.evaluation.held_out_lines import Counts, LinePredictions, count
-from saltseg.survey.grid import Grid
+from saltseg.survey.grid import PLANES, Grid
 from saltseg.survey.interpolation import Interpolation
 from saltseg.survey.lines import SALT, UNLABELLED, Lines, labels_by_line
 
@@ -130,13 +130,11 @@ def hold_out(
             continue
         together = of_line[0].table["id"] if honest else [row.id]
         others = interpolation.without({index[name] for name in together})
-        axis, labels = index[row.id][0] == "crossline", lines[row.id][1]
+        axis, labels = PLANES.index(row.plane), lines[row.id][1]
         here = [slice(row.first, row.first + len(labels))] * 2
         here[axis] = slice(index[row.id][1], index[row.id][1] + 1)
         distance = (
-            others.distance(*here).squeeze(int(axis))
-            if others
-            else np.zeros(labels.shape, np.float32)
+            others.distance(*here).squeeze(axis) if others else np.zeros(labels.shape, np.float32)
         )
         values = [member[row.id] for member in of_line]
         logits = {

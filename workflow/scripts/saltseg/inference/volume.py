@@ -14,7 +14,7 @@ from tqdm import tqdm
 from saltseg.core.errors import InputError
 from saltseg.core.files import replacing_folder
 from saltseg.core.quantisation import MISSING, quantise
-from saltseg.ensemble.fusion import halo, smooth
+from saltseg.ensemble.fusion import smooth, surround
 from saltseg.inference.sections import Core, SectionPredictor
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.output.shards import ARRAYS, LINES, Layout, quantise_deviation
@@ -164,11 +164,8 @@ class VolumePredictor:
             own = plane == line[0]
             wanted = range(line[1], line[1] + 1) if own else traces
             count = volume.shape[PLANES.index(plane)]
-            near = range(
-                max(wanted.start - halo(deviation), 0), min(wanted.stop + halo(deviation), count)
-            )
+            near, inner = surround(wanted, count, deviation)
             values = self.predict_part(volume, plane, near, trace=None if own else line[1])
-            inner = range(wanted.start - near.start, wanted.stop - near.start)
             logits = smooth(values, 0, inner, deviation)
             along = logits[0][:, traces.start : traces.stop].T if own else logits[:, :, 0]
             found[plane] = along

@@ -80,10 +80,10 @@ class Components:
         return np.concatenate([np.zeros(1, values.dtype), own])[labels]
 
 
-def slabs(inlines: int) -> Iterator[slice]:
-    """Yield the slabs of a volume of so many inlines."""
-    for start in range(0, inlines, SLAB):
-        yield slice(start, min(start + SLAB, inlines))
+def slabs(stop: int, first: int = 0) -> Iterator[slice]:
+    """Yield the slabs of inlines, the first of which is a multiple of ``SLAB``."""
+    for start in range(first, stop, SLAB):
+        yield slice(start, min(start + SLAB, stop))
 
 
 def write_bodies(
@@ -142,13 +142,9 @@ def write_bodies(
         fill_coordinates(arrays, grid)
         step = arrays["body"].shards[0]
         for start in range(0, count, step):
-            inlines = slice(start, min(start + step, count))
-            found = [
-                bodies.read(filled, slab, numbers)
-                for slab in slabs(count)
-                if start <= slab.start < inlines.stop
-            ]
-            arrays["body"][inlines] = np.concatenate(found)
+            stop = min(start + step, count)
+            found = [bodies.read(filled, slab, numbers) for slab in slabs(stop, start)]
+            arrays["body"][start:stop] = np.concatenate(found)
     return len(order)
 
 

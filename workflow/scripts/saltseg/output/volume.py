@@ -9,6 +9,7 @@ disagreement is that of all members in both. See ``Fuser`` for the probability.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from tqdm import tqdm
 from saltseg.core.files import replacing_folder
 from saltseg.core.quantisation import MISSING, SCALE, quantise
 from saltseg.core.stores import CHUNK, ArraySpec, Store, create_store, shard_shape
-from saltseg.ensemble.fusion import Fusion, average, halo, probability, smooth
+from saltseg.ensemble.fusion import Fusion, average, probability, smooth, surround
 from saltseg.output.bodies import honour, on_part
 from saltseg.output.shards import DEVIATIONS, Shards
 from saltseg.survey.grid import CROSSLINE, DIMENSIONS, INLINE, PLANES, Grid
@@ -69,7 +70,7 @@ class Probability:
 
         Raises InputError if the store is damaged.
         """
-        values = self._store.read("probability", *part)
+        values = self.stored(*part)
         found = values / np.float32(SCALE)
         found[values == MISSING] = np.nan
         return found
@@ -81,19 +82,12 @@ class Probability:
         """
         return self._store.read("disagreement", *part) / np.float32(DEVIATIONS)
 
-    def mask(self, threshold: float, *part: slice) -> np.ndarray:
-        """Return where a part is above a threshold, bool; missing traces are not.
+    def stored(self, *part: slice) -> np.ndarray:
+        """Return a part as it is stored, uint16, as in ``core.quantisation``.
 
         Raises InputError if the store is damaged.
         """
-        return is_salt(self._store.read("probability", *part), threshold)
-
-    def is_there(self, *part: slice) -> np.ndarray:
-        """Return which samples of a part have a value, bool.
-
-        Raises InputError if the store is damaged.
-        """
-        return self._store.read("probability", *part) != MISSING
+        return self._store.read("probability", *part)
 
     def blocks(self) -> Iterator[Block]:
         """Yield the whole volume block by block, inline by inline.
@@ -110,7 +104,8 @@ class Marked:
 
     def __init__(self, probability: Probability, threshold: float):
         self._probability, self._threshold = probability, threshold
-        self._shards: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+        # Parts that are read one after the other touch two of them at most.
+        self._shard = lru_cache(maxsize=2)(self._read_shard)
 
     def read(self, inlines: slice) -> tuple[np.ndarray, np.ndarray]:
         """Return where salt is marked, and which samples there are, bool, of some inlines.
@@ -124,14 +119,9 @@ class Marked:
         salt, there = (np.concatenate(each) for each in zip(*found, strict=True))
         return salt, there
 
-    def _shard(self, start: int) -> tuple[np.ndarray, np.ndarray]:
-        if start not in self._shards:
-            # Parts that are read one after the other touch two of them at most.
-            self._shards = dict(list(self._shards.items())[-1:])
-            inlines = slice(start, min(start + CHUNK[0], self._probability.shape[0]))
-            values = self._probability.mask(self._threshold, inlines)
-            self._shards[start] = values, self._probability.is_there(inlines)
-        return self._shards[start]
+    def _read_shard(self, start: int) -> tuple[np.ndarray, np.ndarray]:
+        values = self._probability.stored(slice(start, start + CHUNK[0]))
+        return is_salt(values, self._threshold), values != MISSING
 
 
 class Expectation:
@@ -205,14 +195,10 @@ class Fuser:
         logits, planes = {}, []
         for plane in shards.layout.cores:
             axis = PLANES.index(plane)
-            lines = range(part[axis].start, part[axis].stop)
-            near, wide = list(part), halo(self.deviation)
-            near[axis] = slice(
-                max(lines.start - wide, 0), min(lines.stop + wide, shards.layout.shape[axis])
-            )
+            lines, near = range(part[axis].start, part[axis].stop), list(part)
+            read, inner = surround(lines, shards.layout.shape[axis], self.deviation)
+            near[axis] = slice(read.start, read.stop)
             found = shards.read(plane, *near)
-            start = lines.start - near[axis].start
-            inner = range(start, start + len(lines))
             logits[plane] = smooth(found[0], axis, inner, self.deviation)
             here = (slice(None),) * axis + (slice(inner.start, inner.stop),)
             planes.append([each[here] for each in found])

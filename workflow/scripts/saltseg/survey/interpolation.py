@@ -90,12 +90,14 @@ class Interpolation:
         """Return the typical error for each line of reach, of lines left out one by one."""
         ratios = []
         for (plane, line), (truth, known) in self._distances.items():
-            axis = PLANES.index(plane)
-            others = {key: each for key, each in self._distances.items() if key != (plane, line)}
-            left_out = _planes(others, least=1).get(axis)
-            if left_out is None:
+            others = {
+                at: each
+                for (name, at), each in self._distances.items()
+                if name == plane and at != line
+            }
+            if not others:
                 continue
-            distance, reach = left_out.at(line, slice(0, len(truth)))
+            distance, reach = _Plane.of(others).at(line, slice(0, len(truth)))
             near = (np.minimum(np.abs(distance), np.abs(truth)) < BAND) & known[:, None]
             near &= np.isfinite(reach)[:, None]
             if near.any():
@@ -118,9 +120,10 @@ class _Plane:
     after: list[tuple[np.ndarray, np.ndarray]]
 
     @classmethod
-    def of(cls, lines: list[tuple[int, np.ndarray, np.ndarray]]) -> "_Plane":
-        """Take index, distances and known traces of lines, ascending."""
-        return cls([line for line, *_ in lines], _fill(lines), _fill(lines[::-1])[::-1])
+    def of(cls, distances: dict[int, tuple[np.ndarray, np.ndarray]]) -> "_Plane":
+        """Take distances and known traces of lines, by their index."""
+        lines = [(line, *distances[line]) for line in sorted(distances)]
+        return cls(sorted(distances), _fill(lines), _fill(lines[::-1])[::-1])
 
     def at(self, line: int, traces: slice) -> tuple[np.ndarray, np.ndarray]:
         """Return distances, float32 (traces, samples), and reach, float32 (traces), at a line."""
@@ -143,14 +146,14 @@ class _Plane:
 
 
 def _planes(
-    distances: dict[tuple[str, int], tuple[np.ndarray, np.ndarray]], least: int = 2
+    distances: dict[tuple[str, int], tuple[np.ndarray, np.ndarray]],
 ) -> dict[int, _Plane]:
-    """Return the planes with so many labelled lines at least, by their axis."""
+    """Return the planes with two labelled lines at least, by their axis."""
     found = {}
     for axis, plane in enumerate(PLANES):
-        lines = sorted(line for name, line in distances if name == plane)
-        if len(lines) >= least:
-            found[axis] = _Plane.of([(line, *distances[plane, line]) for line in lines])
+        own = {line: each for (name, line), each in distances.items() if name == plane}
+        if len(own) > 1:
+            found[axis] = _Plane.of(own)
     return found
 
 
