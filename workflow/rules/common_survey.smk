@@ -3,7 +3,6 @@
 from functools import cache
 
 from saltseg.settings.check import uncovered_folds, unread_keys
-from saltseg.survey.folds import folds_of
 from saltseg.survey.segy_files import require_file
 from saltseg.survey.source import Source
 
@@ -31,8 +30,6 @@ def volume_source():
 VOLUME = volume_source()
 DEMO_SECTIONS = "results/demo/sections.csv"
 
-for each in CONFIGS.values():
-    each["validation"]["folds"] = folds_of(each["validation"]["folds"], volume=VOLUME is not None)
 NEEDS_DEPTH = any(each["model"]["depth"] != "none" for each in CONFIGS.values())
 
 

@@ -8,9 +8,10 @@ import numpy as np
 
 from saltseg.core.errors import InputError
 from saltseg.core.tables import write_csv
+from saltseg.settings.config import folds_of
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey import lines, tiles
-from saltseg.survey.folds import folds_of, is_honest
+from saltseg.survey.folds import is_honest
 from saltseg.survey.geometry import Geometry
 from saltseg.survey.import_lines import (
     import_lines,

@@ -6,8 +6,9 @@ import numpy as np
 
 from saltseg.core.hdf import writing
 from saltseg.core.tables import write_csv
+from saltseg.settings.config import folds_of
 from saltseg.stage.cli import run, stage_parser
-from saltseg.survey.folds import folds_of, is_honest, read_groups, split
+from saltseg.survey.folds import is_honest, read_groups, split
 from saltseg.survey.geometry import Geometry
 from saltseg.survey.lines import Lines, hold_out_blocks, possible_folds
 from saltseg.survey.tiles import Tiles

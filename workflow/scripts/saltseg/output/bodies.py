@@ -14,9 +14,8 @@ from scipy import ndimage, sparse
 
 from saltseg.core.files import replacing_folder
 from saltseg.core.stores import CHUNK, ArraySpec, Store, create_store, shard_shape
-from saltseg.survey.grid import DIMENSIONS, INLINE, Grid
-from saltseg.survey.interpolation import Labels
-from saltseg.survey.lines import OTHER, SALT
+from saltseg.survey.grid import DIMENSIONS, Grid
+from saltseg.survey.lines import OTHER, SALT, Labels, on_part
 from saltseg.survey.volume import coordinates, fill_coordinates
 
 VERSION = 1
@@ -176,20 +175,6 @@ def faces(slab: slice, shape: tuple[int, int, int]) -> np.ndarray:
         found[0] |= slab.start == 0
         found[-1] |= slab.stop == shape[0]
     return found
-
-
-def on_part(
-    labels: Labels, inlines: slice, crosslines: slice
-) -> Iterator[tuple[tuple[slice | int, ...], np.ndarray]]:
-    """Yield where labelled lines lie in a part of the volume, and their labels there.
-
-    The index selects (traces, samples) of an array of the part; labels are uint8 of that shape.
-    """
-    for (plane, line), of_line in labels.items():
-        lines, traces = (inlines, crosslines) if plane == INLINE else (crosslines, inlines)
-        if lines.start <= line < lines.stop:
-            index: tuple[slice | int, ...] = (line - lines.start, slice(None))
-            yield index if plane == INLINE else index[::-1], of_line[traces]
 
 
 def honour(

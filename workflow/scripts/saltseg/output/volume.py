@@ -22,11 +22,11 @@ from saltseg.core.files import replacing_folder
 from saltseg.core.quantisation import MISSING, SCALE, quantise
 from saltseg.core.stores import CHUNK, ArraySpec, Store, create_store, shard_shape
 from saltseg.ensemble.fusion import Fusion, average, probability, smooth, surround
-from saltseg.output.bodies import honour, on_part
+from saltseg.output.bodies import honour
 from saltseg.output.shards import DEVIATIONS, Shards
 from saltseg.survey.grid import CROSSLINE, DIMENSIONS, INLINE, PLANES, Grid
-from saltseg.survey.interpolation import Interpolation, Labels
-from saltseg.survey.lines import UNLABELLED
+from saltseg.survey.interpolation import Interpolation
+from saltseg.survey.lines import UNLABELLED, Labels, on_part
 from saltseg.survey.volume import coordinates, fill_coordinates
 
 VERSION = 2

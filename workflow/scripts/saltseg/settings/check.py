@@ -9,7 +9,14 @@ from pydantic_core import ErrorDetails
 from saltseg.core.errors import printable, raise_faults
 from saltseg.networks.registry import not_taken
 from saltseg.settings.base import Section
-from saltseg.settings.config import LEAST_TILES, MOST_SAMPLES, MOST_TILES, Settings, epochs_of
+from saltseg.settings.config import (
+    LEAST_TILES,
+    MOST_SAMPLES,
+    MOST_TILES,
+    Settings,
+    epochs_of,
+    folds_of,
+)
 from saltseg.settings.experiments import experiments, malformed, overlay, repeated
 from saltseg.settings.plugins import load_plugins
 from saltseg.settings.schema import describe_values, schema
@@ -53,10 +60,12 @@ SEEDS = ([0, 1], [0, 1, 2, 3, 4])
 
 
 def resolve(config: dict, volume: bool) -> dict:
-    """Return a configuration in which no seeds or epochs are null."""
+    """Return a configuration in which no folds, seeds or epochs are null."""
+    folds = folds_of(config["validation"]["folds"], volume)
     seeds = config["ensemble"]["seeds"] or SEEDS[volume]
     epochs = epochs_of(config["training"]["epochs"], volume)
     return config | {
+        "validation": config["validation"] | {"folds": folds},
         "ensemble": config["ensemble"] | {"seeds": seeds},
         "training": config["training"] | {"epochs": epochs},
     }

@@ -249,6 +249,14 @@ class ModelSettings(Section):
     )
 
 
+def folds_of(folds: int | None, volume: bool) -> int:
+    """Return ``validation.folds``, or what null stands for there.
+
+    More of a volume, so that a member learns from most of its few labelled lines.
+    """
+    return folds or (5 if volume else 2)
+
+
 def epochs_of(epochs: int | None, volume: bool = False) -> int:
     """Return ``training.epochs``, or what null stands for there.
 

@@ -22,14 +22,6 @@ def coverage_class(coverage: np.ndarray) -> np.ndarray:
     return np.ceil(np.asarray(coverage) * COVERAGE_CLASSES).astype(np.int64)
 
 
-def folds_of(folds: int | None, volume: bool) -> int:
-    """Return ``validation.folds``, or what null stands for there.
-
-    More of a volume, so that a member learns from most of its few labelled lines.
-    """
-    return folds or (5 if volume else 2)
-
-
 def split(
     tiles: pd.DataFrame,
     *,

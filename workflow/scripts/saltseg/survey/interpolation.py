@@ -12,15 +12,12 @@ import numpy as np
 from scipy import ndimage
 
 from saltseg.survey.grid import PLANES
-from saltseg.survey.lines import SALT, UNLABELLED
+from saltseg.survey.lines import SALT, UNLABELLED, Labels
 
 LIMIT = 30  # samples, to which distances are clipped
 BAND = 20  # samples around borders of salt, where interpolation is judged
 NEAREST = 0.5  # lines, the least reach: a label's own error
 TYPICAL = 1.0  # samples by which interpolation is off, for each line of reach
-
-# Labels, uint8 (traces, samples), of lines by their plane and index.
-Labels = dict[tuple[str, int], np.ndarray]
 
 
 def signed_distance(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ If there are fewer lines than folds, each is cut into pieces, which count as lin
 piece has room for a window.
 """
 
+from collections.abc import Iterator
 from dataclasses import astuple, dataclass, fields
 from itertools import pairwise
 from math import isnan
@@ -24,6 +25,8 @@ from saltseg.survey.character import Character, agreed_sign
 from saltseg.survey.grid import INLINE, PLANES, Grid
 
 OTHER, SALT, UNLABELLED = 0, 1, 255
+# Labels, uint8 (traces, samples), of lines by their plane and index.
+Labels = dict[tuple[str, int], np.ndarray]
 PICK = 1  # samples by which labels may miss a reflector
 COLUMNS = {
     "id": str,
@@ -345,7 +348,7 @@ def top_polarity(lines: list[Line]) -> float | None:
     return agreed_sign(np.concatenate(found))
 
 
-def labels_by_line(lines: Lines, grid: Grid) -> dict[tuple[str, int], np.ndarray]:
+def labels_by_line(lines: Lines, grid: Grid) -> Labels:
     """Return labels, uint8 (traces, samples), of each labelled line by its plane and its index."""
     found = {}
     for row in lines.table.itertuples():
@@ -357,12 +360,25 @@ def labels_by_line(lines: Lines, grid: Grid) -> dict[tuple[str, int], np.ndarray
     return found
 
 
-def labelled_traces(labels: dict[tuple[str, int], np.ndarray], grid: Grid) -> np.ndarray:
+def on_part(
+    labels: Labels, inlines: slice, crosslines: slice
+) -> Iterator[tuple[tuple[slice | int, ...], np.ndarray]]:
+    """Yield where labelled lines lie in a part of the volume, and their labels there.
+
+    The index selects (traces, samples) of an array of the part; labels are uint8 of that shape.
+    """
+    for (plane, line), of_line in labels.items():
+        lines, traces = (inlines, crosslines) if plane == INLINE else (crosslines, inlines)
+        if lines.start <= line < lines.stop:
+            index: tuple[slice | int, ...] = (line - lines.start, slice(None))
+            yield index if plane == INLINE else index[::-1], of_line[traces]
+
+
+def labelled_traces(labels: Labels, grid: Grid) -> np.ndarray:
     """Return which traces are labelled all along, bool (inlines, crosslines); see above."""
     found = np.zeros(grid.shape[:2], bool)
-    for (plane, line), of_line in labels.items():
-        along = found[line] if plane == INLINE else found[:, line]
-        along |= (of_line != UNLABELLED).all(axis=1)
+    for part, of_line in on_part(labels, *(slice(0, count) for count in found.shape)):
+        found[part] |= (of_line != UNLABELLED).all(axis=1)
     return found
 
 
