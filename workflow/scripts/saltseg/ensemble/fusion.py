@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special
+from scipy import ndimage, optimize, special
 
 from saltseg.core.quantisation import SCALE
 
@@ -21,8 +21,7 @@ MOST = 7  # as far from 0 as logits of members are to be trusted
 
 def to_logits(probabilities: np.ndarray) -> np.ndarray:
     """Return logits of probabilities, of any shape, within ``MOST``, in their type."""
-    with np.errstate(divide="ignore"):
-        return np.log(probabilities / (1 - probabilities)).clip(-MOST, MOST)
+    return special.logit(probabilities).clip(-MOST, MOST)
 
 
 # Of quantised probabilities, the last of which is missing.
@@ -122,24 +121,17 @@ def smooth(values: np.ndarray, axis: int, lines: range, deviation: float) -> np.
         deviation: standard deviation of the Gaussian in lines; 0 for none.
     """
     logits = LOGITS[values]
-    middle = _part(logits, axis, lines.start, lines.stop)
-    if not deviation:
-        return middle
-    total, weights = np.zeros_like(middle), np.zeros_like(middle)
-    for offset in range(-halo(deviation), halo(deviation) + 1):
-        first, last = max(lines.start + offset, 0), min(lines.stop + offset, values.shape[axis])
-        if first >= last:
-            continue
-        here = slice(first - offset - lines.start, last - offset - lines.start)
-        weight = np.float32(np.exp(-((offset / deviation) ** 2) / 2))
-        each = _part(logits, axis, first, last)
-        known = ~np.isnan(each)
-        target = tuple(here if k == axis else slice(None) for k in range(values.ndim))
-        total[target] += weight * np.where(known, each, 0)
-        weights[target] += weight * known
-    # A missing sample has no value, whatever its neighbours say.
-    with np.errstate(invalid="ignore"):
-        return np.where(np.isnan(middle), np.nan, total / weights)
+    known = ~np.isnan(logits)
+    if deviation:
+        wide = halo(deviation)
+        kernel = np.exp(-np.square(np.arange(-wide, wide + 1) / deviation) / 2)
+        total, weights = (
+            ndimage.correlate1d(each, kernel, axis, np.float32, "constant")
+            for each in (np.where(known, logits, np.float32(0)), known)
+        )
+        # A missing sample has no value, whatever its neighbours say.
+        logits = np.divide(total, weights, out=logits, where=known)
+    return logits.take(lines, axis)
 
 
 def halo(deviation: float) -> int:
@@ -152,9 +144,3 @@ def surround(lines: range, count: int, deviation: float) -> tuple[range, range]:
     wide = halo(deviation)
     near = range(max(lines.start - wide, 0), min(lines.stop + wide, count))
     return near, range(lines.start - near.start, lines.stop - near.start)
-
-
-def _part(values: np.ndarray, axis: int, start: int, stop: int) -> np.ndarray:
-    return values[
-        tuple(slice(start, stop) if k == axis else slice(None) for k in range(values.ndim))
-    ]
