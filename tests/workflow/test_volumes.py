@@ -43,6 +43,13 @@ def test_members_of_a_run_fill_a_volume_alike_in_shards(finished_volume, tmp_pat
     assert "Salt in again.sgy" in page and '<p class="notice">' not in page.partition("<nav")[0]
     assert list((folder / "results/predict/sections").glob("inline-*-grey.webp"))
     assert planned(folder, "--", "predict", config=config) == {}
+    run = shutil.copytree(finished_volume / "results", tmp_path / "run")
+    (run / "volume/calibration.json").unlink()
+    config = config_of(tmp_path, predict=predict | {"run": str(run)})
+    done = snakemake(folder, "--", "predict", config=config)
+    assert done.returncode != 0
+    refused = f"predict.run: {run}/volume/calibration.json: no such file, but members of a volume"
+    assert refused in done.stdout + done.stderr
 
 
 def test_labels_can_be_masks_drawn_line_by_line(finished_volume, tmp_path):

@@ -1,5 +1,6 @@
 # Shared by the rules for volumes.
 
+from saltseg.core.header import read_checkpoint
 from saltseg.survey.segy_files import refuse_mixture, require_file
 
 DEMO_LABELS = "results/demo/labels.sgy"
@@ -103,7 +104,16 @@ def get_calibration(wildcards):
     if not prefix_of(wildcards) or config["predict"]["run"] is None:
         return if_volume("results/volume/calibration.json")
     path = of_run("volume/calibration.json")
-    return path if Path(path).exists() else []
+    if Path(path).exists():
+        return path
+    with exit_on_input_error("predict.run"):
+        about, _ = read_checkpoint(get_members(wildcards)[0])
+        if "survey" in about:
+            raise InputError(
+                f"{path}: no such file, but members of a volume need it to be calibrated; copy it "
+                "from their run"
+            )
+    return []
 
 
 def get_labelled_lines(wildcards):

@@ -14,6 +14,7 @@ rule review:
         folds="results/data/folds.h5",
         threshold="results/threshold.json",
         predictions=VALIDATION,
+        lines_table=if_volume("results/volume/lines.csv"),
     output:
         review=report(
             "results/review.csv",

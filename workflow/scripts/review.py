@@ -2,7 +2,7 @@
 
 import logging
 
-from saltseg.core.tables import write_csv
+from saltseg.core.tables import read_csv, write_csv
 from saltseg.ensemble.predictions import load_all
 from saltseg.evaluation.decision import read_report
 from saltseg.evaluation.review import review
@@ -16,11 +16,20 @@ def main(args):
     members = load_all(args.predictions, tiles.ids, tiles.images.shape[1:])
     folds = read_folds(args.folds, tiles.ids)
     tuned = read_report(args.threshold, ["threshold", "scheme"])
-    table = review(tiles, folds, members, tuned["threshold"], is_honest(tuned["scheme"]))
+    honest, suspect = is_honest(tuned["scheme"]), suspect_lines(args.lines_table)
+    table = review(tiles, folds, members, tuned["threshold"], honest, suspect)
     write_csv(table, args.review)
     found = table["reason"].value_counts()
     listed = ", ".join(f"{reason} {count}" for reason, count in found.items() if reason)
     logging.info("%d tiles, of these %s, to %s", len(table), listed or "none odd", args.review)
+
+
+def suspect_lines(path) -> tuple[str, ...]:
+    """Return the ids of the lines of a volume whose label is to be looked at."""
+    if not path:
+        return ()
+    table = read_csv(path, "delete it to rebuild it")
+    return tuple(table.loc[table["note"].notna(), "id"])
 
 
 if __name__ == "__main__":
@@ -29,5 +38,6 @@ if __name__ == "__main__":
     parser.add_input("folds", "folds.h5")
     parser.add_input("threshold", "threshold.json")
     parser.add_input("predictions", "each member's predictions of them", many=True)
+    parser.add_input("lines_table", "lines.csv of a volume with the notes on them", optional=True)
     parser.add_output("review", "CSV file")
     run(main, parser)

@@ -124,6 +124,16 @@ def test_the_worst_come_first_and_the_surest_of_these(run, tmp_path):
     assert list(back.columns) == COLUMNS
 
 
+def test_tiles_of_a_suspect_line_say_so_whatever_their_score(run):
+    tiles, folds, members = run
+    tiles.table["line"] = ["inline_5", "inline_5", "inline_9", "inline_9", "inline_9"]
+    table = review(tiles, folds, members, threshold=0.6, honest=True, suspect=("inline_9",))
+    assert table.set_index("id")["reason"].to_dict() == {
+        **dict.fromkeys("cde", "suspect_line"),
+        **dict.fromkeys("ab", "stripe_mask"),
+    }
+
+
 def test_a_tile_may_be_named_like_something_missing(run, tmp_path):
     table = review(*run, threshold=0.6, honest=True)
     path = tmp_path / "review.csv"

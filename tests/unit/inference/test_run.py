@@ -135,6 +135,10 @@ def test_errors_name_the_file_and_the_remedy(finished_volume, section, tmp_path)
     run = saltseg.load_run(tmp_path, device="cpu")
     with pytest.raises(InputError, match=r"data/geometry\.json: .* pass clip="):
         run.predict(section)
+    with pytest.raises(InputError, match=r"volume/calibration\.json: expected .* No such file"):
+        run.predict(section, clip=1.0)
+    (tmp_path / "volume").mkdir()
+    shutil.copy(finished_volume / "results/volume/calibration.json", tmp_path / "volume")
     assert run.predict(section, clip=1.0).shape == section.shape
 
 

@@ -19,6 +19,7 @@ from saltseg.survey.tiles import Tiles
 
 # Reason codes and their descriptions; the first that applies is used.
 REASONS = {
+    "suspect_line": "members contradict the label of the tile's whole line",
     "black_tile": "the image is constant",
     "stripe_mask": "the true mask is made of straight bands",
     "empty_called_salt": "no salt in the label, some in the prediction",
@@ -48,15 +49,20 @@ REMEDY = "delete it to rebuild it"
 
 
 def review(
-    tiles: Tiles, folds: pd.DataFrame, members: list[Predictions], threshold: float, honest: bool
+    tiles: Tiles,
+    folds: pd.DataFrame,
+    members: list[Predictions],
+    threshold: float,
+    honest: bool,
+    suspect: tuple[str, ...] = (),
 ) -> pd.DataFrame:
     """Return a row per labelled tile, worst first; tiles without predictions come last.
 
     Columns: id; score, at the threshold; reason, one of ``REASONS`` or empty; iou of the masks;
     error, the mean absolute error of the probability over pixels; coverage and predicted_coverage,
     as fractions of the tile; disagreement, see ``disagreement``; depth; fold; members, how many
-    predicted the tile; honest, whether none of them trained on it. Raises InputError if the tiles
-    are not labelled.
+    predicted the tile; honest, whether none of them trained on it. Lines of a volume may be
+    ``suspect``, by their ids. Raises InputError if the tiles are not labelled.
     """
     tiles.require_labels()
     rows = predicted_rows(members, tiles.ids)
@@ -80,6 +86,8 @@ def review(
         # For text and numbers alike; missing where there is no prediction.
         found = pd.Series(np.concatenate(parts[name]), index=rows)
         table[name] = found.reindex(table.index)
+    if suspect:
+        table.loc[tiles.table["line"].isin(suspect), "reason"] = "suspect_line"
     table["score"] = table["tenths"] / 10
     table["disagreement"] = pd.Series(disagreement(members, ids), index=rows).reindex(table.index)
     table = table.sort_values(["score", "error", "id"], ascending=[True, False, True])
@@ -110,7 +118,7 @@ def reasons(images: np.ndarray, masks: np.ndarray, predicted: np.ndarray) -> np.
             perfect,
             close,
         ],
-        [*list(REASONS)[:4], "", "boundary"],
+        ["black_tile", "stripe_mask", "empty_called_salt", "salt_called_empty", "", "boundary"],
         "shape",
     )
 

@@ -173,8 +173,10 @@ class FinishedRun:
 
     @cached_property
     def _calibration(self) -> Calibration | None:
-        path = self.results / "volume/calibration.json"
-        return Calibration.load(path) if path.is_file() else None
+        """Of members of a volume; None for those of tiles."""
+        if "survey" not in self.checkpoints[0].about:
+            return None
+        return Calibration.load(self.results / "volume/calibration.json")
 
     @cached_property
     def _networks(self) -> list[Network]:
