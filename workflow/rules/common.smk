@@ -359,5 +359,5 @@ def get_gpus(wildcards):
     cluster request a GPU whether or not this machine has one.
     """
     if config["compute"]["device"] == "auto" and workflow.local_exec:
-        return 1 if shutil.which("nvidia-smi") else 0
+        return 1 if shutil.which("nvidia-smi") or any(Path("/dev").glob("nvidia[0-9]*")) else 0
     return 0 if config["compute"]["device"] == "cpu" else 1

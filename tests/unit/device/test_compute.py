@@ -36,6 +36,12 @@ def test_the_switch_reaches_pytorch(deterministic, monkeypatch):
     assert ("CUBLAS_WORKSPACE_CONFIG" in os.environ) is deterministic
 
 
+@pytest.mark.parametrize("precision", ["auto", "bf16", "fp32"])
+def test_fp32_is_fp32_in_convolutions_too(precision):
+    select(precision=precision)
+    assert torch.backends.cudnn.allow_tf32 is (precision != "fp32")
+
+
 def test_threads_are_those_of_the_configuration_whatever_the_engine_gives(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     select(threads=2)
@@ -57,7 +63,14 @@ def test_a_missing_gpu_is_reported():
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_on_a_gpu_a_seed_trains_the_same_member_again(precision):
+@pytest.mark.parametrize(
+    ("network", "loss"),
+    [
+        ({"name": "residual_unet", "dropout": 0.5}, "bce_dice"),
+        ({"name": "efficientnet_lite0_unet", "hypercolumn": True}, "symmetric_lovasz_bce"),
+    ],
+)
+def test_on_a_gpu_a_seed_trains_the_same_member_again(precision, network, loss):
     compute = select(device="cuda", precision=precision)
     tiles = labelled(64, side=101)
     tiles = Labelled(*(part.to(compute.device) for part in vars(tiles).values()))
@@ -66,7 +79,8 @@ def test_on_a_gpu_a_seed_trains_the_same_member_again(precision):
             tiles,
             tiles,
             compute,
-            model={"name": "residual_unet", "width": 8, "dropout": 0.5},
+            model={"width": 8} | network,
+            loss=loss,
             passes_per_epoch=2,
             batch_size=16,
             learning_rate=1e-3,

@@ -6,7 +6,7 @@ import torch
 from scipy import ndimage
 
 from saltseg.networks import model
-from saltseg.networks.efficientnet_unet import Hypercolumn
+from saltseg.networks.efficientnet_unet import Hypercolumn, resampling
 from support.networks import VARIANTS
 
 SCALES = pytest.mark.parametrize("scale", [1, 2])
@@ -37,6 +37,14 @@ def test_every_weight_takes_part(variant, hypercolumn):
         assert weight.grad.isfinite().all(), name
         # Biases cancelled by batch normalisation have gradients of rounding error only.
         assert weight.grad.any(), name
+
+
+@pytest.mark.parametrize(("old", "new"), [((7, 13), (101, 26)), ((64, 8), (64, 128))])
+def test_two_matrix_products_resample_as_interpolation_does(old, new):
+    x = torch.randn(2, 3, *old)
+    down, across = map(resampling, old, new)
+    expected = torch.nn.functional.interpolate(x, new, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(down @ x @ across.t(), expected)
 
 
 @SCALES

@@ -56,6 +56,8 @@ class Compute:
         torch.utils.deterministic.fill_uninitialized_memory = False  # ty: ignore[missing-attribute]
         # The fastest convolution by trial may be another one each time.
         torch.backends.cudnn.benchmark = not deterministic
+        # Else convolutions in fp32 would have the mantissa of fp16.
+        torch.backends.cudnn.allow_tf32 = precision != "fp32"
         if device == "cuda" and not torch.cuda.is_available():
             raise InputError(
                 "compute.device is cuda, but PyTorch finds no GPU here; set it to auto or cpu, "

@@ -1,5 +1,6 @@
 """U-Net on a pretrained encoder."""
 
+from functools import cache
 from typing import Any
 
 import torch
@@ -27,10 +28,31 @@ class Hypercolumn(nn.Module):
     def forward(self, levels: list[Tensor]) -> Tensor:
         *coarse, last = levels
         grown = [
-            F.interpolate(reduce(level), last.shape[-2:], mode="bilinear", align_corners=False)
+            enlarge(reduce(level), *last.shape[-2:])
             for reduce, level in zip(self.reduce, coarse, strict=True)
         ]
         return torch.cat([last, *grown], dim=1)
+
+
+def enlarge(x: Tensor, height: int, width: int) -> Tensor:
+    """Return x, (tiles, channels, ., .), resampled bilinearly to a height and a width.
+
+    On a GPU as two products with constant matrices, whose gradient is deterministic: that of
+    ``interpolate`` adds atomically or, where it must not, sorts in twelve steps.
+    """
+    if x.device.type != "cuda":
+        return F.interpolate(x, (height, width), mode="bilinear", align_corners=False)
+    down, across = (
+        resampling(old, new).to(x) for old, new in zip(x.shape[-2:], (height, width), strict=True)
+    )
+    return down @ x @ across.t()
+
+
+@cache
+def resampling(old: int, new: int) -> Tensor:
+    """Return the matrix, float32 (new, old), by which ``interpolate`` resamples an axis."""
+    units = torch.eye(old)[:, None]
+    return F.interpolate(units, new, mode="linear", align_corners=False)[:, 0].t()
 
 
 class EncoderUNet(Network):

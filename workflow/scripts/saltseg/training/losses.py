@@ -1,5 +1,7 @@
 """Losses of logits and masks, both float32 (batch, 1, height, width); each returns a scalar."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -41,22 +43,43 @@ def lovasz(logits: Tensor, masks: Tensor) -> Tensor:
     arXiv:1705.08790). With elu + 1, pixels classified correctly by a margin keep a gradient, which
     the contest's participants found to help.
     """
-    masks, signs = masks.flatten(1), 2 * masks.flatten(1) - 1
-    errors, order = (1 - logits.flatten(1) * signs).sort(dim=1, descending=True)
-    sorted_masks = masks.gather(1, order)
-    # Integer sums are deterministic on a GPU, whatever the order of additions.
-    salt = sorted_masks.int()
-    rest = salt.sum(1, keepdim=True, dtype=torch.int32) - salt.cumsum(1, dtype=torch.int32)
-    union = rest + torch.arange(1, masks.shape[1] + 1, device=masks.device, dtype=torch.int32)
-    # Increments of the Jaccard loss as each next-largest error is added.
-    jaccard = 1 - rest.to(errors.dtype) / union
-    slope = torch.cat([jaccard[:, :1], jaccard.diff(dim=1)], dim=1)
-    return ((F.elu(errors) + 1) * slope).sum(1).mean()
+    return _lovasz_hinge(logits, masks, _jaccard_slopes)
 
 
 def symmetric_lovasz(logits: Tensor, masks: Tensor) -> Tensor:
     """Return the Lovasz hinge averaged over both classes, salt and no salt."""
-    return (lovasz(logits, masks) + lovasz(-logits, 1 - masks)) / 2
+
+    def mean_slopes(masks: Tensor) -> Tensor:
+        return (_jaccard_slopes(masks) + _jaccard_slopes(1 - masks)) / 2
+
+    # Errors are the same for both classes, so one order does.
+    return _lovasz_hinge(logits, masks, mean_slopes)
+
+
+def _lovasz_hinge(logits: Tensor, masks: Tensor, get_slopes: Callable[[Tensor], Tensor]) -> Tensor:
+    """Return the mean over tiles of elu(error) + 1, weighted by slopes in the order of errors."""
+    masks, signs = masks.flatten(1), 2 * masks.flatten(1) - 1
+    errors = 1 - logits.flatten(1) * signs
+    with torch.no_grad():
+        order = errors.argsort(dim=1, descending=True)
+        slopes = get_slopes(masks.gather(1, order))
+        # By the inverse order: the gradient of sorted errors would be scattered, which on a GPU is
+        # slow where it is deterministic.
+        slopes = slopes.gather(1, order.argsort(dim=1))
+    return ((F.elu(errors) + 1) * slopes).sum(1).mean()
+
+
+def _jaccard_slopes(masks: Tensor) -> Tensor:
+    """Return increments of the Jaccard loss as each next-largest error is added.
+
+    masks: (tiles, pixels), 1 for salt, in the order of errors
+    """
+    # Integer sums are deterministic on a GPU, whatever the order of additions.
+    salt = masks.int()
+    rest = salt.sum(1, keepdim=True, dtype=torch.int32) - salt.cumsum(1, dtype=torch.int32)
+    union = rest + torch.arange(1, salt.shape[1] + 1, device=salt.device, dtype=torch.int32)
+    jaccard = 1 - rest.to(masks.dtype) / union
+    return torch.cat([jaccard[:, :1], jaccard.diff(dim=1)], dim=1)
 
 
 def lovasz_bce(logits: Tensor, masks: Tensor) -> Tensor:
