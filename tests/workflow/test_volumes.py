@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from saltseg.survey.geometry import Geometry, load_traces
-from saltseg.survey.lines import Lines
+from saltseg.survey.lines import UNLABELLED, Lines, labels_by_line
 from saltseg.survey.segy import Segy
 from support.running import complete, planned, snakemake, with_config
 from support.surveys import TINY_VOLUME as TINY
@@ -69,6 +69,36 @@ def test_labels_can_be_masks_drawn_line_by_line(finished_volume, tmp_path):
     complete(tmp_path, "--", "results/data/folds.h5", config=config)
     table = Lines(tmp_path / "results/data/lines.h5").table
     assert table["line"].tolist() == [1203, 1210]
+
+
+def test_labels_can_be_horizons_as_a_run_writes_them(finished_volume, tmp_path):
+    """Top and base of the largest body, on two of the lines that were filled."""
+    results, picks = finished_volume / "results", tmp_path / "my picks"
+    picks.mkdir()
+    shutil.copy(results / "demo/volume.sgy", tmp_path / "a survey.sgy")
+    for side in ("top", "base"):
+        head, *rows = (results / f"volume/surfaces/body_1_{side}.dat").read_text().splitlines()
+        rows = [row for row in rows if row.startswith(("1203 ", "1210 "))]
+        (picks / f"{side}.dat").write_text("\n".join([head, *rows]))
+    body = {"top": "my picks/top.dat", "base": "my picks/base.dat"}
+    labels = {"bodies": [body], "lines": [1203, 1210]}
+    config = config_of(tmp_path, data={"source": "a survey.sgy", "labels": labels})
+    folds = ("--", "results/data/folds.h5")
+    complete(tmp_path, *folds, config=config)
+    geometry = Geometry.load(results / "data/geometry.json")
+    found = labels_by_line(Lines(tmp_path / "results/data/lines.h5"), geometry)
+    with Segy(results / "volume/bodies.sgy") as file:
+        traces = load_traces(results / "data/traces.h5", geometry)
+        for (_, index), of_line in found.items():
+            known = of_line != UNLABELLED  # not of missing and dead traces
+            salt = file.read_traces(traces[index]) == 1
+            assert known.mean() > 0.9
+            np.testing.assert_array_equal(of_line[known], salt[known])
+    for path in picks.iterdir():
+        path.touch()
+    assert planned(tmp_path, *folds, config=config) == {}
+    (picks / "top.dat").write_text("\n".join([head, *rows]))
+    assert planned(tmp_path, *folds, config=config)["import_lines"] == 1
 
 
 def test_a_missing_file_to_predict_matters_to_predict_alone(tmp_path):

@@ -41,6 +41,9 @@ def tables(section: dict, name: str) -> str:
     rows = {True: "", False: ""}
     for key, part in keys({"properties": {name: section}}):
         rows["x-advanced" in part] += row(key, part)
+        for name, inner in part.get("keys", {}).items():
+            text = row(f"{key}.{name}", {"x-reruns": part["x-reruns"], **inner})
+            rows["x-advanced" in part] += text
     advanced = f"Rarely needed:\n\n{COLUMNS}{rows[True]}" if rows[True] else ""
     plain = f"{COLUMNS}{rows[False]}" if rows[False] else ""
     return "\n".join(filter(None, [plain, advanced]))
@@ -67,7 +70,8 @@ def comment(part: dict) -> str:
 
 def row(name: str, part: dict) -> str:
     """Return a key's row of the README's table."""
-    default, effect = f"`{as_yaml(part['default'])}`", part["description"]
+    default = f"`{as_yaml(part['default'])}`" if "default" in part else ""
+    effect = part["description"]
     return f"| `{name}` | {describe_values(part)} | {default} | {effect} | {part['x-reruns']} |\n"
 
 

@@ -189,11 +189,23 @@ CONFIGS = {"": config} | {
 
 # data.source is not an input of a rule, so it may have any name.
 for section, key in [
-    *(("validation", "groups"), ("data", "labels"), ("predict", "source"), ("predict", "run")),
+    *(("validation", "groups"), ("predict", "source"), ("predict", "run")),
     ("training", "encoder_weights"),
 ]:
     for each in CONFIGS.values():
         require_plain_path(f"{section}.{key}", each[section][key])
+
+
+def label_files(labels):
+    """Return the paths that data.labels names, of horizons top and base of one body by another."""
+    if not isinstance(labels, dict):
+        return [] if labels is None else [labels]
+    paths = chain.from_iterable((body["top"], body["base"]) for body in labels["bodies"])
+    return [path for path in paths if path is not None]
+
+
+for path in label_files(config["data"]["labels"]):
+    require_plain_path("data.labels", path)
 
 
 def config_of(wildcards):

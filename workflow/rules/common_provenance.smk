@@ -27,6 +27,10 @@ def get_fingerprints(wildcards):
     files |= {f"plugins, {path}": lambda _, path=path: UserFile(path) for path in config["plugins"]}
     if VOLUME:
         files |= {"data.source": lambda wildcards: segy_for(""), "data.labels": get_labels}
+    if VOLUME and isinstance(config["data"]["labels"], dict):
+        del files["data.labels"]
+        for path in label_files(config["data"]["labels"]):
+            files[f"data.labels, {path}"] = lambda wildcards, path=path: user_file(path)
     found = dict(zip(files, contents(*files.values())(wildcards)))
     found |= {f"data.source, {part}": digest for part, digest in FINGERPRINTS.items()}
     return {key: digest for key, digest in found.items() if digest}

@@ -63,7 +63,7 @@ def under_prefix(pattern):
 
 
 def get_labels(wildcards):
-    """Return the labels of the volume's lines; exit with a message if there are none."""
+    """Return the labels of the volume's lines, several files of horizons; exit if there are none."""
     labels = config["data"]["labels"]
     if config["data"]["source"] == "demo-volume":
         return DEMO_LABELS
@@ -71,11 +71,26 @@ def get_labels(wildcards):
         if labels is None:
             raise InputError(
                 "not set, so there is nothing to train on; give it a SEG-Y file of the volume's "
-                "geometry, or a folder of masks such as inline_120.png. 'snakemake scan' needs none"
+                "geometry, a folder of masks such as inline_120.png, or horizons. 'snakemake scan' "
+                "needs none"
             )
-        if not (is_elsewhere(labels) or Path(labels).exists()):
-            raise InputError(f"{labels}: no such file or folder in {Path.cwd()}")
+        for path in label_files(labels):
+            if not (is_elsewhere(path) or Path(path).exists()):
+                raise InputError(f"{path}: no such file or folder in {Path.cwd()}")
+    if isinstance(labels, dict):
+        return [user_file(path) for path in label_files(labels)]
     return user_file(labels)
+
+
+def get_horizons(wildcards):
+    """Return how to read horizons, as an argument, with what each body has for its files."""
+    labels = config["data"]["labels"]
+    if not isinstance(labels, dict) or config["data"]["source"] == "demo-volume":
+        return []
+    bodies = [
+        {side: side for side, path in body.items() if path is not None} for body in labels["bodies"]
+    ]
+    return ["--horizons", json.dumps(labels | {"bodies": bodies}, sort_keys=True)]
 
 
 def get_volume_members(wildcards):

@@ -101,6 +101,7 @@ if VOLUME:
         input:
             labels=made(get_labels),
             geometry="results/data/geometry.json",
+            traces="results/data/traces.h5",
             volume="results/data/volume.zarr",
         output:
             tiles="results/data/train.h5",
@@ -130,9 +131,10 @@ if VOLUME:
                 "validation.folds",
                 "validation.scheme",
             ),
+            horizons=get_horizons,
             contents=contents(get_labels),
         shell:
-            STAGE
+            f"{STAGE} {{params.horizons:q}}"
 
     # Whole lines, by members that held them out, as an unlabelled line would be predicted.
     rule predict_lines:

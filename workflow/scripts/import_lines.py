@@ -1,6 +1,7 @@
 """Import the labelled lines of a volume: whole for training, cut to tiles for validation."""
 
 import logging
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -8,17 +9,27 @@ import numpy as np
 
 from saltseg.core.errors import InputError
 from saltseg.core.tables import write_csv
-from saltseg.settings.config import folds_of
+from saltseg.settings.config import HorizonSettings, folds_of
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey import lines, tiles
 from saltseg.survey.folds import is_honest
-from saltseg.survey.geometry import Geometry
+from saltseg.survey.geometry import Geometry, load_positions
+from saltseg.survey.horizons import (
+    Body,
+    choose_gaps,
+    choose_lines,
+    count_picks,
+    files_of,
+    labels_from_horizons,
+    name_line,
+)
 from saltseg.survey.import_lines import (
     import_lines,
     labels_from_masks,
     labels_from_segy,
     refuse_other_geometry,
 )
+from saltseg.survey.picks import Picks, Reading, Survey, read_picks
 from saltseg.survey.scan import HeaderSettings, scan
 from saltseg.survey.segy import Segy
 from saltseg.survey.volume import Volume
@@ -31,20 +42,23 @@ def main(args):
     pieces_of = folds_of(validation.folds, volume=True) if held_out else 1
     geometry, volume = Geometry.load(args.geometry), Volume(args.volume)
     with ExitStack() as stack:
-        if args.labels.is_dir():
-            labels = labels_from_masks(args.labels, geometry)
+        path, *_ = args.labels
+        if args.horizons:
+            labels = read_horizons(args, geometry)
+        elif path.is_dir():
+            labels = labels_from_masks(path, geometry)
         else:
             # By the volume's bytes: on few lines, others may look like line numbers.
             bytes_found = geometry.inline_byte, geometry.crossline_byte
             header = HeaderSettings(*bytes_found, survey.endian, survey.format)
-            own, traces, _ = scan(args.labels, header)
-            refuse_other_geometry(args.labels, own, geometry)
+            own, traces, _ = scan(path, header)
+            refuse_other_geometry(path, own, geometry)
             if own.nan:
                 logging.warning(
                     "data.labels: %d samples are NaN, infinite or undefined (1e+30, -999.25), and "
                     "count as unlabelled", own.nan,
                 )  # fmt: skip
-            file = stack.enter_context(Segy(args.labels, own.endian, own.format))
+            file = stack.enter_context(Segy(path, own.endian, own.format))
             labels = labels_from_segy(
                 own,
                 traces,
@@ -85,10 +99,44 @@ def main(args):
     )
 
 
+def read_horizons(args, geometry: Geometry) -> Iterator[tuple[str, int, np.ndarray]]:
+    """Return plane, number and labels of lines from horizons; their files are `--labels`."""
+    found, files = args.horizons, iter(args.labels)
+    survey = Survey(geometry, load_positions(args.traces, geometry))
+
+    def read_next() -> Picks:
+        return read_picks(next(files), survey, Reading(found.columns, found.unit))
+
+    bodies = [Body(read_next(), read_next() if body.base else None) for body in found.bodies]
+    for picks in files_of(bodies):
+        logging.info("%s", picks.about)
+    chosen = choose_lines(bodies, geometry, found.lines)
+    bare = [name_line(line, geometry) for line in chosen if not count_picks(bodies, line)]
+    if bare:
+        logging.warning("no pick on %s: labelled as without salt", ", ".join(bare))
+    gaps = choose_gaps(bodies, chosen, found.gap)
+    joined = {f"{path.name} {gap}" for (path, _), gap in gaps.items() if gap}
+    if joined:
+        logging.info("picks joined up to so many traces apart: %s", ", ".join(sorted(joined)))
+    return labels_from_horizons(bodies, geometry, chosen, gaps)
+
+
+def horizon_settings(text: str) -> HorizonSettings:
+    """Return how to read horizons, from JSON."""
+    return HorizonSettings.model_validate_json(text)
+
+
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
-    parser.add_input("labels", "SEG-Y file or folder of masks")
+    parser.add_input("labels", "SEG-Y file, folder of masks, or files of horizons", many=True)
+    parser.add_argument(
+        "--horizons",
+        type=horizon_settings,
+        help="data.labels as JSON, where labels are horizons; a top or base named there is the "
+        "next one of --labels",
+    )
     parser.add_input("geometry", "geometry.json of the volume")
+    parser.add_input("traces", "its traces.h5, for x and y of horizons", optional=True)
     parser.add_input("volume", "Zarr store of its amplitudes")
     parser.add_output("lines", "lines.h5")
     parser.add_output("tiles", "train.h5, tiles of these lines")

@@ -295,6 +295,29 @@ def test_folds_that_no_seed_holds_out_are_found(folds, seeds, uncovered):
         assert uncovered_folds(scheme, folds, seeds) == []
 
 
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"bodies": []}, "data.labels.bodies: expected list of one or more sections of keys"),
+        ({"bodies": [{"base": "a"}]}, "data.labels.bodies.0.top: not set, and has no default"),
+        ({"bodies": [{"top": "a", "base": "a"}]}, "data.labels.bodies.0: top and base are both a"),
+        ({"bodies": [{"top": 1}]}, "data.labels.bodies.0.top: expected path, found 1"),
+        ({"bodies": [{"tpo": "a", "top": "a"}]}, "data.labels.bodies.0.tpo: unknown key; known"),
+        ({"lines": [3, "inline_3"]}, "data.labels.lines: [3, 'inline_3'] lists a line twice"),
+        ({"lines": ["line 3"]}, "data.labels.lines: expected an inline's number, or crossline_300"),
+        ({"columns": ["x", "z"]}, "data.labels.columns: expected inline, crossline and z, or x, y"),
+        ({"unit": "km"}, "data.labels.unit: expected one of ms, s, m, ft, null, found 'km'"),
+        ({"limit": 3}, "data.labels.limit: unknown key; known are ['bodies', 'columns', 'gap'"),
+    ],
+)
+def test_horizons_are_a_section_of_their_own_in_the_place_of_a_path(changes, fault):
+    labels = {"bodies": [{"top": "top.dat", "base": "base.dat"}, {"top": "other.dat"}]}
+    whole = complete({"data": {"labels": labels | {"lines": [3, "crossline_7"], "gap": "5"}}})
+    assert whole.data.labels.gap == 5 and whole.data.labels.bodies[1].base is None
+    (found,) = faults({"data": {"labels": labels | changes}})
+    assert found.startswith(fault)
+
+
 def test_the_optimisers_are_those_that_can_be_named():
     assert list(OPTIMISERS) == SCHEMA["properties"]["training"]["properties"]["optimiser"]["enum"]
 

@@ -93,6 +93,15 @@ def takes_text(annotation: Any) -> bool:
     return annotation is str or any(map(takes_text, get_args(annotation)))
 
 
+# Of a key that takes a text or a section of keys; in the places of errors, which name neither.
+TEXT, KEYS = "<text>", "<keys>"
+
+
+def text_or_keys(value: Any) -> str:
+    """Return which of both a value is."""
+    return KEYS if isinstance(value, (dict, Section)) else TEXT
+
+
 class OneOf:
     """The names in registries, as they are when a value is checked, as the values of a key."""
 

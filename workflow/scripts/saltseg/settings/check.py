@@ -8,7 +8,7 @@ from pydantic_core import ErrorDetails
 
 from saltseg.core.errors import printable, raise_faults
 from saltseg.networks.registry import not_taken
-from saltseg.settings.base import Section
+from saltseg.settings.base import KEYS, TEXT, Section
 from saltseg.settings.config import (
     LEAST_TILES,
     MOST_SAMPLES,
@@ -19,7 +19,7 @@ from saltseg.settings.config import (
 )
 from saltseg.settings.experiments import experiments, malformed, overlay, repeated
 from saltseg.settings.plugins import load_plugins
-from saltseg.settings.schema import describe_values, schema
+from saltseg.settings.schema import describe_values, inner_keys, schema
 
 
 def complete(config: dict) -> Settings:
@@ -96,11 +96,15 @@ def _wrong_values(config: dict) -> Iterator[str]:
 
 
 def _fault(error: ErrorDetails) -> str:
-    # A list that is too short is one fault, not one of each missing item.
-    path = error["loc"][:-1] if error["type"] == "missing" else error["loc"]
+    path = tuple(part for part in error["loc"] if part not in (TEXT, KEYS))
+    if error["type"] == "missing":
+        if isinstance(path[-1], str):
+            return f"{'.'.join(map(str, path))}: not set, and has no default"
+        # A list that is too short is one fault, not one of each missing item.
+        path = path[:-1]
     name, found = ".".join(map(str, path)) or "configuration", error["input"]
     if error["type"] in ("extra_forbidden", "invalid_key"):
-        return f"{name}: unknown key; known are {sorted(_part(path[:-1])['properties'])}"
+        return f"{name}: unknown key; known are {sorted(inner_keys(_part(path[:-1])))}"
     if error["type"] == "value_error":
         return f"{name}: {error['ctx']['error']}"
     part = _part(path)
@@ -113,7 +117,7 @@ def _part(path: tuple[int | str, ...]) -> dict:
     """Return the schema of a section, of a key, or of an item of a list."""
     part = schema()
     for name in path:
-        part = part["items"] if isinstance(name, int) else part["properties"][name]
+        part = part["items"] if isinstance(name, int) else inner_keys(part)[name]
     return part
 
 

@@ -4,14 +4,25 @@ The only place where a key is written: after a change, `make config` writes conf
 the tables of config/*.md. Rules compare the values that a stage is given, not this file.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from saltseg.inference.registry import RUNTIMES
 from saltseg.networks.registry import NETWORKS
 from saltseg.settings import plugins
-from saltseg.settings.base import FilePath, OneOf, Section, Seed, Text, key
+from saltseg.settings.base import (
+    KEYS,
+    TEXT,
+    FilePath,
+    OneOf,
+    Section,
+    Seed,
+    Text,
+    key,
+    text_or_keys,
+)
 from saltseg.settings.choices import LOSSES, MONITORS, describe
 
 LossName = Annotated[str, OneOf(LOSSES, plugins.LOSSES)]
@@ -28,7 +39,7 @@ THRESHOLD = "the threshold and later stages"
 NEW_MASKS = "only the new masks"
 
 
-def refuse_duplicates(values: list[int]) -> list[int]:
+def refuse_duplicates(values: list[Any]) -> list[Any]:
     """Return values; ValueError if any of them is there twice."""
     if len(set(values)) < len(values):
         raise ValueError(f"{values} lists a value twice; list each once")
@@ -77,6 +88,82 @@ class DemoVolumeSettings(Section):
     seed: int = key(2018, "each seed gives a different volume", advanced=True, ge=0)
 
 
+class BodySettings(Section):
+    """Horizons of a body of salt."""
+
+    top: FilePath = key(..., "file with the picks of its top")
+    base: FilePath | None = key(
+        None, "the same of its base, null if it reaches down to the next body or the last sample"
+    )
+
+    @model_validator(mode="after")
+    def refuse_one_file(self) -> "BodySettings":
+        """Return itself; ValueError if top and base are one file."""
+        if self.top == self.base:
+            raise ValueError(f"top and base are both {self.top}; give each a file of its own")
+        return self
+
+
+def refuse_other_lines(values: list[int | str]) -> list[int | str]:
+    """Return lines; ValueError for texts but those such as crossline_300, and for doubled lines."""
+    for value in values:
+        if isinstance(value, str) and not re.fullmatch(r"(inline|crossline)_-?\d+", value):
+            raise ValueError(f"expected an inline's number, or crossline_300; found {value!r}")
+    if len({str(value).removeprefix("inline_") for value in values}) < len(values):
+        raise ValueError(f"{values} lists a line twice; list each once")
+    return values
+
+
+def refuse_unplaced(values: list[str]) -> list[str]:
+    """Return columns; ValueError if they give no z, or nothing that says where."""
+    named = [value for value in values if value != "-"]
+    refuse_duplicates(named)
+    if "z" not in named or not ({"inline", "crossline"} <= {*named} or {"x", "y"} <= {*named}):
+        raise ValueError(f"expected inline, crossline and z, or x, y and z; found {values}")
+    return values
+
+
+LineNames = Annotated[list[int | Text], AfterValidator(refuse_other_lines), Field(min_length=1)]
+ColumnName = Literal["inline", "crossline", "x", "y", "z", "-"]
+ColumnNames = Annotated[list[ColumnName], AfterValidator(refuse_unplaced)]
+
+
+class HorizonSettings(Section):
+    """Labels as picks of the top and base of each body of salt."""
+
+    bodies: Annotated[list[BodySettings], Field(min_length=1)] = key(
+        ...,
+        "a `top` for each body of salt, as the path of a text file with picks, and a `base`; "
+        "without one, it reaches down to the next body's top or the last sample",
+    )
+    lines: LineNames | None = key(
+        None,
+        "lines that are interpreted, null for those that picks run along; inlines by their "
+        "numbers, crosslines as `crossline_300`. A trace without a pick has no salt there",
+    )
+    columns: ColumnNames | None = key(
+        None,
+        "what each column is: `inline`, `crossline`, `x`, `y`, `z`, or `-` for another; null for "
+        "what a header says, or what fits the volume's grid",
+    )
+    unit: Literal["ms", "s", "m", "ft"] | None = key(
+        None, "unit of z, null for what a header says, or the volume's own, or s if only that fits"
+    )
+    gap: int | None = key(
+        None,
+        "up to how many traces apart picks are joined, wider gaps being unlabelled; with 0, each "
+        "trace of a body is picked. Null for 0 where most picks are on neighbouring traces, else "
+        "for three times their usual spacing",
+        ge=0,
+    )
+
+
+Labels = Annotated[
+    Annotated[FilePath, Tag(TEXT)] | Annotated[HorizonSettings, Tag(KEYS)],
+    Discriminator(text_or_keys),
+]
+
+
 class DataSettings(Section):
     """Where tiles and volumes come from."""
 
@@ -90,12 +177,13 @@ class DataSettings(Section):
         "one of these words as `./demo`",
         reruns="everything, unless the tiles are the same",
     )
-    labels: FilePath | None = key(
+    labels: Labels | None = key(
         None,
-        "labels of a volume, as a SEG-Y file or a folder of masks. A SEG-Y file has the same "
-        "geometry, or some of its lines, and salt above 0; masks are named `inline_120.png`, "
-        "`crossline_300.png`, with one column for each trace number, missing traces included, and "
-        "one row per sample. Not used for tiles",
+        "labels of a volume, as a SEG-Y file, a folder of masks, or "
+        "[horizons](../docs/volumes.md#horizons). A SEG-Y file has the same geometry, or some of "
+        "its lines, and salt above 0; masks are named `inline_120.png`, `crossline_300.png`, with "
+        "one column for each trace number, missing traces included, and one row per sample. Not "
+        "used for tiles",
         reruns=LABELLED_LINES,
     )
     demo: DemoSettings = DemoSettings()

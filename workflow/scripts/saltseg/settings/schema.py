@@ -31,13 +31,15 @@ def schema() -> dict:
 
 def _section(kind: type[Section], reruns: str) -> dict:
     reruns = kind.reruns or reruns
-    properties = kind.model_json_schema()["properties"]
+    whole = kind.model_json_schema()
+    properties = whole["properties"]
     for name, field in kind.model_fields.items():
         inner = field.annotation
         if isinstance(inner, type) and issubclass(inner, Section):
             properties[name] = _section(inner, reruns)
         else:
-            properties[name] = {"x-reruns": reruns} | _with_null(properties[name])
+            found = _with_null(properties[name], whole.get("$defs", {}))
+            properties[name] = {"x-reruns": reruns} | found
     return {
         "type": "object",
         "description": kind.__doc__,
@@ -46,23 +48,36 @@ def _section(kind: type[Section], reruns: str) -> dict:
     }
 
 
-def _with_null(key: dict) -> dict:
+def _with_null(key: dict, sections: dict) -> dict:
     """Return a key's schema with null, if allowed, among its types or values.
 
-    A key whose value maps names that a user chooses is a "mapping", unlike sections.
+    A key whose value maps names that a user chooses is a "mapping", unlike sections; so is one that
+    also takes a section, whose ``keys`` it has.
     """
+    if "$ref" in key:
+        inner = sections[key.pop("$ref").rpartition("/")[2]]["properties"]
+        key |= {"type": "object", "keys": {k: _with_null(v, sections) for k, v in inner.items()}}
     if key.get("type") == "object":
         key["type"] = "mapping"
     if "prefixItems" in key:
         key["items"] = key.pop("prefixItems")[0]
     if "items" in key:
-        key["items"] = _with_null(key["items"])
-    inner, *null = key.pop("anyOf", [{}])
-    key |= inner
+        key["items"] = _with_null(key["items"], sections)
+    choices = [inner for each in key.pop("anyOf", []) for inner in each.get("oneOf", [each])]
+    names = []
+    for each in choices:
+        found = _with_null(each, sections)
+        names += [] if "enum" in found else types(found)
+        key |= found
     if "enum" in key:
         key.pop("type", None)
-        return key | {"enum": key["enum"] + [None] * len(null)}
-    return key | ({"type": [key["type"], "null"]} if null else {})
+        return key | {"enum": key["enum"] + [None] * names.count("null")}
+    return key | ({"type": names[0] if len(names) == 1 else names} if names else {})
+
+
+def inner_keys(part: dict) -> dict[str, dict]:
+    """Return the schemas of the keys of a section, or of those that a key also takes."""
+    return part["properties"] if "properties" in part else part.get("keys", {})
 
 
 def types(part: dict) -> list[str]:
@@ -87,15 +102,26 @@ def describe_values(key: dict) -> str:
         return ", ".join("null" if each is None else f"`{each}`" for each in key["enum"]) or (
             "name that a plugin adds"
         )
-    name, *null = types(key)
+    name, *others = types(key)
+    null = "null" in others
+    if "keys" in key:
+        return ", ".join(_word(each, key) for each in types(key)).replace(", null", ", or null")
     if name in WORDS:
         return WORDS[name]
     if name == "array":
         count = f"{key['maxItems']} " if "maxItems" in key else "one or more " * ("minItems" in key)
-        return f"list of {count}" + re.sub(r"^\w+", r"\g<0>s", describe_values(key["items"]))
+        items = re.sub(r"^\w+", r"\g<0>s", describe_values(key["items"]))
+        return f"list of {count}{items}" + ", or null" * null
     if {"minimum", "maximum"} <= key.keys():
         bounds = [f"{key['minimum']:,} to {key['maximum']:,}"]
     else:
         bounds = [words.format(key[bound]) for bound, words in BOUNDS.items() if bound in key]
-    name = key.get("format", "text") if name == "string" else name
+    name = _word(name, key)
     return ", ".join([name, *bounds]) + (f"{',' if bounds else ''} or null" if null else "")
+
+
+def _word(name: str, key: dict) -> str:
+    """Return the word for a type of a key's values."""
+    if name == "mapping":
+        return WORDS["object"].removeprefix("a ")
+    return key.get("format", "text") if name == "string" else name

@@ -1,0 +1,335 @@
+"""Labels from picks: text files of horizons, on the grid of a volume that tests make."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from saltseg.core.errors import InputError
+from saltseg.survey.horizons import (
+    Body,
+    choose_gaps,
+    choose_lines,
+    count_picks,
+    labels_from_horizons,
+)
+from saltseg.survey.lines import OTHER, SALT, UNLABELLED
+from saltseg.survey.picks import Reading, Survey, read_picks
+from saltseg.survey.scan import HeaderSettings, scan
+from saltseg.survey.segy import Segy
+from support.segy_files import amplitudes, grid_numbers, needs_real_files, real, write_segy
+
+INLINES, CROSSLINES, SAMPLES = np.arange(100, 130, 2), np.arange(300, 340), 50
+INLINE, CROSSLINE = grid_numbers(INLINES, CROSSLINES)
+# A rotated grid, in whole metres.
+X, Y = 5000 + 20 * INLINE + 15 * CROSSLINE, 90000 - 30 * INLINE + 10 * CROSSLINE
+
+
+@pytest.fixture(scope="module", params=["time", "depth"])
+def survey(request, tmp_path_factory) -> Survey:
+    """A volume of 15 x 40 traces, with samples at 0 to 196 ms or m."""
+    path = tmp_path_factory.mktemp("volume") / "volume.sgy"
+    values = amplitudes(len(INLINE), SAMPLES)
+    write_segy(path, values, INLINE, CROSSLINE, fields={(181, 4): X, (185, 4): Y})
+    geometry, _, positions = scan(path, HeaderSettings(domain=request.param))
+    return Survey(geometry, positions)
+
+
+@pytest.fixture(scope="module")
+def in_time(tmp_path_factory) -> Survey:
+    path = tmp_path_factory.mktemp("volume") / "volume.sgy"
+    values = amplitudes(len(INLINE), SAMPLES)
+    write_segy(path, values, INLINE, CROSSLINE, fields={(181, 4): X, (185, 4): Y})
+    return Survey(*scan(path)[::2])
+
+
+def picks_on(inlines, crosslines, z) -> np.ndarray:
+    """Rows of inline, crossline, x, y and z."""
+    inline, crossline = grid_numbers(inlines, crosslines)
+    z = np.broadcast_to(z, (len(inlines), len(crosslines))).ravel()
+    x, y = 5000 + 20 * inline + 15 * crossline, 90000 - 30 * inline + 10 * crossline
+    return np.column_stack([inline, crossline, x, y, z])
+
+
+LINES = picks_on([104, 112], CROSSLINES[5:30], 40 + 4 * (np.arange(25) // 3))
+DEEPER = picks_on([104, 112], CROSSLINES[5:30], 340)
+ONLY = {"inline": 0, "crossline": 1, "x": 2, "y": 3, "z": 4}
+
+
+def text(columns: str, rows=LINES, scale: float = 1, form: str = "{:.10g}") -> str:
+    """Rows of some columns; z times a scale."""
+    rows = rows * np.array([1, 1, 1, 1, scale])
+    chosen = rows[:, [ONLY[name] for name in columns.split()]]
+    return "".join(" ".join(map(form.format, row)) + "\n" for row in chosen)
+
+
+def written(path: Path, content: str) -> Path:
+    path.write_text(content)
+    return path
+
+
+def charisma(rows) -> str:
+    return "".join(
+        f"INLINE :{a:7.0f} XLINE :{b:7.0f} {x:14.2f}{y:14.2f}{z:12.4f}\n" for a, b, x, y, z in rows
+    )
+
+
+PETREL = "# Petrel Points with attributes\nVERSION 1\nBEGIN HEADER\nX\nY\nZ\nEND HEADER\n"
+EARTHVISION = "# Type: scattered data\n# Field: 1 x\n# Field: 2 y\n# Field: 3 z\n# End:\n"
+OPENDTECT = "# 1: Inline\n# 2: Crossline\n# 3: Z\n#-----------\n"
+KINGDOM = "PROFILE Top TYPE 1  4 Kingdom ms\nSNAPPING PARAMETERS     5     0 1\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        text("inline crossline z"),
+        text("z crossline inline"),
+        text("x y z"),
+        text("y z x"),
+        text("inline crossline x y z"),
+        text("inline crossline z", scale=-1),
+        charisma(LINES),
+        charisma(LINES * [1, 1, 1, 1, -1]),
+        PETREL + text("x y z", scale=-1),
+        EARTHVISION + text("x y z"),
+        OPENDTECT + text("inline crossline z"),
+        KINGDOM + text("x y z") + "EOD\n",
+        "# comment\n! comment\n@ comment\n\n" + text("inline crossline z"),
+        "Inline,Crossline,Z\n" + text("inline crossline z").replace(" ", ","),
+        '"Crossline"\t"Inline"\t"Z"\n' + text("crossline inline z").replace(" ", "\t"),
+        "IL;XL;horizon;TWT;Depth\n"
+        + "".join(f"{a:.0f};{b:.0f};top;{z:g};{z:g}\n" for a, b, _, _, z in LINES),
+        text("inline crossline z") + "100 301 1e30\n100 302 -999.25\n100 303 nan\n",
+    ],
+)  # fmt: skip
+def test_picks_are_read_in_the_formats_of_other_programs(tmp_path, survey, content):
+    found = read_picks(written(tmp_path / "top.dat", content), survey)
+    assert INLINES[found.inline].tolist() == LINES[:, 0].tolist()
+    assert CROSSLINES[found.crossline].tolist() == LINES[:, 1].tolist()
+    np.testing.assert_allclose(found.sample * 4, LINES[:, 4])
+
+
+def test_columns_and_units_can_be_given(tmp_path, in_time):
+    path = written(tmp_path / "top.dat", text("z inline crossline x", scale=0.001, form="{:.10g}"))
+    given = ["z", "inline", "crossline", "-"]
+    found = read_picks(path, in_time, Reading(given, "s"))
+    np.testing.assert_allclose(found.sample * 4, LINES[:, 4])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        text("inline crossline z", scale=0.001),
+        text("x y z", scale=-0.001),
+        "# inline crossline Z_s\n" + text("inline crossline z", scale=0.001),
+        "Inline Crossline Z(s)\n" + text("inline crossline z", scale=0.001),
+    ],
+)
+def test_seconds_are_recognised_and_reported(tmp_path, in_time, content):
+    found = read_picks(written(tmp_path / "top.dat", content), in_time)
+    np.testing.assert_allclose(found.sample * 4, LINES[:, 4])
+    assert "z 40 to 72 ms, from s" in found.about
+
+
+def test_feet_of_a_volume_in_metres_are_named_in_the_header_or_by_the_user(tmp_path, survey):
+    if survey.geometry.unit != "m":
+        return
+    content = text("inline crossline z", scale=1 / 0.3048)
+    plain = written(tmp_path / "plain.dat", content)
+    headed = written(tmp_path / "headed.dat", "inline crossline depth_ft\n" + content)
+    for found in (read_picks(plain, survey, Reading(unit="ft")), read_picks(headed, survey)):
+        np.testing.assert_allclose(found.sample * 4, LINES[:, 4], rtol=1e-6)
+
+
+BAD = [
+    (text("inline crossline z") + "500 301 40\n", "row 51: inline 500, crossline 301"),
+    (text("inline crossline z") + "105 301 40\n", "row 51: inline 105, crossline 301"),
+    (text("x y z") + "7000 301 40\n", "row 51: x 7000, y 301"),
+    (text("inline crossline z") + "100 301 400\n", "row 51: z 400, 400 ms down"),
+    (text("inline crossline z") + "100 301 -40\n", "row 51: z -40, -40 ms down"),
+    (text("inline crossline z") + "100 301\n", "row 51: expected 3 columns as in row 1, found 2"),
+    (text("inline crossline z") + "100 301 deep\n", "row 51: expected a number for z, found deep"),
+    (text("inline crossline z", scale=10), "no columns recognised"),
+    ("inline crossline z\n" + text("inline crossline z", scale=1000), "z 40000, 40000 ms down"),
+    ("inline crossline z_m\n" + text("inline crossline z"), "z in m, but the volume is in ms"),
+    (text("inline z"), "no picks; expected rows of at least 3 numbers"),
+    (text("inline x z"), "no columns recognised"),
+    (
+        text("inline crossline z z"),
+        "columns could be more than one way, .* set data.labels.columns",
+    ),
+    ("", "no picks"),
+    ("100 301 1e30\n", "no pick has a z"),
+    ("PK\0\0", "not a text file"),
+    (
+        text("inline crossline z") + text("inline crossline z", picks_on([104], [310], 80)),
+        "row 51: inline 104, crossline 310 was at another z in row 6",
+    ),
+    (
+        text("inline crossline z") + text("inline crossline z", LINES[:25]),
+        "one line given twice: 1 problem found\n  - inline 104 from row 51 to 75",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("content", "message"), BAD)
+def test_picks_that_do_not_fit_are_named_by_file_and_row(tmp_path, in_time, content, message):
+    with pytest.raises(InputError, match=message) as refused:
+        read_picks(written(tmp_path / "top.dat", content), in_time)
+    assert "top.dat" in str(refused.value)
+
+
+def test_feet_that_cannot_be_metres_are_refused_with_the_remedy(tmp_path, survey):
+    if survey.geometry.unit != "m":
+        return
+    content = "inline crossline z\n" + text("inline crossline z", DEEPER)
+    with pytest.raises(InputError, match=r"cannot be in m, .* set data\.labels\.unit: ft"):
+        read_picks(written(tmp_path / "top.dat", content), survey)
+
+
+def test_a_pick_may_repeat_where_lines_cross(tmp_path, in_time):
+    both = np.concatenate([LINES, picks_on(INLINES, [310], 44)])
+    found = read_picks(written(tmp_path / "top.dat", text("inline crossline z", both)), in_time)
+    assert len(found.row) == len(both) - 2
+    assert choose_lines([Body(found, None)], in_time.geometry, None) == [
+        ("inline", 2), ("inline", 6), ("crossline", 10),
+    ]  # fmt: skip
+
+
+def bodies_of(folder: Path, survey: Survey, *files) -> list[Body]:
+    """Bodies of picks, (top, base) each; a base may be None."""
+    found = []
+    for number, sides in enumerate(files):
+        picks = []
+        for side, rows in zip(("top", "base"), sides, strict=True):
+            name = folder / f"{side}_{number}.dat"
+            picks.append(
+                None
+                if rows is None
+                else read_picks(written(name, text("inline crossline z", rows)), survey)
+            )
+        found.append(Body(*picks))
+    return found
+
+
+def labelled(bodies, survey, lines=None, gap=None):
+    chosen = choose_lines(bodies, survey.geometry, lines)
+    gaps = choose_gaps(bodies, chosen, gap)
+    found = labels_from_horizons(bodies, survey.geometry, chosen, gaps)
+    return {(plane, number): labels for plane, number, labels in found}
+
+
+def test_bodies_are_salt_from_top_to_base_and_nothing_is_where_none_is_picked(tmp_path, in_time):
+    near, far = CROSSLINES[:10], CROSSLINES[20:25]
+    bodies = bodies_of(
+        tmp_path, in_time,
+        (picks_on([104], [*near, *far], 40), picks_on([104], [*near, *far], 61)),
+        (picks_on([104], near, 80), None),
+        (picks_on([104], CROSSLINES[5:8], 120), None),
+    )  # fmt: skip
+    found = labelled(bodies, in_time, [104, "crossline_339"])
+    assert found.keys() == {("inline", 104), ("crossline", 339)}
+    assert (found["crossline", 339] == OTHER).all()
+    expected = np.zeros((40, SAMPLES), np.uint8)
+    expected[[*range(10), *range(20, 25)], 10:16] = SALT
+    expected[:10, 20:] = SALT
+    np.testing.assert_array_equal(found["inline", 104], expected)
+    assert count_picks(bodies, ("crossline", 39)) == 0
+
+
+def test_sparse_picks_are_joined_but_not_across_wide_gaps(tmp_path, in_time):
+    at = CROSSLINES[[0, 5, 10, 35]]
+    tops = picks_on([104], at, [[40, 60, 60, 60]])
+    bodies = bodies_of(tmp_path, in_time, (tops, picks_on([104], at[:3], 100)))
+    labels = labelled(bodies, in_time)["inline", 104]
+    assert (labels[11:36] == UNLABELLED).all() and (labels[36:] == OTHER).all()
+    assert not (labels[:11] == UNLABELLED).any()
+    # From 40 to 60 ms over five traces, 4 ms each, and down to 100 ms.
+    assert (labels[:11] == SALT).argmax(axis=1).tolist() == [10, 11, 12, 13, 14] + [15] * 6
+    assert (labels[:11, 25] == SALT).all() and (labels[:11, 26] == OTHER).all()
+    assert not (labelled(bodies, in_time, gap=25)["inline", 104][11:35] == OTHER).all()
+    assert (labelled(bodies, in_time, gap=0)["inline", 104][1:5] == OTHER).all()
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (
+            [(picks_on([104], CROSSLINES, 60), picks_on([104], CROSSLINES, 40))],
+            r"inline 104, trace 300: row 1 of .*base_0.dat is above its top, row 1 of .*top_0.dat",
+        ),
+        (
+            [
+                (picks_on([104], CROSSLINES, 60), picks_on([104], CROSSLINES, 80)),
+                (picks_on([104], CROSSLINES[3:], 72), None),
+            ],
+            r"trace 303: the body of row 1 of .*top_1.dat begins inside another, whose base is "
+            r"row 4 of .*base_0.dat",
+        ),
+        (
+            [
+                (picks_on([104], CROSSLINES, 40), picks_on([104], CROSSLINES, 80)),
+                (picks_on([104], CROSSLINES, 40), picks_on([104], CROSSLINES, 60)),
+            ],
+            "begins inside another",
+        ),
+    ],
+)
+def test_horizons_that_contradict_each_other_are_named(tmp_path, in_time, files, message):
+    with pytest.raises(InputError, match=message):
+        labelled(bodies_of(tmp_path, in_time, *files), in_time)
+
+
+@pytest.mark.parametrize("line", [105, 300, "crossline_100"])
+def test_lines_that_the_volume_has_not_are_refused(tmp_path, in_time, line):
+    bodies = bodies_of(tmp_path, in_time, (LINES, None))
+    with pytest.raises(InputError, match=r"data\.labels\.lines.*\n  - no (in|cross)line"):
+        labelled(bodies, in_time, [line])
+
+
+def test_a_crooked_line_is_found_by_its_nearest_traces(tmp_path):
+    count = np.arange(40)
+    x, y = 1000 + 20 * count, 5000 + (300 * np.sin(count / 6)).astype(int)
+    values = amplitudes(40, SAMPLES)
+    write_segy(
+        tmp_path / "line.sgy", values, 1, 300 + count, fields={(181, 4): x, (185, 4): y}
+    )  # fmt: skip
+    survey = Survey(*scan(tmp_path / "line.sgy")[::2])
+    picks = "".join(f"{a + 3} {b - 2} 40\n" for a, b in zip(x, y, strict=True))
+    found = read_picks(written(tmp_path / "top.dat", picks), survey)
+    assert found.crossline.tolist() == count.tolist()
+    far = written(tmp_path / "far.dat", picks + "100 100 40\n")
+    with pytest.raises(InputError, match=r"far\.dat: picks off the grid.*\n  - row 41"):
+        read_picks(far, survey)
+
+
+def test_x_and_y_need_a_volume_that_has_them(tmp_path):
+    values = amplitudes(len(INLINE), SAMPLES)
+    write_segy(tmp_path / "volume.sgy", values, INLINE, CROSSLINE)
+    survey = Survey(*scan(tmp_path / "volume.sgy")[::2])
+    path = written(tmp_path / "top.dat", "x y z\n" + text("x y z"))
+    with pytest.raises(InputError, match="the volume has no x and y; give inline and crossline"):
+        read_picks(path, survey)
+
+
+@needs_real_files
+def test_horizons_of_a_survey_are_its_labels_to_a_sample():
+    folder = real("../surveys")
+    geometry, _, positions = scan(folder / "depth.sgy")
+    survey = Survey(geometry, positions)
+    bodies = [
+        Body(*(read_picks(folder / f"horizons/depth_{side}_{number}.txt", survey)
+               for side in ("top", "base")))
+        for number in (1, 2, 3)
+    ]  # fmt: skip
+    own, traces, _ = scan(folder / "depth_labels.sgy")
+    with Segy(folder / "depth_labels.sgy") as file:
+        expected = {
+            ("inline", number): file.read_traces(traces[i]) > 0
+            for i, number in enumerate(own.inlines.numbers().tolist())
+        }
+    found = labelled(bodies, survey)
+    assert found.keys() == expected.keys()
+    for line, labels in found.items():
+        np.testing.assert_array_equal(labels, expected[line])

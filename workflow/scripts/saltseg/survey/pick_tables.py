@@ -1,0 +1,176 @@
+"""Text files of picks as tables of numbers: what Petrel, OpendTect, Kingdom and Charisma export.
+
+Comments and the lines that programs write around picks are skipped, but for the names of columns
+and the unit of z, which they may give.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from saltseg.core.errors import InputError, printable, raise_faults
+
+COMMENTS = ("#", "!", "@", "%", "//", "->")
+# Rows of CPS-3, EPIC and Petrel around picks.
+WORDS = re.compile(r"(epic|profile|snapping|eod|version|begin|end|ff[a-z]+|fs[a-z]+)\b", re.I)
+# Charisma names the numbers in each row: INLINE : 1025 XLINE : 340.
+LABELS = re.compile(r"\b(in|x|cross)-?line\b\s*:?\s*(?=[-\d])", re.I)
+TOKENS = re.compile(r'"[^"]*"|[^\s,;]+(?:\s*[(\[][^)\]]*[)\]])?')
+# "# Field: 3 z meters" of EarthVision, "# 3: Z (ms)" of OpendTect.
+NUMBERED = re.compile(r"(?:field\s*:\s*(\d+)\s+|(\d+)\s*:\s*)(.+)", re.I)
+UNIT = re.compile(
+    r"[\s_\[(]+(ms|msec|millisec\w*|s|sec|seconds|m|met(?:er|re)s|ft|feet)[\])]?$", re.I
+)
+UNITS = {"mi": "ms", "me": "m", "fe": "ft", "se": "s"}
+NAMES = {
+    "inline": "inline il iline inl ilno inlineno inlinenumber inline3d line",
+    "crossline": "crossline xline xl crl xlno xlineno crosslinenumber crossline3d xline3d trace",
+    "x": "x xcoord xcoordinate cdpx easting utmx",
+    "y": "y ycoord ycoordinate cdpy northing utmy",
+    "z": "z zvalue",
+    "time": "time twt t",
+    "depth": "depth tvd tvdss",
+}
+COLUMN_OF = {alias: name for name, aliases in NAMES.items() for alias in aliases.split()}
+# Of a pick that is none, with all values from 1e20 on; IRAP's, too.
+UNDEFINED = (-999.25, 9999900.0)
+NOTHING = ("", "*", "-", "nan", "null", "none", "undef", "undefined")
+LEAST_NUMBERS = 3
+
+
+@dataclass
+class PickTable:
+    """Rows of numbers, as a file has them.
+
+    rows: number of each row in the file, from 1, int64 (rows)
+    values: float64 (rows, columns), NaN where there is no number
+    texts: what stands there instead, by index, unless it means nothing
+    columns: names of columns as the file gives them, None for others; empty if it gives none
+    unit: of z, if the file gives it
+    """
+
+    path: Path
+    rows: np.ndarray
+    values: np.ndarray
+    texts: dict[tuple[int, int], str] = field(default_factory=dict)
+    columns: list[str | None] = field(default_factory=list)
+    unit: str | None = None
+
+
+def read_table(path: Path) -> PickTable:
+    """Read a file of picks.
+
+    Raises InputError, naming rows, if it cannot be read or its rows differ in length.
+    """
+    lines = _lines(path)
+    head: list[str] = []
+    rows, values, texts, faults = [], [], {}, []
+    for row, line in enumerate(lines, 1):
+        fields = _fields(line)
+        if not fields:
+            continue
+        numbers = list(map(_number, fields))
+        if _is_around(line) or (not rows and _count(numbers) < LEAST_NUMBERS):
+            head += [] if rows else [line]
+            continue
+        if rows and len(numbers) != len(values[0]):
+            faults.append(
+                f"row {row}: expected {len(values[0])} columns as in row {rows[0]}, found "
+                f"{len(numbers)}: {printable(line.strip())}"
+            )
+            continue
+        texts |= {(len(rows), i): fields[i] for i, n in enumerate(numbers) if n is None}
+        rows.append(row)
+        values.append([np.nan if number is None else number for number in numbers])
+    if not rows:
+        raise InputError(f"{path}: no picks; expected rows of at least {LEAST_NUMBERS} numbers")
+    raise_faults(str(path), faults)
+    found = PickTable(path, np.array(rows), np.array(values, np.float64), texts)
+    found.columns, found.unit = _names(head, len(values[0]))
+    return found
+
+
+def is_undefined(z: np.ndarray) -> np.ndarray:
+    """Return which values of z stand for no pick, bool; see ``UNDEFINED``."""
+    return np.isnan(z) | (np.abs(z) >= 1e20) | np.isin(z, UNDEFINED)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if b"\0" in data[:4096]:
+        raise InputError(f"{path}: not a text file; export picks as text")
+    return data.decode("utf-8-sig", errors="replace").splitlines()
+
+
+def _is_around(line: str) -> bool:
+    """Return whether a row is a comment, or one that programs write around picks."""
+    return line.lstrip().startswith(COMMENTS) or bool(WORDS.match(line.lstrip()))
+
+
+def _fields(line: str) -> list[str]:
+    line = LABELS.sub(" ", line)
+    for separator in ",;":
+        if separator in line:
+            return [each.strip() for each in line.split(separator)]
+    return line.split()
+
+
+def _number(text: str) -> float | None:
+    """Return the number that a text is, NaN if it means nothing, or None."""
+    try:
+        return float(text)
+    except ValueError:
+        return np.nan if text.strip('"').lower() in NOTHING else None
+
+
+def _count(numbers: list[float | None]) -> int:
+    return sum(number is not None and not np.isnan(number) for number in numbers)
+
+
+def _names(head: list[str], count: int) -> tuple[list[str | None], str | None]:
+    """Return the columns that the rows above picks name, and the unit of z."""
+    for names in _candidates(head, count):
+        columns, units = zip(*map(_column, names), strict=True)
+        named = {name for name in columns if name}
+        if {"z", "time", "depth"} & named and (
+            {"inline", "crossline"} <= named or {"x", "y"} <= named
+        ):
+            return list(columns), next(
+                (unit for name, unit in zip(columns, units, strict=True)
+                 if unit and name in ("z", "time", "depth")), None,
+            )  # fmt: skip
+    return [], None
+
+
+def _candidates(head: list[str], count: int) -> Iterator[list[str]]:
+    """Yield names of all columns: one to a numbered row, one to a row, or all in a row."""
+    plain = [line.strip().lstrip("".join(COMMENTS)).strip() for line in head]
+    numbered = {}
+    for line in plain:
+        if found := NUMBERED.match(line):
+            numbered[int(found[1] or found[2])] = found[3]
+    yield [numbered.get(number, "") for number in range(1, count + 1)]
+    upper = [line.upper() for line in plain]
+    if "BEGIN HEADER" in upper and "END HEADER" in upper:
+        yield (plain[upper.index("BEGIN HEADER") + 1 : upper.index("END HEADER")] + [""] * count)[
+            :count
+        ]
+    for line in plain:
+        for names in (TOKENS.findall(line), line.split(), line.split(",")):
+            if len(names) == count:
+                yield names
+
+
+def _column(name: str) -> tuple[str | None, str | None]:
+    """Return what a column is called here, and its unit: "Z (ms)" is z in ms."""
+    name = name.strip().strip('"').strip()
+    unit = UNIT.search(name)
+    plain = re.sub(r"[^a-z0-9]", "", UNIT.sub("", name).lower())
+    short = unit[1].lower() if unit else None
+    return COLUMN_OF.get(plain), UNITS.get(short[:2], short) if short else None

@@ -1,0 +1,319 @@
+"""Picks of a horizon on a volume's grid, from a text file in any of its columns' orders."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import permutations
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from saltseg.core.errors import InputError, raise_faults
+from saltseg.survey.geometry import Geometry
+from saltseg.survey.grid import PLANES, Axis
+from saltseg.survey.pick_tables import PickTable, is_undefined, read_table
+from saltseg.survey.places import Places
+
+POSITIONS = (PLANES, ("x", "y"))
+SAMPLED = 2000  # rows by which columns are recognised
+MOST = 0.9  # of rows, which columns have to fit to be recognised
+# Samples by which z may miss another one and count as equal: a sample, and rounding.
+SAME = 1.1
+# What z times a factor is, by its unit and the volume's.
+FACTORS = {
+    ("ms", "ms"): 1.0,
+    ("s", "ms"): 1000.0,
+    ("m", "m"): 1.0,
+    ("ft", "m"): 0.3048,
+    ("ft", "ft"): 1.0,
+    ("m", "ft"): 1 / 0.3048,
+}
+SECONDS = 100  # of a volume's last sample, of which picks in seconds are always less
+
+
+@dataclass(frozen=True)
+class Survey:
+    """A volume's geometry, and x and y of its traces: float64 (2, inlines, crosslines)."""
+
+    geometry: Geometry
+    positions: np.ndarray
+
+    @cached_property
+    def places(self) -> Places:
+        """The way from x and y to traces; InputError if the volume has none."""
+        return Places.find(self.positions)
+
+
+class Reading(NamedTuple):
+    """How to read a file, None where it says so itself.
+
+    columns: what each is: inline, crossline, x, y, z, or - for another
+    unit: of z: ms, s, m or ft
+    """
+
+    columns: list[str] | None = None
+    unit: str | None = None
+
+
+@dataclass(frozen=True)
+class Picks:
+    """Picks of a horizon, one to a trace at most, in the order of the file.
+
+    row: in the file, from 1, int64 (picks)
+    inline, crossline: indices of the trace, int64 (picks)
+    sample: index of z among the samples, float64 (picks)
+    about: how the file was read
+    """
+
+    path: Path
+    row: np.ndarray
+    inline: np.ndarray
+    crossline: np.ndarray
+    sample: np.ndarray
+    about: str
+
+
+def read_picks(path: Path, survey: Survey, reading: Reading | None = None) -> Picks:
+    """Read the picks of a horizon.
+
+    Raises InputError, naming rows, if columns or units are not clear, or picks lie off the grid or
+    are given twice.
+    """
+    reading, table = reading or Reading(), read_table(path)
+    of = choose_columns(table, survey, reading.columns)
+    _refuse_texts(table, of)
+    z = table.values[:, of["z"]]
+    there = ~is_undefined(z)
+    if not there.any():
+        raise InputError(f"{path}: no pick has a z; all are undefined")
+    table = PickTable(path, table.rows[there], table.values[there], unit=table.unit)
+    trace, misfit = _traces(table, of, survey)
+    sample, about_z = _samples(table, of, survey, reading.unit)
+    about = f"{path}: {', '.join(sorted(of, key=of.__getitem__))}; {about_z}{misfit}"
+    return _once(Picks(path, table.rows, *trace, sample, about), survey)
+
+
+def choose_columns(table: PickTable, survey: Survey, given: list[str] | None) -> dict[str, int]:
+    """Return the index of z and of two columns that say where, by name.
+
+    They are as ``given``, as the file names them, or as alone they fit the volume's grid.
+    """
+    if given is not None:
+        if len(given) != table.values.shape[1]:
+            raise InputError(
+                f"{table.path}: data.labels.columns names {len(given)} columns, row "
+                f"{table.rows[0]} has {table.values.shape[1]}"
+            )
+        return {name: i for i, name in enumerate(given) if name != "-"}
+    time = survey.geometry.unit == "ms"
+    for z in ("z", "time" if time else "depth", "depth" if time else "time"):
+        for pair in POSITIONS:
+            if {z, *pair} <= {*table.columns}:
+                return {name: table.columns.index(name) for name in pair} | {
+                    "z": table.columns.index(z)
+                }
+    return _recognise(table, survey)
+
+
+def _recognise(table: PickTable, survey: Survey) -> dict[str, int]:
+    """Return the columns that fit the grid, in the usual order if another one does, too."""
+    values = table.values[:: -(-len(table.values) // SAMPLED)]
+    deep = [_is_deep(column, survey.geometry) for column in values.T]
+    found = []
+    for a, b in permutations(range(values.shape[1]), 2):
+        for pair, here in ((PLANES, _on_lines), (("x", "y"), _on_places)):
+            good = here(values[:, a], values[:, b], survey)
+            if good.mean() < MOST:
+                continue
+            for z in {*range(values.shape[1])} - {a, b}:
+                if (good & deep[z]).mean() >= MOST:
+                    rank = pair != PLANES, not a < b < z
+                    found.append((rank, {pair[0]: a, pair[1]: b, "z": z}))
+    best = [columns for rank, columns in found if rank == min(found, key=lambda each: each[0])[0]]
+    if len(best) == 1:
+        return best[0]
+    what = "columns could be more than one way" if best else "no columns recognised"
+    raise InputError(
+        f"{table.path}: {what}, of inline, crossline and z, or x, y and z, in row {table.rows[0]}: "
+        f"{' '.join(f'{value:.10g}' for value in table.values[0])}; the volume has "
+        f"{_extent(survey)}; set data.labels.columns, and data.labels.unit if z is in another unit"
+    )
+
+
+def _extent(survey: Survey) -> str:
+    geometry = survey.geometry
+    known = ~np.isnan(survey.positions).all()
+    return (
+        f"inlines {geometry.inlines}, crosslines {geometry.crosslines}, z {geometry.samples} "
+        f"{geometry.unit}" + (f", {survey.places}" if known else ", no x and y")
+    )
+
+
+def _on_lines(inline: np.ndarray, crossline: np.ndarray, survey: Survey) -> np.ndarray:
+    return (
+        _index(inline, survey.geometry.inlines)[1]
+        & (_index(crossline, survey.geometry.crosslines)[1])
+    )
+
+
+def _on_places(x: np.ndarray, y: np.ndarray, survey: Survey) -> np.ndarray:
+    good = ~np.isnan(x) & ~np.isnan(y)
+    # Without coordinates, and for numbers of lines, which are no places.
+    if np.isnan(survey.positions).all() or not good.any():
+        return np.zeros(len(x), bool)
+    good[good] = survey.places.nearest(np.column_stack([x, y])[good]).inside
+    return good
+
+
+def _is_deep(z: np.ndarray, geometry: Geometry) -> np.ndarray:
+    """Return which values may be a z, in any unit and of any sign, bool."""
+    good = is_undefined(z)
+    for (_, own), factor in FACTORS.items():
+        if own == geometry.unit:
+            good |= _within(np.abs(z) * factor, geometry.samples)
+    return good
+
+
+def _within(z: np.ndarray, samples: Axis) -> np.ndarray:
+    half = samples.step / 2
+    return (z >= samples.first - half) & (z <= samples.last + half)
+
+
+def _index(numbers: np.ndarray, axis: Axis) -> tuple[np.ndarray, np.ndarray]:
+    """Return indices of numbers, int64, and which of them there are, bool."""
+    exact = (np.nan_to_num(numbers, nan=np.inf).clip(-1e15, 1e15) - axis.first) / axis.step
+    found = np.rint(exact).astype(np.int64)
+    return found, (np.abs(exact - found) < 1e-6) & (found >= 0) & (found < axis.count)
+
+
+def _refuse_texts(table: PickTable, of: dict[str, int]) -> None:
+    faults = [
+        f"row {table.rows[row]}: expected a number for {name}, found {text}"
+        for (row, column), text in table.texts.items()
+        for name, used in of.items()
+        if used == column
+    ]
+    raise_faults(str(table.path), faults)
+
+
+def _traces(
+    table: PickTable, of: dict[str, int], survey: Survey
+) -> tuple[tuple[np.ndarray, np.ndarray], str]:
+    """Return indices of inlines and crosslines, and how well x and y fit."""
+    names = PLANES if "inline" in of else ("x", "y")
+    values = table.values[:, [of[name] for name in names]]
+    misfit = ""
+    if names == PLANES:
+        axes = survey.geometry.inlines, survey.geometry.crosslines
+        found, good = zip(*map(_index, values.T, axes), strict=True)
+        inside, has = good[0] & good[1], f"inlines {axes[0]}, crosslines {axes[1]}"
+    else:
+        nearest = survey.places.nearest(np.nan_to_num(values))
+        found, inside = (nearest.inline, nearest.crossline), nearest.inside
+        inside = inside & ~np.isnan(values).any(axis=1)
+        has = f"{survey.places}"
+        misfit = _misfit(nearest.away[inside], survey.places)
+    raise_faults(f"{table.path}: picks off the grid, which has {has}", [
+        f"row {row}: {names[0]} {a:.10g}, {names[1]} {b:.10g}"
+        for row, (a, b) in zip(table.rows[~inside], values[~inside], strict=True)
+    ])  # fmt: skip
+    return found, misfit
+
+
+def _misfit(away: np.ndarray, places: Places) -> str:
+    if not len(away):
+        return ""
+    return (
+        f"; x and y up to {away.max():.3g} from a trace (half up to {np.median(away):.3g}), of "
+        f"{places.spacing:.4g} between traces, whose own x and y miss the grid by up to "
+        f"{places.misfit:.3g}"
+    )
+
+
+def _samples(
+    table: PickTable, of: dict[str, int], survey: Survey, unit: str | None
+) -> tuple[np.ndarray, str]:
+    """Return indices of z among the samples, and what z was taken for."""
+    z, samples = table.values[:, of["z"]], survey.geometry.samples
+    up = bool((z <= 0).all() and samples.last > 0 and (z < 0).any())
+    z = -z if up else z
+    unit = unit or table.unit or _unit(table.path, z, survey.geometry)
+    if (unit, survey.geometry.unit) not in FACTORS:
+        raise InputError(
+            f"{table.path}: z in {unit}, but the volume is in {survey.geometry.unit}; correct "
+            "survey.domain or data.labels.unit"
+        )
+    z = z * FACTORS[unit, survey.geometry.unit]
+    inside = _within(z, samples)
+    own = survey.geometry.unit
+    raise_faults(f"{table.path}: z in {unit} outside the volume, {samples} {own}", [
+        f"row {row}: z {value:.10g}, {deep:.10g} {own} down"
+        for row, value, deep in zip(
+            table.rows[~inside], table.values[~inside, of["z"]], z[~inside], strict=True)
+    ])  # fmt: skip
+    about = f"z {z.min():.10g} to {z.max():.10g} {own}"
+    about += f", from {unit}" if unit != own else ""
+    return (z - samples.first) / samples.step, about + (", negated" if up else "")
+
+
+def _unit(path: Path, z: np.ndarray, geometry: Geometry) -> str:
+    """Return the unit of z in which it fits the volume: its own, or seconds.
+
+    Raises InputError if it only fits in another.
+    """
+    own, samples = geometry.unit, geometry.samples
+    if own == "ms" and z.max() * SECONDS <= samples.last:
+        return "s"
+    for (unit, of), factor in FACTORS.items():
+        fits = _within(z * factor, samples).mean() >= MOST
+        if of == own != unit and fits and _within(z, samples).mean() < MOST:
+            raise InputError(
+                f"{path}: z from {z.min():.10g} to {z.max():.10g} cannot be in {own}, of which the "
+                f"volume has {samples}, but could be in {unit}; set data.labels.unit: {unit}"
+            )
+    return own
+
+
+def _once(picks: Picks, survey: Survey) -> Picks:
+    """Return picks without those that repeat one, as where lines cross.
+
+    Raises InputError if they differ, or repeat a line.
+    """
+    number = picks.inline * survey.geometry.crosslines.count + picks.crossline
+    _, first, of = np.unique(number, return_index=True, return_inverse=True)
+    again = np.setdiff1d(np.arange(len(number)), first)
+    other = first[of[again]]
+    differ = np.abs(picks.sample[again] - picks.sample[other]) > SAME
+    raise_faults(f"{picks.path}: two picks on one trace", [
+        f"row {row}: {_name(picks, i, survey)} was at another z in row {picks.row[j]}; give each "
+        "of several surfaces a file of its own"
+        for row, i, j in zip(
+            picks.row[again[differ]], again[differ], other[differ], strict=True)
+    ])  # fmt: skip
+    raise_faults(f"{picks.path}: one line given twice", _repeated(picks, first, again, survey))
+    kept = np.sort(first)
+    parts = picks.row, picks.inline, picks.crossline, picks.sample
+    return Picks(picks.path, *(part[kept] for part in parts), picks.about)
+
+
+def _repeated(picks: Picks, first: np.ndarray, again: np.ndarray, survey: Survey) -> list[str]:
+    """Return faults for lines of which most traces are given again."""
+    faults = []
+    for plane, lines in zip(PLANES, (picks.inline, picks.crossline), strict=True):
+        for line in np.unique(lines[again]):
+            twice = again[lines[again] == line]
+            if len(twice) > max(1, (lines[first] == line).sum() / 2):
+                number = survey.geometry.line_axis(plane).numbers()[line]
+                faults.append(
+                    f"{plane} {number} from row {picks.row[twice[0]]} to {picks.row[twice[-1]]}; "
+                    "keep one"
+                )
+        if faults:
+            break
+    return faults
+
+
+def _name(picks: Picks, i: int, survey: Survey) -> str:
+    """Return the trace of a pick in words."""
+    inline = survey.geometry.inlines.numbers()[picks.inline[i]]
+    return f"inline {inline}, crossline {survey.geometry.crosslines.numbers()[picks.crossline[i]]}"
