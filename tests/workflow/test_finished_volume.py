@@ -55,6 +55,11 @@ def test_the_filled_volume_has_the_sources_headers_and_traces(finished_volume):
     assert (mask["samples"] != marked).mean() < 0.05
     assert facts["salt_share"] == pytest.approx(mask["samples"].mean(), abs=5e-3)
     assert 0 < facts["expected_iou"] < facts["expected_dice"] < 1
+    for name in ("mask.sgy", "bodies.sgy"):
+        with Segy(finished_volume / "results/volume" / name) as file:
+            text = " ".join(file.text.split())
+        assert f"above {facts['threshold']:g}" in text and "Synthetic post-stack survey" in text
+        assert f"Run {finished_volume.name} of" in text and "Source volume.sgy of" in text
 
 
 def test_labelled_lines_are_as_they_were_labelled(finished_volume):

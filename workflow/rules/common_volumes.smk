@@ -131,6 +131,16 @@ def get_calibration(wildcards):
     return []
 
 
+def get_run_name(wildcards, input):
+    """Return the name of the folder of the run whose members predict a volume.
+
+    As a function of inputs, so that another name makes nothing stale.
+    """
+    run = config["predict"]["run"] if prefix_of(wildcards) else None
+    results = Path(with_prefix("results") if run is None else run).resolve()
+    return results.parent.name if results.name == "results" else results.name
+
+
 def get_labelled_lines(wildcards):
     """Return the labelled lines, which need no interpretation; none for other volumes."""
     return [] if prefix_of(wildcards) else "results/data/lines.h5"

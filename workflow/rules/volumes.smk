@@ -286,9 +286,10 @@ rule merge_volume:
         *code("merge_volume", "volumes"),
         command=command("merge_volume", source=get_segy, calibration=get_calibration),
         settings=settings("volume.prior", "volume.honour_labels", "volume.smoothing"),
+        run=get_run_name,
         contents=contents(get_segy, get_calibration),
     shell:
-        STAGE
+        f"{STAGE} --run={{params.run:q}}"
 
 
 # All that depends on the threshold.
@@ -329,9 +330,10 @@ rule mask_volume:
             calibration=get_calibration,
         ),
         settings=settings("inference.threshold", "volume.honour_labels", "volume.smallest_body"),
+        run=get_run_name,
         contents=contents(get_segy, get_volume_threshold, get_calibration),
     shell:
-        STAGE
+        f"{STAGE} --run={{params.run:q}}"
 
 
 # Beside the run's volume, or a predicted one.

@@ -12,6 +12,7 @@ from saltseg.output import next_lines
 from saltseg.output.bodies import Bodies, write_bodies
 from saltseg.output.segy import write_copy
 from saltseg.output.surfaces import writing_surfaces
+from saltseg.output.text_header import describe_output
 from saltseg.output.volume import Expectation, Marked, Probability
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.geometry import Geometry, load_positions, load_traces
@@ -51,8 +52,12 @@ def main(args):
         return bodies.read(inlines).astype(np.float32)
 
     traces = load_traces(args.traces, geometry)
-    write_copy(geometry, args.source, args.mask, mask, traces)
-    write_copy(geometry, args.source, args.bodies_segy, numbered, traces)
+    cut = f"probability above {threshold:g}"
+    about = describe_output(f"Salt 1, other rock 0: {cut}", args.run, args.source)
+    write_copy(geometry, args.source, args.mask, mask, traces, about)
+    what = f"Bodies of salt, 1 the largest, other rock 0: {cut}"
+    about = describe_output(what, args.run, args.source)
+    write_copy(geometry, args.source, args.bodies_segy, numbered, traces, about)
     facts = {"threshold": threshold, "bodies": count, **expectation.facts()}
     with replacing(args.facts) as path:
         path.write_text(json.dumps(facts, indent=2) + "\n")
@@ -85,6 +90,7 @@ if __name__ == "__main__":
     parser.add_input("threshold", "threshold.json of members of tiles", optional=True)
     parser.add_input("calibration", "calibration.json of members of lines", optional=True)
     parser.add_input("lines", "lines.h5 of the labelled lines", optional=True)
+    parser.add_argument("--run", required=True, help="name of the run, for text headers")
     parser.add_output("bodies", "Zarr store of bodies")
     parser.add_output("mask", "SEG-Y file")
     parser.add_output("bodies_segy", "SEG-Y file of their numbers")

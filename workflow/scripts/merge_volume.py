@@ -7,6 +7,7 @@ import numpy as np
 from saltseg.evaluation.calibration import Calibration
 from saltseg.output.segy import write_copy
 from saltseg.output.shards import Shards
+from saltseg.output.text_header import describe_output
 from saltseg.output.volume import Fuser, Probability, write_probability
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.geometry import Geometry, load_positions, load_traces
@@ -24,7 +25,9 @@ def main(args):
         # Other programs may not load NaN.
         return np.nan_to_num(probability.read(inlines), copy=False)
 
-    write_copy(geometry, args.source, args.segy, values, load_traces(args.traces, geometry))
+    traces = load_traces(args.traces, geometry)
+    about = describe_output("Probability of salt, 0 to 1", args.run, args.source)
+    write_copy(geometry, args.source, args.segy, values, traces, about)
     logging.info("%d x %d traces of %d samples, to %s", *geometry.shape, args.segy)
 
 
@@ -53,6 +56,7 @@ if __name__ == "__main__":
     parser.add_input("shards", "Zarr stores, in order", many=True)
     parser.add_input("calibration", "calibration.json of the members", optional=True)
     parser.add_input("lines", "lines.h5 of the labelled lines", optional=True)
+    parser.add_argument("--run", required=True, help="name of the run, for the text header")
     parser.add_output("probability", "Zarr store")
     parser.add_output("segy", "SEG-Y file")
     run(main, parser)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from saltseg.core.errors import InputError
 from saltseg.output import segy as module
 from saltseg.output.segy import slabs, write_copy
+from saltseg.output.text_header import describe_output, with_lines
 from saltseg.survey.scan import scan
 from support.segy_files import (
     ORDERS,
@@ -166,6 +167,33 @@ def test_a_full_disk_is_reported_and_leaves_nothing(tmp_path, monkeypatch, call)
     with pytest.raises(InputError, match=r"copy\.sgy: cannot be written \(No space left"):
         copied(source, output)
     assert [each.name for each in tmp_path.iterdir()] == ["source.sgy"]
+
+
+@pytest.mark.parametrize("encoding", ["cp037", "latin-1"])
+@pytest.mark.parametrize(("blank", "at"), [(37, [3, 4, 5, 6]), (2, [3, 4, 37, 38]), (0, [35, 38])])
+def test_lines_of_a_text_header_replace_blank_ones_first(encoding, blank, at):
+    cards = [f"C{i:2} {'' if 2 < i < 3 + blank else 'SURVEY'}".ljust(80) for i in range(1, 41)]
+    lines = ["Salt 1, other rock 0: " + "above " * 15, "Run norte", "Source müller.sgy"]
+    found = with_lines("".join(cards).encode(encoding), lines).decode(encoding)
+    own = [found[start : start + 80] for start in range(0, 3200, 80)]
+    changed = [i for i in range(40) if own[i] != cards[i]]
+    assert changed[0] + 1 == at[0] and changed[-1] + 1 == at[-1] and len(changed) == 4
+    assert [own[i][:4] for i in changed] == [f"C{i + 1:2} " for i in changed]
+    assert own[changed[2]][4:].strip() == "Run norte"
+    assert own[changed[3]][4:].strip() == "Source müller.sgy"
+
+
+def test_a_copy_says_what_it_is(tmp_path):
+    source = survey(tmp_path)
+    os.utime(source, (0, 86400))
+    geometry, traces, _ = scan(source)
+    values = probabilities(geometry)
+    about = describe_output("Probability of salt, 0 to 1", "norte", source)
+    write_copy(geometry, source, tmp_path / "copy.sgy", values.__getitem__, traces, about)
+    with segyio.open(tmp_path / "copy.sgy", ignore_geometry=True) as copy:
+        text = segyio.tools.wrap(copy.text[0])
+    assert "C 3 Probability of salt, 0 to 1" in text
+    assert "C 5 Source source.sgy of 1970-01-02" in text and "C 2 SURVEY" in text
 
 
 @pytest.mark.parametrize("place", [100, 3300, 3600 + 7, 3600 + 320 * 900 + 250])

@@ -3,7 +3,7 @@
 import errno
 import os
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ import numpy as np
 
 from saltseg.core.errors import InputError
 from saltseg.core.files import replacing
+from saltseg.output.text_header import with_lines
 from saltseg.survey.geometry import Geometry
 from saltseg.survey.segy import TEXT, TRACE_HEADER, Segy, field
 from saltseg.survey.volume import open_source
@@ -31,23 +32,26 @@ def write_copy(
     output: Path | str,
     values: Values,
     traces: np.ndarray,
+    about: Sequence[str] = (),
 ) -> None:
     """Write a copy of a SEG-Y file with other samples, as IEEE floats, complete or not at all.
 
-    All headers, and trailers, stay byte for byte, but for the sample format in the binary header;
-    traces stay in their order. Doubled traces get the values of the cell that they share, those
-    outside the grid zeros. What was written is read back.
+    All headers, and trailers, stay byte for byte, but for the sample format in the binary header
+    and lines of the text header that say what the copy is; traces stay in their order. Doubled
+    traces get the values of the cell that they share, those outside the grid zeros. What was
+    written is read back.
 
     geometry: of the source
     values: returns the samples of some inlines, by index: float32 (inlines, crosslines, samples)
     traces: numbers of the source's traces, int32 (inlines, crosslines), -1 where missing
+    about: lines for the text header; see ``with_lines``
 
     Raises InputError if the source cannot be read or is not as scanned, or there is no room or
     no permission.
     """
     with open_source(source, geometry) as file, replacing(output) as part:
         with open(part, "wb+", buffering=0) as out:
-            copy = _Copy(file, out.fileno())
+            copy = _Copy(file, out.fileno(), about)
             copy.begin()
             rest = _Rest(file, geometry, traces)
             for slab in slabs(geometry):
@@ -124,8 +128,8 @@ def _field_of(file: Segy, numbers: np.ndarray, byte: int) -> np.ndarray:
 class _Copy:
     """Traces on their way from one file to another, with what is needed to check them there."""
 
-    def __init__(self, file: Segy, out: int):
-        self._file, self._out = file, out
+    def __init__(self, file: Segy, out: int, about: Sequence[str]):
+        self._file, self._out, self._about = file, out, about
         order = ">f4" if file.layout.endian == "big" else "<f4"
         self._type = np.dtype(
             [("header", np.uint8, TRACE_HEADER), ("samples", order, file.layout.samples)]
@@ -185,6 +189,7 @@ class _Copy:
 
     def _headers(self) -> bytes:
         headers = bytearray(self._file.bytes(0, self._file.layout.start))
+        headers[:TEXT] = with_lines(bytes(headers[:TEXT]), self._about)
         headers[FORMAT_BYTES] = IEEE_FLOAT.to_bytes(2, self._file.layout.endian)
         return bytes(headers)
 
