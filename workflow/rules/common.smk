@@ -190,7 +190,7 @@ CONFIGS = {"": config} | {
 # data.source is not an input of a rule, so it may have any name.
 for section, key in [
     *(("validation", "groups"), ("predict", "source"), ("predict", "run")),
-    ("training", "encoder_weights"),
+    *(("training", "encoder_weights"), ("training", "start")),
 ]:
     for each in CONFIGS.values():
         require_plain_path(f"{section}.{key}", each[section][key])

@@ -46,6 +46,52 @@ def get_events(wildcards, input):
     return ["--events", with_prefix(folder)] if wanted else []
 
 
+def start_of(wildcards):
+    """Return the results folder of the run to start from; None for new weights."""
+    run = config_of(wildcards)["training"]["start"]
+    if run and Path(run).resolve() == Path(with_prefix("results")).resolve():
+        with exit_on_input_error("training.start"):
+            raise InputError(
+                f"{run}: these are this run's own results, which its members would replace; run it "
+                "in another folder, by --directory"
+            )
+    return run
+
+
+def get_start(wildcards):
+    """Return the finished member that a member starts from, if any."""
+    return get_starts(wildcards, [int(wildcards.seed)])
+
+
+def get_starts(wildcards, seeds=None):
+    """Return the finished members that members start from, by default all of an experiment's.
+
+    Each is that of its own seed or, without one, one that holds out the same fold, or else any.
+    """
+    run, folds = start_of(wildcards), config_of(wildcards)["validation"]["folds"]
+    if run is None:
+        return []
+    with exit_on_input_error("training.start"):
+        finished = Decision.load(f"{run}/threshold.json").seeds
+    found = []
+    for seed in seeds or seeds_of(wildcards):
+        alike = [each for each in finished if each % folds == seed % folds]
+        chosen = alike[0] if alike else finished[seed % len(finished)]
+        chosen = seed if seed in finished else chosen
+        found.append(user_file(f"{run}/models/{chosen}/checkpoint.safetensors"))
+    return found
+
+
+def get_former(wildcards):
+    """Return what says which tiles, or lines, the members to start from learnt from."""
+    run = start_of(wildcards)
+    if run is None:
+        return []
+    files = [f"{run}/data/{name}.h5" for name in ("train", "folds", "lines")]
+    # Only a volume has lines; of the others Former reports that they are missing.
+    return [user_file(file) for file in files if Path(file).exists()]
+
+
 def get_encoder_weights(wildcards):
     """Return the file of an encoder's weights, if any; exit with a message if it is missing."""
     weights = config_of(wildcards)["training"]["encoder_weights"]

@@ -102,6 +102,7 @@ rule split:
     input:
         tiles="results/data/train.h5",
         groups=made(get_groups),
+        former=made(get_former),
         lines=if_volume("results/data/lines.h5"),
         geometry=if_volume("results/data/geometry.json"),
     output:
@@ -119,7 +120,7 @@ rule split:
         runtime=growing(10),
     params:
         *code("split", "data"),
-        command=command("split", groups=get_groups),
+        command=command("split", groups=get_groups, former=get_former),
         settings=settings(
             "validation.scheme",
             "validation.folds",
@@ -127,6 +128,6 @@ rule split:
             "validation.stratified",
             "validation.group_column",
         ),
-        contents=contents(get_groups),
+        contents=contents(get_groups, get_former),
     shell:
         STAGE

@@ -10,6 +10,7 @@ rule train:
         pseudo_labels=get_pseudo_labels,
         unlabelled=get_unlabelled,
         encoder_weights=made(get_encoder_weights),
+        start=made(get_start),
         lines=if_volume("results/data/lines.h5"),
     output:
         # Not deleted before their successors are complete.
@@ -28,7 +29,7 @@ rule train:
         runtime=1440,
     params:
         *code("train", "torch"),
-        command=command("train", encoder_weights=get_encoder_weights),
+        command=command("train", encoder_weights=get_encoder_weights, start=get_start),
         settings=settings(
             "plugins",
             "validation.scheme",
@@ -41,10 +42,10 @@ rule train:
             "compute.threads",
             "compute.deterministic",
             *if_volume("survey.tile", "survey.normalisation", "survey.percentile"),
-            # The file of weights is an input, and events change no result.
-            ignoring=["training.encoder_weights", "training.tensorboard"],
+            # Files of weights are inputs, and events change no result.
+            ignoring=["training.encoder_weights", "training.start", "training.tensorboard"],
         ),
-        contents=contents(get_encoder_weights),
+        contents=contents(get_encoder_weights, get_start),
         # Not an output, which would be deleted if the job fails.
         state=with_prefix("results/{experiment}{round}states/{seed}.pt"),
         events=get_events,
@@ -56,7 +57,10 @@ rule train:
 rule check:
     input:
         tiles="results/data/train.h5",
+        folds="results/data/folds.h5",
+        lines=if_volume("results/data/lines.h5"),
         encoder_weights=made(get_encoder_weights),
+        starts=made(get_starts),
     output:
         report="results/check.txt",
     log:
@@ -75,7 +79,7 @@ rule check:
         # of theirs would not do: Snakemake does not look at what else is new to jobs after another.
         *code("train", "torch"),
         trained=rules.train.params.settings,
-        command=command("check", encoder_weights=get_encoder_weights),
+        command=command("check", encoder_weights=get_encoder_weights, starts=get_starts),
         settings=uncompared(
             settings(
                 "plugins",
@@ -83,10 +87,14 @@ rule check:
                 "training",
                 "augmentation",
                 "compute",
-                ignoring=["training.encoder_weights", "training.tensorboard"],
+                "validation.scheme",
+                "ensemble.seeds",
+                *if_volume("survey"),
+                ignoring=["training.encoder_weights", "training.start", "training.tensorboard"],
             )
         ),
-        contents=contents(get_encoder_weights),
+        # Of what they learnt from, since each member has the digest of its own start.
+        contents=contents(get_encoder_weights, get_former),
     shell:
         STAGE
 

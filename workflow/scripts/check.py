@@ -9,9 +9,12 @@ from saltseg.device.compute import Compute
 from saltseg.device.gpu_lease import hold_gpu
 from saltseg.inference.runtimes import for_inference
 from saltseg.stage.cli import run, stage_parser
+from saltseg.survey.folds import is_honest, read_folds, train_valid_masks
+from saltseg.survey.lines import Lines
 from saltseg.survey.tiles import Tiles
 from saltseg.training.augmentation import Augmentation
 from saltseg.training.data import Labelled
+from saltseg.training.start import Start, greyscale_of
 from saltseg.training.trainer import Trainer, TrainingJob
 
 
@@ -21,6 +24,7 @@ def main(args):
     # A run on a volume has no passes over tiles, of which one step takes two.
     changes = {"encoder_weights": args.encoder_weights, "passes_per_epoch": 1.0}
     training = args.settings.training.model_copy(update=changes)
+    starts = check_starts(args)
     height, width = Tiles(args.tiles).images.shape[1:]
     tiles = two_tiles(height, width, compute)
     job = TrainingJob(
@@ -30,6 +34,7 @@ def main(args):
         augmentation=Augmentation(args.settings.augmentation),
         model=args.settings.model.model_dump(),
         seed=0,
+        weights=starts[0].checkpoint if starts else None,
     )
     trainer = Trainer(job, compute)
     trainer.try_step()
@@ -39,6 +44,24 @@ def main(args):
     with replacing(args.report) as path:
         path.write_text(f"{found}\n")
     logging.info("members can be trained: %s", found)
+
+
+def check_starts(args) -> list[Start]:
+    """Return the members that this run's start from, by rising seeds; none if from new weights."""
+    settings, lines = args.settings, Lines(args.lines) if args.lines else None
+    if not args.starts:
+        return []
+    tiles, scheme = Tiles(args.tiles), settings.validation.scheme
+    folds = read_folds(args.folds, tiles.ids)
+    greyscale = greyscale_of(settings.survey, lines) if lines else None
+    found = []
+    for seed, path in zip(sorted(settings.ensemble.seeds), args.starts, strict=True):
+        found.append(Start.load(path, settings.model.model_dump(), greyscale))
+        if is_honest(scheme):
+            found[-1].refuse_learnt(tiles, lines, train_valid_masks(folds, scheme, seed)[1], seed)
+    for notice in found[0].notices(lines.character, settings.survey.polarity) if lines else []:
+        logging.warning("training.start: %s", notice)
+    return found
 
 
 def two_tiles(height: int, width: int, compute: Compute) -> Labelled:
@@ -53,5 +76,10 @@ if __name__ == "__main__":
     parser = stage_parser(__doc__)
     parser.add_input("tiles", "labelled tiles, train.h5, for their size")
     parser.add_input("encoder_weights", "file of an encoder's weights", optional=True)
+    parser.add_input(
+        "starts", "checkpoints to start from, by rising seeds", many=True, optional=True
+    )
+    parser.add_input("folds", "folds.h5, if there are any", optional=True)
+    parser.add_input("lines", "lines.h5 of a volume, likewise", optional=True)
     parser.add_output("report", "text file that says what was checked")
     run(main, parser)

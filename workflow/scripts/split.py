@@ -4,13 +4,15 @@ import logging
 
 import numpy as np
 
+from saltseg.core.errors import InputError
 from saltseg.core.hdf import writing
 from saltseg.core.tables import write_csv
 from saltseg.settings.config import folds_of
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.folds import is_honest, read_groups, split
+from saltseg.survey.former import Former, digests, run_of_data, units_of
 from saltseg.survey.geometry import Geometry
-from saltseg.survey.lines import Lines, hold_out_blocks, possible_folds
+from saltseg.survey.lines import Lines, hold_out_blocks, near_lines, possible_folds
 from saltseg.survey.tiles import Tiles
 
 
@@ -35,12 +37,18 @@ def main(args):
     if not honest:
         # Nothing is held out, so there may be fewer folds, such as one.
         number = min(number, len(tiles.ids if groups is None else np.unique(groups)))
+    kept = None
+    if args.former and honest:
+        number, kept = keep_folds(args, tiles, number)
+        if args.lines and kept is not None:
+            groups = tiles.table["line"].to_numpy()
     folds = split(
         tiles.table,
         folds=number,
         seed=settings.seed,
         stratified=settings.stratified,
         groups=groups,
+        kept=kept,
     )
     with writing(args.folds) as file:
         file.put_table(folds)
@@ -50,11 +58,44 @@ def main(args):
     logging.info("%d tiles assigned to folds of %s tiles, in %s", len(folds), sizes, args.folds)
 
 
+def keep_folds(args, tiles: Tiles, number: int) -> tuple[int, np.ndarray | None]:
+    """Return the number of folds, and that of each tile or -1, of the run that members start from.
+
+    None instead if that run has other tiles.
+    """
+    former, lines = Former.load(run_of_data(args.former[0])), args.lines and Lines(args.lines)
+    kept = former.kept(digests(tiles, lines))
+    if not kept:
+        return number, None
+    many = len(set(former.folds.values()))
+    if many != number and not lines:
+        raise InputError(
+            f"validation.folds is {number}, but {former.run}, from whose members these start, has "
+            f"{many} folds of the same tiles; set it to that"
+        )
+    logging.info(
+        "%d %s stay in the %d folds of %s",
+        len(kept),
+        "lines" if lines else "tiles",
+        many,
+        former.run,
+    )
+    if lines:
+        kept = near_lines(lines.table, kept)
+    return many, units_of(tiles).map(kept).fillna(-1).to_numpy(dtype=np.int64)
+
+
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
     parser.add_input("tiles", "labelled tiles, train.h5")
     parser.add_input("groups", "CSV file of the tiles' groups", optional=True)
     parser.add_input("lines", "lines.h5, where the tiles are of lines", optional=True)
+    parser.add_input(
+        "former",
+        "train.h5, folds.h5 and, of a volume, lines.h5 of the run that members start from",
+        many=True,
+        optional=True,
+    )
     parser.add_input("geometry", "geometry.json of the lines' volume", optional=True)
     parser.add_output("folds", "folds.h5")
     parser.add_output("table", "CSV file of the folds, for users", optional=True)

@@ -26,6 +26,7 @@ from saltseg.training.augmentation import Augmentation
 from saltseg.training.data import Labelled
 from saltseg.training.lines import LabelledLines
 from saltseg.training.saved import Saved, fingerprint
+from saltseg.training.start import Start, greyscale_of
 from saltseg.training.trainer import Trainer, TrainingJob
 
 # Keys that change no result.
@@ -56,6 +57,13 @@ def main(args):
         logging.info("member %d: trained already, in %s", args.seed, args.checkpoint)
         return
     labelled, greyscale = training_data(args, tiles, trains, compute)
+    start = None
+    if args.start:
+        start = Start.load(args.start, args.settings.model.model_dump(), greyscale)
+        if is_honest(scheme):
+            lines = Lines(args.lines) if args.lines else None
+            start.refuse_learnt(tiles, lines, validates, args.seed)
+        logging.info("member %d starts from %s", args.seed, args.start)
     saved = Saved(args.state, made_from) if args.state else None
     job = TrainingJob(
         training=labelled,
@@ -66,6 +74,7 @@ def main(args):
         seed=args.seed,
         greyscale=greyscale,
         honest=is_honest(scheme),
+        weights=start.checkpoint if start else None,
     )
     with events.writer(args.events) as record:
         checkpoint, history = Trainer(job, compute, on_epoch_end=record, saved=saved).run()
@@ -75,6 +84,8 @@ def main(args):
         checkpoint.about["plugins"] = {
             file: behaviour(Path(file)) for file in args.settings.plugins
         }
+    if start:
+        checkpoint.about["start"] = {"path": str(args.start), "learnt": sorted(start.learnt)}
     checkpoint.save(args.checkpoint)
     if saved:
         saved.remove()
@@ -85,9 +96,7 @@ def training_data(args, tiles: Tiles, trains: np.ndarray, compute: Compute):
     """Return what a member trains on and, for a volume, the settings of its grey values."""
     if args.lines:
         lines = Lines(args.lines)
-        keys = ("tile", "normalisation", "percentile")
-        greyscale = {key: getattr(args.settings.survey, key) for key in keys}
-        greyscale |= lines.character.as_dict()
+        greyscale = greyscale_of(args.settings.survey, lines)
         chosen = lines.table["id"].isin(tiles.table["line"][trains])
         labelled = LabelledLines(
             lines, chosen, greyscale["tile"], greyscale["normalisation"], compute.device
@@ -137,6 +146,7 @@ if __name__ == "__main__":
     parser.add_input("pseudo_labels", "HDF5 file of further masks", optional=True)
     parser.add_input("unlabelled", "test.h5, the tiles they are of", optional=True)
     parser.add_input("encoder_weights", "file of an encoder's weights", optional=True)
+    parser.add_input("start", "checkpoint of a finished run's member", optional=True)
     parser.add_argument("--seed", type=int, required=True, help="seed, and number, of the member")
     parser.add_output("checkpoint", "safetensors file")
     parser.add_output("history", "CSV file")

@@ -427,6 +427,14 @@ class TrainingSettings(Section):
         "`pretrained: false`",
         advanced=True,
     )
+    start: FilePath | None = key(
+        None,
+        "`results` folder of a finished run whose members [these start from]"
+        "(../docs/recipes.md#start-from-finished-members), null for new weights; replaces "
+        "`pretrained` and `encoder_weights`. The network has to be the same, and the grey scale of "
+        "a volume. Tiles and lines that both runs have stay in their folds",
+        reruns=f"{MEMBERS}; folds, too, if it has tiles of this run",
+    )
     frozen_epochs: int = key(0, "initial epochs with a frozen encoder", advanced=True, ge=0)
     encoder_rate: float = key(
         1, "the encoder's learning rate, as a fraction of `learning_rate`", gt=0

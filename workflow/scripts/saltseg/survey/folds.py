@@ -29,12 +29,14 @@ def split(
     seed: int,
     stratified: bool,
     groups: np.ndarray | None = None,
+    kept: np.ndarray | None = None,
 ) -> pd.DataFrame:
-    """Assign tiles (columns id and coverage) to folds.
+    """Assign tiles (columns id and coverage) to folds, but for those whose fold is ``kept``.
 
     Without groups, fold sizes differ by at most one tile, and so do the counts of each coverage
     class if ``stratified``. With groups, any values (tiles), each group stays in one fold, and the
-    folds are at least as balanced as an average random assignment of groups.
+    folds are at least as balanced as an average random assignment of groups. Kept folds are int64
+    (tiles), -1 for none, and those of a group are its own.
 
     Return the columns id, coverage_class, group (only with groups) and fold (0 to folds - 1), in
     the order of ``tiles``. Raises InputError for fewer tiles, or groups, than folds.
@@ -49,12 +51,31 @@ def split(
     classes = coverage_class(tiles["coverage"])
     strata = classes if stratified else np.zeros_like(classes)
     table = {"id": tiles["id"], "coverage_class": classes}
-    if groups is None:
-        fold = _deal_tiles(strata, folds, random)
-    else:
+    fold = np.full(len(tiles), -1) if kept is None else kept.copy()
+    if groups is not None:
         table["group"] = groups
-        fold = _deal_groups(strata, groups, folds, random)
+        fold = _keep_groups(fold, groups)
+    rest = fold < 0
+    if groups is None:
+        fold[rest] = _deal_tiles(strata[rest], folds, random)
+    elif rest.any():
+        fold[rest] = _deal_groups(strata[rest], groups[rest], folds, random)
     return pd.DataFrame({**table, "fold": fold})
+
+
+def _keep_groups(kept: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return kept folds, int64 (tiles), with that of any of its tiles for a whole group.
+
+    Raises InputError if a group has tiles of several.
+    """
+    known = pd.Series(kept[kept >= 0]).groupby(groups[kept >= 0])
+    for name, many in known.nunique().items():
+        if many > 1:
+            raise InputError(
+                f"training.start: tiles of group {printable(str(name))} are in {many} folds there; "
+                "use the groups of that run, or set training.start to null"
+            )
+    return pd.Series(groups).map(known.first()).fillna(-1).to_numpy(dtype=np.int64)
 
 
 def _deal_tiles(strata: np.ndarray, folds: int, random: np.random.Generator) -> np.ndarray:

@@ -242,6 +242,22 @@ def hold_out_blocks(table: pd.DataFrame, grid: Grid, folds: int) -> pd.Series:
     return table["id"].map(named)
 
 
+def near_lines(table: pd.DataFrame, folds: dict[str, int]) -> dict[str, int]:
+    """Return folds of lines by id, those of others of their plane from the nearest that has one.
+
+    So that a new line is held out with its neighbours. Those of another plane have none.
+
+    table: lines, with COLUMNS
+    """
+    found = dict(folds)
+    for _, lines in table.groupby("plane"):
+        known = lines[lines["id"].isin(folds)]
+        for name, number in lines[["id", "line"]].itertuples(index=False) if len(known) else ():
+            nearest = known["id"].iloc[(known["line"] - number).abs().argmin()]
+            found.setdefault(name, folds[nearest])
+    return found
+
+
 def _block_length(labelled: np.ndarray, every: np.ndarray, folds: int) -> int:
     """Return the lines to a block of one plane; see ``hold_out_blocks``."""
     longest = max(len(labelled) // folds, 1)

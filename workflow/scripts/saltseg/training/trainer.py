@@ -55,6 +55,7 @@ class TrainingJob:
     seed: of all random numbers; the member's number, too
     greyscale: how amplitudes of a volume became grey values, to be kept with the member
     honest: whether no validation tile is a training tile
+    weights: the member of another run that it starts from, None for new weights
     """
 
     training: TrainingData
@@ -65,6 +66,7 @@ class TrainingJob:
     seed: int
     greyscale: dict | None = None
     honest: bool = True
+    weights: Checkpoint | None = None
 
 
 class Trainer:
@@ -118,9 +120,11 @@ class Trainer:
         raise_faults("Configuration", not_taken(settings))
         torch.manual_seed(self.job.seed)
         network = self.make_network()
-        if recipe.pretrained:
+        if self.job.weights:
+            network.load_state_dict(self.job.weights.state)
+        elif recipe.pretrained:
             network.encoder.load_pretrained()
-        if recipe.encoder_weights:
+        elif recipe.encoder_weights:
             network.encoder.load_weights(recipe.encoder_weights)
         smallest = recipe.batch_size // math.ceil(recipe.batch_size / self.micro_batch)
         height, width = self.job.training.size

@@ -1,0 +1,115 @@
+"""What the members of a finished run learnt from, for members that start from them.
+
+Compared by what is shown, not by name: a digest of each labelled tile or, of a volume, of each
+labelled trace and the plane of its line.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from saltseg.core.errors import InputError, printable
+from saltseg.survey.folds import read_folds, train_valid_masks
+from saltseg.survey.lines import UNLABELLED, Lines
+from saltseg.survey.tiles import Tiles
+
+# Digests by the ids of tiles or, of a volume, of lines.
+Shown = dict[str, set[str]]
+
+
+def digests(tiles: Tiles, lines: Lines | None) -> Shown:
+    """Return digests of what each labelled tile shows or, of a volume, each labelled line."""
+    if lines is None:
+        return {
+            name: {_digest(image)} for name, image in zip(tiles.ids, tiles.images[:], strict=True)
+        }
+    found = {}
+    for name, plane in lines.table[["id", "plane"]].itertuples(index=False):
+        amplitude, labels = lines[name]
+        labelled = amplitude[(labels != UNLABELLED).any(axis=1)]
+        found[name] = {_digest(trace, plane) for trace in labelled}
+    return found
+
+
+def units_of(tiles: Tiles) -> pd.Series:
+    """Return what of ``digests`` each tile belongs to: the tile itself, or its line."""
+    return tiles.table["line" if "line" in tiles.table else "id"]
+
+
+def run_of_data(file: Path) -> Path:
+    """Return the results folder that train.h5 is in."""
+    return file.parents[1]
+
+
+def _digest(values: np.ndarray, plane: str = "") -> str:
+    data = plane.encode() + np.ascontiguousarray(values).tobytes()
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Former:
+    """The labelled tiles or lines of a finished run, and the folds they were in.
+
+    run: its results folder
+    shown: digests by id
+    folds: by id
+    """
+
+    run: Path
+    shown: Shown
+    folds: dict[str, int]
+
+    @classmethod
+    def load(cls, run: Path) -> "Former":
+        """Raises InputError if one of the files is missing or damaged."""
+        files = {name: run / f"data/{name}.h5" for name in ("train", "folds", "lines")}
+        for name in ("train", "folds"):
+            if not files[name].is_file():
+                raise InputError(
+                    f"training.start: {files[name]}: no such file, so it is not known what its "
+                    "members learnt from; keep all of a finished run's results"
+                )
+        tiles = Tiles(files["train"])
+        lines = Lines(files["lines"]) if files["lines"].is_file() else None
+        folds = read_folds(files["folds"], tiles.ids)["fold"].tolist()
+        return cls(run, digests(tiles, lines), dict(zip(units_of(tiles), folds, strict=True)))
+
+    def kept(self, shown: Shown) -> dict[str, int]:
+        """Return the folds of tiles or lines that this run has, too, by id.
+
+        Raises InputError for a line whose traces were in several folds.
+        """
+        owners: dict[str, list[str]] = {}
+        for name in self.folds:
+            for each in self.shown[name]:
+                owners.setdefault(each, []).append(name)
+        found = {}
+        for name, own in shown.items():
+            # Of several equal tiles, such as black ones, that of the same name.
+            same = [sorted(owners[each], key=lambda other: other != name)[0]
+                    for each in own & owners.keys()]  # fmt: skip
+            folds = {self.folds[other] for other in same}
+            if len(folds) > 1:
+                raise InputError(
+                    f"training.start: {printable(name)} was cut into pieces in {self.run}, which "
+                    f"members held out separately (folds {', '.join(map(str, sorted(folds)))}); "
+                    "set training.start to null"
+                )
+            if folds:
+                found[name] = folds.pop()
+        return found
+
+    def learnt(self, scheme: str, seed: int) -> set[str]:
+        """Return digests of all that a member of this run trained on and did not hold out."""
+        names = list(self.folds)
+        table = pd.DataFrame({"fold": [self.folds[name] for name in names]})
+        trains, holds_out = train_valid_masks(table, scheme, seed)
+        if scheme == "full":
+            holds_out[:] = False
+        return self._union(names, trains) - self._union(names, holds_out)
+
+    def _union(self, names: list[str], chosen: np.ndarray) -> set[str]:
+        return set().union(*(self.shown[name] for name in np.array(names)[chosen]))

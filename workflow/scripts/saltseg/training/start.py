@@ -1,0 +1,94 @@
+"""The member of a finished run that a member starts from."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from saltseg.core.errors import InputError, printable
+from saltseg.evaluation.decision import read_report
+from saltseg.networks.checkpoint import Checkpoint
+from saltseg.settings.config import SurveySettings
+from saltseg.survey.character import Character, compare
+from saltseg.survey.former import Former, digests, units_of
+from saltseg.survey.lines import Lines
+from saltseg.survey.tiles import Tiles
+
+# Of the network; weights fit with any value.
+FREE = ("dropout",)
+GREYSCALE = ("tile", "normalisation", "percentile")
+
+
+def greyscale_of(survey: SurveySettings, lines: Lines) -> dict:
+    """Return how amplitudes become grey values, and the character of their volume."""
+    return {key: getattr(survey, key) for key in GREYSCALE} | lines.character.as_dict()
+
+
+@dataclass(frozen=True)
+class Start:
+    """A finished member, and what it learnt from.
+
+    learnt: digests of the labelled tiles, or traces, that it trained on, and those that it started
+        from itself
+    """
+
+    checkpoint: Checkpoint
+    learnt: set[str]
+
+    @classmethod
+    def load(cls, path: Path, model: dict, greyscale: dict | None) -> "Start":
+        """Load a checkpoint.
+
+        Args:
+            model: the configuration's section.
+            greyscale: of ``greyscale_of``, None for tiles.
+
+        Raises InputError if it is damaged, has another network or grey scale, or its run's data
+        are missing.
+        """
+        found = Checkpoint.load(path)
+        _refuse_other("model", model, found.about.get("model") or {}, path)
+        if greyscale:
+            own = {key: greyscale[key] for key in GREYSCALE}
+            _refuse_other("survey", own, found.about.get("survey") or {}, path)
+        found.rebuild()
+        former = Former.load(path.parents[2])
+        scheme = read_report(former.run / "threshold.json", ["scheme"])["scheme"]
+        before = (found.about.get("start") or {}).get("learnt", [])
+        return cls(found, former.learnt(scheme, found.seed).union(before))
+
+    def notices(self, volume: Character, polarity: str) -> list[str]:
+        """Return what of a volume differs from that of this member, and the remedies.
+
+        ``polarity`` is the volume's ``survey.polarity``.
+        """
+        return compare(volume, Character.of(self.checkpoint.about.get("survey") or {}), polarity)
+
+    def refuse_learnt(
+        self, tiles: Tiles, lines: Lines | None, held_out: np.ndarray, seed: int
+    ) -> None:
+        """Raise InputError if this member learnt from what a member that starts from it holds out.
+
+        Args:
+            lines: those that the tiles are of, if any.
+            held_out: bool (tiles).
+            seed: of the member that starts.
+        """
+        shown = digests(tiles, lines)
+        known = [name for name in units_of(tiles)[held_out].unique() if shown[name] & self.learnt]
+        if known:
+            raise InputError(
+                f"training.start: {self.checkpoint.path} learnt from {len(known)} of the tiles or "
+                f"lines that member {seed} holds out, such as {printable(known[0])}, so its score "
+                "would not be honest; set validation and ensemble.seeds as in that run, or "
+                "validation.scheme: full, which has no honest score"
+            )
+
+
+def _refuse_other(section: str, own: dict, found: dict, path: Path) -> None:
+    differ = [key for key in own if key in found and key not in FREE and own[key] != found[key]]
+    if differ:
+        values = ", ".join(f"{section}.{key} {found[key]} instead of {own[key]}" for key in differ)
+        raise InputError(
+            f"training.start: {path} has {values}; set the same, or training.start to null"
+        )
