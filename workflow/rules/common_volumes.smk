@@ -82,10 +82,26 @@ def get_labels(wildcards):
     return user_file(labels)
 
 
+def has_horizons(wildcards):
+    """Return whether horizons are the labels of the volume that a job is of."""
+    own = getattr(wildcards, "folder", "volume") == "volume"
+    demo = config["data"]["source"] == "demo-volume"
+    return own and not demo and isinstance(config["data"]["labels"], dict)
+
+
+def get_example_horizons(wildcards):
+    """Return top and base of a body, in the format of which surfaces are written; none for others."""
+    if not has_horizons(wildcards):
+        return []
+    bodies = config["data"]["labels"]["bodies"]
+    body = next((body for body in bodies if body["base"] is not None), bodies[0])
+    return [user_file(path) for path in body.values() if path is not None]
+
+
 def get_horizons(wildcards):
     """Return how to read horizons, as an argument, with what each body has for its files."""
     labels = config["data"]["labels"]
-    if not isinstance(labels, dict) or config["data"]["source"] == "demo-volume":
+    if not has_horizons(wildcards):
         return []
     bodies = [
         {side: side for side, path in body.items() if path is not None} for body in labels["bodies"]

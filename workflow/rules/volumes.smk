@@ -302,6 +302,7 @@ rule mask_volume:
         threshold=made(get_volume_threshold),
         calibration=made(get_calibration),
         lines=get_labelled_lines,
+        labels=made(get_example_horizons),
     output:
         bodies=directory("results/{folder}/bodies.zarr"),
         mask="results/{folder}/mask.sgy",
@@ -328,12 +329,14 @@ rule mask_volume:
             source=get_segy,
             threshold=get_volume_threshold,
             calibration=get_calibration,
+            labels=get_example_horizons,
         ),
         settings=settings("inference.threshold", "volume.honour_labels", "volume.smallest_body"),
         run=get_run_name,
-        contents=contents(get_segy, get_volume_threshold, get_calibration),
+        horizons=get_horizons,
+        contents=contents(get_segy, get_volume_threshold, get_calibration, get_example_horizons),
     shell:
-        f"{STAGE} --run={{params.run:q}}"
+        f"{STAGE} --run={{params.run:q}} {{params.horizons:q}}"
 
 
 # Beside the run's volume, or a predicted one.

@@ -109,7 +109,7 @@ def read_horizons(args, geometry: Geometry) -> Iterator[tuple[str, int, np.ndarr
 
     bodies = [Body(read_next(), read_next() if body.base else None) for body in found.bodies]
     for picks in files_of(bodies):
-        logging.info("%s", picks.about)
+        logging.info("%s", picks.found.about)
     chosen = choose_lines(bodies, geometry, found.lines)
     bare = [name_line(line, geometry) for line in chosen if not count_picks(bodies, line)]
     if bare:
@@ -121,17 +121,12 @@ def read_horizons(args, geometry: Geometry) -> Iterator[tuple[str, int, np.ndarr
     return labels_from_horizons(bodies, geometry, chosen, gaps)
 
 
-def horizon_settings(text: str) -> HorizonSettings:
-    """Return how to read horizons, from JSON."""
-    return HorizonSettings.model_validate_json(text)
-
-
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
     parser.add_input("labels", "SEG-Y file, folder of masks, or files of horizons", many=True)
     parser.add_argument(
         "--horizons",
-        type=horizon_settings,
+        type=HorizonSettings.model_validate_json,
         help="data.labels as JSON, where labels are horizons; a top or base named there is the "
         "next one of --labels",
     )

@@ -10,13 +10,16 @@ from saltseg.evaluation.calibration import Calibration
 from saltseg.evaluation.decision import Decision
 from saltseg.output import next_lines
 from saltseg.output.bodies import Bodies, write_bodies
+from saltseg.output.horizon_format import HorizonFormat
 from saltseg.output.segy import write_copy
 from saltseg.output.surfaces import writing_surfaces
 from saltseg.output.text_header import describe_output
 from saltseg.output.volume import Expectation, Marked, Probability
+from saltseg.settings.config import HorizonSettings
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.geometry import Geometry, load_positions, load_traces
 from saltseg.survey.lines import Lines, labelled_traces, labels_by_line, lines_by_plane
+from saltseg.survey.picks import Reading, Survey
 
 
 def main(args):
@@ -34,7 +37,10 @@ def main(args):
     disagreement = next_lines.Disagreement(geometry.shape, probability.predictions)
     expectation, picked = Expectation(labelled), labelled_traces(honoured, geometry)
     files = (args.top, args.base)
-    with writing_surfaces(files, args.surfaces, geometry, geometry.unit, positions) as surfaces:
+    formats = label_formats(args, Survey(geometry, positions))
+    with writing_surfaces(
+        files, args.surfaces, geometry, geometry.unit, positions, formats
+    ) as surfaces:
         for block in probability.blocks():
             part = block.inlines, block.crosslines
             numbers = bodies.read(*part)
@@ -70,6 +76,14 @@ def main(args):
     )
 
 
+def label_formats(args, survey: Survey) -> list[HorizonFormat]:
+    """Return the formats of a top and a base that labels are; none if they are no horizons."""
+    if not args.horizons:
+        return []
+    reading = Reading(args.horizons.columns, args.horizons.unit)
+    return [HorizonFormat.of(path, survey, reading) for path in args.labels]
+
+
 def choose_threshold(args) -> float:
     """Return the threshold that is configured, or that of the members."""
     configured = args.settings.inference.threshold
@@ -90,6 +104,12 @@ if __name__ == "__main__":
     parser.add_input("threshold", "threshold.json of members of tiles", optional=True)
     parser.add_input("calibration", "calibration.json of members of lines", optional=True)
     parser.add_input("lines", "lines.h5 of the labelled lines", optional=True)
+    parser.add_input("labels", "top and base, if labels are horizons", many=True, optional=True)
+    parser.add_argument(
+        "--horizons",
+        type=HorizonSettings.model_validate_json,
+        help="data.labels as JSON, where labels are horizons",
+    )
     parser.add_argument("--run", required=True, help="name of the run, for text headers")
     parser.add_output("bodies", "Zarr store of bodies")
     parser.add_output("mask", "SEG-Y file")

@@ -6,10 +6,11 @@ thickness, that of all salt in the trace, in the same unit.
 
 ``top_salt.csv`` and ``base_salt.csv`` are of all salt. ``surfaces/body_N_top.dat`` and
 ``body_N_base.dat`` are of each of the largest bodies, with columns separated by blanks, the unit in
-the header, and ``picked``: 1 where a labelled line gives the surface, 0 where members do.
+the header, and ``picked``: 1 where a labelled line gives the surface, 0 where members do. Where
+labels are horizons, ``surfaces/like_labels`` has the same in their format.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,11 +18,13 @@ import numpy as np
 import pandas as pd
 
 from saltseg.core.files import replacing, replacing_folder
+from saltseg.output.horizon_format import HorizonFormat
 from saltseg.survey.grid import Grid
 
 COLUMNS = ["inline", "crossline", "x", "y", "z", "thickness"]
 MOST_BODIES = 100  # that have surfaces of their own
 SIDES = ("top", "base")
+LIKE_LABELS = "like_labels"
 
 
 def find_surfaces(
@@ -70,11 +73,21 @@ class SurfaceWriter:
     """Writes tables of all salt, and of each large body, as blocks of the volume come."""
 
     def __init__(
-        self, files: tuple[Path, Path], folder: Path, grid: Grid, unit: str, positions: np.ndarray
+        self,
+        files: tuple[Path, Path],
+        folder: Path,
+        grid: Grid,
+        unit: str,
+        positions: np.ndarray,
+        formats: Sequence[HorizonFormat],
     ):
         """``files`` are of top and base; ``folder`` is that of the bodies."""
         self._files, self._folder, self._unit = files, folder, unit
         self._grid, self._positions = grid, positions
+        # That of tops is also that of bases if there is no other.
+        self._formats = {side: formats[-1] for side in SIDES if formats}
+        self._formats |= dict(zip(SIDES, formats, strict=False))
+        self._others: dict[Path, HorizonFormat] = {}
         for path in files:
             pd.DataFrame(columns=COLUMNS).to_csv(path, index=False)
 
@@ -92,10 +105,26 @@ class SurfaceWriter:
             tables = tabulate(self._grid, self._positions, part, bodies == number)
             labelled = picked[(bodies == number).any(axis=2)].astype(int)
             for side, table in zip(SIDES, tables, strict=True):
-                self._add_to_body(f"body_{number}_{side}.dat", table.assign(picked=labelled))
+                name = f"body_{number}_{side}"
+                self._add_to_body(name, table.assign(picked=labelled))
+                if side in self._formats:
+                    self._add_like_labels(name, table, self._formats[side])
+
+    def finish(self) -> None:
+        """Write what follows the last rows."""
+        for path, like in self._others.items():
+            with open(path, "a") as file:
+                file.write(like.tail)
+
+    def _add_like_labels(self, name: str, table: pd.DataFrame, like: HorizonFormat) -> None:
+        path = self._folder / LIKE_LABELS / f"{name}{like.suffix}"
+        path.parent.mkdir(exist_ok=True)
+        with open(path, "a") as file:
+            file.write(("" if path in self._others else like.head) + like.rows(table))
+        self._others[path] = like
 
     def _add_to_body(self, name: str, table: pd.DataFrame) -> None:
-        path = self._folder / name
+        path = self._folder / f"{name}.dat"
         units = {name: f"{name}_{self._unit}" for name in ("z", "thickness")}
         table.rename(columns=units).to_csv(
             path, sep=" ", index=False, header=not path.exists(), mode="a", float_format="%.10g",
@@ -105,9 +134,16 @@ class SurfaceWriter:
 
 @contextmanager
 def writing_surfaces(
-    files: tuple[Path, Path], folder: Path, grid: Grid, unit: str, positions: np.ndarray
+    files: tuple[Path, Path],
+    folder: Path,
+    grid: Grid,
+    unit: str,
+    positions: np.ndarray,
+    formats: Sequence[HorizonFormat] = (),
 ) -> Iterator[SurfaceWriter]:
     """Yield the tables to add blocks to, which replace the old ones once complete.
+
+    ``formats`` are those of the labels' top and base, if they are horizons.
 
     Raises InputError for lack of disk space or permission.
     """
@@ -117,4 +153,6 @@ def writing_surfaces(
         replacing_folder(folder) as part,
     ):
         part.mkdir(exist_ok=True)
-        yield SurfaceWriter((top, base), part, grid, unit, positions)
+        writer = SurfaceWriter((top, base), part, grid, unit, positions, formats)
+        yield writer
+        writer.finish()

@@ -50,6 +50,8 @@ class PickTable:
     texts: what stands there instead, by index, unless it means nothing
     columns: names of columns as the file gives them, None for others; empty if it gives none
     unit: of z, if the file gives it
+    example: the first row, as text
+    head, tail: lines before it, and after the last one
     """
 
     path: Path
@@ -58,6 +60,9 @@ class PickTable:
     texts: dict[tuple[int, int], str] = field(default_factory=dict)
     columns: list[str | None] = field(default_factory=list)
     unit: str | None = None
+    example: str = ""
+    head: list[str] = field(default_factory=list)
+    tail: list[str] = field(default_factory=list)
 
 
 def read_table(path: Path) -> PickTable:
@@ -66,15 +71,13 @@ def read_table(path: Path) -> PickTable:
     Raises InputError, naming rows, if it cannot be read or its rows differ in length.
     """
     lines = _lines(path)
-    head: list[str] = []
+    head, tail = [], []
     rows, values, texts, faults = [], [], {}, []
     for row, line in enumerate(lines, 1):
-        fields = _fields(line)
-        if not fields:
-            continue
+        fields = [line[start:stop].strip() for start, stop in field_spans(line)]
         numbers = list(map(_number, fields))
         if _is_around(line) or (not rows and _count(numbers) < LEAST_NUMBERS):
-            head += [] if rows else [line]
+            (tail if rows else head).append(line)
             continue
         if rows and len(numbers) != len(values[0]):
             faults.append(
@@ -83,14 +86,28 @@ def read_table(path: Path) -> PickTable:
             )
             continue
         texts |= {(len(rows), i): fields[i] for i, n in enumerate(numbers) if n is None}
+        tail.clear()
         rows.append(row)
         values.append([np.nan if number is None else number for number in numbers])
     if not rows:
         raise InputError(f"{path}: no picks; expected rows of at least {LEAST_NUMBERS} numbers")
     raise_faults(str(path), faults)
-    found = PickTable(path, np.array(rows), np.array(values, np.float64), texts)
-    found.columns, found.unit = _names(head, len(values[0]))
-    return found
+    columns, unit = _names(head, len(values[0]))
+    return PickTable(
+        path, np.array(rows), np.array(values, np.float64), texts, columns, unit,
+        example=lines[rows[0] - 1], head=head, tail=tail,
+    )  # fmt: skip
+
+
+def field_spans(line: str) -> list[tuple[int, int]]:
+    """Return where each column of a row begins and ends."""
+    # As long as before, without the words of Charisma.
+    line = LABELS.sub(lambda label: " " * len(label[0]), line)
+    for separator in ",;":
+        if separator in line:
+            cuts = [i for i, sign in enumerate(line) if sign == separator]
+            return list(zip([0, *(cut + 1 for cut in cuts)], [*cuts, len(line)], strict=True))
+    return [found.span() for found in re.finditer(r"\S+", line)]
 
 
 def is_undefined(z: np.ndarray) -> np.ndarray:
@@ -109,16 +126,10 @@ def _lines(path: Path) -> list[str]:
 
 
 def _is_around(line: str) -> bool:
-    """Return whether a row is a comment, or one that programs write around picks."""
-    return line.lstrip().startswith(COMMENTS) or bool(WORDS.match(line.lstrip()))
-
-
-def _fields(line: str) -> list[str]:
-    line = LABELS.sub(" ", line)
-    for separator in ",;":
-        if separator in line:
-            return [each.strip() for each in line.split(separator)]
-    return line.split()
+    """Return whether a row is blank, a comment, or one that programs write around picks."""
+    return (
+        not line.strip() or line.lstrip().startswith(COMMENTS) or bool(WORDS.match(line.lstrip()))
+    )
 
 
 def _number(text: str) -> float | None:

@@ -55,6 +55,20 @@ class Reading(NamedTuple):
     unit: str | None = None
 
 
+class Found(NamedTuple):
+    """How a file was read.
+
+    columns: index of z, and of inline and crossline or x and y
+    unit: of z, and whether it is ``negative`` down
+    about: all of that in words, and how well x and y fit
+    """
+
+    columns: dict[str, int]
+    unit: str
+    negative: bool
+    about: str
+
+
 @dataclass(frozen=True)
 class Picks:
     """Picks of a horizon, one to a trace at most, in the order of the file.
@@ -62,7 +76,7 @@ class Picks:
     row: in the file, from 1, int64 (picks)
     inline, crossline: indices of the trace, int64 (picks)
     sample: index of z among the samples, float64 (picks)
-    about: how the file was read
+    found: how the file was read
     """
 
     path: Path
@@ -70,7 +84,7 @@ class Picks:
     inline: np.ndarray
     crossline: np.ndarray
     sample: np.ndarray
-    about: str
+    found: Found
 
 
 def read_picks(path: Path, survey: Survey, reading: Reading | None = None) -> Picks:
@@ -88,9 +102,11 @@ def read_picks(path: Path, survey: Survey, reading: Reading | None = None) -> Pi
         raise InputError(f"{path}: no pick has a z; all are undefined")
     table = PickTable(path, table.rows[there], table.values[there], unit=table.unit)
     trace, misfit = _traces(table, of, survey)
-    sample, about_z = _samples(table, of, survey, reading.unit)
-    about = f"{path}: {', '.join(sorted(of, key=of.__getitem__))}; {about_z}{misfit}"
-    return _once(Picks(path, table.rows, *trace, sample, about), survey)
+    sample, unit, negative = _samples(table, of, survey, reading.unit)
+    names = ", ".join(sorted(of, key=of.__getitem__))
+    about = f"{path}: {names}, z {'negative ' * negative}in {unit}{misfit}"
+    found = Found(of, unit, negative, about)
+    return _once(Picks(path, table.rows, *trace, sample, found), survey)
 
 
 def choose_columns(table: PickTable, survey: Survey, given: list[str] | None) -> dict[str, int]:
@@ -138,6 +154,22 @@ def _recognise(table: PickTable, survey: Survey) -> dict[str, int]:
         f"{' '.join(f'{value:.10g}' for value in table.values[0])}; the volume has "
         f"{_extent(survey)}; set data.labels.columns, and data.labels.unit if z is in another unit"
     )
+
+
+def all_columns(table: PickTable, survey: Survey, found: dict[str, int]) -> dict[str, int]:
+    """Return the columns that were found, and those that give the same traces the other way."""
+    if {*PLANES, "x", "y"} <= {*table.columns}:
+        return {name: table.columns.index(name) for name in (*PLANES, "x", "y")} | found
+    values = table.values[:: -(-len(table.values) // SAMPLED)]
+    others = [i for i in range(values.shape[1]) if i not in found.values()]
+    if "x" in found or np.isnan(survey.positions).all():
+        return found
+    own = [_index(values[:, found[plane]], survey.geometry.line_axis(plane))[0] for plane in PLANES]
+    for a, b in permutations(others, 2):
+        nearest = survey.places.nearest(np.nan_to_num(values[:, [a, b]]))
+        if ((nearest.inline == own[0]) & (nearest.crossline == own[1])).mean() >= MOST:
+            return found | {"x": a, "y": b}
+    return found
 
 
 def _extent(survey: Survey) -> str:
@@ -232,11 +264,11 @@ def _misfit(away: np.ndarray, places: Places) -> str:
 
 def _samples(
     table: PickTable, of: dict[str, int], survey: Survey, unit: str | None
-) -> tuple[np.ndarray, str]:
-    """Return indices of z among the samples, and what z was taken for."""
+) -> tuple[np.ndarray, str, bool]:
+    """Return indices of z among the samples, its unit, and whether it is negative down."""
     z, samples = table.values[:, of["z"]], survey.geometry.samples
-    up = bool((z <= 0).all() and samples.last > 0 and (z < 0).any())
-    z = -z if up else z
+    negative = bool((z <= 0).all() and samples.last > 0 and (z < 0).any())
+    z = -z if negative else z
     unit = unit or table.unit or _unit(table.path, z, survey.geometry)
     if (unit, survey.geometry.unit) not in FACTORS:
         raise InputError(
@@ -251,9 +283,7 @@ def _samples(
         for row, value, deep in zip(
             table.rows[~inside], table.values[~inside, of["z"]], z[~inside], strict=True)
     ])  # fmt: skip
-    about = f"z {z.min():.10g} to {z.max():.10g} {own}"
-    about += f", from {unit}" if unit != own else ""
-    return (z - samples.first) / samples.step, about + (", negated" if up else "")
+    return (z - samples.first) / samples.step, unit, negative
 
 
 def _unit(path: Path, z: np.ndarray, geometry: Geometry) -> str:
@@ -293,7 +323,7 @@ def _once(picks: Picks, survey: Survey) -> Picks:
     raise_faults(f"{picks.path}: one line given twice", _repeated(picks, first, again, survey))
     kept = np.sort(first)
     parts = picks.row, picks.inline, picks.crossline, picks.sample
-    return Picks(picks.path, *(part[kept] for part in parts), picks.about)
+    return Picks(picks.path, *(part[kept] for part in parts), picks.found)
 
 
 def _repeated(picks: Picks, first: np.ndarray, again: np.ndarray, survey: Survey) -> list[str]:
