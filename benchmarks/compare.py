@@ -7,7 +7,6 @@ that both runs predicted are compared.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -15,6 +14,7 @@ import pandas as pd
 from saltseg.ensemble.predictions import Predictions
 from saltseg.evaluation import comparison
 from saltseg.evaluation.comparison import difference
+from saltseg.evaluation.decision import read_report
 from saltseg.survey.folds import read_folds
 from saltseg.survey.tiles import Tiles
 
@@ -37,8 +37,8 @@ def markdown(table: pd.DataFrame) -> str:
 def main(first: Path, second: Path) -> None:
     scores = []
     for results in (first, second):
-        tuned = json.loads((results / "threshold.json").read_text())
-        paths = [results / f"predictions/validation/{seed}.h5" for seed in tuned["seeds"]]
+        tuned = read_report(results / "threshold.json", ["honest", "members"])
+        paths = [results / f"predictions/validation/{name}.h5" for name in tuned["members"]]
         scores.append(tile_scores([Predictions.load(path) for path in paths], results))
         warning = "" if tuned["honest"] else "  NOT honest: on training tiles"
         print(f"{scores[-1].mean():.4f}  over {len(scores[-1])} tiles  {results}{warning}")

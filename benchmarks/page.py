@@ -120,7 +120,7 @@ def stages(members: int) -> dict[str, list[str]]:
             *(x for name in pictures for x in (f"--{name}", f"figures/{name}.png")),
         ],
         "plot_training": [
-            *("--seeds", *map(str, seeds)),
+            *("--members", *map(str, seeds)),
             *("--histories", *(f"models/{seed}/history.csv" for seed in seeds)),
             *("--checkpoints", *(f"models/{seed}/checkpoint.safetensors" for seed in seeds)),
             *("--benchmarks", "benchmarks"),

@@ -19,6 +19,8 @@ from pathlib import Path
 
 import yaml
 
+from saltseg.evaluation.decision import write_report
+
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "workflow/scripts"
 FOLDER = ROOT / "experiments/surveys"
@@ -68,16 +70,16 @@ def train() -> None:
     stage("import_train", "--source", "demo.zip", *tiles)
     stage("split", *with_settings, *tiles, "--folds", "folds.h5")
     written = ("--checkpoint", "0.safetensors", "--history", "0.csv")
-    stage("train", *with_settings, *tiles, "--folds", "folds.h5", "--seed", 0, *written)
-    report = {"threshold": 0.5, "flip": True, "seeds": [0]}
-    (FOLDER / "threshold.json").write_text(json.dumps(report))
+    stage("train", *with_settings, *tiles, "--folds", "folds.h5", "--member", 0, *written)
+    report = {"threshold": 0.5, "flip": True, "members": {"0": 1}}
+    write_report(FOLDER / "threshold.json", report)
 
 
 def measure(count: int) -> dict[str, list[tuple[float, float]]]:
     """Return CPU seconds and peak memory of each job for ``count`` tiles, by stage."""
     survey, tiles, shards = f"{count}.zip", f"{count}/test.h5", -(-count // SHARD)
     job("-c", WRITE, survey, count)
-    files = [f"{count}/{shard}.h5" for shard in range(shards)]
+    files = [f"{count}/0/{shard}.h5" for shard in range(shards)]
     member = ("--settings", settings(shards), "--checkpoint", "0.safetensors")
     return {
         "import_test": [stage("import_test", "--source", survey, "--tiles", tiles)],

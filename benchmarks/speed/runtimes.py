@@ -79,7 +79,7 @@ def onnx_runtime(survey: str, output: str, network: str, tiles: int = 128) -> Ca
 
 def _exported(output: str, network: str) -> str:
     path = Path(output).with_suffix(".onnx")
-    write_export(path, [built(network)], [0], Decision(0.5, True, [0]))
+    write_export(path, {"0": built(network)}, Decision(0.5, True, {"0": 1}))
     return str(path)
 
 

@@ -10,7 +10,7 @@ from saltseg.networks import model
 from saltseg.networks.checkpoint import Checkpoint
 
 REPORT = dict.fromkeys(["threshold", "score", "score_all_empty"], 0.5)
-REPORT |= {"tiles": 4, "tiles_scored": 4, "flip": True, "honest": True, "seeds": [0]}
+REPORT |= {"tiles": 4, "tiles_scored": 4, "flip": True, "honest": True, "members": {"0": 1}}
 REPORT |= {"selected": False, "tuned_on": "the other folds"}
 
 
@@ -58,7 +58,7 @@ def test_no_flipped_byte_of_a_threshold_changes_a_decision(tmp_path):
                 assert found == decision and json.loads(bytes(changed)) == json.loads(data)
 
 
-@pytest.mark.parametrize("missing", ["digest", "threshold", "flip", "seeds"])
+@pytest.mark.parametrize("missing", ["digest", "threshold", "flip", "members"])
 def test_a_threshold_of_another_format_is_refused(tmp_path, missing):
     path = tmp_path / "threshold.json"
     write_report(path, REPORT)

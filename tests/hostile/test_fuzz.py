@@ -175,7 +175,7 @@ def handed_on() -> dict[str, bytes]:
         "flip": True,
         "honest": True,
         "selected": False,
-        "seeds": [0],
+        "members": {"0": 1},
     }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

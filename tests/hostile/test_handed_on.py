@@ -257,7 +257,7 @@ REPORT = [
 
 NO_REPORT = "expected threshold.json of a finished run, found no JSON"
 OLDER = "missing or not as expected"
-FEW = "threshold.json: tuned with 1 members, but given predictions of 2;"
+FEW = "expected files of the members in threshold.json, 0, found "
 READERS = ["submission", "predict", "summary", "gallery", "review", "plot_data", "page"]
 JSON = [
     ("missing", "No such file or directory; expected", delete),
@@ -272,7 +272,8 @@ THRESHOLDS = [
     Case("threshold nan", report(threshold=math.nan), f"threshold {OLDER}", "submission"),
     Case("threshold above 1", report(threshold=17), f"threshold {OLDER}", "predict"),
     Case("honest in words", report(honest="yes"), f"honest {OLDER}", "gallery"),
-    Case("fewer seeds than predictions", report(seeds=[0]), FEW, "plot_evaluation"),
+    Case("fewer members than predictions", report(members={"0": 1}), FEW, "plot_evaluation"),
+    Case("members without a weight", report(members={"0": 0}), f"members {OLDER}", "review"),
     Case("score null", with_submission(report(score=None)), f"score {OLDER}", "submit"),
 ]
 

@@ -44,6 +44,11 @@ def pack(path: Path, packing: str, files: dict[str, bytes]) -> Path:
 
 
 def threshold_json(path: Path, **changes) -> Path:
-    found = {"threshold": 0.5, "flip": True, "seeds": [0, 1, 2], "score": 0.7} | changes
+    found = {
+        "threshold": 0.5,
+        "flip": True,
+        "members": {"0": 1, "1": 1, "2": 1},
+        "score": 0.7,
+    } | changes
     write_report(path, {key: value for key, value in found.items() if value is not ...})
     return path

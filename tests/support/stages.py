@@ -83,7 +83,7 @@ def arguments(name: str, run: Path, out: Path, seed: int = 0, **changes) -> list
         "import_test": ["--source", run / "survey.zip", "--tiles", out / "test.h5"],
         "split": [*settings, *train, "--folds", out / "folds.h5"],
         "train": [
-            *(*settings, *train, *folds, "--seed", seed),
+            *(*settings, *train, *folds, "--member", seed),
             *("--checkpoint", out / f"{seed}.safetensors", "--history", out / f"{seed}.csv"),
         ],
         "predict_validation": [*settings, *train, *folds, *member],
@@ -101,7 +101,7 @@ def arguments(name: str, run: Path, out: Path, seed: int = 0, **changes) -> list
             *(x for name in PICTURES for x in (f"--{name}", out / f"{name}.png")),
         ],
         "plot_training": [
-            *("--seeds", "0", "1", "--histories", *histories, "--checkpoints", *models),
+            *("--members", "0", "1", "--histories", *histories, "--checkpoints", *models),
             *("--benchmarks", run / "benchmarks"),
             *("--learning", out / "learning.svg", "--times", out / "times.svg"),
         ],

@@ -263,7 +263,7 @@ def test_a_job_without_memory_is_reported(finished, tmp_path):
     settings["training"]["batch_size"] = 10**6
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
     command = [
-        *("--settings", tmp_path / "config.yaml", "--seed", "0"),
+        *("--settings", tmp_path / "config.yaml", "--member", "0"),
         *("--tiles", results / "data/train.h5", "--folds", results / "data/folds.h5"),
         *("--checkpoint", tmp_path / "0.safetensors", "--history", tmp_path / "0.csv"),
     ]

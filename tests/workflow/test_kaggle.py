@@ -34,9 +34,9 @@ THRESHOLD = {
     "tuned_on": "the other folds",
     "tiles_scored": 1280,
     "tiles": 3200,
-    "seeds": [0, 1],
+    "members": {"0": 1, "1": 1},
 }
-MESSAGE = "score 0.7217 over 1280 of 3200 labelled tiles, threshold 0.4375, seeds 0,1"
+MESSAGE = "score 0.7217 over 1280 of 3200 labelled tiles, threshold 0.4375, members 0,1"
 
 # Prints everything it knows, as a failing client may, then acts as its file 'mode' says.
 # Through a shell, since a program's first line cannot name a path with spaces or quotes.

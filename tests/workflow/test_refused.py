@@ -73,7 +73,7 @@ def weights(file):
 
 DEPTHS, LINES = "depths.csv: no depth for 4 of 28 tiles", "model.depth: a volume's tiles have no"
 NO_LABELS = "data.labels: not set, so there is nothing to train on"
-OLD = "predict.run: FOLDER/old/threshold.json: flip, seeds, digest missing or not as expect"
+OLD = "predict.run: FOLDER/old/threshold.json: flip, members, digest missing or not as expect"
 UNSET = "predict.source: not set; give it the path of a folder or zip of PNG files"
 WIDTH = "model.width: expected integer, 1 to 512, found 'a'"
 TO_ALL = [

@@ -123,6 +123,12 @@ def change_fold(project: Path) -> None:
         file.put_table(table)
 
 
+def add_kind(project: Path) -> None:
+    edit_config("ensemble", "seeds", None)(project)
+    wide = {"name": "wide", "seeds": [1], "model": {"width": 3}}
+    edit_config("ensemble", "members", [{"seeds": [0, 1]}, wide])(project)
+
+
 def lose_record(project: Path) -> None:
     shutil.rmtree(project / ".snakemake")
     edit_config("training", "loss", "bce")(project)
@@ -171,6 +177,12 @@ CASES = [
         "one training, and what averages over members",
         {rule: MEMBER_ADDED[rule] for rule in JOBS if rule in MEMBER_ADDED},
         edit_config("ensemble", "seeds", [2, 1, 0]),
+    ),
+    Case(
+        "a kind added to `ensemble.members`",
+        "its trainings and predictions, and what averages over members",
+        {rule: 1 for rule in JOBS if rule in MEMBER_ADDED or rule == "check"},
+        add_kind,
     ),
     Case(
         "`model`, `training`, `augmentation`, code that trains",

@@ -87,7 +87,7 @@ def test_stages_run_by_hand_to_the_same_bytes(finished, tmp_path):
     member = ("--checkpoint", "checkpoint.safetensors")
     with_importtime = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
     for stage, options in {
-        "train": ("--seed", "1", "--history", "history.csv", "--state", "state.pt"),
+        "train": ("--member", "1", "--history", "history.csv", "--state", "state.pt"),
         "predict_validation": ("--predictions", "1.h5"),
     }.items():
         options = ("--settings", json.dumps(settings), *files, *member, *options)
@@ -220,13 +220,13 @@ def test_finished_members_are_exported_with_their_threshold(copied):
     complete(copied, "--", "export")
     assert planned(copied, "--", "export") == {}
     threshold = json.loads((copied / "results/threshold.json").read_text())["threshold"]
-    names = {"ensemble": [0, 1], "member_0": [0], "member_1": [1]}
+    names = {"ensemble": {"0": 1, "1": 1}, "member_0": {"0": 1}, "member_1": {"1": 1}}
     found = {path.stem: onnx.load(path) for path in (copied / "results/export").glob("*.onnx")}
     assert found.keys() == names.keys()
     for name, file in found.items():
         about = {each.key: each.value for each in file.metadata_props}
         assert json.loads(about["threshold"]) == threshold
-        assert json.loads(about["seeds"]) == names[name]
+        assert json.loads(about["members"]) == names[name]
 
 
 @OPENVINO

@@ -65,7 +65,8 @@ from engine.environments import read_pins
 from engine.given import doubled_keys
 from saltseg.core.errors import InputError, raise_faults
 from saltseg.core.fingerprint import fingerprint, remembered
-from saltseg.settings.check import complete, configurations, resolve
+from saltseg.settings.check import complete, configurations, kinds, resolve
+from saltseg.settings.members import kind_of, name_of, seed_of
 from saltseg.stage.code_files import behaviour, installed_version, local_files, packages
 from saltseg.survey.segy_files import is_segy
 
@@ -186,13 +187,17 @@ config = resolve(config, IS_VOLUME)
 CONFIGS = {"": config} | {
     f"experiments/{name}/": resolve(each, IS_VOLUME) for name, each in EXPERIMENTS.items()
 }
+# By these folders and the names of kinds of members, of which the run's own has none.
+KINDS = {folder: kinds(each, IS_VOLUME) for folder, each in CONFIGS.items()}
+ALL_KINDS = [each for of_folder in KINDS.values() for each in of_folder.values()]
+NAMES = sorted({name for of_folder in KINDS.values() for name in of_folder if name})
 
 # data.source is not an input of a rule, so it may have any name.
 for section, key in [
     *(("validation", "groups"), ("predict", "source"), ("predict", "run")),
     *(("training", "encoder_weights"), ("training", "start")),
 ]:
-    for each in CONFIGS.values():
+    for each in ALL_KINDS:
         require_plain_path(f"{section}.{key}", each[section][key])
 
 
@@ -209,24 +214,44 @@ for path in label_files(config["data"]["labels"]):
 
 
 def config_of(wildcards):
-    """Return the configuration of an experiment's job, or of the run itself."""
-    return CONFIGS[getattr(wildcards, "experiment", "")]
+    """Return the configuration of a job: of its member's kind, of its experiment, or of the run."""
+    folder, kind = getattr(wildcards, "experiment", ""), kind_in(wildcards)
+    return CONFIGS[folder] if kind is None else KINDS[folder][kind]
 
 
-def seeds_of(wildcards):
-    """Return the seeds of the members of an experiment, or of the run itself."""
-    # Their order makes no difference.
-    return sorted(config_of(wildcards)["ensemble"]["seeds"])
+def kind_in(wildcards):
+    """Return the kind of member that a job is for; None for a job of all of them."""
+    if hasattr(wildcards, "member"):
+        return kind_of(wildcards.member)
+    return wildcards.kind.removeprefix("-") if hasattr(wildcards, "kind") else None
 
 
-SEEDS = seeds_of(None)
+def members_in(folder):
+    """Return the names of the members in a folder below results/, empty for that itself."""
+    # The order of kinds and seeds in the configuration makes no difference.
+    return [
+        name_of(kind, seed)
+        for kind, each in sorted(KINDS[folder].items())
+        for seed in sorted(each["ensemble"]["seeds"])
+    ]
+
+
+def members_of(wildcards):
+    """Return the names of the members of an experiment, or of the run itself."""
+    return members_in(getattr(wildcards, "experiment", ""))
+
+
+MEMBERS = members_of(None)
 ROUNDS = config["self_training"]["rounds"]
 THREADS = config["compute"]["threads"]
 SHARDS = config["inference"]["shards"]
 
 
 wildcard_constraints:
-    seed=r"\d+",
+    # Such as 0, or lovasz-0 of a kind with a name.
+    member=rf"(|{'|'.join(f'{name}-' for name in NAMES)})\d+",
+    # Empty for the one without a name, or such as -lovasz.
+    kind=f"(|{'|'.join(f'-{name}' for name in NAMES)})",
     shard=r"\d+",
     fold=r"\d+",
     # Empty for the run itself.

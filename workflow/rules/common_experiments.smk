@@ -20,8 +20,8 @@ def get_experiments(pattern):
                 )
         found = []
         for folder in FOLDERS:
-            seeds = sorted(CONFIGS[folder]["ensemble"]["seeds"]) if "{seed}" in pattern else [0]
-            found += expand(pattern, experiment=folder, seed=seeds)
+            members = members_in(folder) if "{member}" in pattern else [""]
+            found += expand(pattern, experiment=folder, member=members)
         return found
 
     return files
@@ -30,9 +30,9 @@ def get_experiments(pattern):
 def get_validation(wildcards):
     """Return the predictions of labelled tiles by all members of an experiment."""
     return expand(
-        "results/{experiment}predictions/validation/{seed}.h5",
+        "results/{experiment}predictions/validation/{member}.h5",
         experiment=wildcards.experiment,
-        seed=seeds_of(wildcards),
+        member=members_of(wildcards),
     )
 
 

@@ -73,8 +73,8 @@ def of_run(name):
 
 def get_members(wildcards):
     """Return the members for new tiles: a finished run's, or this run's, trained if needed."""
-    seeds = SEEDS
+    members = MEMBERS
     if config["predict"]["run"] is not None:
         with exit_on_input_error("predict.run"):
-            seeds = Decision.load(get_threshold(wildcards)).seeds
-    return [of_run(f"models/{seed}/checkpoint.safetensors") for seed in seeds]
+            members = Decision.load(get_threshold(wildcards)).members
+    return [of_run(f"models/{member}/checkpoint.safetensors") for member in members]

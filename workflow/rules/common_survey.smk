@@ -30,14 +30,15 @@ def volume_source():
 VOLUME = volume_source()
 DEMO_SECTIONS = "results/demo/sections.csv"
 
-NEEDS_DEPTH = any(each["model"]["depth"] != "none" for each in CONFIGS.values())
+NEEDS_DEPTH = any(each["model"]["depth"] != "none" for each in ALL_KINDS)
 
 
 @cache
 def warn_of_uncovered_folds():
     """Warn, once and where folds are needed, if no member holds out some of them."""
     folds = config["validation"]["folds"]
-    uncovered = uncovered_folds(config["validation"]["scheme"], folds, SEEDS)
+    seeds = list(map(seed_of, MEMBERS))
+    uncovered = uncovered_folds(config["validation"]["scheme"], folds, seeds)
     if uncovered:
         logger.warning(
             f"No member holds out fold {', '.join(map(str, uncovered))}: the score will cover only "

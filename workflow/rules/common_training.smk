@@ -1,10 +1,10 @@
 # Members, and the rounds of self-training.
 
 
-def held_out(seed):
-    """Return the fold that the member with this seed holds out; 0 outside k-fold."""
+def held_out(member):
+    """Return the fold that a member holds out; 0 outside k-fold."""
     kfold = config["validation"]["scheme"] == "kfold"
-    return int(seed) % config["validation"]["folds"] if kfold else 0
+    return seed_of(member) % config["validation"]["folds"] if kfold else 0
 
 
 def round_before(wildcards):
@@ -17,7 +17,19 @@ def get_pseudo_labels(wildcards):
     """Return labels by the previous round's members that held out the same fold, if any."""
     before = round_before(wildcards)
     folder = f"results/{wildcards.experiment}{before}pseudo_labels"
-    return [f"{folder}/{held_out(wildcards.seed)}.h5"] if before else []
+    return [f"{folder}/{held_out(wildcards.member)}.h5"] if before else []
+
+
+def get_check(wildcards):
+    """Return the check of a member's kind."""
+    kind = kind_of(wildcards.member)
+    return f"results/{wildcards.experiment}check{f'-{kind}' if kind else ''}.txt"
+
+
+def get_selected(wildcards):
+    """Return the argument for scores of tiles by which some members' epochs were chosen."""
+    of_kinds = KINDS[getattr(wildcards, "experiment", "")].values()
+    return ["--selected"] if any(each["training"]["monitor"] != "last" for each in of_kinds) else []
 
 
 def get_unlabelled(wildcards):
@@ -28,10 +40,10 @@ def get_unlabelled(wildcards):
 def get_fold_predictions(wildcards):
     """Return a round's test predictions by the members that held out one fold."""
     return expand(
-        "results/{experiment}{round}predictions/test/{seed}/{shard}.h5",
+        "results/{experiment}{round}predictions/test/{member}/{shard}.h5",
         experiment=wildcards.experiment,
         round=wildcards.round,
-        seed=[seed for seed in seeds_of(wildcards) if held_out(seed) == int(wildcards.fold)],
+        member=[each for each in members_of(wildcards) if held_out(each) == int(wildcards.fold)],
         shard=range(SHARDS),
     )
 
@@ -41,7 +53,7 @@ def get_events(wildcards, input):
 
     As a function of inputs, it makes no training stale.
     """
-    folder = f"results/{wildcards.experiment}{wildcards.round}logs/tensorboard/{wildcards.seed}"
+    folder = f"results/{wildcards.experiment}{wildcards.round}logs/tensorboard/{wildcards.member}"
     wanted = config_of(wildcards)["training"]["tensorboard"]
     return ["--events", with_prefix(folder)] if wanted else []
 
@@ -60,24 +72,26 @@ def start_of(wildcards):
 
 def get_start(wildcards):
     """Return the finished member that a member starts from, if any."""
-    return get_starts(wildcards, [int(wildcards.seed)])
+    return get_starts(wildcards, [seed_of(wildcards.member)])
 
 
 def get_starts(wildcards, seeds=None):
-    """Return the finished members that members start from, by default all of an experiment's.
+    """Return the finished members that those of a kind start from, by default all of an experiment's.
 
-    Each is that of its own seed or, without one, one that holds out the same fold, or else any.
+    Each is that of its own seed or, without one, one that holds out the same fold, or else any; of
+    the same kind, if the run has it.
     """
     run, folds = start_of(wildcards), config_of(wildcards)["validation"]["folds"]
     if run is None:
         return []
     with exit_on_input_error("training.start"):
-        finished = Decision.load(f"{run}/threshold.json").seeds
+        finished = list(Decision.load(f"{run}/threshold.json").members)
+    same_kind = [each for each in finished if kind_of(each) == kind_in(wildcards)] or finished
     found = []
-    for seed in seeds or seeds_of(wildcards):
-        alike = [each for each in finished if each % folds == seed % folds]
-        chosen = alike[0] if alike else finished[seed % len(finished)]
-        chosen = seed if seed in finished else chosen
+    for seed in seeds or sorted(config_of(wildcards)["ensemble"]["seeds"]):
+        same_seed = [each for each in same_kind if seed_of(each) == seed]
+        alike = [each for each in same_kind if seed_of(each) % folds == seed % folds]
+        chosen = (same_seed or alike or same_kind[seed % len(same_kind) :])[0]
         found.append(user_file(f"{run}/models/{chosen}/checkpoint.safetensors"))
     return found
 

@@ -113,7 +113,7 @@ def get_volume_members(wildcards):
     """Return the members that predict a volume: those of this run, or of predict.run."""
     if prefix_of(wildcards):
         return get_members(wildcards)
-    return expand("results/models/{seed}/checkpoint.safetensors", seed=SEEDS)
+    return expand("results/models/{member}/checkpoint.safetensors", member=MEMBERS)
 
 
 def get_volume_flip(wildcards):

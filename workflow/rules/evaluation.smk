@@ -5,7 +5,7 @@ rule threshold:
     input:
         tiles="results/data/train.h5",
         folds="results/data/folds.h5",
-        predictions=expand("results/predictions/validation/{seed}.h5", seed=SEEDS),
+        predictions=expand("results/predictions/validation/{member}.h5", member=MEMBERS),
     output:
         threshold="results/threshold.json",
         curve="results/threshold_curve.csv",
@@ -22,8 +22,7 @@ rule threshold:
     params:
         *code("threshold", "data"),
         command=command("threshold"),
-        settings=settings(
-            "validation.scheme", "training.monitor", "inference.flip", "inference.threshold"
-        ),
+        settings=settings("validation.scheme", "inference.flip", "inference.threshold"),
+        selected=get_selected,
     shell:
-        STAGE
+        f"{STAGE} {{params.selected:q}}"

@@ -4,11 +4,11 @@
 
 use rule check as check_experiment with:
     output:
-        report="results/{experiment}check.txt",
+        report="results/{experiment}check{kind}.txt",
     log:
-        "results/{experiment}logs/check.log",
+        "results/{experiment}logs/check{kind}.log",
     benchmark:
-        "results/{experiment}benchmarks/check.tsv"
+        "results/{experiment}benchmarks/check{kind}.tsv"
     wildcard_constraints:
         experiment="|".join(FOLDERS),
 
@@ -34,7 +34,7 @@ rule experiments:
         tiles="results/data/train.h5",
         folds="results/data/folds.h5",
         thresholds=get_experiments("results/{experiment}threshold.json"),
-        predictions=get_experiments("results/{experiment}predictions/validation/{seed}.h5"),
+        predictions=get_experiments("results/{experiment}predictions/validation/{member}.h5"),
     output:
         table="results/experiments.csv",
         page="results/experiments.html",

@@ -3,11 +3,11 @@
 
 rule export:
     input:
-        checkpoints=expand("results/models/{seed}/checkpoint.safetensors", seed=SEEDS),
+        checkpoints=expand("results/models/{member}/checkpoint.safetensors", member=MEMBERS),
         threshold="results/threshold.json",
     output:
         ensemble="results/export/ensemble.onnx",
-        members=expand("results/export/member_{seed}.onnx", seed=SEEDS),
+        members=expand("results/export/member_{member}.onnx", member=MEMBERS),
     log:
         "results/logs/export.log",
     benchmark:

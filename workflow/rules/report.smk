@@ -2,9 +2,9 @@
 
 
 # Out-of-fold: by the members that validate on the tile.
-VALIDATION = expand("results/predictions/validation/{seed}.h5", seed=SEEDS)
+VALIDATION = expand("results/predictions/validation/{member}.h5", member=MEMBERS)
 TEST = with_test(
-    *expand("results/predictions/test/{seed}/{shard}.h5", seed=SEEDS, shard=range(SHARDS))
+    *expand("results/predictions/test/{member}/{shard}.h5", member=MEMBERS, shard=range(SHARDS))
 )
 
 
@@ -98,8 +98,8 @@ rule gallery:
 rule plot_training:
     input:
         with_test("results/submission.csv"),
-        histories=expand("results/models/{seed}/history.csv", seed=SEEDS),
-        checkpoints=expand("results/models/{seed}/checkpoint.safetensors", seed=SEEDS),
+        histories=expand("results/models/{member}/history.csv", member=MEMBERS),
+        checkpoints=expand("results/models/{member}/checkpoint.safetensors", member=MEMBERS),
     output:
         learning=report(
             "results/figures/learning.svg",
@@ -126,10 +126,10 @@ rule plot_training:
     params:
         *code("plot_training", "plots"),
         command=command("plot_training"),
-        seeds=SEEDS,
+        members=MEMBERS,
         benchmarks=with_prefix("results/benchmarks"),
     shell:
-        f"{BARE_STAGE} --seeds {{params.seeds:q}} --benchmarks {{params.benchmarks:q}}"
+        f"{BARE_STAGE} --members {{params.members:q}} --benchmarks {{params.benchmarks:q}}"
 
 
 rule plot_evaluation:

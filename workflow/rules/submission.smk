@@ -4,13 +4,13 @@
 rule predict_test:
     input:
         tiles="results/data/test.h5",
-        checkpoint="results/{experiment}{round}models/{seed}/checkpoint.safetensors",
+        checkpoint="results/{experiment}{round}models/{member}/checkpoint.safetensors",
     output:
-        predictions="results/{experiment}{round}predictions/test/{seed}/{shard}.h5",
+        predictions="results/{experiment}{round}predictions/test/{member}/{shard}.h5",
     log:
-        "results/{experiment}{round}logs/predict_test/{seed}/{shard}.log",
+        "results/{experiment}{round}logs/predict_test/{member}/{shard}.log",
     benchmark:
-        "results/{experiment}{round}benchmarks/predict_test/{seed}/{shard}.tsv"
+        "results/{experiment}{round}benchmarks/predict_test/{member}/{shard}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: THREADS
@@ -33,7 +33,7 @@ rule submission:
         tiles="results/data/test.h5",
         threshold="results/threshold.json",
         predictions=expand(
-            "results/predictions/test/{seed}/{shard}.h5", seed=SEEDS, shard=range(SHARDS)
+            "results/predictions/test/{member}/{shard}.h5", member=MEMBERS, shard=range(SHARDS)
         ),
     output:
         submission="results/submission.csv",
@@ -59,7 +59,7 @@ rule provenance:
         "results/threshold.json",
         with_test("results/submission.csv"),
         if_volume("results/volume/mask.sgy"),
-        members=expand("results/models/{seed}/checkpoint.safetensors", seed=SEEDS),
+        members=expand("results/models/{member}/checkpoint.safetensors", member=MEMBERS),
     output:
         record="results/run.yaml",
     log:

@@ -1,10 +1,10 @@
-# One member per seed: its checkpoint, and its probabilities of the tiles it held out. Rounds of
-# training before the last one are in results/rounds/, and experiments in results/experiments/NAME/.
+# One member per kind and seed: its checkpoint, and its probabilities of the tiles it held out. Rounds
+# of training before the last one are in results/rounds/, and experiments in results/experiments/NAME/.
 
 
 rule train:
     input:
-        "results/{experiment}check.txt",
+        get_check,
         tiles="results/data/train.h5",
         folds="results/data/folds.h5",
         pseudo_labels=get_pseudo_labels,
@@ -14,12 +14,12 @@ rule train:
         lines=if_volume("results/data/lines.h5"),
     output:
         # Not deleted before their successors are complete.
-        checkpoint=update("results/{experiment}{round}models/{seed}/checkpoint.safetensors"),
-        history=update("results/{experiment}{round}models/{seed}/history.csv"),
+        checkpoint=update("results/{experiment}{round}models/{member}/checkpoint.safetensors"),
+        history=update("results/{experiment}{round}models/{member}/history.csv"),
     log:
-        "results/{experiment}{round}logs/train/{seed}.log",
+        "results/{experiment}{round}logs/train/{member}.log",
     benchmark:
-        "results/{experiment}{round}benchmarks/train/{seed}.tsv"
+        "results/{experiment}{round}benchmarks/train/{member}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: THREADS
@@ -47,10 +47,10 @@ rule train:
         ),
         contents=contents(get_encoder_weights, get_start),
         # Not an output, which would be deleted if the job fails.
-        state=with_prefix("results/{experiment}{round}states/{seed}.pt"),
+        state=with_prefix("results/{experiment}{round}states/{member}.pt"),
         events=get_events,
     shell:
-        f"{STAGE} --seed {{wildcards.seed}} --state {{params.state:q}} {{params.events:q}}"
+        f"{STAGE} --member {{wildcards.member}} --state {{params.state:q}} {{params.events:q}}"
 
 
 # A setting that cannot work ends here, before any member is queued.
@@ -62,11 +62,11 @@ rule check:
         encoder_weights=made(get_encoder_weights),
         starts=made(get_starts),
     output:
-        report="results/check.txt",
+        report="results/check{kind}.txt",
     log:
-        "results/logs/check.log",
+        "results/logs/check{kind}.log",
     benchmark:
-        "results/benchmarks/check.tsv"
+        "results/benchmarks/check{kind}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: THREADS
@@ -127,13 +127,13 @@ rule predict_validation:
     input:
         tiles="results/data/train.h5",
         folds="results/data/folds.h5",
-        checkpoint="results/{experiment}models/{seed}/checkpoint.safetensors",
+        checkpoint="results/{experiment}models/{member}/checkpoint.safetensors",
     output:
-        predictions="results/{experiment}predictions/validation/{seed}.h5",
+        predictions="results/{experiment}predictions/validation/{member}.h5",
     log:
-        "results/{experiment}logs/predict_validation/{seed}.log",
+        "results/{experiment}logs/predict_validation/{member}.log",
     benchmark:
-        "results/{experiment}benchmarks/predict_validation/{seed}.tsv"
+        "results/{experiment}benchmarks/predict_validation/{member}.tsv"
     conda:
         "../../envs/torch.yaml"
     threads: THREADS

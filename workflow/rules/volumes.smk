@@ -144,13 +144,13 @@ if VOLUME:
             lines="results/data/lines.h5",
             geometry="results/data/geometry.json",
             volume="results/data/volume.zarr",
-            checkpoint="results/models/{seed}/checkpoint.safetensors",
+            checkpoint="results/models/{member}/checkpoint.safetensors",
         output:
-            predictions="results/predictions/lines/{seed}.h5",
+            predictions="results/predictions/lines/{member}.h5",
         log:
-            "results/logs/predict_lines/{seed}.log",
+            "results/logs/predict_lines/{member}.log",
         benchmark:
-            "results/benchmarks/predict_lines/{seed}.tsv"
+            "results/benchmarks/predict_lines/{member}.tsv"
         conda:
             "../../envs/torch.yaml"
         threads: THREADS
@@ -179,7 +179,7 @@ if VOLUME:
         input:
             lines="results/data/lines.h5",
             geometry="results/data/geometry.json",
-            predictions=expand("results/predictions/lines/{seed}.h5", seed=SEEDS),
+            predictions=expand("results/predictions/lines/{member}.h5", member=MEMBERS),
         output:
             calibration="results/volume/calibration.json",
         log:
@@ -203,7 +203,7 @@ if VOLUME:
         input:
             lines="results/data/lines.h5",
             geometry="results/data/geometry.json",
-            predictions=expand("results/predictions/lines/{seed}.h5", seed=SEEDS),
+            predictions=expand("results/predictions/lines/{member}.h5", member=MEMBERS),
             calibration="results/volume/calibration.json",
         output:
             scores="results/volume/scores.json",

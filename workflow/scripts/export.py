@@ -1,6 +1,7 @@
 """Write finished members, and their mean, as ONNX models."""
 
 import logging
+from dataclasses import replace
 
 from saltseg.evaluation.decision import Decision
 from saltseg.inference.exported import write_export
@@ -11,10 +12,11 @@ from saltseg.stage.cli import run, stage_parser
 def main(args):
     decision = Decision.load(args.threshold)
     checkpoints = [Checkpoint.load(path) for path in args.checkpoints]
-    members = {checkpoint.seed: checkpoint.rebuild() for checkpoint in checkpoints}
-    for path, (seed, member) in zip(args.members, members.items(), strict=True):
-        write_export(path, [member], [seed], decision)
-    write_export(args.ensemble, list(members.values()), list(members), decision)
+    networks = [checkpoint.rebuild() for checkpoint in checkpoints]
+    members = dict(zip(decision.members, networks, strict=True))
+    for path, (name, network) in zip(args.members, members.items(), strict=True):
+        write_export(path, {name: network}, replace(decision, members={name: 1}))
+    write_export(args.ensemble, members, decision)
     logging.info("%d members, and their mean, to %s", len(members), args.ensemble.parent)
 
 

@@ -15,8 +15,8 @@ COLUMNS = 8
 
 def main(args):
     tiles = Tiles(args.tiles)
-    members = load_all(args.predictions, tiles.ids, tiles.images.shape[1:])
-    tuned = read_report(args.threshold, ["threshold", *HONESTY])
+    tuned = read_report(args.threshold, ["threshold", *HONESTY, "members"])
+    members = load_all(args.predictions, tiles.ids, tiles.images.shape[1:], tuned["members"])
     chosen = choose(read_review(args.review, tiles.ids), COLUMNS)
     for name, ids in chosen.items():
         draw_gallery(getattr(args, name), tiles, members, ids, tuned["threshold"], warning(tuned))

@@ -29,11 +29,11 @@ def main(args):
     train = Tiles(args.tiles)
     report = read_report(args.threshold, [*SCORE, "score_all_empty"])
     size = train.images.shape[1:]
-    validation = load_all(args.validation, train.ids, size)
+    validation = load_all(args.validation, train.ids, size, report["members"])
     test, predicted = None, []
     if args.test_tiles:
         test = Tiles(args.test_tiles)
-        predicted = load_shards(args.test, test.ids, test.images.shape[1:])
+        predicted = load_shards(args.test, test.ids, test.images.shape[1:], report["members"])
     review = read_review(args.review, train.ids)
     threshold = report["threshold"]
     record = args.record.read_text() if args.record else ""
@@ -64,7 +64,7 @@ def main(args):
     lines = []
     if args.volume_files:
         found = VolumeResults.load(*args.volume_files)
-        head, lines = volume_headline(found, report["seeds"], args.benchmarks), line_rows(found)
+        head, lines = volume_headline(found, report["members"], args.benchmarks), line_rows(found)
     with replacing(args.page) as path:
         write_page(path, head, figures, facts, record, lines)
     logging.info("page to %s, its tiles to %s", args.page, args.pictures)

@@ -12,10 +12,11 @@ from saltseg.survey.tiles import Tiles
 
 def main(args):
     train, test, found = Tiles(args.tiles), None, None
-    threshold = read_report(args.threshold, ["threshold"])["threshold"]
+    tuned = read_report(args.threshold, ["threshold", "members"])
     if args.test_tiles:
         test = Tiles(args.test_tiles)
-        found = predicted_coverage(load_shards(args.predictions, test.ids), test.ids, threshold)
+        members = load_shards(args.predictions, test.ids, members=tuned["members"])
+        found = predicted_coverage(members, test.ids, tuned["threshold"])
     draw_data(args.figure, train, test, read_review(args.review, train.ids), found)
     logging.info("picture to %s", args.figure)
 

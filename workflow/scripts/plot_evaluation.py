@@ -2,7 +2,6 @@
 
 import logging
 
-from saltseg.core.errors import InputError
 from saltseg.ensemble.predictions import load_all
 from saltseg.evaluation.decision import HONESTY, read_report
 from saltseg.evaluation.review import read_review
@@ -22,14 +21,9 @@ from saltseg.survey.tiles import Tiles
 def main(args):
     tiles = Tiles(args.tiles)
     folds = read_folds(args.folds, tiles.ids)
-    report = read_report(args.threshold, ["threshold", "score", *HONESTY, "seeds"])
-    loaded = load_all(args.predictions, tiles.ids, tiles.masks.shape[1:])
-    if len(loaded) != len(report["seeds"]):
-        raise InputError(
-            f"{args.threshold}: tuned with {len(report['seeds'])} members, but given predictions "
-            f"of {len(loaded)}; pass those of the same members in the same order"
-        )
-    members = dict(zip(report["seeds"], loaded, strict=True))
+    report = read_report(args.threshold, ["threshold", "score", *HONESTY, "members"])
+    loaded = load_all(args.predictions, tiles.ids, tiles.masks.shape[1:], report["members"])
+    members = {member.path.stem: member for member in loaded}
     note = warning(report)
     # All is read before anything is written.
     curve, review = read_curve(args.curve), read_review(args.review, tiles.ids)

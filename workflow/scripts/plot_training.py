@@ -9,9 +9,11 @@ from saltseg.stage.cli import run, stage_parser
 
 def main(args):
     histories = {
-        seed: read_history(path) for seed, path in zip(args.seeds, args.histories, strict=True)
+        member: read_history(path)
+        for member, path in zip(args.members, args.histories, strict=True)
     }
-    kept = {seed: kept_epoch(path) for seed, path in zip(args.seeds, args.checkpoints, strict=True)}
+    checkpoints = zip(args.members, args.checkpoints, strict=True)
+    kept = {member: kept_epoch(path) for member, path in checkpoints}
     draw_learning(args.learning, histories, kept)
     draw_times(args.times, args.benchmarks)
     logging.info("learning curves to %s, times to %s", args.learning, args.times)
@@ -19,7 +21,7 @@ def main(args):
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__, settings=False)
-    parser.add_argument("--seeds", type=int, nargs="+", required=True, help="the members")
+    parser.add_argument("--members", nargs="+", required=True, help="their names")
     parser.add_input("histories", "history.csv of each", many=True)
     parser.add_input("checkpoints", "checkpoint of each", many=True)
     parser.add_argument("--benchmarks", type=Path, required=True, help="folder of benchmarks")

@@ -9,6 +9,7 @@ from saltseg.inference.predict_new import decide, read_tiles
 from saltseg.inference.runtimes import for_inference
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.output.masks import write_masks
+from saltseg.settings.members import members_of
 from saltseg.stage.cli import run, stage_parser
 
 
@@ -17,7 +18,11 @@ def main(args):
     compute = Compute.select(args.settings.compute, args.settings.compute.runtime, args.threads)
     inference = args.settings.inference
     decision = Decision.load(args.threshold, inference.threshold)
-    members = [for_inference(Checkpoint.load(path).rebuild(), compute) for path in args.checkpoints]
+    names = members_of(args.checkpoints, decision.members)
+    files = dict(zip(names, args.checkpoints, strict=True))
+    members = [
+        for_inference(Checkpoint.load(files[name]).rebuild(), compute) for name in decision.members
+    ]
     with_depth = any(member.uses_depth for member in members)
     ids, images, depths = read_tiles(args.tiles, with_depth)
     masks = decide(members, images, depths, compute, decision, inference.batch_size)

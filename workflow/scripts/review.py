@@ -13,9 +13,9 @@ from saltseg.survey.tiles import Tiles
 
 def main(args):
     tiles = Tiles(args.tiles)
-    members = load_all(args.predictions, tiles.ids, tiles.images.shape[1:])
     folds = read_folds(args.folds, tiles.ids)
-    tuned = read_report(args.threshold, ["threshold", "scheme"])
+    tuned = read_report(args.threshold, ["threshold", "scheme", "members"])
+    members = load_all(args.predictions, tiles.ids, tiles.images.shape[1:], tuned["members"])
     honest, suspect = is_honest(tuned["scheme"]), suspect_lines(args.lines_table)
     table = review(tiles, folds, members, tuned["threshold"], honest, suspect)
     write_csv(table, args.review)

@@ -11,10 +11,11 @@ from saltseg.survey.tiles import Tiles
 
 def main(args):
     tiles, decision = Tiles(args.tiles), Decision.load(args.threshold)
-    predictions = load_shards(args.predictions, tiles.ids, tiles.images.shape[1:])
-    members = len(decision.seeds)
+    size, members = tiles.images.shape[1:], decision.members
+    predictions = load_shards(args.predictions, tiles.ids, size, members)
+    weight = sum(members.values())
     with_salt = write_submission(
-        args.submission, tiles.ids, predictions, members, decision.threshold
+        args.submission, tiles.ids, predictions, weight, decision.threshold
     )
     logging.info(
         "%d tiles, %d of them with salt, to %s", len(tiles.ids), with_salt, args.submission

@@ -13,7 +13,7 @@ def main(args):
     report = read_report(args.threshold, [*SCORE, "score_all_empty"])
     if args.volume_files:
         found = VolumeResults.load(*args.volume_files)
-        text = summarise(found, report["seeds"], args.summary.parent)
+        text = summarise(found, report["members"], args.summary.parent)
     else:
         text = summary(report, args.submission, args.summary.parent)
     with replacing(args.summary) as path:

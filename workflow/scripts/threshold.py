@@ -2,7 +2,6 @@
 
 import logging
 
-from saltseg.core.errors import InputError
 from saltseg.core.tables import write_csv
 from saltseg.ensemble.predictions import load_all
 from saltseg.evaluation.decision import write_report
@@ -14,10 +13,6 @@ from saltseg.survey.tiles import Tiles
 
 
 def main(args):
-    try:
-        seeds = [int(path.stem) for path in args.predictions]
-    except ValueError as error:
-        raise InputError(f"expected predictions named by seeds, 0.h5, 1.h5 ({error})") from None
     tiles = Tiles(args.tiles)
     members = load_all(args.predictions, tiles.ids, tiles.masks.shape[1:])
     scheme = args.settings.validation.scheme
@@ -25,11 +20,10 @@ def main(args):
     chosen = args.settings.inference.threshold
     result, curve = evaluate(members, tiles, folds, is_honest(scheme), chosen)
     result["scheme"] = scheme
-    # Any other value of the key lets the held-out tiles decide which epoch is kept.
-    result["selected"] = args.settings.training.monitor != "last"
+    result["selected"] = args.selected
     # The threshold holds for predictions made in the same way.
     result["flip"] = args.settings.inference.flip
-    result["seeds"] = seeds
+    result["members"] = {path.stem: 1 for path in args.predictions}
     write_csv(curve, args.curve)
     write_report(args.threshold, result)
     note = warning(result)
@@ -42,6 +36,12 @@ if __name__ == "__main__":
     parser.add_input("tiles", "labelled tiles, train.h5")
     parser.add_input("folds", "folds.h5")
     parser.add_input("predictions", "each member's predictions of them", many=True)
+    parser.add_argument(
+        "--selected",
+        action="store_true",
+        # By any training.monitor but last.
+        help="whether held-out tiles chose the epochs that members kept",
+    )
     parser.add_output("threshold", "JSON file")
     parser.add_output("curve", "CSV file")
     run(main, parser)

@@ -16,6 +16,7 @@ from saltseg.device.compute import Compute
 from saltseg.device.gpu_lease import hold_gpu
 from saltseg.ensemble.pseudo_labels import PseudoLabels
 from saltseg.settings.config import epochs_of
+from saltseg.settings.members import read_member, seed_of
 from saltseg.stage.cli import inputs_of, run, stage_parser
 from saltseg.stage.code_files import behaviour, installed_version, local_files, packages
 from saltseg.survey.folds import is_honest, read_folds, train_valid_masks
@@ -43,10 +44,11 @@ def main(args):
     epochs = epochs_of(training.epochs, volume=args.lines is not None)
     training = training.model_copy(update={"encoder_weights": weights, "epochs": epochs})
     scheme = args.settings.validation.scheme
-    trains, validates = train_valid_masks(read_folds(args.folds, tiles.ids), scheme, args.seed)
+    folds = read_folds(args.folds, tiles.ids)
+    trains, validates = train_valid_masks(folds, scheme, seed_of(args.member))
     logging.info(
-        "member %d trains on %d tiles and validates on %d%s, on %s",
-        args.seed, trains.sum(), validates.sum(),
+        "member %s trains on %d tiles and validates on %d%s, on %s",
+        args.member, trains.sum(), validates.sum(),
         "" if is_honest(scheme) else " of the same (NOT honest)", compute,
     )  # fmt: skip
     if args.settings.model.depth != "none":
@@ -54,7 +56,7 @@ def main(args):
     made_from = fingerprint(dependencies(args, compute))
     if args.history.exists() and is_made_from(args.checkpoint, made_from):
         # A run with other settings was interrupted, and these are the former ones again.
-        logging.info("member %d: trained already, in %s", args.seed, args.checkpoint)
+        logging.info("member %s: trained already, in %s", args.member, args.checkpoint)
         return
     labelled, greyscale = training_data(args, tiles, trains, compute)
     start = None
@@ -62,8 +64,8 @@ def main(args):
         start = Start.load(args.start, args.settings.model.model_dump(), greyscale)
         if is_honest(scheme):
             lines = Lines(args.lines) if args.lines else None
-            start.refuse_learnt(tiles, lines, validates, args.seed)
-        logging.info("member %d starts from %s", args.seed, args.start)
+            start.refuse_learnt(tiles, lines, validates, seed_of(args.member))
+        logging.info("member %s starts from %s", args.member, args.start)
     saved = Saved(args.state, made_from) if args.state else None
     job = TrainingJob(
         training=labelled,
@@ -71,7 +73,8 @@ def main(args):
         recipe=training,
         augmentation=Augmentation(args.settings.augmentation),
         model=args.settings.model.model_dump(),
-        seed=args.seed,
+        seed=seed_of(args.member),
+        member=args.member,
         greyscale=greyscale,
         honest=is_honest(scheme),
         weights=start.checkpoint if start else None,
@@ -102,7 +105,7 @@ def training_data(args, tiles: Tiles, trains: np.ndarray, compute: Compute):
             lines, chosen, greyscale["tile"], greyscale["normalisation"], compute.device
         )
         logging.info(
-            "member %d sees windows of %s", args.seed, count_lines(lines.table[chosen.to_numpy()])
+            "member %s sees windows of %s", args.member, count_lines(lines.table[chosen.to_numpy()])
         )
         return labelled, greyscale
     labelled = Labelled.load(tiles, trains, compute.device)
@@ -131,7 +134,7 @@ def dependencies(args, compute: Compute) -> list[str | bytes]:
     code = local_files(Path(__file__))
     return [
         json.dumps(args.settings.model_dump(exclude=UNUSED), sort_keys=True),
-        f"{args.seed} {compute} {torch.__version__}",
+        f"{seed_of(args.member)} {compute} {torch.__version__}",
         *chain.from_iterable(files),
         *map(behaviour, [*code, *map(Path, args.settings.plugins)]),
         *(f"{name} {installed_version(name)}" for name in packages(code)),
@@ -147,7 +150,12 @@ if __name__ == "__main__":
     parser.add_input("unlabelled", "test.h5, the tiles they are of", optional=True)
     parser.add_input("encoder_weights", "file of an encoder's weights", optional=True)
     parser.add_input("start", "checkpoint of a finished run's member", optional=True)
-    parser.add_argument("--seed", type=int, required=True, help="seed, and number, of the member")
+    parser.add_argument(
+        "--member",
+        type=read_member,
+        required=True,
+        help="its name: its seed, such as 0, after that of its kind, if any, such as lovasz-0",
+    )
     parser.add_output("checkpoint", "safetensors file")
     parser.add_output("history", "CSV file")
     parser.add_argument("--state", type=Path, help="file to save to, and to resume from if killed")

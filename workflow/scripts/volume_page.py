@@ -14,7 +14,7 @@ from saltseg.survey.volume import Volume
 
 def main(args):
     found, seen = (json.loads(path.read_bytes()) for path in (args.volume_facts, args.viewer))
-    members = [read_checkpoint(path)[0] for path in args.members]
+    members = {path.parent.name: read_checkpoint(path)[0] for path in args.members}
     head = describe_volume(Geometry.load(args.geometry), found, members, Volume(args.volume))
     with replacing(args.page) as path:
         write_page(path, head, [], {"volume": seen})

@@ -298,7 +298,7 @@ def test_a_score_of_a_single_tile_is_blamed_on_the_threshold_only(labelled):
     member = Predictions(Path("0.h5"), tiles.ids[:1], values[:1])
     result, _ = evaluate([member], tiles, folds, honest=True)
     assert result["tiles_scored"] == 1 and not result["honest"]
-    result |= {"seeds": [0], "selected": False}
+    result |= {"members": {"0": 1}, "selected": False}
     for text in (describe(result), warning(result)):
         assert "the threshold was tuned on the same tile" in text
         assert "members trained" not in text and "training tiles" not in text

@@ -31,7 +31,7 @@ EVERY = [
 
 
 def decision(**changes) -> Decision:
-    return Decision(**{"threshold": 0.25, "flip": True, "seeds": [3]} | changes)
+    return Decision(**{"threshold": 0.25, "flip": True, "members": {"3": 1}} | changes)
 
 
 def member(name="unet", seed=0, **options):
@@ -61,7 +61,7 @@ def by_pytorch(network, tiles, depths, flip=True):
 @pytest.mark.parametrize(("name", "options"), EVERY, ids=str)
 def test_each_network_is_exported_for_any_number_and_size_of_tiles(tmp_path, name, options):
     network = member(name, **options)
-    write_export(tmp_path / "x.onnx", [network], [0], decision())
+    write_export(tmp_path / "x.onnx", {"3": network}, decision())
     for shape in SHAPES:
         tiles, depths = tiles_of(shape)
         expected = by_pytorch(network, tiles, depths)
@@ -77,7 +77,7 @@ def test_a_member_is_exported_for_openvino_too(tmp_path):
     from saltseg.inference.openvino_runtime import hint, openvino
 
     network = member("efficientnet_lite0_unet")
-    write_export(tmp_path / "x.onnx", [network], [0], decision())
+    write_export(tmp_path / "x.onnx", {"3": network}, decision())
     fp32 = {hint.inference_precision: openvino.Type.f32}
     compiled = openvino.Core().compile_model(tmp_path / "x.onnx", "CPU", fp32)
     for shape in SHAPES:
@@ -90,24 +90,30 @@ def test_a_flip_is_exported_as_the_threshold_was_tuned(tmp_path):
     network = member()
     tiles, depths = tiles_of((2, 33, 48))
     for flip in (True, False):
-        write_export(tmp_path / "x.onnx", [network], [0], decision(flip=flip))
+        write_export(tmp_path / "x.onnx", {"3": network}, decision(flip=flip))
         found = run(tmp_path / "x.onnx", tiles)
         assert np.abs(found - by_pytorch(network, tiles, depths, flip)).max() < 1e-4
         assert np.abs(found - by_pytorch(network, tiles, depths, not flip)).max() > 1e-3
 
 
 @pytest.mark.slow
-def test_an_ensemble_is_the_mean_of_its_members_even_if_only_some_need_depths(tmp_path):
-    members = [member("unet"), member("residual_unet", depth="both"), member("unet", seed=2)]
-    write_export(tmp_path / "x.onnx", members, [0, 1, 2], decision())
+def test_an_ensemble_is_the_weighted_mean_of_its_members_even_if_only_some_need_depths(tmp_path):
+    members = {
+        "0": member("unet"),
+        "a-0": member("residual_unet", depth="both"),
+        "b-0": member("unet", seed=2),
+    }
+    weights = {"0": 1, "a-0": 3, "b-0": 2}
+    write_export(tmp_path / "x.onnx", members, decision(members=weights))
     tiles, depths = tiles_of((3, 50, 73))
-    expected = np.mean([by_pytorch(each, tiles, depths) for each in members], axis=0)
+    each = [by_pytorch(network, tiles, depths) for network in members.values()]
+    expected = np.average(each, axis=0, weights=[1, 3, 2])
     assert np.abs(run(tmp_path / "x.onnx", tiles, depths) - expected).max() < 1e-4
 
 
 def test_a_file_says_how_to_use_it_and_nothing_of_this_machine(tmp_path):
-    write_export(tmp_path / "x.onnx", [member()], [7], decision())
-    write_export(tmp_path / "y.onnx", [member()], [7], decision())
+    write_export(tmp_path / "x.onnx", {"3": member()}, decision())
+    write_export(tmp_path / "y.onnx", {"3": member()}, decision())
     data = (tmp_path / "x.onnx").read_bytes()
     assert (tmp_path / "y.onnx").read_bytes() == data
     assert str(ROOT).encode() not in data
@@ -117,7 +123,7 @@ def test_a_file_says_how_to_use_it_and_nothing_of_this_machine(tmp_path):
     assert {key: json.loads(value) for key, value in about.items()} == {
         "threshold": 0.25,
         "flip": True,
-        "seeds": [7],
+        "members": {"3": 1},
         "smallest_side": 16,
     }
     (given,), (found,) = session.get_inputs(), session.get_outputs()
@@ -131,7 +137,7 @@ def test_the_example_in_the_docs_gives_the_mask(tmp_path, monkeypatch):
     (example,) = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     network, (tiles, depths) = member(), tiles_of((1, 50, 73))
     (tmp_path / "results/export").mkdir(parents=True)
-    write_export(tmp_path / "results/export/ensemble.onnx", [network], [0], decision())
+    write_export(tmp_path / "results/export/ensemble.onnx", {"3": network}, decision())
     Image.fromarray(tiles[0]).save(tmp_path / "tile.png")
     monkeypatch.chdir(tmp_path)
     found = {}

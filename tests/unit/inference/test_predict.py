@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -190,19 +191,25 @@ def test_masks_are_those_of_a_submission_also_at_a_tie(tmp_path, networks, flip)
     ids, images = sorted(IDS), np.stack(list(tiles_of().values()))
     depths = np.linspace(50, 950, len(ids), dtype=np.float32)
     members = stored(tmp_path, networks, ids, images, depths, flip)
+    weights = {"0": 1, "1": 3, "wide-0": 2}
+    members = [
+        replace(member, weight=weight)
+        for member, weight in zip(members, weights.values(), strict=True)
+    ]
     means = np.concatenate([mean for _, mean in mean_probabilities(members, ids)])
     # Thresholds that some pixels lie on, and those that would go wrong by the smallest step.
     ties = np.quantile(means, [0.05, 0.3, 0.5, 0.7, 0.95], method="nearest")
     for number, tie in enumerate(ties):
         for threshold in (np.nextafter(tie, 0), tie, np.nextafter(tie, 1)):
-            masks = decide(networks, images, depths, CPU, Decision(threshold, flip, []), 3)
+            decision = Decision(threshold, flip, weights)
+            masks = decide(networks, images, depths, CPU, decision, 3)
             masks = np.stack(list(masks))
             assert masks.dtype == bool
             np.testing.assert_array_equal(masks, means > threshold)
             ours = tmp_path / f"{number}.csv"
             write_masks(ours, ours.with_suffix(""), ids, masks)
             theirs = tmp_path / f"{number}-submission.csv"
-            write_submission(theirs, ids, members, len(members), threshold)
+            write_submission(theirs, ids, members, 6, threshold)
             assert ours.read_bytes() == theirs.read_bytes()
 
 
@@ -220,7 +227,7 @@ def test_one_batch_of_probabilities_is_held_at_a_time(networks):
 
     images = np.stack(list(tiles_of().values()))
     watched = [Watched(number) for number in range(2)]
-    masks = decide(watched, images, None, CPU, Decision(0.5, False, []), 3)
+    masks = decide(watched, images, None, CPU, Decision(0.5, False, {"0": 1, "1": 1}), 3)
     next(masks)
     assert seen == [(0, 3), (1, 3)]
     assert len(list(masks)) == 6

@@ -220,7 +220,7 @@ def test_without_a_volume_the_page_has_no_viewer(tmp_path):
 def test_a_predicted_volume_has_a_page_without_tiles(made, tmp_path):
     (tmp_path / "sections").mkdir()
     viewed = {"volume": write_viewer(tmp_path / "sections", made.view)}
-    members = [{"seed": 3, "survey": {"frequency": 0.1, "polarity": -1.0}}, {"seed": 5}]
+    members = {"3": {"survey": {"frequency": 0.1, "polarity": -1.0}}, "wide-5": {}}
     geometry = SimpleNamespace(path="/data/other <1>.sgy")
     volume = SimpleNamespace(character=Character(frequency=0.1, polarity=1.0), polarity="normal")
     head = describe_volume(geometry, {"threshold": 0.25, "bodies": 7}, members, volume)
@@ -228,7 +228,7 @@ def test_a_predicted_volume_has_a_page_without_tiles(made, tmp_path):
     text = (tmp_path / "index.html").read_text()
     assert "<title>Salt in other &lt;1&gt;.sgy</title>" in text
     assert '<p class="notice">Polarity looks reversed' in text
-    assert "<dd>2 (seeds 3, 5)</dd>" in text and "<dd>0.2500</dd>" in text
+    assert "<dd>2 (3, wide-5)</dd>" in text and "<dd>0.2500</dd>" in text
     assert '<a href="mask.sgy">' in text and '<a href="#volume">' in text
     assert not any(word in text for word in ("review.csv", "Tiles", "Figures", "{{", "{%"))
 

@@ -29,8 +29,8 @@ def walk(schema, path=()):
         yield from walk(schema["items"], (*path, 0))
 
 
-LEVELS = [(path, schema) for path, schema in walk(SCHEMA) if schema.get("type") == "object"]
-LEAVES = [(path, schema) for path, schema in walk(SCHEMA) if schema.get("type") != "object"]
+LEVELS = [(path, schema) for path, schema in walk(SCHEMA) if "properties" in schema]
+LEAVES = [(path, schema) for path, schema in walk(SCHEMA) if "properties" not in schema]
 
 
 def dotted(path):
@@ -40,7 +40,8 @@ def dotted(path):
 def changed(path, value):
     """The default configuration with one value changed."""
     config = copy.deepcopy(CONFIG)
-    config["ensemble"]["seeds"] = [0, 1]  # instead of null, so that there is a seed to change
+    # Instead of null, so that there is a seed and a kind to change.
+    config["ensemble"] |= {"seeds": [0, 1], "members": [{}] if path[-1] == 0 else None}
     at = config
     for key in path[:-1]:
         at = at[key]
@@ -68,6 +69,7 @@ OF_ANOTHER_TYPE = {
     "string": [1, True, None, ["demo"]],
     "array": [1, "1, 2", None, {"a": 1}],
     "mapping": [1, "wide", None, [1]],
+    "object": [1, "wide", None, [1]],
 }
 OF_ANOTHER_TYPE["null"] = [
     value for values in OF_ANOTHER_TYPE.values() for value in values if value is not None

@@ -37,6 +37,7 @@ OF_NO_RULE = {
     "data.labels": "labelled lines and later stages",
     "validation.groups": "folds and later stages",
     "ensemble.seeds": "new members, the threshold and the submission",
+    "ensemble.members": "members of new or changed kinds, the threshold and the submission",
     "self_training.rounds": "members and later stages",
     "training.encoder_weights": "members and later stages",
     "training.start": "members and later stages; folds, too, if it has tiles of this run",

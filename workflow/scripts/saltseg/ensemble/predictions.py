@@ -14,42 +14,61 @@ import pandas as pd
 from saltseg.core.errors import InputError, printable
 from saltseg.core.hdf import HdfFile, Rows, writing
 from saltseg.core.quantisation import SCALE, quantise
+from saltseg.settings.members import members_of
 
 PREDICT_AGAIN = "delete it to predict again"
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Ids, and probabilities times SCALE as uint16 (tiles, height, width), read as used."""
+    """Ids, and probabilities times SCALE as uint16 (tiles, height, width), read as used.
+
+    weight: how much the member counts in means
+    """
 
     path: Path
     ids: list[str]
     values: Rows | np.ndarray
+    weight: int = 1
 
     @classmethod
-    def load(cls, path: Path | str) -> "Predictions":
+    def load(cls, path: Path | str, weight: int = 1) -> "Predictions":
         """Open a file of predictions; InputError if it is damaged."""
         file = HdfFile(path)
         ids = file.texts("id")
-        return cls(file.path, ids, file.rows("probability", np.uint16, (len(ids), None, None)))
+        values = file.rows("probability", np.uint16, (len(ids), None, None))
+        return cls(file.path, ids, values, weight)
 
 
 def load_all(
-    paths: Iterable[Path], ids: list[str], size: tuple[int, ...] | None = None
+    paths: list[Path],
+    ids: list[str],
+    size: tuple[int, ...] | None = None,
+    members: dict[str, int] | None = None,
 ) -> list[Predictions]:
     """Open members' predictions of some of the tiles ``ids``, which have that size if one is given.
 
-    Raises InputError if a member's are of no tile, of other tiles, or of another size.
+    ``members`` are their weights, by name; None for equal ones. Raises InputError if a member's
+    predictions are of no tile, of other tiles, of another size, or of no member.
     """
-    return _require_tiles([Predictions.load(path) for path in paths], ids, size)
+    return _require_tiles(_load(paths, members), ids, size)
 
 
 def load_shards(
-    paths: Iterable[Path], ids: list[str], size: tuple[int, ...] | None = None
+    paths: list[Path],
+    ids: list[str],
+    size: tuple[int, ...] | None = None,
+    members: dict[str, int] | None = None,
 ) -> list[Predictions]:
     """Like ``load_all``, for members in several files each, some of them empty."""
-    loaded = [Predictions.load(path) for path in paths]
-    return _require_tiles([part for part in loaded if part.ids], ids, size)
+    return _require_tiles([part for part in _load(paths, members) if part.ids], ids, size)
+
+
+def _load(paths: list[Path], members: dict[str, int] | None) -> list[Predictions]:
+    if members is None:
+        return [Predictions.load(path) for path in paths]
+    named = zip(paths, members_of(paths, members), strict=True)
+    return [Predictions.load(path, members[name]) for path, name in named]
 
 
 def _require_tiles(
@@ -104,8 +123,9 @@ def sum_values(
 ) -> Iterator[tuple[slice, np.ndarray, np.ndarray]]:
     """Sum members' values tile by tile, in the order of ``ids`` and some tiles at a time.
 
-    Returns the rows, the sums as uint32 (rows, height, width), and how many members predicted each
-    tile as int64 (rows); dividing by both that and SCALE gives the mean probability.
+    Returns the rows, the sums as uint32 (rows, height, width), each value times its member's
+    weight, and the sum of the weights of each tile as int64 (rows); dividing by both that and SCALE
+    gives the mean probability.
     """
     order = pd.Index(ids)
     found = []
@@ -120,12 +140,14 @@ def sum_values(
         for member, rows, index in found:
             first, last = np.searchsorted(index, [part.start, part.stop])
             here, values = index[first:last] - start, member.values[rows[first:last]]
+            if member.weight != 1:
+                values = values * np.uint32(member.weight)
             if len(here) == len(total):
                 # As below without two copies.
                 total += values
             else:
                 total[here] += values
-            count[here] += 1
+            count[here] += member.weight
         yield part, total, count
 
 

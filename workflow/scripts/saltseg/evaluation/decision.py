@@ -14,12 +14,12 @@ class Decision:
 
     threshold: pixels with a mean probability above this are salt
     flip: whether it was tuned on predictions averaged over the flip
-    seeds: seeds of the members
+    members: weights of the members, by name
     """
 
     threshold: float
     flip: bool
-    seeds: list[int]
+    members: dict[str, int]
 
     @classmethod
     def load(cls, path: Path | str, threshold: float | None = None) -> "Decision":
@@ -27,7 +27,7 @@ class Decision:
 
         Raises InputError for another file or an older format.
         """
-        decision = cls(**read_report(path, ["threshold", "flip", "seeds"]))
+        decision = cls(**read_report(path, ["threshold", "flip", "members"]))
         return decision if threshold is None else replace(decision, threshold=threshold)
 
 
@@ -50,7 +50,8 @@ def read_report(path: Path | str, keys: list[str]) -> dict:
             f"{rebuild_hint(Path(path))}"
         ) from None
     found = found if isinstance(found, dict) else {}
-    missing = [key for key in [*keys, DIGEST] if not FITS[key](found.get(key))]
+    values = found | _of_seeds(found)
+    missing = [key for key in [*keys, DIGEST] if not FITS[key](values.get(key))]
     if missing:
         raise InputError(
             f"{path}: {', '.join(missing)} missing or not as expected; it is no threshold.json "
@@ -61,7 +62,15 @@ def read_report(path: Path | str, keys: list[str]) -> dict:
         raise DamagedError(
             Path(path), f"SHA-256: expected {expected:.12}..., found {actual:.12}..."
         )
-    return {key: found[key] for key in keys}
+    return {key: values[key] for key in keys}
+
+
+def _of_seeds(found: dict) -> dict:
+    """Return the members of a report that lists their seeds, as before there were kinds of them."""
+    seeds = found.get("seeds")
+    if "members" in found or not isinstance(seeds, list):
+        return {}
+    return {"members": {str(seed): 1 for seed in seeds}}
 
 
 def _is_share(value: object) -> bool:
@@ -80,17 +89,17 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
-def _are_seeds(value: object) -> bool:
-    return isinstance(value, list) and value != [] and all(type(seed) is int for seed in value)
+def _are_weights(value: object) -> bool:
+    return isinstance(value, dict) and all(map(_is_count, value.values())) and any(value.values())
 
 
 FITS = {
     **dict.fromkeys(["threshold", "score", "score_all_empty"], _is_share),
     **dict.fromkeys(["tiles", "tiles_scored"], _is_count),
     **dict.fromkeys(["flip", "honest", "selected"], _is_bool),
-    "seeds": _are_seeds,
+    "members": _are_weights,
     **dict.fromkeys(["tuned_on", "scheme", DIGEST], _is_text),
 }
 # Keys needed to say whether a score is honest, and to report it.
 HONESTY = ["honest", "selected", "tuned_on"]
-SCORE = ["threshold", "score", *HONESTY, "tiles_scored", "tiles", "seeds"]
+SCORE = ["threshold", "score", *HONESTY, "tiles_scored", "tiles", "members"]

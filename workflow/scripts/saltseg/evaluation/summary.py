@@ -24,13 +24,13 @@ def summary(threshold: dict, submission: Path | None, results: Path) -> str:
         sent = f"{submission}: {len(masks)} tiles, {int((masks != '').sum())} of them with salt"
     scored, tiles = threshold["tiles_scored"], threshold["tiles"]
     said = honesty(threshold)
-    members = ",".join(map(str, threshold["seeds"]))
+    members = ",".join(threshold["members"])
     return f"""\
 Score       {threshold["score"]:.4f} over {scored} of {tiles} labelled tiles ({said})
             {threshold["score_all_empty"]:.4f} is the score of a submission without any salt on them
 Threshold   {threshold["threshold"]:.4f}, {origin(threshold["tuned_on"])}
 Submission  {sent}
-Members     {results}/models/SEED/checkpoint.safetensors for SEED {members}
+Members     {results}/models/MEMBER/checkpoint.safetensors for MEMBER {members}
 Report      {results}/index.html; tiles to look at, worst first, in {results}/review.csv
 """
 
@@ -70,8 +70,8 @@ def describe(threshold: dict) -> str:
     note = honesty(threshold) if threshold["selected"] else warning(threshold)
     note = f" ({note})" if note else ""
     scored, tiles = threshold["tiles_scored"], threshold["tiles"]
-    seeds = ",".join(map(str, threshold["seeds"]))
+    members = ",".join(threshold["members"])
     return (
         f"score {threshold['score']:.4f}{note} over {scored} of {tiles} labelled tiles, "
-        f"threshold {threshold['threshold']:.4f}, seeds {seeds}"
+        f"threshold {threshold['threshold']:.4f}, members {members}"
     )

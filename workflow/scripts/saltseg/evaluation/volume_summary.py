@@ -1,6 +1,7 @@
 """What a run on a volume is worth, in words: for its summary and its page."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -96,7 +97,7 @@ def format_score(value: float | None, digits: int = 3) -> str:
     return "none" if value is None else f"{value:.{digits}f}"
 
 
-def summarise(found: VolumeResults, seeds: list[int], results: Path) -> str:
+def summarise(found: VolumeResults, members: Iterable[str], results: Path) -> str:
     """Return the summary of a run on a volume."""
     suspect = f"Suspect     {', '.join(found.suspect)}: members contradict these labels\n"
     return f"""\
@@ -107,7 +108,7 @@ Baseline    interpolation of the other labelled lines: {found.baseline}
 Salt        {found.salt}; probabilities above {found.facts["threshold"]:.2f}
 Volume      {results}/volume/mask.sgy, probability.sgy; surfaces top_salt.csv, base_salt.csv
 Label next  {found.following}; more in {results}/volume/next_lines.csv
-Members     {results}/models/SEED/checkpoint.safetensors for SEED {",".join(map(str, seeds))}
+Members     {results}/models/MEMBER/checkpoint.safetensors for MEMBER {",".join(members)}
 Report      {results}/index.html; {found.kind}, one by one, in {results}/volume/lines.csv
 """
 

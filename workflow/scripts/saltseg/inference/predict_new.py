@@ -57,7 +57,7 @@ def decide(
     Salt is where the members' mean probability exceeds the threshold, averaged over the flip if the
     threshold was tuned so. Other arguments are those of ``predict``.
     """
-    for mean in mean_batches(networks, images, depths, compute, decision.flip, batch_size):
+    for mean in mean_batches(networks, images, depths, compute, decision, batch_size):
         yield from mean > decision.threshold
 
 
@@ -66,19 +66,24 @@ def mean_batches(
     images: np.ndarray,
     depths: np.ndarray | None,
     compute: Compute,
-    flip: bool,
+    decision: Decision,
     batch_size: int,
 ) -> Iterator[np.ndarray]:
     """Yield the members' mean probability, float64 (batch, height, width), batch by batch.
 
-    Arguments are those of ``predict``. All members predict a batch before the next, so only one
-    batch is in memory.
+    Networks are those of the decision's members, in their order. All of them predict a batch before
+    the next, so only one batch is in memory.
     """
+    weights = list(decision.members.values())
     members = [
-        predict(network, images, depths, compute, batch_size=batch_size, flip=flip)
+        predict(network, images, depths, compute, batch_size=batch_size, flip=decision.flip)
         for network in networks
     ]
     for batches in show_progress(zip(*members, strict=True), len(images), batch_size):
         # As integers, as they are stored and averaged for the test tiles.
-        total: Any = np.sum([quantise(batch) for batch in batches], axis=0, dtype=np.uint32)
-        yield total / (len(batches) * SCALE)
+        parts = [
+            np.uint32(weight) * quantise(batch)
+            for weight, batch in zip(weights, batches, strict=True)
+        ]
+        total: Any = np.sum(parts, axis=0, dtype=np.uint32)
+        yield total / (sum(weights) * SCALE)

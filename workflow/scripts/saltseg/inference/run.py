@@ -51,18 +51,18 @@ def load_run(
     return FinishedRun(
         results,
         decision,
-        [_load_member(results, seed) for seed in decision.seeds],
+        [_load_member(results, name) for name in decision.members],
         Compute.select(settings, settings.runtime),
         batch_size,
         threshold,
     )
 
 
-def _load_member(results: Path, seed: int) -> Checkpoint:
-    path = results / f"models/{seed}/checkpoint.safetensors"
+def _load_member(results: Path, name: str) -> Checkpoint:
+    path = results / f"models/{name}/checkpoint.safetensors"
     if not path.is_file():
         raise InputError(
-            f"{path}: no such file, but {results / 'threshold.json'} names member {seed}; copy "
+            f"{path}: no such file, but {results / 'threshold.json'} names member {name}; copy "
             "models/ of the same run, or run the workflow there to its end"
         )
     return Checkpoint.load(path)
@@ -92,9 +92,9 @@ class FinishedRun:
         return self.decision.threshold
 
     @property
-    def seeds(self) -> list[int]:
-        """The members' seeds."""
-        return self.decision.seeds
+    def members(self) -> dict[str, int]:
+        """The members' weights, by name."""
+        return self.decision.members
 
     def predict(
         self, images: np.ndarray, *, depths: np.ndarray | None = None, clip: float | None = None
@@ -141,7 +141,7 @@ class FinishedRun:
         if depths is not None:
             depths = np.asarray(depths, np.float32).reshape(len(images))
         batches = mean_batches(
-            self._networks, images, depths, self.compute, self.decision.flip, self.batch_size
+            self._networks, images, depths, self.compute, self.decision, self.batch_size
         )
         return np.concatenate(list(batches))
 

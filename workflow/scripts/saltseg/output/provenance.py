@@ -42,10 +42,10 @@ def name_processor() -> str:
     return next(iter(names), platform.processor() or platform.machine())
 
 
-def describe_members(checkpoints: list[Path]) -> dict[int, str]:
-    """Return what each member was trained on, such as "CPU, bf16, 2 threads", by its seed.
+def describe_members(checkpoints: list[Path]) -> dict[str, str]:
+    """Return what each member was trained on, such as "CPU, bf16, 2 threads", by its name.
 
     Raises InputError if a checkpoint is damaged.
     """
-    headers = [read_checkpoint(path)[0] for path in checkpoints]
-    return {about["seed"]: about.get("computed_on", "unknown") for about in headers}
+    headers = {path.parent.name: read_checkpoint(path)[0] for path in checkpoints}
+    return {name: about.get("computed_on", "unknown") for name, about in headers.items()}

@@ -14,26 +14,27 @@ from saltseg.ensemble.predictions import PREDICT_AGAIN, Predictions, sum_values
 
 
 def write_submission(
-    path: Path | str, ids: list[str], predictions: list[Predictions], members: int, threshold: float
+    path: Path | str, ids: list[str], predictions: list[Predictions], weight: int, threshold: float
 ) -> int:
     """Write a row per id, in the given order, and return the number of tiles with salt.
 
     Holds one chunk of one file's probabilities in memory at a time. Raises InputError unless each
-    tile was predicted by so many ``members``.
+    tile was predicted by members of that ``weight`` together.
     """
-    return write_table(path, ids, _masks(ids, predictions, members, threshold))
+    return write_table(path, ids, _masks(ids, predictions, weight, threshold))
 
 
 def _masks(
-    ids: list[str], predictions: list[Predictions], members: int, threshold: float
+    ids: list[str], predictions: list[Predictions], weight: int, threshold: float
 ) -> Iterator[np.ndarray]:
     for rows, total, count in sum_values(predictions, ids):
-        for row in np.flatnonzero(count != members):
+        for row in np.flatnonzero(count != weight):
             raise InputError(
                 f"{predictions[0].path.parent}: expected predictions of the {len(ids)} test tiles "
-                f"by {members} members, found {count[row]} of {ids[rows][row]}; {PREDICT_AGAIN}"
+                f"by members of weight {weight}, found {count[row]} of {ids[rows][row]}; "
+                f"{PREDICT_AGAIN}"
             )
-        yield from total / (members * SCALE) > threshold
+        yield from total / (weight * SCALE) > threshold
 
 
 def write_table(path: Path | str, ids: list[str], masks: Iterable[np.ndarray]) -> int:

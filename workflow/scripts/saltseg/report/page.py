@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,7 +135,7 @@ def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Path) ->
     said = honesty(report)
     facts = {
         "Threshold": f"{report['threshold']:.4f}, {origin(report['tuned_on'])}",
-        "Members": name_members(report["seeds"]),
+        "Members": name_members(report["members"]),
         "Labelled tiles": f"{report['tiles']}, of which {report['tiles_scored']} are scored",
         "Test tiles": f"{test_tiles}, of which {with_salt} are predicted to contain salt"
         if test_tiles
@@ -151,7 +151,7 @@ def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Path) ->
     }
 
 
-def volume_headline(found: VolumeResults, seeds: list[int], benchmarks: Path) -> dict:
+def volume_headline(found: VolumeResults, members: Collection[str], benchmarks: Path) -> dict:
     """Return the headline of a volume's page: what to expect of it, and how that is known."""
     facts = {
         found.kind.capitalize(): found.held_out,
@@ -159,7 +159,7 @@ def volume_headline(found: VolumeResults, seeds: list[int], benchmarks: Path) ->
         "Labels to look at": ", ".join(found.suspect) or "none",
         "Lines to label next": found.following,
         "Salt": f"{found.salt}; probabilities above {found.facts['threshold']:.2f}",
-        "Members": name_members(seeds),
+        "Members": name_members(members),
         "Computing time": sum_times(benchmarks),
     }
     return {
@@ -186,9 +186,9 @@ def line_rows(found: VolumeResults) -> list[dict]:
     ]
 
 
-def name_members(seeds: list[int]) -> str:
-    """Return how many members there are, and their seeds."""
-    return f"{len(seeds)} (seeds {', '.join(map(str, seeds))})"
+def name_members(members: Collection[str]) -> str:
+    """Return how many members there are, and their names."""
+    return f"{len(members)} ({', '.join(members)})"
 
 
 def sum_times(benchmarks: Path) -> str:

@@ -48,7 +48,7 @@ def read_curve(path: Path | str) -> pd.DataFrame:
 def draw_threshold(
     path: Path | str,
     curve: pd.DataFrame,
-    members: dict[int, Predictions],
+    members: dict[str, Predictions],
     tiles: Tiles,
     report: dict,
 ) -> None:
@@ -56,7 +56,7 @@ def draw_threshold(
 
     Args:
         curve: threshold and score of each segment of the ensemble's step function.
-        members: predictions by seed.
+        members: predictions by name.
         report: threshold, score, honest and tuned_on, from threshold.json.
     """
     figure, (axis,) = panels(1, high=3.2)
@@ -85,9 +85,9 @@ def draw_threshold(
     save_svg(figure, path, "Score against threshold", text)
 
 
-def _draw_members(axis: Axes, members: dict[int, Predictions], tiles: Tiles) -> None:
+def _draw_members(axis: Axes, members: dict[str, Predictions], tiles: Tiles) -> None:
     """Draw each member's score against threshold on its held-out tiles."""
-    for number, (seed, member) in enumerate(members.items()):
+    for number, (name, member) in enumerate(members.items()):
         rows = pd.Index(tiles.ids).get_indexer(pd.Index(member.ids))
         own = steps_of_members([member], member.ids, tiles.masks[rows])
         own = own.curve(np.ones(len(rows), dtype=bool))
@@ -95,7 +95,7 @@ def _draw_members(axis: Axes, members: dict[int, Predictions], tiles: Tiles) -> 
         starts, scores = thinned(own.starts / own.unit, own.scores)
         axis.step(
             *(starts, scores), where="post", color=colour, linestyle=dashes, linewidth=1,
-            label=f"member {seed}" if len(members) <= 10 else None,
+            label=f"member {name}" if len(members) <= 10 else None,
         )  # fmt: skip
 
 
@@ -201,7 +201,7 @@ def draw_calibration(
 
 def draw_members(
     path: Path | str,
-    members: dict[int, Predictions],
+    members: dict[str, Predictions],
     tiles: Tiles,
     folds: pd.DataFrame,
     note: str,

@@ -43,18 +43,18 @@ def kept_epoch(path: Path | str) -> int:
 
 
 def draw_learning(
-    path: Path | str, histories: dict[int, pd.DataFrame], kept: dict[int, int]
+    path: Path | str, histories: dict[str, pd.DataFrame], kept: dict[str, int]
 ) -> None:
     """Draw each member's loss and score by epoch, and mark the kept epoch."""
     figure, (losses, scores) = panels()
-    for number, (seed, history) in enumerate(histories.items()):
+    for number, (name, history) in enumerate(histories.items()):
         colour, dashes = member_style(number)
         style = {"color": colour, "linestyle": dashes, "linewidth": 1.4}
         epochs = history["epoch"]
         losses.plot(epochs, history["train_loss"], **{**style, "alpha": 0.4})
         losses.plot(epochs, history["valid_loss"], **style)
-        scores.plot(epochs, history["valid_score"], label=f"member {seed}", **style)
-        row = history[epochs == kept[seed]]
+        scores.plot(epochs, history["valid_score"], label=f"member {name}", **style)
+        row = history[epochs == kept[name]]
         for axis, column in ((losses, "valid_loss"), (scores, "valid_score")):
             axis.plot(row["epoch"], row[column], "o", color=colour, markersize=5)
     losses.set(ylabel="loss", title="Loss: training pale, validation solid")
@@ -69,8 +69,8 @@ def draw_learning(
         scores.legend(loc="lower right", ncols=2 if len(histories) > 5 else 1)
     honest = all(history["honest"].all() for history in histories.values())
     best = [
-        f"member {seed} {history['valid_score'][history['epoch'] == kept[seed]].max():.3f}"
-        for seed, history in histories.items()
+        f"member {name} {history['valid_score'][history['epoch'] == kept[name]].max():.3f}"
+        for name, history in histories.items()
     ]
     text = (
         f"{'' if honest else NOT_HONEST}Loss and score of each member after each epoch. The dot "

@@ -8,19 +8,21 @@ from saltseg.survey.geometry import Geometry
 from saltseg.survey.volume import Volume
 
 
-def describe_volume(geometry: Geometry, found: dict, members: list[dict], volume: Volume) -> dict:
+def describe_volume(
+    geometry: Geometry, found: dict, members: dict[str, dict], volume: Volume
+) -> dict:
     """Return the headline of a volume that finished members predicted.
 
     Args:
         found: threshold and number of bodies, from volume.json.
-        members: what the checkpoints' headers say.
+        members: what the checkpoints' headers say, by the members' names.
     """
-    trained_on = Character.of(members[0].get("survey") or {})
+    trained_on = Character.of(next(iter(members.values())).get("survey") or {})
     return {
         "title": f"Salt in {Path(geometry.path).name}",
         "notices": compare(volume.character, trained_on, volume.polarity),
         "facts": {
-            "Members": name_members([about["seed"] for about in members]),
+            "Members": name_members(members),
             "Threshold": f"{found['threshold']:.4f}",
             "Bodies of salt": f"{found['bodies']}",
         },

@@ -8,6 +8,7 @@ from pydantic_core import ErrorDetails
 
 from saltseg.core.errors import printable, raise_faults
 from saltseg.networks.registry import not_taken
+from saltseg.settings import members
 from saltseg.settings.base import KEYS, TEXT, Section
 from saltseg.settings.config import (
     LEAST_TILES,
@@ -52,6 +53,7 @@ def faults(config: dict) -> list[str]:
     """
     wrong = list(_wrong_values(config))
     wrong = wrong or list(_contradictions(Settings.model_validate(config)))
+    wrong = wrong or list(_wrong_members(config))
     return wrong or list(_wrong_experiments(config))
 
 
@@ -60,9 +62,14 @@ SEEDS = ([0, 1], [0, 1, 2, 3, 4])
 
 
 def resolve(config: dict, volume: bool) -> dict:
-    """Return a configuration in which no folds, seeds or epochs are null."""
+    """Return a configuration in which no folds, seeds or epochs are null.
+
+    Seeds stay null where ``ensemble.members`` have their own.
+    """
     folds = folds_of(config["validation"]["folds"], volume)
-    seeds = config["ensemble"]["seeds"] or SEEDS[volume]
+    seeds = config["ensemble"]["seeds"]
+    if not config["ensemble"]["members"]:
+        seeds = seeds or SEEDS[volume]
     epochs = epochs_of(config["training"]["epochs"], volume)
     return config | {
         "validation": config["validation"] | {"folds": folds},
@@ -76,6 +83,17 @@ def configurations(config: dict) -> dict[str, dict]:
     return {
         name: complete(overlay(config, changes)).model_dump(mode="json")
         for name, changes in experiments(config).items()
+    }
+
+
+def kinds(config: dict, volume: bool) -> dict[str, dict]:
+    """Return the whole configuration of each kind of member, with its own seeds, by its name.
+
+    A kind without a name, of which there is at most one, has an empty one.
+    """
+    return {
+        name: resolve(complete(overlay(config, changes)).model_dump(mode="json"), volume)
+        for name, changes in members.entries(config).items()
     }
 
 
@@ -156,6 +174,16 @@ def may_be_volume(source: str) -> bool:
     """Return whether ``data.source`` may be a volume: no demo or zip of tiles, and no folder."""
     of_tiles = source in ("demo", "kaggle") or source.lower().endswith(".zip")
     return not (of_tiles or Path(source).is_dir())
+
+
+def _wrong_members(config: dict) -> Iterator[str]:
+    whole = Settings.model_validate(config).model_dump(mode="json")
+    wrong = list(members.malformed(whole["ensemble"]))
+    yield from wrong
+    given = members.entries(whole).values() if whole["ensemble"]["members"] and not wrong else ()
+    for number, changes in enumerate(given):
+        for fault in faults(overlay(config, changes)):
+            yield f"ensemble.members.{number}.{fault.removeprefix('ensemble.')}"
 
 
 def _wrong_experiments(config: dict) -> Iterator[str]:

@@ -291,6 +291,13 @@ class EnsembleSettings(Section):
         "one member each, null for 0 and 1 (tiles) or 0 to 4 (volumes); with `kfold`, seed *s* "
         "holds out fold *s* mod `folds`",
     )
+    members: list[dict[str, Any]] | None = key(
+        None,
+        "[members of several kinds](#members-of-several-kinds), each with its `seeds`, null for "
+        "one kind with those above; kinds differ in `model`, `training` and `augmentation`",
+        reruns="members of new or changed kinds, the threshold and the submission",
+        min_length=1,
+    )
 
 
 class ModelSettings(Section):
@@ -440,7 +447,7 @@ class TrainingSettings(Section):
         1, "the encoder's learning rate, as a fraction of `learning_rate`", gt=0
     )
     tensorboard: bool = key(
-        False, "write TensorBoard events to `results/logs/tensorboard/SEED`", reruns="nothing"
+        False, "write TensorBoard events to `results/logs/tensorboard/MEMBER`", reruns="nothing"
     )
     compile: bool = key(
         False,

@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 # Sections and keys that experiments may differ in.
-VARIED = ("model", "training", "augmentation", "ensemble.seeds", "inference.flip")
+VARIED = ("model", "training", "augmentation", "ensemble", "inference.flip")
 GRID = "grid"
 NAME = re.compile(r"[A-Za-z0-9_-]+")
 

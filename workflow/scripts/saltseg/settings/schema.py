@@ -9,6 +9,7 @@ from saltseg.settings.config import Settings
 
 WORDS = {
     "object": "a section of keys and values",
+    "objects": "sections of keys and values",
     "mapping": "names, each with keys and values",
     "boolean": "true, false",
 }
@@ -108,6 +109,8 @@ def describe_values(key: dict) -> str:
         return ", ".join(_word(each, key) for each in types(key)).replace(", null", ", or null")
     if name in WORDS:
         return WORDS[name]
+    if name == "array" and key["items"].get("type") == "object":
+        return f"list of {WORDS['objects']}" + ", or null" * null
     if name == "array":
         count = f"{key['maxItems']} " if "maxItems" in key else "one or more " * ("minItems" in key)
         items = re.sub(r"^\w+", r"\g<0>s", describe_values(key["items"]))

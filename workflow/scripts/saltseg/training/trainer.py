@@ -52,7 +52,8 @@ class TrainingJob:
     """What a member is trained on, and how.
 
     model: the configuration's section
-    seed: of all random numbers; the member's number, too
+    seed: of all random numbers
+    member: its name, None for one that is called by its seed
     greyscale: how amplitudes of a volume became grey values, to be kept with the member
     honest: whether no validation tile is a training tile
     weights: the member of another run that it starts from, None for new weights
@@ -67,6 +68,12 @@ class TrainingJob:
     greyscale: dict | None = None
     honest: bool = True
     weights: Checkpoint | None = None
+    member: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What the member is called in messages."""
+        return self.member or str(self.seed)
 
 
 class Trainer:
@@ -163,11 +170,11 @@ class Trainer:
             self.progress.restore(state)
             for epoch in self.progress.history:
                 self.on_epoch_end(epoch)
-            logger.info(f"member {self.job.seed} resumes after epoch {len(self.progress.history)}")
+            logger.info(f"member {self.job.name} resumes after epoch {len(self.progress.history)}")
 
     def progress_bar(self) -> tqdm:
         return tqdm(
-            desc=f"member {self.job.seed}",
+            desc=f"member {self.job.name}",
             total=self.epochs * self.batches,
             initial=len(self.progress.history) * self.batches,
             unit="batch",
@@ -186,7 +193,7 @@ class Trainer:
         mean = sum(losses) / self.batches
         epoch = Epoch(number, mean, valid_loss, score, rate, self.job.honest)
         self.report(epoch, speed, self.clock() - started)
-        _raise_for_divergence(f"member {self.job.seed}", number, losses, valid_loss)
+        _raise_for_divergence(f"member {self.job.name}", number, losses, valid_loss)
         self.progress.add(epoch)
         self.save()
 
@@ -258,7 +265,7 @@ class Trainer:
         self.on_epoch_end(epoch)
         left = timedelta(seconds=round((self.epochs - epoch.epoch) * seconds))
         logger.info(
-            f"member {self.job.seed}, epoch {epoch.epoch} of {self.epochs}: "
+            f"member {self.job.name}, epoch {epoch.epoch} of {self.epochs}: "
             f"loss {epoch.train_loss:.4f}, validation loss {epoch.valid_loss:.4f}, "
             f"score {epoch.valid_score:.4f}"
             f"{'' if self.job.honest else ' (NOT honest, on training tiles)'}; "
@@ -278,7 +285,7 @@ class Trainer:
         progress = self.progress
         if progress.stopped:
             patience = self.recipe.stopping_patience
-            logger.info(f"member {self.job.seed}: no gain in {patience} epochs, stopped")
+            logger.info(f"member {self.job.name}: no gain in {patience} epochs, stopped")
         best = progress.history[progress.best_epoch - 1]
         about = {
             "model": self.job.model,

@@ -1,0 +1,47 @@
+"""Members of two kinds in one run: averaged, scored by who held tiles out, and known by name."""
+
+import json
+
+import numpy as np
+import pytest
+import yaml
+
+import saltseg
+from saltseg.ensemble.predictions import Predictions, mean_probabilities
+from saltseg.networks.checkpoint import Checkpoint
+from saltseg.survey.tiles import Tiles
+from support.running import complete, planned, with_config
+
+WIDE = {"name": "wide", "seeds": [0, 1], "model": {"width": 3}}
+NAMES = ["0", "1", "wide-0", "wide-1"]
+
+
+@pytest.mark.slow
+def test_members_of_two_kinds_are_one_ensemble(copied):
+    given = {"seeds": None, "members": [WIDE, {"seeds": [1, 0]}]}
+    config = with_config(copied, {"ensemble": given})
+    results = copied / "results"
+    before = (results / "models/0/checkpoint.safetensors").read_bytes()
+    complete(copied, config=config)
+    assert planned(copied, config=config) == {}
+    assert (results / "models/0/checkpoint.safetensors").read_bytes() == before
+
+    assert json.loads((results / "threshold.json").read_text())["members"] == dict.fromkeys(
+        NAMES, 1
+    )
+    assert list(yaml.safe_load((results / "run.yaml").read_text())["members"]) == NAMES
+    assert "for MEMBER 0,1,wide-0,wide-1" in (results / "summary.txt").read_text()
+    members = [Checkpoint.load(results / f"models/{name}/checkpoint.safetensors") for name in NAMES]
+    assert [each.about["model"]["width"] for each in members] == [2, 2, 3, 3]
+    # Members of both kinds hold out the fold of their seed.
+    held_out = [
+        set(Predictions.load(results / f"predictions/validation/{name}.h5").ids) for name in NAMES
+    ]
+    assert held_out[0] == held_out[2] and held_out[1] == held_out[3]
+    assert not held_out[0] & held_out[1]
+
+    tiles = Tiles(results / "data/test.h5")
+    predicted = [Predictions.load(results / f"predictions/test/{name}/0.h5") for name in NAMES]
+    means = np.concatenate([mean for _, mean in mean_probabilities(predicted, tiles.ids)])
+    run = saltseg.load_run(results, device="cpu", threads=1)
+    np.testing.assert_allclose(run.predict(tiles.images[:]), means, atol=1e-4)
