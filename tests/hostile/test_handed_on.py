@@ -206,7 +206,7 @@ PREDICTIONS = [
     Case(
         "1.h5 of fewer tiles",
         at("predicted/1.h5", changed(id=lambda a: a[:2], probability=lambda a: a[:2])),
-        "predicted: expected predictions of the 3 test tiles by 2 members, found 1 of ",
+        "predicted: expected predictions of the 3 test tiles by members of weight 2, found 1 of ",
         "submission",
     ),
 ]

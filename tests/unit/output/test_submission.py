@@ -79,7 +79,7 @@ def test_a_tile_that_a_member_did_not_predict_is_named(tmp_path, others):
     members = members_of(["a", "b", "c"], 1)
     members.append(Predictions(Path("7.h5"), others, np.zeros((len(others), *SHAPE), np.uint16)))
     odd = min({"a", "b", "c"} - set(others))
-    with pytest.raises(InputError, match=rf"by 2 members, found 1 of {odd}; delete it"):
+    with pytest.raises(InputError, match=rf"by members of weight 2, found 1 of {odd}; delete it"):
         write_submission(tmp_path / "s.csv", ["a", "b", "c"], members, 2, 0.5)
     assert not list(tmp_path.iterdir())
 
@@ -98,6 +98,6 @@ def test_shards_give_the_bytes_of_the_whole(tmp_path, cuts):
     assert (tmp_path / "parts.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
     # One given twice, or not at all.
     for wrong in ([*shards, shards[-1]], shards[:-1]):
-        with pytest.raises(InputError, match="the 7 test tiles by 2 members, found"):
+        with pytest.raises(InputError, match="the 7 test tiles by members of weight 2, found"):
             write_submission(tmp_path / "wrong.csv", ids, wrong, 2, 0.5)
         assert not (tmp_path / "wrong.csv").exists()
