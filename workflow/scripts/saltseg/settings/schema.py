@@ -63,7 +63,10 @@ def _with_null(key: dict, sections: dict) -> dict:
     if "prefixItems" in key:
         key["items"] = key.pop("prefixItems")[0]
     if "items" in key:
-        key["items"] = _with_null(key["items"], sections)
+        is_section = key["items"].get("type") == "object"
+        key["items"] = _with_null(key["items"], sections) | (
+            {"type": "object"} if is_section else {}
+        )
     choices = [inner for each in key.pop("anyOf", []) for inner in each.get("oneOf", [each])]
     names = []
     for each in choices:
