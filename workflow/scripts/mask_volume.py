@@ -35,6 +35,7 @@ def main(args):
     count = write_bodies(args.bodies, geometry, marked.read, honoured, smallest)
     bodies = Bodies(args.bodies)
     disagreement = next_lines.Disagreement(geometry.shape, probability.predictions)
+    change = next_lines.Change(geometry.shape)
     expectation, picked = Expectation(labelled), labelled_traces(honoured, geometry)
     files = (args.top, args.base)
     formats = label_formats(args, Survey(geometry, positions))
@@ -47,9 +48,10 @@ def main(args):
             surfaces.add(part, numbers, picked[part])
             disagreement.add(block)
             expectation.add(block, numbers > 0)
+            change.add(block, numbers > 0)
     interpreted = lines_by_plane(lines.table) if lines else {}
     chosen = next_lines.choose_lines(disagreement.per_trace, geometry, interpreted)
-    next_lines.save(args.next, chosen)
+    next_lines.save(args.next, change.of(chosen, geometry))
 
     def mask(inlines: slice) -> np.ndarray:
         return (bodies.read(inlines) > 0).astype(np.float32)

@@ -11,7 +11,7 @@ from saltseg.core.errors import InputError
 from saltseg.core.quantisation import MISSING, SCALE
 from saltseg.ensemble.fusion import LOGITS, Fusion, probability, smooth
 from saltseg.output import next_lines
-from saltseg.output.next_lines import Disagreement, choose_lines
+from saltseg.output.next_lines import Change, Disagreement, choose_lines
 from saltseg.output.shards import LINES, Layout, Shards
 from saltseg.output.surfaces import MOST_BODIES, writing_surfaces
 from saltseg.output.volume import (
@@ -328,6 +328,24 @@ def test_disagreement_is_the_mean_over_a_trace_and_none_where_it_is_missing():
         doubt.add(block)
         assert doubt.per_trace[2, 0] == pytest.approx(expected, abs=1e-4)
         assert doubt.per_trace[2, 1] == 0
+
+
+def test_the_change_to_expect_of_a_line_follows_from_its_own_probabilities():
+    # The first inline: one sample of two marked, with 0.75, and 0.25 outside; a trace is missing.
+    probability = np.full((2, 2, 2), 0, np.uint16)
+    probability[0, 0] = [round(0.75 * SCALE), round(0.25 * SCALE)]
+    probability[0, 1] = MISSING
+    salt = np.zeros(probability.shape, bool)
+    salt[0] = [True, False]
+    grid, change = Grid(Axis(100, 1, 2), Axis(7, 1, 2), Axis(0, 4, 2)), Change((2, 2, 2))
+    for line in (0, 1):
+        part = slice(line, line + 1)
+        block = Block(part, slice(0, 2), probability[part], np.zeros((1, 2, 2), np.uint8))
+        change.add(block, salt[part])
+    asked = [("inline", 100), ("inline", 101), ("crossline", 7)]
+    table = change.of(pd.DataFrame(asked, columns=["direction", "line"]), grid)
+    np.testing.assert_allclose(table["changed"], [0.25, 0, 0.125], atol=1e-4)
+    np.testing.assert_allclose(table["expected_iou"], [0.6, np.nan, 0.6], atol=1e-4)
 
 
 def test_marked_samples_are_those_of_any_inlines(stored):

@@ -2,7 +2,8 @@
 
 An interpreted line is assumed to settle itself and, decreasingly, its neighbours: 60 % of those
 ``INFLUENCE`` lines away. Lines are chosen one by one, each settling most of the disagreement that
-the previous ones leave, and never closer than that in the same direction.
+the previous ones leave, and never closer than that in the same direction. What an interpretation of
+each would change follows from its own probabilities, as far as they are calibrated.
 """
 
 from pathlib import Path
@@ -11,10 +12,10 @@ import numpy as np
 import pandas as pd
 
 from saltseg.core.files import replacing
-from saltseg.core.quantisation import SCALE
+from saltseg.core.quantisation import MISSING, SCALE
 from saltseg.output.shards import DEVIATIONS
 from saltseg.output.volume import Block
-from saltseg.survey.grid import PLANES, Grid
+from saltseg.survey.grid import INLINE, PLANES, Grid
 
 INFLUENCE = 5  # lines
 COUNT = 20  # lines that are listed
@@ -42,6 +43,42 @@ class Disagreement:
         else:
             values = block.disagreement.mean(axis=2, dtype=np.float32) / DEVIATIONS
         self.per_trace[block.inlines, block.crosslines] = np.where(block.live, values, 0)
+
+
+class Change:
+    """What interpreting each line is expected to change of the mask, from blocks of the volume."""
+
+    def __init__(self, shape: tuple[int, int, int]):
+        # Samples marked and there, and probabilities within and outside the mask, of each line.
+        self._sums = {
+            plane: np.zeros((4, lines)) for plane, lines in zip(PLANES, shape, strict=False)
+        }
+
+    def add(self, block: Block, salt: np.ndarray) -> None:
+        """Add a block, and what is marked there, bool (inlines, crosslines, samples)."""
+        there = block.probability != MISSING
+        salt = salt & there
+        likely = np.where(there, block.probability, 0) / np.float32(SCALE)
+        within = np.where(salt, likely, 0).sum(axis=2)
+        values = [salt.sum(axis=2), there.sum(axis=2), within, likely.sum(axis=2) - within]
+        for axis, plane in enumerate(PLANES):
+            part = block.inlines if plane == INLINE else block.crosslines
+            self._sums[plane][:, part] += np.stack(values).sum(axis=2 - axis)
+
+    def of(self, table: pd.DataFrame, grid: Grid) -> pd.DataFrame:
+        """Return a table of ``choose_lines`` with two columns more.
+
+        changed: the share of the line's samples that the mask is expected to have wrong
+        expected_iou: of the mask on this line; NaN without any salt
+        """
+        rows = []
+        for plane, number in table[["direction", "line"]].itertuples(index=False):
+            index = grid.line_axis(plane).index(number)
+            marked, there, within, outside = self._sums[plane][:, index]
+            iou = within / (marked + outside) if marked + outside else np.nan
+            rows.append(((marked - within + outside) / max(there, 1), iou))
+        more = pd.DataFrame(rows, columns=["changed", "expected_iou"], index=table.index)
+        return table.join(more)
 
 
 def choose_lines(
