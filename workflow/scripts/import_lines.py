@@ -118,7 +118,14 @@ def read_horizons(args, geometry: Geometry) -> Iterator[tuple[str, int, np.ndarr
     joined = {f"{path.name} {gap}" for (path, _), gap in gaps.items() if gap}
     if joined:
         logging.info("picks joined up to so many traces apart: %s", ", ".join(sorted(joined)))
-    return labels_from_horizons(bodies, geometry, chosen, gaps)
+    labels = list(labels_from_horizons(bodies, geometry, chosen, gaps))
+    unknown = [(of_line == lines.UNLABELLED).any(axis=1) for _, _, of_line in labels]
+    if any(map(np.any, unknown)):
+        logging.info(
+            "%d of %d traces unlabelled: in gaps, or with only one of top and base",
+            *(sum(map(count, unknown)) for count in (np.sum, len)),
+        )
+    return iter(labels)
 
 
 if __name__ == "__main__":

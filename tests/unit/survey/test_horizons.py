@@ -25,13 +25,14 @@ from support.horizons import (
     INLINE,
     INLINES,
     LINES,
+    PETREL,
     SAMPLES,
     picks_on,
     surveyed,
     text,
     written,
 )
-from support.segy_files import amplitudes, needs_real_files, real, write_segy
+from support.segy_files import amplitudes, grid_numbers, needs_real_files, real, write_segy
 
 
 @pytest.fixture(scope="module", params=["time", "depth"])
@@ -128,6 +129,37 @@ def test_feet_that_cannot_be_metres_are_refused_with_the_remedy(tmp_path, survey
     content = "inline crossline z\n" + text("inline crossline z", DEEPER)
     with pytest.raises(InputError, match=r"cannot be in m, .* set data\.labels\.unit: ft"):
         read_picks(written(tmp_path / "top.dat", content), survey)
+
+
+def test_numbers_and_coordinates_of_different_traces_are_refused(tmp_path, in_time):
+    moved = LINES + np.array([0, 0, 500, 0, 0])
+    header = "inline crossline x y z\n"
+    path = written(tmp_path / "top.dat", header + text("inline crossline x y z", moved))
+    with pytest.raises(InputError, match="in 50 rows, first in row 2, x and y are not those"):
+        read_picks(path, in_time)
+    found = read_picks(path, in_time, Reading(["inline", "crossline", "-", "-", "z"]))
+    assert INLINES[found.inline].tolist() == LINES[:, 0].tolist()
+
+
+def test_the_unit_of_the_column_that_is_used_counts(tmp_path, in_time):
+    columns = "inline crossline depth_m time_ms\n"
+    rows = "".join(f"{a:g} {b:g} 9999 {z:g}\n" for a, b, _, _, z in LINES)
+    found = read_picks(written(tmp_path / "top.dat", columns + rows), in_time)
+    np.testing.assert_allclose(found.sample * 4, LINES[:, 4])
+    petrel = PETREL.replace("attributes\n", "attributes\n# Unit in depth: m\n")
+    with pytest.raises(InputError, match="z in m, but the volume is in ms"):
+        read_picks(written(tmp_path / "top.dat", petrel + text("x y z")), in_time)
+
+
+def test_another_order_that_would_fit_is_reported(tmp_path, caplog):
+    square = np.arange(300, 340)
+    inline, crossline = grid_numbers(square, square)
+    write_segy(tmp_path / "volume.sgy", amplitudes(1600, SAMPLES), inline, crossline)
+    survey = Survey(*scan(tmp_path / "volume.sgy")[::2])
+    rows = "".join(f"310 {b} 40\n" for b in square)
+    found = read_picks(written(tmp_path / "top.dat", rows), survey)
+    assert (found.inline == 10).all()
+    assert "columns taken as inline, crossline, z, though another order would fit" in caplog.text
 
 
 def test_a_pick_may_repeat_where_lines_cross(tmp_path, in_time):

@@ -25,6 +25,10 @@ UNIT = re.compile(
     r"[\s_\[(]+(ms|msec|millisec\w*|s|sec|seconds|m|met(?:er|re)s|ft|feet)[\])]?$", re.I
 )
 UNITS = {"mi": "ms", "me": "m", "fe": "ft", "se": "s"}
+# In the comments of Petrel.
+DEPTH_UNIT = re.compile(r"\W*unit in depth\s*:\s*(\w+)", re.I)
+PETREL_UNIT = re.compile(r"\W*unit in depth\s*:\s*(ms|s|m|ft)\b", re.I)
+DOWN = ("z", "time", "depth")
 NAMES = {
     "inline": "inline il iline inl ilno inlineno inlinenumber inline3d line",
     "crossline": "crossline xline xl crl xlno xlineno crosslinenumber crossline3d xline3d trace",
@@ -49,7 +53,7 @@ class PickTable:
     values: float64 (rows, columns), NaN where there is no number
     texts: what stands there instead, by index, unless it means nothing
     columns: names of columns as the file gives them, None for others; empty if it gives none
-    unit: of z, if the file gives it
+    units: of columns, in the same way
     example: the first row, as text
     head, tail: lines before it, and after the last one
     """
@@ -59,7 +63,7 @@ class PickTable:
     values: np.ndarray
     texts: dict[tuple[int, int], str] = field(default_factory=dict)
     columns: list[str | None] = field(default_factory=list)
-    unit: str | None = None
+    units: list[str | None] = field(default_factory=list)
     example: str = ""
     head: list[str] = field(default_factory=list)
     tail: list[str] = field(default_factory=list)
@@ -92,9 +96,9 @@ def read_table(path: Path) -> PickTable:
     if not rows:
         raise InputError(f"{path}: no picks; expected rows of at least {LEAST_NUMBERS} numbers")
     raise_faults(str(path), faults)
-    columns, unit = _names(head, len(values[0]))
+    columns, units = _names(head, len(values[0]))
     return PickTable(
-        path, np.array(rows), np.array(values, np.float64), texts, columns, unit,
+        path, np.array(rows), np.array(values, np.float64), texts, columns, units,
         example=lines[rows[0] - 1], head=head, tail=tail,
     )  # fmt: skip
 
@@ -144,19 +148,17 @@ def _count(numbers: list[float | None]) -> int:
     return sum(number is not None and not np.isnan(number) for number in numbers)
 
 
-def _names(head: list[str], count: int) -> tuple[list[str | None], str | None]:
-    """Return the columns that the rows above picks name, and the unit of z."""
+def _names(head: list[str], count: int) -> tuple[list[str | None], list[str | None]]:
+    """Return the columns that the lines above picks name, and their units; that of z by Petrel."""
+    petrel = [found for found in map(PETREL_UNIT.match, head) if found]
     for names in _candidates(head, count):
-        columns, units = zip(*map(_column, names), strict=True)
+        columns, units = map(list, zip(*map(_column, names), strict=True))
         named = {name for name in columns if name}
-        if {"z", "time", "depth"} & named and (
-            {"inline", "crossline"} <= named or {"x", "y"} <= named
-        ):
-            return list(columns), next(
-                (unit for name, unit in zip(columns, units, strict=True)
-                 if unit and name in ("z", "time", "depth")), None,
-            )  # fmt: skip
-    return [], None
+        if {*DOWN} & named and ({"inline", "crossline"} <= named or {"x", "y"} <= named):
+            if petrel:
+                units = [petrel[0][1].lower() if each in DOWN else None for each in columns]
+            return columns, units
+    return [], []
 
 
 def _candidates(head: list[str], count: int) -> Iterator[list[str]]:

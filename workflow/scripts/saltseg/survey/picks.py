@@ -1,6 +1,7 @@
 """Picks of a horizon on a volume's grid, from a text file in any of its columns' orders."""
 
-from dataclasses import dataclass
+import logging
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import permutations
 from pathlib import Path
@@ -100,11 +101,12 @@ def read_picks(path: Path, survey: Survey, reading: Reading | None = None) -> Pi
     there = ~is_undefined(z)
     if not there.any():
         raise InputError(f"{path}: no pick has a z; all are undefined")
-    table = PickTable(path, table.rows[there], table.values[there], unit=table.unit)
+    table = replace(table, rows=table.rows[there], values=table.values[there])
     trace, misfit = _traces(table, of, survey)
     sample, unit, negative = _samples(table, of, survey, reading.unit)
     names = ", ".join(sorted(of, key=of.__getitem__))
-    about = f"{path}: {names}, z {'negative ' * negative}in {unit}{misfit}"
+    sign = "negative " if negative else ""
+    about = f"{path}: {names}, z {sign}in {unit}{misfit}"
     found = Found(of, unit, negative, about)
     return _once(Picks(path, table.rows, *trace, sample, found), survey)
 
@@ -125,10 +127,34 @@ def choose_columns(table: PickTable, survey: Survey, given: list[str] | None) ->
     for z in ("z", "time" if time else "depth", "depth" if time else "time"):
         for pair in POSITIONS:
             if {z, *pair} <= {*table.columns}:
+                _refuse_other_places(table, survey)
                 return {name: table.columns.index(name) for name in pair} | {
                     "z": table.columns.index(z)
                 }
     return _recognise(table, survey)
+
+
+def _refuse_other_places(table: PickTable, survey: Survey) -> None:
+    """Raise InputError if most picks have x and y of another trace than their numbers'."""
+    if not {*PLANES, "x", "y"} <= {*table.columns} or np.isnan(survey.positions).all():
+        return
+    inline, crossline, *place = (
+        table.values[:, table.columns.index(name)] for name in (*PLANES, "x", "y")
+    )
+    there = _on_lines(inline, crossline, survey) & ~np.isnan(place).any(axis=0)
+    nearest = survey.places.nearest(np.column_stack(place)[there])
+    axes = survey.geometry.inlines, survey.geometry.crosslines
+    own = [
+        _index(numbers[there], axis)[0]
+        for numbers, axis in zip((inline, crossline), axes, strict=True)
+    ]
+    same = (abs(nearest.inline - own[0]) <= 1) & (abs(nearest.crossline - own[1]) <= 1)
+    if there.any() and same.mean() < 0.5:
+        raise InputError(
+            f"{table.path}: in {(~same).sum()} rows, first in row {table.rows[there][~same][0]}, x "
+            "and y are not those of that inline and crossline in the volume; correct one of both, "
+            "or name the columns that are right in data.labels.columns"
+        )
 
 
 def _recognise(table: PickTable, survey: Survey) -> dict[str, int]:
@@ -145,8 +171,14 @@ def _recognise(table: PickTable, survey: Survey) -> dict[str, int]:
                 if (good & deep[z]).mean() >= MOST:
                     rank = pair != PLANES, not a < b < z
                     found.append((rank, {pair[0]: a, pair[1]: b, "z": z}))
-    best = [columns for rank, columns in found if rank == min(found, key=lambda each: each[0])[0]]
+    usual = min((rank for rank, _ in found), default=(False, False))
+    best = [columns for rank, columns in found if rank == usual]
     if len(best) == 1:
+        if [rank[0] for rank, _ in found].count(usual[0]) > 1:
+            logging.warning(
+                "%s: columns taken as %s, though another order would fit the grid, too; if it is "
+                "wrong, set data.labels.columns", table.path, ", ".join(best[0]),
+            )  # fmt: skip
         return best[0]
     what = "columns could be more than one way" if best else "no columns recognised"
     raise InputError(
@@ -269,7 +301,8 @@ def _samples(
     z, samples = table.values[:, of["z"]], survey.geometry.samples
     negative = bool((z <= 0).all() and samples.last > 0 and (z < 0).any())
     z = -z if negative else z
-    unit = unit or table.unit or _unit(table.path, z, survey.geometry)
+    named = table.units[of["z"]] if table.units else None
+    unit = unit or named or _unit(table.path, z, survey.geometry)
     if (unit, survey.geometry.unit) not in FACTORS:
         raise InputError(
             f"{table.path}: z in {unit}, but the volume is in {survey.geometry.unit}; correct "
