@@ -106,6 +106,11 @@ def get_former(wildcards):
     return [user_file(file) for file in files if Path(file).exists()]
 
 
+def get_former_lines(wildcards):
+    """Return the labelled lines of the volume that the members to start from learnt from, if any."""
+    return [file for file in get_former(wildcards) if file.endswith("lines.h5")]
+
+
 def get_encoder_weights(wildcards):
     """Return the file of an encoder's weights, if any; exit with a message if it is missing."""
     weights = config_of(wildcards)["training"]["encoder_weights"]

@@ -100,6 +100,7 @@ if VOLUME:
     rule import_lines:
         input:
             labels=made(get_labels),
+            former=made(get_former_lines),
             geometry="results/data/geometry.json",
             traces="results/data/traces.h5",
             volume="results/data/volume.zarr",
@@ -121,7 +122,7 @@ if VOLUME:
             runtime=growing(120),
         params:
             *code("import_lines", "volumes"),
-            command=command("import_lines", labels=get_labels),
+            command=command("import_lines", labels=get_labels, former=get_former_lines),
             settings=settings(
                 "survey.endian",
                 "survey.format",
@@ -132,7 +133,7 @@ if VOLUME:
                 "validation.scheme",
             ),
             horizons=get_horizons,
-            contents=contents(get_labels),
+            contents=contents(get_labels, get_former_lines),
         shell:
             f"{STAGE} {{params.horizons:q}}"
 

@@ -67,7 +67,8 @@ def main(args):
                 tile=survey.tile,
                 unlabelled=survey.unlabelled,
             )
-        labelled = import_lines(volume, geometry, labels, pieces_of, survey.tile)
+        former = lines.Lines(args.former) if args.former and held_out else None
+        labelled = import_lines(volume, geometry, labels, pieces_of, survey.tile, former)
     table, images, masks = lines.cut_tiles(labelled, survey.tile, survey.normalisation, geometry)
     whole = len({(line.plane, line.number) for line in labelled})
     cut = f", in {len(labelled)} pieces" if whole < len(labelled) else ""
@@ -140,6 +141,7 @@ if __name__ == "__main__":
     parser.add_input("geometry", "geometry.json of the volume")
     parser.add_input("traces", "its traces.h5, for x and y of horizons", optional=True)
     parser.add_input("volume", "Zarr store of its amplitudes")
+    parser.add_input("former", "lines.h5 of the run that members start from", optional=True)
     parser.add_output("lines", "lines.h5")
     parser.add_output("tiles", "train.h5, tiles of these lines")
     parser.add_output("table", "CSV file of the tiles, for users", optional=True)

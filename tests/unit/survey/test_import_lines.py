@@ -15,7 +15,7 @@ from saltseg.survey.import_lines import (
     labels_from_segy,
     refuse_other_geometry,
 )
-from saltseg.survey.lines import UNLABELLED, Lines
+from saltseg.survey.lines import UNLABELLED, Lines, save
 from support.segy_files import amplitudes, grid_numbers, write_segy
 from support.stages import stage
 from support.surveys import folds_in, mask_png
@@ -118,6 +118,24 @@ def test_a_single_line_is_cut_to_a_piece_a_fold():
     pieces = import_lines(Amplitudes(), VOLUME, labels, pieces_of=3, tile=2)
     assert [piece.id for piece in pieces] == [f"inline_100_piece{number}" for number in range(3)]
     assert [piece.first for piece in pieces] == [0, 2, 5]
+
+
+@pytest.mark.parametrize(("of_former", "firsts"), [(1, [0, 2, 5]), (2, [0])])
+def test_lines_of_another_run_are_cut_as_they_were_there(tmp_path, of_former, firsts):
+    labels = [(INLINE, 100 + 2 * line, np.zeros((8, 5), np.uint8)) for line in (0, 2, 3)]
+    former = import_lines(Amplitudes(), VOLUME, labels[:of_former], 3 if of_former == 1 else 2, 2)
+    save(tmp_path / "former.h5", former)
+    # Alone, three lines of five folds would be halves.
+    found = import_lines(Amplitudes(), VOLUME, labels, 5, 2, Lines(tmp_path / "former.h5"))
+    cut = {100: firsts, 104: [0, 4] if of_former == 1 else [0], 106: [0, 4]}
+    assert [(line.number, line.first) for line in found] == [
+        (number, first) for number, traces in cut.items() for first in traces
+    ]
+    # Another volume with lines of the same numbers.
+    former = [replace(line, amplitude=line.amplitude + 1) for line in former]
+    save(tmp_path / "former.h5", former)
+    found = import_lines(Amplitudes(), VOLUME, labels, 5, 2, Lines(tmp_path / "former.h5"))
+    assert [line.first for line in found] == [0, 4] * 3
 
 
 @pytest.mark.parametrize(("tile", "firsts"), [(2, [0, 3, 5]), (3, [0, 4]), (5, [0])])

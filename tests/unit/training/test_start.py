@@ -164,5 +164,7 @@ def test_a_new_line_joins_the_fold_of_the_nearest_and_other_pieces_are_refused(t
     kept = former.kept(digests(None, same))
     assert kept == former.folds
     assert near_lines(same.table, kept) == kept | {"inline_22": 2}
+    new = pd.DataFrame({"id": ["piece"], "plane": [INLINE], "line": [15], "first": [9]})
+    assert near_lines(pd.concat([same.table, new]), kept)["piece"] == 1
     with pytest.raises(InputError, match=r"inline_10 was cut into pieces in .* \(folds 0, 1\)"):
         former.kept(digests(None, Lines(tmp_path / "whole.h5")))

@@ -9,7 +9,7 @@ import numpy as np
 from saltseg.core.errors import LISTED_FAULTS, InputError, printable, raise_faults
 from saltseg.survey.decoding import decode_drawing
 from saltseg.survey.grid import CROSSLINE, INLINE, Grid
-from saltseg.survey.lines import OTHER, SALT, UNLABELLED, Line
+from saltseg.survey.lines import OTHER, SALT, UNLABELLED, Line, Lines
 from saltseg.survey.volume import Volume
 
 MASK_NAME = re.compile(r"(inline|crossline)_(-?\d+)\.png", re.IGNORECASE)
@@ -24,6 +24,7 @@ def import_lines(
     labels: Iterator[tuple[str, int, np.ndarray]],
     pieces_of: int,
     tile: int,
+    former: Lines | None = None,
 ) -> list[Line]:
     """Return labelled lines with their amplitudes, cut where there are fewer than ``pieces_of``.
 
@@ -31,6 +32,7 @@ def import_lines(
 
     Args:
         labels: plane, number and labels, uint8 (traces, samples), of each line.
+        former: those of another run, of which lines are cut as they are there.
     """
     lines = []
     for plane, number, of_line in labels:
@@ -47,10 +49,21 @@ def import_lines(
             lines.append(Line(plane, number, 0, amplitude, known))
     if not lines:
         raise InputError("data.labels: no trace of the volume is labelled")
-    if len(lines) < pieces_of:
-        most = -(-pieces_of // len(lines))
-        return [piece for line in lines for piece in line.cut_for(tile, most)]
-    return lines
+    most, found = -(-pieces_of // len(lines)), []
+    for line in lines:
+        inner = _cuts_in(former, line) if former else None
+        found += line.cut_for(tile, most) if inner is None else line.cut_at(inner)
+    return found
+
+
+def _cuts_in(former: Lines, line: Line) -> list[int] | None:
+    """Return the traces at which another run cut a line; None if it does not have the line."""
+    table = former.table.query("plane == @line.plane and line == @line.number")
+    for row in table.itertuples():
+        here = line.amplitude[row.first : row.first + row.stop - row.start]
+        if not np.array_equal(here, former.amplitude[row.start : row.stop], equal_nan=True):
+            return None
+    return sorted(table["first"].tolist())[1:] if len(table) else None
 
 
 def labels_from_masks(folder: Path, grid: Grid) -> Iterator[tuple[str, int, np.ndarray]]:

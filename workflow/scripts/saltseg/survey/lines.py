@@ -70,6 +70,12 @@ class Line:
         """
         labelled = np.flatnonzero((self.labels != UNLABELLED).any(axis=1))
         inner = np.linspace(labelled[0], labelled[-1] + 1, pieces + 1)[1:-1].astype(int).tolist()
+        return self.cut_at(inner)
+
+    def cut_at(self, inner: list[int]) -> list["Line"]:
+        """Return the pieces between some of its traces; the line itself without any."""
+        if not inner:
+            return [self]
         bounds = [0, *inner, len(self.labels)]
         return [
             Line(
@@ -245,16 +251,18 @@ def hold_out_blocks(table: pd.DataFrame, grid: Grid, folds: int) -> pd.Series:
 def near_lines(table: pd.DataFrame, folds: dict[str, int]) -> dict[str, int]:
     """Return folds of lines by id, those of others of their plane from the nearest that has one.
 
-    So that a new line is held out with its neighbours. Those of another plane have none.
+    So that a new line, or a piece of one, is held out with its neighbours. Those of another plane
+    have none.
 
     table: lines, with COLUMNS
     """
     found = dict(folds)
     for _, lines in table.groupby("plane"):
         known = lines[lines["id"].isin(folds)]
-        for name, number in lines[["id", "line"]].itertuples(index=False) if len(known) else ():
-            nearest = known["id"].iloc[(known["line"] - number).abs().argmin()]
-            found.setdefault(name, folds[nearest])
+        new = lines if len(known) else known
+        for name, number, first in new[["id", "line", "first"]].itertuples(index=False):
+            away = (known["first"] - first).abs(), (known["line"] - number).abs()
+            found.setdefault(name, folds[known["id"].iloc[np.lexsort(away)[0]]])
     return found
 
 
