@@ -40,7 +40,7 @@ OF_NO_RULE = {
     "ensemble.members": "members of new or changed kinds, the threshold and the submission",
     "self_training.rounds": "members and later stages",
     "training.encoder_weights": "members and later stages",
-    "training.start": "members and later stages; folds and labelled lines, too, if it has any of this run",
+    "training.start": "members and later stages; folds and lines, too, if it has any of this run",
     "training.tensorboard": "nothing",
     "predict.source": "only the new masks",
     "predict.run": "only the new masks",

@@ -440,7 +440,7 @@ class TrainingSettings(Section):
         "(../docs/recipes.md#start-from-finished-members), null for new weights; replaces "
         "`pretrained` and `encoder_weights`. The network has to be the same, and the grey scale of "
         "a volume. Tiles and lines that both runs have stay in their folds",
-        reruns=f"{MEMBERS}; folds and labelled lines, too, if it has any of this run",
+        reruns=f"{MEMBERS}; folds and lines, too, if it has any of this run",
     )
     frozen_epochs: int = key(0, "initial epochs with a frozen encoder", advanced=True, ge=0)
     encoder_rate: float = key(
