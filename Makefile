@@ -25,7 +25,7 @@ PYTEST = $(BIN)/python -m pytest --dist worksteal --durations 20 \
 FINDINGS := residual unet bce depth vertical_flip full
 RECIPES := $(filter-out proxy,$(basename $(notdir $(wildcard benchmarks/recipes/*.yaml))))
 
-.PHONY: run demo-volume volume-quality volume-picture score test test-slow test-long test-all test-compile test-slurm test-engines lint status report grouped config files lock soak combinations fuzz \
+.PHONY: run demo-volume volume-quality volume-picture score test test-slow test-long test-all coverage test-compile test-slurm test-engines lint status report grouped config files lock soak combinations fuzz \
 	bench bench-surveys bench-volumes findings recipes clean clean-results help
 
 run: $(VENV)/run ## run the demo, from nothing to results/submission.csv; some minutes
@@ -51,6 +51,13 @@ test-long: $(VENV)/test ## run the longest of the slow tests, whose parts others
 	$(PYTEST) -m long
 
 test-all: test test-slow test-long test-engines ## run all tests
+
+coverage: $(VENV)/test ## measure which statements each tier of tests executes; half an hour
+	$(BIN)/python -m coverage erase
+	-$(BIN)/python -m coverage run -m pytest -n 2 -q -m "not slow"
+	$(BIN)/python -m coverage combine --quiet && $(BIN)/python -m coverage report --format=total
+	-$(BIN)/python -m coverage run -m pytest -n 2 -q -m slow
+	$(BIN)/python -m coverage combine --quiet --append && $(BIN)/python -m coverage report --skip-covered
 
 test-compile: $(VENV)/test ## train each network with training.compile on this processor; some minutes
 	SALT_COMPILE=1 $(BIN)/python -m pytest tests/unit/networks/test_networks.py -k compiled_to_the_end --durations 0
