@@ -6,7 +6,6 @@ Takes the results of `make demo-volume`. The lines shown are not labelled.
 """
 
 import argparse
-import json
 from pathlib import Path
 
 import numpy as np
@@ -32,17 +31,16 @@ def main() -> None:
     results = args.results
     geometry = Geometry.load(results / "data/geometry.json")
     traces = load_traces(results / "data/traces.h5", geometry)
-    threshold = json.loads((results / "threshold.json").read_text())["threshold"]
-    amplitude, probability, truth = (
+    amplitude, mask, truth = (
         read(results / name, traces)
-        for name in ("demo/volume.sgy", "volume/probability.sgy", "demo/truth.sgy")
+        for name in ("demo/volume.sgy", "volume/mask.sgy", "demo/truth.sgy")
     )
     labelled = np.unique(Lines(results / "data/lines.h5").table["line"])
 
     figure, panels = plt.subplots(2, 3, figsize=(10, 7.6), layout="constrained")
     axes = geometry.inlines, geometry.crosslines, geometry.samples
     names = "inline", "crossline", "time (ms)"
-    masks = (truth > 0, TRUTH), (probability > threshold, PREDICTION)
+    masks = (truth > 0, TRUTH), (mask > 0, PREDICTION)
     grey = {
         "cmap": "gray",
         "vmax": geometry.amplitude.clip / 2,
@@ -52,8 +50,8 @@ def main() -> None:
         down, across = (0, 1) if axis == 2 else (2, 1 - axis)
         place = axes[axis].index(number)
         show(panel, picture(amplitude, axis, place), axes[across], axes[down], **grey)
-        for mask, colour in masks:
-            outline = picture(mask, axis, place).astype(float)
+        for salt, colour in masks:
+            outline = picture(salt, axis, place).astype(float)
             panel.contour(
                 axes[across].numbers(), axes[down].numbers(), outline, [0.5], colors=colour,
                 linewidths=1.4,
@@ -62,7 +60,7 @@ def main() -> None:
         panel.set_title(f"{names[axis].split()[0]} {number}{' ms' if axis == 2 else ''}")
     panels[0][2].invert_yaxis()
 
-    tops = [top_of(mask, geometry.samples.numbers(), traces) for mask, _ in masks]
+    tops = [top_of(salt, geometry.samples.numbers(), traces) for salt, _ in masks]
     bounds = {"vmin": np.nanmin(tops), "vmax": np.nanmax(tops), "cmap": "viridis_r"}
     error = tops[1] - tops[0]
     for panel, values, title, style in (
