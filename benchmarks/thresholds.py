@@ -14,7 +14,6 @@ import pandas as pd
 from compare import markdown
 
 from saltseg.core import metric
-from saltseg.core.quantisation import SCALE
 from saltseg.ensemble.predictions import load_all, mean_probabilities, predicted_rows
 from saltseg.survey.tiles import Tiles
 
@@ -49,7 +48,7 @@ def tile_scores(results: Path) -> np.ndarray:
 
 
 def row(scores: np.ndarray, part: int) -> dict[str, object]:
-    """Return the mean score of the other tiles, by how the threshold is chosen on a part of them."""
+    """Return mean scores of the others, by how the threshold is chosen on a part of the tiles."""
     random, sums = np.random.default_rng(0), dict.fromkeys(NEAR, 0.0)
     for _ in range(SPLITS):
         order = random.permutation(len(scores))
