@@ -59,7 +59,7 @@ def test_the_filled_volume_has_the_sources_headers_and_traces(finished_volume):
         with Segy(finished_volume / "results/volume" / name) as file:
             text = " ".join(file.text.split())
         assert f"above {facts['threshold']:g}" in text and "Synthetic post-stack survey" in text
-        assert f"Run {finished_volume.name} of" in text and "Source volume.sgy of" in text
+        assert " of salt-segmentation " in text and "Source volume.sgy of 20" in text
 
 
 def test_labelled_lines_are_as_they_were_labelled(finished_volume):
