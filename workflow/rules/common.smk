@@ -68,6 +68,7 @@ from saltseg.core.fingerprint import fingerprint, remembered
 from saltseg.settings.check import complete, configurations, kinds, resolve
 from saltseg.settings.members import kind_of, name_of, seed_of
 from saltseg.stage.code_files import behaviour, installed_version, local_files, packages
+from saltseg.survey.readers import has_reader
 from saltseg.survey.segy_files import is_segy
 
 
@@ -181,7 +182,9 @@ with exit_on_input_error():
     config = complete(config).model_dump(mode="json")
     EXPERIMENTS = configurations(config)
 
-IS_VOLUME = config["data"]["source"] == "demo-volume" or is_segy(config["data"]["source"])
+IS_VOLUME = config["data"]["source"] == "demo-volume" or any(
+    is_volume(config["data"]["source"]) for is_volume in (is_segy, has_reader)
+)
 config = resolve(config, IS_VOLUME)
 # Configurations by the folder of their members below results/, empty for the run itself.
 CONFIGS = {"": config} | {

@@ -43,7 +43,7 @@ def find_predicted_volumes():
     source = config["predict"]["source"]
     if source is None:
         return {}
-    if is_segy(source):
+    if is_segy(source) or has_reader(source):
         return {"predict/": source}
     if not Path(source).is_dir():
         return {}

@@ -26,7 +26,7 @@ def get_fingerprints(wildcards):
     files = {"validation.groups": get_groups, "training.encoder_weights": get_encoder_weights}
     files |= {f"plugins, {path}": lambda _, path=path: UserFile(path) for path in config["plugins"]}
     if VOLUME:
-        files |= {"data.source": lambda wildcards: segy_for(""), "data.labels": get_labels}
+        files |= {"data.source": get_volume_file, "data.labels": get_labels}
     if VOLUME and isinstance(config["data"]["labels"], dict):
         del files["data.labels"]
         for path in label_files(config["data"]["labels"]):
@@ -34,6 +34,12 @@ def get_fingerprints(wildcards):
     found = dict(zip(files, contents(*files.values())(wildcards)))
     found |= {f"data.source, {part}": digest for part, digest in FINGERPRINTS.items()}
     return {key: digest for key, digest in found.items() if digest}
+
+
+def get_volume_file(wildcards):
+    """Return the file or folder that data.source names, if it is a volume."""
+    source = config["data"]["source"]
+    return user_file(source) if VOLUME == SEGY_COPY else segy_for("")
 
 
 def get_versions(wildcards):

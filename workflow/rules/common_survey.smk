@@ -11,6 +11,8 @@ KAGGLE_ZIP = "results/kaggle/tgs-salt-identification-challenge.zip"
 DEMO = "results/demo/survey.zip"
 DATASETS = {"demo": DEMO, "kaggle": KAGGLE_ZIP}
 DEMO_VOLUME = "results/demo/volume.sgy"
+# Of a volume in another container.
+SEGY_COPY = "results/data/source.sgy"
 
 
 def volume_source():
@@ -21,6 +23,8 @@ def volume_source():
     if not IS_VOLUME:
         return None
     require_plain_path("data.source", source)
+    if has_reader(source):
+        return SEGY_COPY
     if not is_elsewhere(source):
         with exit_on_input_error("data.source"):
             require_file(source)

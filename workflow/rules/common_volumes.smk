@@ -26,18 +26,37 @@ def segy_for(prefix):
     if VOLUME is None:
         with exit_on_input_error("data.source"):
             raise InputError(f"{config['data']['source']}: expected a SEG-Y file, found none")
-    return VOLUME if VOLUME == DEMO_VOLUME else user_file(VOLUME)
+    return VOLUME if VOLUME in (DEMO_VOLUME, SEGY_COPY) else user_file(VOLUME)
 
 
 def get_predicted_segy(prefix):
     """Return a SEG-Y file of predict.source; exit with a message if it cannot be used."""
     source, path = config["predict"]["source"], PREDICTED_VOLUMES[prefix]
     require_plain_path("predict.source", path)
+    if has_reader(path):
+        return f"results/{prefix}data/source.sgy"
     with exit_on_input_error("predict.source"):
         if Path(source).is_dir():
             refuse_mixture(source)
         require_file(path)
     return user_file(path)
+
+
+def get_container(wildcards):
+    """Return the volume that a job copies to SEG-Y; exit with a message if it cannot be used."""
+    section = "predict" if wildcards.prefix else "data"
+    source = config[section]["source"]
+    with exit_on_input_error(f"{section}.source"):
+        if not has_reader(source or ""):
+            raise InputError(f"{source}: needs no copy as SEG-Y; leave {SEGY_COPY} out")
+        if not (is_elsewhere(source) or Path(source).exists()):
+            raise InputError(f"{source}: no such file or folder in {Path.cwd()}")
+        own = Path(with_prefix("results/data")).resolve()
+        if section == "data" and Path(source).resolve().is_relative_to(own):
+            raise InputError(
+                f"{source}: this run's own, which it replaces; run in another --directory"
+            )
+    return user_file(source)
 
 
 def get_segy(wildcards):

@@ -32,6 +32,29 @@ rule demo_volume:
         STAGE
 
 
+rule copy_volume:
+    input:
+        source=made(get_container),
+    output:
+        segy="results/{prefix}data/source.sgy",
+    log:
+        "results/{prefix}logs/copy_volume.log",
+    benchmark:
+        "results/{prefix}benchmarks/copy_volume.tsv"
+    conda:
+        "../../envs/volumes.yaml"
+    threads: 1
+    resources:
+        mem_mb=growing(4000),
+        runtime=growing(240),
+    params:
+        *code("copy_volume", "volumes"),
+        command=command("copy_volume", source=get_container),
+        contents=contents(get_container),
+    shell:
+        BARE_STAGE
+
+
 rule scan:
     input:
         "results/data/geometry.json",

@@ -171,9 +171,10 @@ def _contradictions(settings: Settings) -> Iterator[str]:
 
 
 def may_be_volume(source: str) -> bool:
-    """Return whether ``data.source`` may be a volume: no demo or zip of tiles, and no folder."""
+    """Return whether ``data.source`` may be a volume: no demo, zip or folder of tiles."""
     of_tiles = source in ("demo", "kaggle") or source.lower().endswith(".zip")
-    return not (of_tiles or Path(source).is_dir())
+    # A folder with a suffix may be a container of a volume.
+    return not (of_tiles or (Path(source).is_dir() and not Path(source).suffix))
 
 
 def _wrong_members(config: dict) -> Iterator[str]:

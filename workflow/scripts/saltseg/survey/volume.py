@@ -34,6 +34,7 @@ class Volume:
     """A store of amplitudes.
 
     shape: (inlines, crosslines, samples)
+    clip: what is full scale, in the units of the source
     percentile: of the absolute amplitudes, which became the clip
     polarity: ``survey.polarity``, by which amplitudes have the file's sign or the other
     character: of the amplitudes in the store
@@ -43,9 +44,14 @@ class Volume:
         """Open a store; InputError if it is missing, damaged or something else."""
         self._store = Store(path, "volume", VERSION)
         self.shape = self._store.arrays["amplitude"].shape
+        self.clip: float = self._store.attributes.get("clip", 1.0)
         self.percentile: float = self._store.attributes["percentile"]
         self.polarity: str = self._store.attributes.get("polarity", "normal")
         self.character = Character.of(self._store.attributes.get("character", {}))
+
+    def coordinates(self) -> list[np.ndarray]:
+        """Return the numbers of lines, int64, and the times or depths of samples, float64."""
+        return [self._store.read(name, slice(None)) for name in DIMENSIONS]
 
     def read(
         self,

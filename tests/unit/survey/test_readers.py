@@ -1,0 +1,108 @@
+"""Volumes in other containers, which are copied to SEG-Y first."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import segyio
+
+from saltseg.core.errors import InputError
+from saltseg.survey.container import Container
+from saltseg.survey.copy_to_segy import copy_to_segy
+from saltseg.survey.geometry import save_traces
+from saltseg.survey.grid import Axis, Grid
+from saltseg.survey.readers import READERS, has_reader, open_container
+from saltseg.survey.scan import scan
+from saltseg.survey.segy import Segy
+from saltseg.survey.volume import import_volume
+from support.segy_files import amplitudes, grid_numbers, write_segy
+from support.stages import stage
+
+INLINE, CROSSLINE = grid_numbers(np.arange(100, 180, 2), np.arange(300, 312))
+
+
+@pytest.fixture
+def imported(tmp_path):
+    """The data of a run on a small volume with missing, dead and undefined samples."""
+    values = amplitudes(len(INLINE), 30)
+    values[40], values[50, 3] = 0, 1e30
+    keep = np.arange(len(INLINE)) != 25
+    fields = {(71, 2): -100, (181, 4): 5000 * INLINE, (185, 4): 9000 * CROSSLINE, (109, 2): 48}
+    fields = {key: value[keep] if np.ndim(value) else value for key, value in fields.items()}
+    source = write_segy(
+        tmp_path / "source.sgy", values[keep], INLINE[keep], CROSSLINE[keep], fields=fields
+    )
+    geometry, traces, positions = scan(source)
+    geometry.save(tmp_path / "geometry.json")
+    save_traces(tmp_path / "traces.h5", traces, positions)
+    import_volume(source, geometry, traces, tmp_path / "volume.zarr")
+    return tmp_path, geometry, positions, values
+
+
+def test_a_store_of_an_earlier_run_becomes_the_segy_file_that_it_was_made_from(imported):
+    folder, geometry, positions, values = imported
+    assert has_reader(folder / "volume.zarr") and not has_reader("survey.sgy")
+    copy = folder / "copy.sgy"
+    assert stage("copy_volume", "--source", folder / "volume.zarr", "--segy", copy) == 0
+    found, traces, places = scan(copy)
+    for name in ("inlines", "crosslines", "samples", "unit", "coordinates_byte"):
+        assert getattr(found, name) == getattr(geometry, name), name
+    # The dead trace, too, is missing.
+    assert (found.missing, found.nan) == (2, 1)
+    there = traces >= 0
+    np.testing.assert_allclose(places[:, there], positions[:, there])
+    with Segy(copy) as file:
+        kept = np.delete(values, [25, 40], axis=0)
+        kept[kept > 1e20] = np.nan
+        np.testing.assert_allclose(file.read_traces(traces[there]), kept, rtol=1e-3)
+    with segyio.open(copy, strict=False) as file:
+        assert file.samples[0] == 48 and file.bin[segyio.BinField.SEGYRevision] == 1
+
+
+def test_a_store_alone_has_no_coordinates(imported):
+    folder, geometry, _, _ = imported
+    for name in ("geometry.json", "traces.h5"):
+        (folder / name).unlink()
+    container = open_container(folder / "volume.zarr")
+    assert np.isnan(container.positions).all() and container.grid == Grid(*geometry.axes)
+    copy_to_segy(container, folder / "copy.sgy")
+    assert scan(folder / "copy.sgy")[0].coordinates_byte is None
+
+
+@pytest.mark.parametrize("unit", ["m", "ft", "ms"])
+def test_the_unit_and_fractions_are_kept(tmp_path, unit):
+    grid = Grid(Axis(1, 1, 3), Axis(5, 1, 4), Axis(2.5, 0.5, 20))
+    values = amplitudes(12).reshape(3, 4, 20)
+    container = Container(grid, unit, np.full((2, 3, 4), np.nan), values.__getitem__)
+    copy_to_segy(container, tmp_path / "copy.sgy")
+    found, traces, _ = scan(tmp_path / "copy.sgy")
+    assert (found.unit, found.samples) == (unit, grid.samples)
+    with Segy(tmp_path / "copy.sgy") as file:
+        np.testing.assert_array_equal(
+            file.read_traces(traces.ravel()).reshape(values.shape), values
+        )
+    odd = replace(container, grid=replace(grid, samples=Axis(0, 1 / 3, 20)))
+    with pytest.raises(InputError, match="at whole microseconds or millimetres"):
+        copy_to_segy(odd, tmp_path / "odd.sgy")
+
+
+def test_a_reader_is_a_function_and_a_line(tmp_path, monkeypatch):
+    grid = Grid(Axis(1, 1, 3), Axis(5, 1, 4), Axis(0, 4, 20))
+
+    def read(path):
+        values = np.load(path)
+        return Container(grid, "ms", np.full((2, 3, 4), np.nan), values.__getitem__)
+
+    monkeypatch.setitem(READERS, ".npy", read)
+    np.save(tmp_path / "volume.npy", amplitudes(12).reshape(3, 4, 20))
+    arguments = ("--source", tmp_path / "volume.npy", "--segy", tmp_path / "copy.sgy")
+    assert stage("copy_volume", *arguments) == 0
+    assert scan(tmp_path / "copy.sgy")[0].shape == grid.shape
+
+
+@pytest.mark.parametrize("name", ["gone.zarr", "other.zarr"])
+def test_what_is_no_volume_is_refused(tmp_path, capsys, name):
+    (tmp_path / "other.zarr").mkdir()
+    arguments = ("--source", tmp_path / name, "--segy", tmp_path / "copy.sgy")
+    assert stage("copy_volume", *arguments) == 1
+    assert name in capsys.readouterr().err and not (tmp_path / "copy.sgy").exists()

@@ -1,0 +1,94 @@
+"""Copy a volume in another container to SEG-Y, revision 1, IEEE floats, inline by inline."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from saltseg.core.errors import InputError
+from saltseg.core.files import replacing
+from saltseg.survey.container import Container
+from saltseg.survey.segy import HEADERS, TEXT, TRACE_HEADER
+from saltseg.survey.segy_files import CARD
+
+CENTIMETRES = -100  # the scalar of coordinates
+SLABS = (32, 8)  # inlines at once, fewer if all are too large; a file of a store has 32
+LARGEST_SLAB = 2**26  # samples
+UNDEFINED = np.float32(1e30)
+LARGEST = 65_535  # of two bytes
+# Of a text header, by which a scan tells one from the other.
+DOMAINS = {"ms": "TIME", "m": "DEPTH", "ft": "DEPTH"}
+
+
+def copy_to_segy(container: Container, output: Path) -> int:
+    """Write a SEG-Y file, complete or not at all; return the number of traces.
+
+    Traces that are undefined all along are missing in it. Raises InputError if SEG-Y cannot have
+    the sample interval or as many samples, or there is no room or no permission.
+    """
+    interval, count = container.grid.samples.step * 1000, container.grid.samples.count
+    if not 0 < interval <= LARGEST or abs(interval - round(interval)) > 1e-6 or count > LARGEST:
+        raise InputError(
+            f"expected up to {LARGEST:,} samples, at whole microseconds or millimetres below "
+            f"{LARGEST:,}, as SEG-Y has them; found {container.grid.samples} {container.unit}"
+        )
+    with replacing(output) as part, open(part, "wb") as file:
+        file.write(_file_headers(container))
+        return sum(_write(container, slab, file) for slab in _slabs(container.grid.shape))
+
+
+def _slabs(shape: tuple[int, int, int]) -> Iterator[slice]:
+    step = SLABS[SLABS[0] * shape[1] * shape[2] > LARGEST_SLAB]
+    for start in range(0, shape[0], step):
+        yield slice(start, min(start + step, shape[0]))
+
+
+def _write(container: Container, slab: slice, file: IO[bytes]) -> int:
+    """Write the traces of some inlines; return how many."""
+    values = container.read(slab)
+    rows, columns = np.nonzero(~np.isnan(values).all(axis=2))
+    grid, samples = container.grid, container.grid.samples
+    kind = np.dtype([("header", np.uint8, TRACE_HEADER), ("samples", ">f4", samples.count)])
+    traces: np.ndarray[Any, Any] = np.zeros(len(rows), kind)
+    found = values[rows, columns]
+    traces["samples"] = np.where(np.isnan(found), UNDEFINED, found)
+    place = np.rint(np.nan_to_num(container.positions[:, slab][:, rows, columns]) * -CENTIMETRES)
+    whole = samples.first == round(samples.first)
+    for byte, size, value in (
+        (29, 2, 1),
+        (71, 2, CENTIMETRES),
+        (109, 2, round(samples.first * (1 if whole else 100))),
+        (115, 2, samples.count),
+        (117, 2, round(samples.step * 1000)),
+        (181, 4, place[0]),
+        (185, 4, place[1]),
+        (189, 4, grid.inlines.numbers()[slab][rows]),
+        (193, 4, grid.crosslines.numbers()[columns]),
+        (215, 2, 1 if whole else -100),
+    ):
+        column = np.broadcast_to(np.asarray(value), len(rows)).astype(">i8")
+        part = np.ascontiguousarray(column).view(np.uint8).reshape(-1, 8)[:, -size:]
+        traces["header"][:, byte - 1 : byte - 1 + size] = part
+    file.write(traces.tobytes())
+    return len(traces)
+
+
+def _file_headers(container: Container) -> bytes:
+    """Return the text header and the binary header."""
+    lines = ["VOLUME COPIED FROM ANOTHER CONTAINER", f"SAMPLES IN {DOMAINS[container.unit]}"]
+    lines += [""] * 36 + ["SEG Y REV1", "END TEXTUAL HEADER"]
+    text = "".join(f"C{i:2} {line}".ljust(CARD) for i, line in enumerate(lines, 1))
+    headers = bytearray(text.encode("cp037")) + bytearray(HEADERS - TEXT)
+    samples = container.grid.samples
+    for byte, value in (
+        (3217, round(samples.step * 1000)),
+        (3221, samples.count),
+        (3225, 5),
+        (3229, 4),
+        (3255, 2 if container.unit == "ft" else 1),
+        (3501, 0x100),
+        (3503, 1),
+    ):
+        headers[byte - 1 : byte + 1] = value.to_bytes(2, "big")
+    return bytes(headers)

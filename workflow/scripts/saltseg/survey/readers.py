@@ -1,0 +1,34 @@
+"""The containers of volumes that ``data.source`` and ``predict.source`` may name.
+
+SEG-Y files are read as they are. Any other is copied to SEG-Y first, since results are copies of
+the source with other samples. A new one is a function from a path to a ``container.Container``, in
+a module of its own, and a line here; what it needs besides is imported in that module.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from saltseg.core.errors import InputError
+from saltseg.survey.container import Container
+
+
+def _zarr(path: Path) -> Container:
+    from saltseg.survey.zarr_container import open_zarr
+
+    return open_zarr(path)
+
+
+# By the suffix of a file or folder.
+READERS: dict[str, Callable[[Path], Container]] = {".zarr": _zarr}
+
+
+def has_reader(path: Path | str) -> bool:
+    """Return whether a path names a container of the registry, whether it is there or not."""
+    return Path(path).suffix.lower() in READERS
+
+
+def open_container(path: Path) -> Container:
+    """Open a container; InputError if it cannot be read."""
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder in {Path.cwd()}")
+    return READERS[path.suffix.lower()](path)
