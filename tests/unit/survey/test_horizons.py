@@ -96,6 +96,7 @@ BAD = [
     (text("inline crossline z", scale=10), "no columns recognised"),
     ("inline crossline z\n" + text("inline crossline z", scale=1000), "z 40000, 40000 ms down"),
     ("inline crossline z_m\n" + text("inline crossline z"), "z in m, but the volume is in ms"),
+    ("inline crossline z_ms\n" + text("inline crossline z", scale=0.001), "cannot be right"),
     (text("inline z"), "no picks; expected rows of at least 3 numbers"),
     (text("inline x z"), "no columns recognised"),
     (
@@ -226,6 +227,17 @@ def test_sparse_picks_are_joined_but_not_across_wide_gaps(tmp_path, in_time):
     assert (labelled(bodies, in_time, gap=0)["inline", 104][1:5] == OTHER).all()
 
 
+def test_a_body_of_two_traces_is_not_joined_where_others_are_picked_on_each(tmp_path, in_time):
+    ends = CROSSLINES[[0, 30]]
+    bodies = bodies_of(
+        tmp_path, in_time,
+        (picks_on([104], CROSSLINES, 40), picks_on([104], CROSSLINES, 60)),
+        (picks_on([104], ends, 80), picks_on([104], ends, 80)),
+    )  # fmt: skip
+    labels = labelled(bodies, in_time)["inline", 104]
+    assert np.flatnonzero(labels[:, 20]).tolist() == [0, 30]
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [
@@ -240,6 +252,13 @@ def test_sparse_picks_are_joined_but_not_across_wide_gaps(tmp_path, in_time):
             ],
             r"trace 303: the body of row 1 of .*top_1.dat begins inside another, whose base is "
             r"row 4 of .*base_0.dat",
+        ),
+        (
+            [
+                (picks_on([104], CROSSLINES, 40), None),
+                (picks_on([104], CROSSLINES, np.linspace(20, 60, 40)), None),
+            ],
+            r"trace 320: the top of row 21 of .*top_0.dat crosses that of row 21 of .*top_1.dat",
         ),
         (
             [

@@ -20,6 +20,7 @@ from saltseg.survey.picks import Picks
 
 NAMED = re.compile(r"(inline|crossline)_(-?\d+)")
 USUAL_GAPS = 3  # of the usual spacing of picks: up to so many are joined
+FEW = 10  # steps between picks, from which no spacing follows
 ROUNDING = 0.1  # samples
 Line = tuple[str, int]  # plane and index
 # Up to how many traces apart picks are joined, by file and plane.
@@ -52,6 +53,9 @@ class Trail:
     def there(self) -> np.ndarray:
         """Where the horizon is, bool (traces)."""
         return ~np.isnan(self.sample)
+
+
+Trails = tuple[Trail, Trail | None]  # of a body's top and base
 
 
 def choose_lines(bodies: list[Body], grid: Grid, given: list[int | str] | None) -> list[Line]:
@@ -98,22 +102,28 @@ def _closest(there: np.ndarray) -> np.ndarray:
     return found
 
 
-def choose_gap(picks: Picks, lines: list[Line]) -> int:
-    """Return up to how many traces apart picks are joined; 0 if each trace of a body is picked."""
-    steps = [np.diff(_on_line(picks, line)[0]) for line in lines]
-    usual = np.median(np.concatenate(steps)) if any(map(len, steps)) else 1
-    return 0 if usual <= 1 else round(USUAL_GAPS * usual)
-
-
 def choose_gaps(bodies: list[Body], lines: list[Line], given: int | None) -> Gaps:
-    """Return how far picks are joined, as ``given`` or as each file's are spaced."""
-    return {
-        (picks.path, plane): choose_gap(picks, [line for line in lines if line[0] == plane])
-        if given is None
-        else given
-        for picks in files_of(bodies)
-        for plane in PLANES
-    }
+    """Return up to how many traces apart picks are joined: as ``given``, or by their usual spacing.
+
+    0 if they are on neighbouring traces, so that each trace of a body is picked. A file with few
+    picks is like the others.
+    """
+    gaps = {}
+    for plane in PLANES:
+        along = [line for line in lines if line[0] == plane]
+        steps = {picks.path: _steps(picks, along) for picks in files_of(bodies)}
+        every = np.concatenate(list(steps.values()))
+        for path, own in steps.items():
+            usual = np.median(own if len(own) >= FEW else every) if len(every) else 1
+            by_spacing = 0 if usual <= 1 else round(USUAL_GAPS * usual)
+            gaps[path, plane] = by_spacing if given is None else given
+    return gaps
+
+
+def _steps(picks: Picks, lines: list[Line]) -> np.ndarray:
+    """Return how many traces apart neighbouring picks are, on all lines."""
+    steps = [np.diff(_on_line(picks, line)[0]) for line in lines]
+    return np.concatenate([np.zeros(0, np.int64), *steps])
 
 
 def files_of(bodies: list[Body]) -> list[Picks]:
@@ -184,7 +194,7 @@ def labels_from_horizons(
     yield from found
 
 
-def fill(trails: list[tuple[Trail, Trail | None]], traces: int, samples: int) -> np.ndarray:
+def fill(trails: list[Trails], traces: int, samples: int) -> np.ndarray:
     """Return the labels of a line, uint8 (traces, samples), from top and base of each body."""
     labels = np.full((traces, samples), OTHER, np.uint8)
     unknown = np.zeros(traces, bool)
@@ -209,13 +219,14 @@ def _next_top(top: np.ndarray, others: list[np.ndarray], samples: int) -> np.nda
     return found
 
 
-def _contradictions(trails: list[tuple[Trail, Trail | None]]) -> Iterator[tuple[int, str]]:
+def _contradictions(trails: list[Trails]) -> Iterator[tuple[int, str]]:
     """Yield traces at which horizons contradict each other, and how."""
     for top, base in trails:
         if base:
             for trace in np.flatnonzero(base.sample < top.sample - ROUNDING):
                 yield int(trace), f"{_at(base, trace)} is above its top, {_at(top, trace)}"
     for one, other in combinations(trails, 2):
+        yield from _crossings(one, other)
         for (top, _), (above, base) in ((one, other), (other, one)):
             if base:
                 inside = top.sample >= above.sample - ROUNDING
@@ -228,6 +239,17 @@ def _contradictions(trails: list[tuple[Trail, Trail | None]]) -> Iterator[tuple[
                             f"{_at(base, trace)}"
                         ),
                     )
+
+
+def _crossings(one: Trails, other: Trails) -> Iterator[tuple[int, str]]:
+    """Yield traces from which tops of bodies without a base are in another order than before."""
+    if one[1] or other[1]:
+        return
+    both = np.flatnonzero(one[0].there & other[0].there)
+    order = np.sign(one[0].sample[both] - other[0].sample[both])
+    for i in np.flatnonzero(order[1:] * order[:-1] < 0):
+        trace = int(both[i + 1])
+        yield trace, f"the top of {_at(one[0], trace)} crosses that of {_at(other[0], trace)}"
 
 
 def _at(trail: Trail, trace: int) -> str:

@@ -316,6 +316,11 @@ def _samples(
         for row, value, deep in zip(
             table.rows[~inside], table.values[~inside, of["z"]], z[~inside], strict=True)
     ])  # fmt: skip
+    if samples.count > 1 and z.max() < samples.first + samples.step:
+        raise InputError(
+            f"{table.path}: z in {unit} cannot be right: all of it is within the volume's first "
+            f"sample, of {samples} {own}; set data.labels.unit"
+        )
     return (z - samples.first) / samples.step, unit, negative
 
 
@@ -325,7 +330,8 @@ def _unit(path: Path, z: np.ndarray, geometry: Geometry) -> str:
     Raises InputError if it only fits in another.
     """
     own, samples = geometry.unit, geometry.samples
-    if own == "ms" and z.max() * SECONDS <= samples.last:
+    in_seconds = z * FACTORS["s", "ms"]
+    if own == "ms" and z.max() * SECONDS <= samples.last and _within(in_seconds, samples).any():
         return "s"
     for (unit, of), factor in FACTORS.items():
         fits = _within(z * factor, samples).mean() >= MOST
