@@ -70,7 +70,7 @@ def test_a_step_is_that_of_the_optimisers_definition(name, decay):
         weight.grad = torch.tensor([0.5 * number, -1.0], dtype=torch.double)
         optimiser.step()
         slope = weight.grad.clone()
-        if name == "adamw":
+        if name != "adam":
             expected -= 0.01 * decay * expected
         else:
             slope += decay * expected
@@ -78,6 +78,35 @@ def test_a_step_is_that_of_the_optimisers_definition(name, decay):
         root = (second / (1 - 0.999**number)).sqrt() + 1e-8
         expected -= 0.01 * first / (1 - 0.9**number) / root
     torch.testing.assert_close(weight.detach(), expected, rtol=1e-6, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(16, 32, 1, 1), (48, 8, 1, 1), (8, 4, 3, 3)])
+def test_a_convolution_steps_as_pytorchs_muon_steps_a_matrix(shape):
+    generator = torch.Generator().manual_seed(0)
+    start = torch.randn(shape, generator=generator)
+    module = nn.Module()
+    module.weight, matrix = nn.Parameter(start.clone()), nn.Parameter(start.clone().flatten(1))
+    recipe = replace(PLAIN, optimiser="muon", weight_decay=0.1, learning_rate=0.01)
+    ours = make_optimiser(recipe, module)
+    theirs = torch.optim.Muon([matrix], lr=0.01, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    for _ in range(5):
+        module.weight.grad = torch.randn(shape, generator=generator)
+        matrix.grad = module.weight.grad.flatten(1)
+        ours.step()
+        theirs.step()
+    # PyTorch's computes in bf16.
+    torch.testing.assert_close(module.weight.flatten(1), matrix, rtol=0, atol=5e-4)
+    assert (module.weight - start).abs().mean() > 5e-3
+
+
+def test_muon_updates_convolutions_outside_the_encoder_alone():
+    module = nn.Module()
+    module.encoder, module.up = nn.Conv2d(2, 4, 3), nn.Conv2d(4, 2, 3)
+    module.depthwise, module.head = nn.Conv2d(4, 4, 3, groups=4), nn.Conv2d(2, 1, 1)
+    optimiser = make_optimiser(replace(PLAIN, optimiser="muon"), module)
+    (chosen,) = [group["params"] for group in optimiser.param_groups if group["orthogonal"]]
+    assert [id(weight) for weight in chosen] == [id(module.up.weight)]
+    assert sum(len(group["params"]) for group in optimiser.param_groups) == 8
 
 
 def test_one_cycle_is_that_of_pytorch():

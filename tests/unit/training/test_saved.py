@@ -26,7 +26,13 @@ def killed_after(epoch):
 
 
 @pytest.mark.parametrize(
-    ("cuts", "changes"), [([2], {}), ([1, 2, 3, 4], {"monitor": "map", "seed": 3}), ([3, 3, 3], {})]
+    ("cuts", "changes"),
+    [
+        ([2], {}),
+        ([1, 2, 3, 4], {"monitor": "map", "seed": 3}),
+        ([3, 3, 3], {}),
+        ([2, 4], {"optimiser": "muon", "schedule": "one_cycle", "monitor": "last"}),
+    ],
 )
 def test_a_training_that_was_cut_ends_as_one_that_was_not(cuts, changes, tmp_path):
     settings = {**SETTINGS, **changes}

@@ -400,8 +400,10 @@ class TrainingSettings(Section):
         reruns=f"{MEMBERS}, if there is a `late_loss`",
         ge=1,
     )
-    optimiser: Literal["adam", "adamw"] = key(
-        "adamw", "they differ in how `weight_decay` is applied"
+    optimiser: Literal["adam", "adamw", "muon"] = key(
+        "adamw",
+        "`adam` and `adamw` differ in how `weight_decay` is applied; `muon` is `adamw` with "
+        "orthogonal steps for the convolutions outside a pretrained encoder",
     )
     weight_decay: float = key(0.01, "decoupled in `adamw`, added to the gradient in `adam`", ge=0)
     schedule: Literal["plateau", "one_cycle"] = key(
@@ -472,6 +474,9 @@ class AugmentationSettings(Section):
     )
     zoom: tuple[Zoom, Zoom] = key(
         (0.9, 1.2), "minimum and maximum side of the visible window, in tiles", strict=False
+    )
+    warp_until: int | None = key(
+        None, "last epoch with rotation, shift and zoom, null for all", ge=1
     )
     brightness: float = key(
         0, "maximum offset, as a fraction of the value range, up or down", ge=0, le=1

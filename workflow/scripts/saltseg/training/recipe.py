@@ -7,8 +7,9 @@ from torch import Tensor, nn
 from torch.optim import Adam, AdamW
 
 from saltseg.settings.config import TrainingSettings
+from saltseg.training.muon import MuonAdamW
 
-OPTIMISERS = {"adam": Adam, "adamw": AdamW}
+OPTIMISERS = {"adam": Adam, "adamw": AdamW, "muon": MuonAdamW}
 WARM_UP = 0.2  # share of a one-cycle schedule in which the rate rises
 
 
@@ -20,15 +21,27 @@ def loss_name(recipe: TrainingSettings, epoch: int) -> str:
 def make_optimiser(recipe: TrainingSettings, network: nn.Module) -> torch.optim.Optimizer:
     """Return the optimiser; each parameter group has its rate's fraction as ``share``."""
     # The decoder first: history.csv records the first group's rate.
-    by_share: dict[float, list[Tensor]] = {1.0: []}
+    groups: dict[tuple[float, bool], list[Tensor]] = {}
     for name, weight in network.named_parameters():
-        share = recipe.encoder_rate if name.startswith("encoder.") else 1.0
-        by_share.setdefault(share, []).append(weight)
-    groups = [
-        {"params": weights, "share": share, "lr": share * recipe.learning_rate}
-        for share, weights in by_share.items()
+        in_encoder = name.startswith("encoder.")
+        share = recipe.encoder_rate if in_encoder else 1.0
+        orthogonal = recipe.optimiser == "muon" and not in_encoder and is_matrix(weight)
+        groups.setdefault((share, orthogonal), []).append(weight)
+    chosen = [
+        {
+            "params": weights,
+            "share": share,
+            "lr": share * recipe.learning_rate,
+            "orthogonal": orthogonal,
+        }
+        for (share, orthogonal), weights in sorted(groups.items(), key=lambda item: -item[0][0])
     ]
-    return OPTIMISERS[recipe.optimiser](groups, weight_decay=recipe.weight_decay, fused=True)
+    return OPTIMISERS[recipe.optimiser](chosen, weight_decay=recipe.weight_decay, fused=True)
+
+
+def is_matrix(weight: Tensor) -> bool:
+    """Return whether weights are of a convolution of several inputs and outputs."""
+    return weight.ndim == 4 and min(weight.shape[:2]) > 1
 
 
 def rate_factor(recipe: TrainingSettings, done: float) -> float | None:

@@ -205,7 +205,8 @@ class Trainer:
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
         order = self.job.training.draw(self.batches * self.recipe.batch_size, generator)
-        drawn = self.job.augmentation.draw(len(order), *self.job.training.size, generator)
+        size = self.job.training.size
+        drawn = self.job.augmentation.draw(len(order), *size, generator, epoch=number)
         parts = [
             each.to(self.compute.device).split(self.recipe.batch_size) for each in (order, *drawn)
         ]
