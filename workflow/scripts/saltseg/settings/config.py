@@ -401,11 +401,11 @@ class TrainingSettings(Section):
         ge=1,
     )
     optimiser: Literal["adam", "adamw", "muon"] = key(
-        "adamw",
-        "`adam` and `adamw` differ in how `weight_decay` is applied; `muon` is `adamw` with "
-        "orthogonal steps for the convolutions outside a pretrained encoder",
+        "muon",
+        "`muon` is `adamw` with orthogonal steps for convolutions outside a pretrained encoder; "
+        "`adam` and `adamw` differ in how `weight_decay` is applied",
     )
-    weight_decay: float = key(0.01, "decoupled in `adamw`, added to the gradient in `adam`", ge=0)
+    weight_decay: float = key(0.01, "decoupled, but added to the gradient in `adam`", ge=0)
     schedule: Literal["plateau", "one_cycle"] = key(
         "one_cycle",
         "of the learning rate; `plateau` halves it on a plateau, `one_cycle` raises it for "
