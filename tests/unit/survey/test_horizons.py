@@ -4,6 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from saltseg.core.errors import InputError
 from saltseg.survey.horizons import (
@@ -122,6 +124,21 @@ def test_picks_that_do_not_fit_are_named_by_file_and_row(tmp_path, in_time, cont
     with pytest.raises(InputError, match=message) as refused:
         read_picks(written(tmp_path / "top.dat", content), in_time)
     assert "top.dat" in str(refused.value)
+
+
+@given(st.data())
+@settings(max_examples=40)
+@pytest.mark.filterwarnings("error")
+def test_damaged_files_are_read_or_refused(tmp_path_factory, in_time, data):
+    content = data.draw(st.sampled_from(FORMATS))[: data.draw(st.integers(1, 400))]
+    at = data.draw(st.integers(0, len(content)))
+    junk = ["nan", "1e30", "-1e305", "1e400", "x", '"', "%", ",", ";", "\n", "\0", "é", "# 9: Z\n"]
+    content = content[:at] + data.draw(st.sampled_from(junk)) + content[at + 1 :]
+    path = written(tmp_path_factory.mktemp("damaged") / "top.dat", content)
+    try:
+        assert len(read_picks(path, in_time).row)
+    except InputError as error:
+        assert "top.dat" in str(error)
 
 
 def test_feet_that_cannot_be_metres_are_refused_with_the_remedy(tmp_path, survey):

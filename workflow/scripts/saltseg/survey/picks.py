@@ -198,7 +198,7 @@ def all_columns(table: PickTable, survey: Survey, found: dict[str, int]) -> dict
         return found
     own = [_index(values[:, found[plane]], survey.geometry.line_axis(plane))[0] for plane in PLANES]
     for a, b in permutations(others, 2):
-        nearest = survey.places.nearest(np.nan_to_num(values[:, [a, b]]))
+        nearest = survey.places.nearest(values[:, [a, b]])
         if ((nearest.inline == own[0]) & (nearest.crossline == own[1])).mean() >= MOST:
             return found | {"x": a, "y": b}
     return found
@@ -234,7 +234,7 @@ def _is_deep(z: np.ndarray, geometry: Geometry) -> np.ndarray:
     good = is_undefined(z)
     for (_, own), factor in FACTORS.items():
         if own == geometry.unit:
-            good |= _within(np.abs(z) * factor, geometry.samples)
+            good |= _within(np.abs(z).clip(max=1e20) * factor, geometry.samples)
     return good
 
 
@@ -272,7 +272,7 @@ def _traces(
         found, good = zip(*map(_index, values.T, axes), strict=True)
         inside, has = good[0] & good[1], f"inlines {axes[0]}, crosslines {axes[1]}"
     else:
-        nearest = survey.places.nearest(np.nan_to_num(values))
+        nearest = survey.places.nearest(values)
         found, inside = (nearest.inline, nearest.crossline), nearest.inside
         inside = inside & ~np.isnan(values).any(axis=1)
         has = f"{survey.places}"

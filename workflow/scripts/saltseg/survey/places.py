@@ -9,7 +9,7 @@ from scipy.spatial import KDTree
 from saltseg.core.errors import InputError
 
 FITTED = 1_000_000  # traces that a transform is fitted to, of more
-FAR = 1e15  # traces; anything farther off is undefined, and no index
+FAR = 1e12  # x and y
 CROOKED = 0.25  # of a trace's spacing by which traces may miss the transform
 
 
@@ -67,11 +67,13 @@ class Places:
 
     def nearest(self, places: np.ndarray) -> Nearest:
         """Return the trace that is nearest to each place: x and y, float64 (places, 2)."""
+        # Numbers that are no places, such as 1e30, are no indices either.
+        places = np.nan_to_num(places).clip(-FAR, FAR)
         if self._steps is None:
             away, number = KDTree(self._traces).query(places)
             return Nearest(*self._indices[number].T, away, away <= self.spacing)
         exact = np.linalg.solve(self._steps.T, (places - self._origin).T).T
-        found = np.rint(exact.clip(-FAR, FAR)).astype(np.int64)
+        found = np.rint(exact).astype(np.int64)
         away = np.linalg.norm((exact - found) @ self._steps, axis=1)
         inside = np.all((found >= 0) & (found < self.shape), axis=1)
         return Nearest(*found.T, away, inside)
