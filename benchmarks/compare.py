@@ -19,11 +19,14 @@ from saltseg.survey.folds import read_folds
 from saltseg.survey.tiles import Tiles
 
 
-def tile_scores(members: list[Predictions], results: Path) -> pd.Series:
-    """Return the score of the members' mean for each tile of a run they predicted, by id."""
+def tile_scores(members: list[Predictions], results: Path, tuned: dict | None = None) -> pd.Series:
+    """Return the score of the members' mean for each tile of a run they predicted, by id.
+
+    ``tuned`` is ``groups`` of threshold.json; None to tune thresholds here.
+    """
     tiles = Tiles(results / "data/train.h5")
     folds = read_folds(results / "data/folds.h5", tiles.ids)
-    return comparison.tile_scores(members, tiles, folds)
+    return comparison.tile_scores(members, tiles, folds, tuned)
 
 
 def markdown(table: pd.DataFrame) -> str:
@@ -37,9 +40,10 @@ def markdown(table: pd.DataFrame) -> str:
 def main(first: Path, second: Path) -> None:
     scores = []
     for results in (first, second):
-        tuned = read_report(results / "threshold.json", ["honest", "members"])
+        tuned = read_report(results / "threshold.json", ["honest", "members", "groups"])
         paths = [results / f"predictions/validation/{name}.h5" for name in tuned["members"]]
-        scores.append(tile_scores([Predictions.load(path) for path in paths], results))
+        members = [Predictions.load(path) for path in paths]
+        scores.append(tile_scores(members, results, tuned["groups"]))
         warning = "" if tuned["honest"] else "  NOT honest: on training tiles"
         print(f"{scores[-1].mean():.4f}  over {len(scores[-1])} tiles  {results}{warning}")
     change, error = difference(*scores)

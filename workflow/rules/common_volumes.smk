@@ -135,6 +135,20 @@ def get_volume_members(wildcards):
     return expand("results/models/{member}/checkpoint.safetensors", member=MEMBERS)
 
 
+def get_weights(wildcards):
+    """Return the weights of the members of this run or of predict.run, None if they are equal."""
+    if not prefix_of(wildcards) or config["predict"]["run"] is None:
+        tuned = config["ensemble"]["weights"] != "equal"
+        return "results/threshold.json" if tuned else []
+    with exit_on_input_error("predict.run"):
+        return get_threshold(wildcards) if Decision.load(get_threshold(wildcards)).weights else []
+
+
+def get_line_weights(wildcards):
+    """Return the weights of the members of this run, if they are tuned."""
+    return "results/threshold.json" if config["ensemble"]["weights"] != "equal" else []
+
+
 def get_volume_flip(wildcards):
     """Return whether to average over the flip: as this run, or predict.run, tuned its threshold."""
     flip = config["inference"]["flip"]

@@ -22,7 +22,9 @@ rule threshold:
     params:
         *code("threshold", "data"),
         command=command("threshold"),
-        settings=settings("validation.scheme", "inference.flip", "inference.threshold"),
+        settings=settings(
+            "validation.scheme", "ensemble.weights", "inference.flip", "inference.threshold"
+        ),
         selected=get_selected,
     shell:
         f"{STAGE} {{params.selected:q}}"

@@ -204,6 +204,7 @@ if VOLUME:
             lines="results/data/lines.h5",
             geometry="results/data/geometry.json",
             predictions=expand("results/predictions/lines/{member}.h5", member=MEMBERS),
+            weights=get_line_weights,
         output:
             calibration="results/volume/calibration.json",
         log:
@@ -228,6 +229,7 @@ if VOLUME:
             lines="results/data/lines.h5",
             geometry="results/data/geometry.json",
             predictions=expand("results/predictions/lines/{member}.h5", member=MEMBERS),
+            weights=get_line_weights,
             calibration="results/volume/calibration.json",
         output:
             scores="results/volume/scores.json",
@@ -254,6 +256,7 @@ rule predict_volume:
     input:
         volume="results/{prefix}data/volume.zarr",
         members=made(get_volume_members),
+        weights=made(get_weights),
     output:
         predictions=temp(directory("results/{prefix}predictions/volume/{shard}.zarr")),
     log:
@@ -269,7 +272,7 @@ rule predict_volume:
         runtime=growing(1440),
     params:
         *code("predict_volume", "torch"),
-        command=command("predict_volume", members=get_volume_members),
+        command=command("predict_volume", members=get_volume_members, weights=get_weights),
         settings=settings(
             "plugins",
             "inference.planes",
@@ -280,7 +283,7 @@ rule predict_volume:
             "compute",
         ),
         flip=get_volume_flip,
-        contents=contents(get_volume_members),
+        contents=contents(get_volume_members, get_weights),
     shell:
         f"{STAGE} --shard {{wildcards.shard}} {{params.flip}}"
 

@@ -4,7 +4,8 @@ import logging
 from dataclasses import replace
 
 from saltseg.evaluation.calibration import calibrate, hold_out
-from saltseg.evaluation.held_out_lines import LinePredictions
+from saltseg.evaluation.decision import weights_of
+from saltseg.evaluation.held_out_lines import load_members
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.folds import is_honest
 from saltseg.survey.geometry import Geometry
@@ -13,7 +14,8 @@ from saltseg.survey.lines import Lines
 
 def main(args):
     honest, volume = is_honest(args.settings.validation.scheme), args.settings.volume
-    members = [LinePredictions(path) for path in args.predictions]
+    weights = weights_of(args.weights, args.predictions)
+    members = load_members(args.predictions, weights)
     held_out = hold_out(Lines(args.lines), Geometry.load(args.geometry), members, honest)
     calibration = calibrate(held_out, honest, volume.prior != "none")
     replace(calibration, smoothing=volume.smoothing).save(args.calibration)
@@ -29,5 +31,6 @@ if __name__ == "__main__":
     parser.add_input("lines", "lines.h5 of the labelled lines")
     parser.add_input("geometry", "geometry.json of the volume")
     parser.add_input("predictions", "HDF5 files", many=True)
+    parser.add_input("weights", "threshold.json, for other than equal weights", optional=True)
     parser.add_output("calibration", "JSON file")
     run(main, parser)

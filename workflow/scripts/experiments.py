@@ -22,15 +22,15 @@ from saltseg.survey.tiles import Tiles
 def main(args):
     tiles = Tiles(args.tiles)
     folds = read_folds(args.folds, tiles.ids)
-    reports = [read_report(path, HONESTY) for path in args.thresholds]
+    reports = [read_report(path, [*HONESTY, "groups"]) for path in args.thresholds]
     members: dict[str, list[Path]] = {path.parent.name: [] for path in args.thresholds}
     for path in args.predictions:
         # NAME/predictions/validation/SEED.h5
         members[path.parents[2].name].append(path)
     size = tiles.masks.shape[1:]
     scores = {
-        name: tile_scores(load_all(paths, tiles.ids, size), tiles, folds)
-        for name, paths in members.items()
+        name: tile_scores(load_all(paths, tiles.ids, size), tiles, folds, report["groups"])
+        for (name, paths), report in zip(members.items(), reports, strict=True)
     }
     table = compare(scores)
     table["honest"] = [report["honest"] for report in reports]

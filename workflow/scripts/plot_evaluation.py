@@ -1,6 +1,7 @@
 """Draw what the score depends on."""
 
 import logging
+from dataclasses import replace
 
 from saltseg.ensemble.predictions import load_all
 from saltseg.evaluation.decision import HONESTY, read_report
@@ -23,7 +24,8 @@ def main(args):
     folds = read_folds(args.folds, tiles.ids)
     report = read_report(args.threshold, ["threshold", "score", *HONESTY, "members"])
     loaded = load_all(args.predictions, tiles.ids, tiles.masks.shape[1:], report["members"])
-    members = {member.path.stem: member for member in loaded}
+    # Alone or in subsets, members weigh the same.
+    members = {member.path.stem: replace(member, weight=1) for member in loaded}
     note = warning(report)
     # All is read before anything is written.
     curve, review = read_curve(args.curve), read_review(args.review, tiles.ids)

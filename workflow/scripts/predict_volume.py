@@ -6,6 +6,7 @@ from time import perf_counter
 
 from saltseg.device.compute import Compute
 from saltseg.device.gpu_lease import hold_gpu
+from saltseg.evaluation.decision import weights_of
 from saltseg.inference.runtimes import for_inference
 from saltseg.inference.sections import SectionPredictor, windows_for
 from saltseg.inference.volume import Greyscale, VolumePredictor
@@ -26,7 +27,8 @@ def main(args):
     # Once, not for each shard.
     for notice in greyscale.notices(volume) if args.shard == 0 else []:
         logging.warning(notice)
-    sections = SectionPredictor(members, compute, windows, args.flip)
+    weights = weights_of(args.weights, args.members)
+    sections = SectionPredictor(members, compute, windows, args.flip, weights)
     predictor, begun = VolumePredictor(sections, greyscale, inference.batch_size), perf_counter()
     layout = Layout.of(volume.shape, windows, inference.planes, inference.shards, len(members))
     lines = predictor.predict(volume, layout, args.shard, args.predictions)
@@ -43,6 +45,7 @@ if __name__ == "__main__":
     parser = stage_parser(__doc__)
     parser.add_input("volume", "Zarr store of the amplitudes")
     parser.add_input("members", "the members, safetensors files", many=True)
+    parser.add_input("weights", "their threshold.json, for other than equal weights", optional=True)
     parser.add_argument(
         "--flip",
         action=BooleanOptionalAction,

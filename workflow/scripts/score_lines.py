@@ -7,7 +7,8 @@ from dataclasses import replace
 from saltseg.core.files import replacing
 from saltseg.core.tables import write_csv
 from saltseg.evaluation.calibration import Calibration, hold_out, score_lines
-from saltseg.evaluation.held_out_lines import LinePredictions
+from saltseg.evaluation.decision import weights_of
+from saltseg.evaluation.held_out_lines import load_members
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.folds import is_honest
 from saltseg.survey.geometry import Geometry
@@ -16,7 +17,8 @@ from saltseg.survey.lines import Lines, count_lines
 
 def main(args):
     lines, honest = Lines(args.lines), is_honest(args.settings.validation.scheme)
-    members = [LinePredictions(path) for path in args.predictions]
+    weights = weights_of(args.weights, args.predictions)
+    members = load_members(args.predictions, weights)
     held_out = hold_out(lines, Geometry.load(args.geometry), members, honest)
     calibration, threshold = Calibration.load(args.calibration), args.settings.inference.threshold
     if threshold is not None:
@@ -61,6 +63,7 @@ if __name__ == "__main__":
     parser.add_input("lines", "lines.h5 of the labelled lines")
     parser.add_input("geometry", "geometry.json of the volume")
     parser.add_input("predictions", "HDF5 files", many=True)
+    parser.add_input("weights", "threshold.json, for other than equal weights", optional=True)
     parser.add_input("calibration", "calibration.json")
     parser.add_output("table", "CSV file of lines")
     parser.add_output("scores", "JSON file")

@@ -5,8 +5,9 @@ import logging
 from saltseg.core.tables import write_csv
 from saltseg.ensemble.predictions import load_all
 from saltseg.evaluation.decision import write_report
-from saltseg.evaluation.summary import warning
+from saltseg.evaluation.summary import describe_weights, warning
 from saltseg.evaluation.threshold import evaluate
+from saltseg.evaluation.weights import mixtures
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.folds import is_honest, read_folds
 from saltseg.survey.tiles import Tiles
@@ -17,17 +18,20 @@ def main(args):
     members = load_all(args.predictions, tiles.ids, tiles.masks.shape[1:])
     scheme = args.settings.validation.scheme
     folds = read_folds(args.folds, tiles.ids)
-    chosen = args.settings.inference.threshold
-    result, curve = evaluate(members, tiles, folds, is_honest(scheme), chosen)
+    chosen, names = args.settings.inference.threshold, [path.stem for path in args.predictions]
+    tuned = args.settings.ensemble.weights == "out_of_fold"
+    candidates = mixtures(names) if tuned else [dict.fromkeys(names, 1)]
+    result, curve = evaluate(members, tiles, folds, is_honest(scheme), chosen, candidates)
     result["scheme"] = scheme
     result["selected"] = args.selected
     # The threshold holds for predictions made in the same way.
     result["flip"] = args.settings.inference.flip
-    result["members"] = {path.stem: 1 for path in args.predictions}
     write_csv(curve, args.curve)
     write_report(args.threshold, result)
     note = warning(result)
     note = f" ({note})" if note else ""
+    weights = describe_weights(result["members"])
+    note += f", weights {weights}" if weights else ""
     logging.info("threshold %.4f, score %.4f%s", result["threshold"], result["score"], note)
 
 

@@ -74,10 +74,11 @@ def test_all_members_that_held_out_a_line_have_a_say(tmp_path):
     loaded, _, members = survey(tmp_path / "run", TOPS)
     other = {INLINE: np.full((50, 60), 0.25, np.float32)}
     save_predictions(tmp_path / "9.h5", loaded, ["inline_20"], iter([other]), [INLINE])
-    both = [*members, LinePredictions(tmp_path / "9.h5")]
-    held_out = hold_out(loaded, GRID, both)
-    expected = (LOGITS[members[2]["inline_20"][INLINE]] + np.log(1 / 3)) / 2
-    np.testing.assert_allclose(held_out[2].members[INLINE], expected, atol=1e-3)
+    for weight in (1, 3):
+        held_out = hold_out(loaded, GRID, [*members, LinePredictions(tmp_path / "9.h5", weight)])
+        own = LOGITS[members[2]["inline_20"][INLINE]]
+        expected = (own + weight * np.log(1 / 3)) / (1 + weight)
+        np.testing.assert_allclose(held_out[2].members[INLINE], expected, atol=1e-3)
 
 
 def test_members_and_interpolation_are_fused_and_scored(tmp_path):

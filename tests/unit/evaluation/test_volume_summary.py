@@ -32,8 +32,8 @@ def results_of(honest, pieces):
 )
 def test_nothing_is_held_out_with_full_and_pieces_are_no_lines(tmp_path, honest, pieces, said):
     found = results_of(honest, pieces)
-    text = summarise(found, ["0"], Path("results"))
-    head = volume_headline(found, ["0"], tmp_path)
+    text = summarise(found, {"0": 1}, Path("results"))
+    head = volume_headline(found, {"0": 1}, tmp_path)
     write_page(tmp_path / "index.html", head, [], {}, lines=line_rows(found))
     page = (tmp_path / "index.html").read_text()
     assert said in text and said in page

@@ -203,6 +203,9 @@ def test_members_are_averaged_and_their_spread_is_returned():
     stack = np.stack([each for each, _ in single])
     np.testing.assert_allclose(mean, probability(to_logits(stack).mean(0)), atol=1e-6)
     np.testing.assert_allclose(deviation, stack.std(0), atol=1e-6)
+    heavy, _ = SectionPredictor(networks, CPU, CUT, True, [1, 0, 3]).predict(section)
+    expected = probability(np.average(to_logits(stack), axis=0, weights=[1, 0, 3]))
+    np.testing.assert_allclose(heavy, expected, atol=1e-6)
     assert not single[0][1].any()
 
 

@@ -137,8 +137,9 @@ def hold_out(
             others.distance(*here).squeeze(axis) if others else np.zeros(labels.shape, np.float32)
         )
         values = [member[row.id] for member in of_line]
+        weights = np.array([member.weight for member in of_line], np.float32)
         logits = {
-            plane: np.stack([LOGITS[each[plane]] for each in values]).mean(axis=0)
+            plane: np.average([LOGITS[each[plane]] for each in values], axis=0, weights=weights)
             for plane in values[0]
         }
         found.append(HeldOutLine(row.id, row.plane, row.line, labels, logits, distance))

@@ -5,25 +5,30 @@ import pandas as pd
 
 from saltseg.core import metric
 from saltseg.ensemble.predictions import Predictions, mean_probabilities, predicted_rows
-from saltseg.evaluation.threshold import steps_of_members, tune, tuning_groups
+from saltseg.evaluation.threshold import steps_of_members, tune, tuning_groups, weighted
 from saltseg.survey.tiles import Tiles
 
 
-def tile_scores(members: list[Predictions], tiles: Tiles, folds: pd.DataFrame) -> pd.Series:
+def tile_scores(
+    members: list[Predictions], tiles: Tiles, folds: pd.DataFrame, tuned: dict | None = None
+) -> pd.Series:
     """Return the score of the members' mean for each tile they predicted, float64, by id.
 
-    As in threshold.json, tiles are scored with the threshold tuned on the other folds.
+    As in threshold.json, tiles are scored with what was tuned on the other folds: its ``groups``,
+    None to tune thresholds of the members' mean here.
     """
     rows = predicted_rows(members, tiles.ids)
     ids, masks = tiles.table["id"].iloc[rows].tolist(), tiles.masks[rows]
     _, groups = tuning_groups(folds["fold"].to_numpy()[rows])
-    tuned = tune(steps_of_members(members, ids, masks), groups)["groups"]
-    thresholds = np.array([tuned[str(group)]["threshold"] for group in groups])
-    scores = [
-        metric.tile_scores(mean > thresholds[part, None, None], masks[part])
-        for part, mean in mean_probabilities(members, ids)
-    ]
-    return pd.Series(np.concatenate(scores), index=ids)
+    tuned = tuned or tune(steps_of_members(members, ids, masks), groups)["groups"]
+    scores = np.empty(len(ids))
+    for name, found in tuned.items():
+        of_group = np.flatnonzero(groups == int(name))
+        mixed = weighted(members, found["members"]) if "members" in found else members
+        for part, mean in mean_probabilities(mixed, [ids[row] for row in of_group]):
+            here = of_group[part]
+            scores[here] = metric.tile_scores(mean > found["threshold"], masks[here])
+    return pd.Series(scores, index=ids)
 
 
 def difference(first: pd.Series, second: pd.Series) -> tuple[float, float]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from saltseg.core.errors import DamagedError, InputError, rebuild_hint
 from saltseg.core.sealed_json import DIGEST, digest_of, write_sealed
+from saltseg.settings.members import members_of
 
 
 @dataclass(frozen=True)
@@ -21,6 +22,12 @@ class Decision:
     flip: bool
     members: dict[str, int]
 
+    @property
+    def weights(self) -> list[int] | None:
+        """The members' weights, None if they are equal."""
+        weights = list(self.members.values())
+        return weights if len({*weights}) > 1 else None
+
     @classmethod
     def load(cls, path: Path | str, threshold: float | None = None) -> "Decision":
         """Read threshold.json, of which a user's own ``threshold`` replaces that.
@@ -29,6 +36,14 @@ class Decision:
         """
         decision = cls(**read_report(path, ["threshold", "flip", "members"]))
         return decision if threshold is None else replace(decision, threshold=threshold)
+
+
+def weights_of(report: Path | None, files: list[Path]) -> list[int] | None:
+    """Return the weights of the members that files are of, by threshold.json; None without one."""
+    if report is None:
+        return None
+    members = Decision.load(report).members
+    return [members[name] for name in members_of(files, members)]
 
 
 def write_report(path: Path | str, report: dict) -> None:
@@ -93,11 +108,16 @@ def _are_weights(value: object) -> bool:
     return isinstance(value, dict) and all(map(_is_count, value.values())) and any(value.values())
 
 
+def _are_groups(value: object) -> bool:
+    return isinstance(value, dict) and value != {}
+
+
 FITS = {
     **dict.fromkeys(["threshold", "score", "score_all_empty"], _is_share),
     **dict.fromkeys(["tiles", "tiles_scored"], _is_count),
     **dict.fromkeys(["flip", "honest", "selected"], _is_bool),
     "members": _are_weights,
+    "groups": _are_groups,
     **dict.fromkeys(["tuned_on", "scheme", DIGEST], _is_text),
 }
 # Keys needed to say whether a score is honest, and to report it.

@@ -44,11 +44,12 @@ class LinePredictions:
     table: id of each line, and the rows ``start`` to ``stop`` of its traces
     planes: names of the planes that they were predicted in
     values: uint16 (traces, planes, samples), as in ``core.quantisation``, read as used
+    weight: how much the member counts in means
     """
 
-    def __init__(self, path: Path | str):
+    def __init__(self, path: Path | str, weight: int = 1):
         """Open an HDF5 file; InputError if it is damaged."""
-        self.path = Path(path)
+        self.path, self.weight = Path(path), weight
         file = HdfFile(path)
         self.table = file.table(COLUMNS)
         if self.table.empty:
@@ -62,6 +63,12 @@ class LinePredictions:
         row = self.table.set_index("id").loc[name]
         values = self.values[int(row["start"]) : int(row["stop"])]
         return {plane: values[:, number] for number, plane in enumerate(self.planes)}
+
+
+def load_members(paths: list[Path], weights: list[int] | None = None) -> list[LinePredictions]:
+    """Open the predictions of the members that weigh more than nothing, by default the same."""
+    weighted = zip(paths, weights or [1] * len(paths), strict=True)
+    return [LinePredictions(path, weight) for path, weight in weighted if weight]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import pandas as pd
 
 from saltseg.core.errors import InputError
 from saltseg.core.tables import read_csv
+from saltseg.settings.members import kind_of
 
 # For a score whose threshold no other tile could tune.
 TUNED_ON_ITSELF = "the scored tile itself, since there is no other"
@@ -24,15 +25,27 @@ def summary(threshold: dict, submission: Path | None, results: Path) -> str:
         sent = f"{submission}: {len(masks)} tiles, {int((masks != '').sum())} of them with salt"
     scored, tiles = threshold["tiles_scored"], threshold["tiles"]
     said = honesty(threshold)
-    members = ",".join(threshold["members"])
+    members, weights = ",".join(threshold["members"]), describe_weights(threshold["members"])
+    weights = f"Weights     {weights}\n" if weights else ""
     return f"""\
 Score       {threshold["score"]:.4f} over {scored} of {tiles} labelled tiles ({said})
             {threshold["score_all_empty"]:.4f} is the score of a submission without any salt on them
 Threshold   {threshold["threshold"]:.4f}, {origin(threshold["tuned_on"])}
 Submission  {sent}
 Members     {results}/models/MEMBER/checkpoint.safetensors for MEMBER {members}
+{weights}\
 Report      {results}/index.html; tiles to look at, worst first, in {results}/review.csv
 """
+
+
+def describe_weights(members: dict[str, int]) -> str:
+    """Return the share of each kind of members in their mean; empty if all weigh the same."""
+    if len({*members.values()}) == 1:
+        return ""
+    shares = dict.fromkeys(map(kind_of, members), 0.0)
+    for name, weight in members.items():
+        shares[kind_of(name)] += weight / sum(members.values())
+    return ", ".join(f"{kind or 'without a name'} {share:.2f}" for kind, share in shares.items())
 
 
 def _read_masks(submission: Path) -> pd.Series:

@@ -8,9 +8,10 @@ is highest, which holds better on other tiles than the highest step, a matter of
 
 import math
 import os
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from itertools import chain
+from dataclasses import dataclass, replace
+from itertools import chain, compress
 
 import numpy as np
 import pandas as pd
@@ -133,16 +134,18 @@ def steps(values: np.ndarray, masks: np.ndarray, unit: int) -> Steps:
 
 
 def steps_of_members(members: list[Predictions], ids: list[str], masks: np.ndarray) -> Steps:
-    """Return the steps of the mean over members; each tile needs at least one prediction."""
-    counts = sum(pd.Index(member.ids).get_indexer(pd.Index(ids)) >= 0 for member in members)
-    # A common unit that keeps means over different numbers of members integers.
-    common = math.lcm(*np.unique(counts).tolist())
-    unit = common * SCALE
-    if 2 * unit + 1 >= 2**32:
+    """Return the steps of the mean over members; each tile needs at least one prediction.
+
+    Raises InputError if the means of tiles have no common unit of 32 bits.
+    """
+    totals = total_weights(members, ids)
+    common = common_unit(totals)
+    if common is None:
         raise InputError(
-            f"the tiles were predicted by {np.unique(counts).tolist()} members, too many different "
+            f"the tiles were predicted by {totals.tolist()} members, too many different "
             "numbers to average exactly; choose ensemble.seeds to hold out each fold equally often"
         )
+    unit = common * SCALE
 
     def parts_of(share: np.ndarray) -> list[tuple[np.ndarray, ...]]:
         first, parts = int(share[0]), []
@@ -161,28 +164,59 @@ def steps_of_members(members: list[Predictions], ids: list[str], masks: np.ndarr
     return Steps(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)), unit=unit)
 
 
+def total_weights(members: list[Predictions], ids: list[str]) -> np.ndarray:
+    """Return the different sums of weights of the members that predicted a tile, rising."""
+    order = pd.Index(ids)
+    counts = sum(
+        member.weight * (pd.Index(member.ids).get_indexer(order) >= 0) for member in members
+    )
+    return np.unique(counts)
+
+
+def common_unit(totals: np.ndarray) -> int | None:
+    """Return what keeps means over different weights integers; None if they would not fit."""
+    common = math.lcm(*totals.tolist())
+    return common if common > 0 and 2 * common * SCALE + 1 < 2**32 else None
+
+
+def weighted(members: list[Predictions], weights: dict[str, int]) -> list[Predictions]:
+    """Return the members that weigh more than nothing, with weights by the names of their files."""
+    return [
+        replace(member, weight=weights[member.path.stem])
+        for member in members
+        if weights[member.path.stem]
+    ]
+
+
 def evaluate(
     members: list[Predictions],
     tiles: Tiles,
     folds: pd.DataFrame,
     honest: bool,
     chosen: float | None = None,
+    mixtures: Sequence[dict[str, int]] = (),
 ) -> tuple[dict, pd.DataFrame]:
     """Tune the threshold on the members' mean; return the content of threshold.json and the curve.
 
-    A ``chosen`` threshold is scored instead. Only tiles with predictions are scored. ``honest``
-    states that no member trained on the tiles it is scored on. Each row of the curve holds up to,
-    but excluding, the next threshold.
+    A ``chosen`` threshold is scored instead. Of several ``mixtures``, weights of members by name,
+    the best is chosen like the threshold. Only tiles with predictions are scored. ``honest`` states
+    that no member trained on the tiles it is scored on. Each row of the curve holds up to, but
+    excluding, the next threshold.
     """
     rows = predicted_rows(members, tiles.ids)
     ids = tiles.table["id"].iloc[rows].tolist()
     masks = tiles.masks[rows]
     tuned_on, groups = tuning_groups(folds["fold"].to_numpy()[rows])
     tuned_on = tuned_on if chosen is None else NOT_TUNED
-    steps = steps_of_members(members, ids, masks)
-    curve = steps.curve(np.ones(len(ids), dtype=bool))
-    result = {
-        **tune(steps, groups, chosen),
+    mixed = [weighted(members, weights) for weights in mixtures] or [members]
+    # Each tile has to have a mean.
+    fits = [common_unit(total_weights(each, ids)) is not None for each in mixed]
+    mixed = list(compress(mixed, fits)) or [members]
+    result = tune_among((steps_of_members(each, ids, masks) for each in mixed), groups, chosen)
+    best = mixed[result["mixture"]]
+    _name_weights([result, *result["groups"].values()], mixed, mixtures)
+    curve = steps_of_members(best, ids, masks).curve(np.ones(len(ids), dtype=bool))
+    result |= {
         "score_all_empty": float((~masks.any(axis=(1, 2))).mean()),
         "tuned_on": tuned_on,
         # The best score that some threshold reaches is too good, whoever trained on the tile.
@@ -194,11 +228,32 @@ def evaluate(
     return result, pd.DataFrame(columns)
 
 
-def tune(steps: Steps, groups: np.ndarray, chosen: float | None = None) -> dict:
-    """Return the best threshold over all tiles and a cross-validated estimate of its score.
+def _name_weights(
+    tuned: list[dict], mixed: list[list[Predictions]], mixtures: Sequence[dict[str, int]]
+) -> None:
+    """Replace the number of each chosen mixture by the members' weights, if there are several."""
+    for each in tuned:
+        found = {member.path.stem: member.weight for member in mixed[each.pop("mixture")]}
+        if mixtures:
+            each["members"] = {name: found.get(name, 0) for name in mixtures[0]}
 
-    ``score`` is the one to quote: each group is scored with the threshold tuned on the other
-    groups. ``score_on_tuned_tiles`` is with the one tuned on all, and so slightly optimistic.
+
+def tune(steps: Steps, groups: np.ndarray, chosen: float | None = None) -> dict:
+    """Return what ``tune_among`` does, of a single candidate."""
+    result = tune_among([steps], groups, chosen)
+    for each in (result, *result["groups"].values()):
+        del each["mixture"]
+    return result
+
+
+def tune_among(
+    candidates: Iterable[Steps], groups: np.ndarray, chosen: float | None = None
+) -> dict:
+    """Return the best candidate and threshold over all tiles, and a cross-validated score of both.
+
+    ``score`` is the one to quote: each group is scored with the candidate, ``mixture``, and the
+    threshold that are best on the other groups. ``score_on_tuned_tiles`` is with those tuned on all,
+    and so slightly optimistic. Of equally good candidates the first is taken.
 
     Args:
         groups: int64 (tiles). If all are equal, there is nothing to tune across, and ``score`` is
@@ -206,21 +261,35 @@ def tune(steps: Steps, groups: np.ndarray, chosen: float | None = None) -> dict:
         chosen: threshold to score instead of any that is tuned.
     """
     everything = np.ones(len(groups), dtype=bool)
-    curve = steps.curve(everything)
-    threshold = curve.best() if chosen is None else chosen
+    names = np.unique(groups).tolist()
+    tuned_on = {None: everything} | {name: groups != name for name in names if len(names) > 1}
+    best: dict = {}
+    for number, steps in enumerate(candidates):
+        for name, tiles in tuned_on.items():
+            curve = steps.curve(tiles)
+            threshold = curve.best() if chosen is None else chosen
+            reached = curve.score(threshold)
+            if name not in best or reached > best[name]["reached"]:
+                scored = curve if name is None else steps.curve(~tiles)
+                best[name] = {
+                    "mixture": number,
+                    "threshold": threshold,
+                    "reached": reached,
+                    "score": scored.score(threshold),
+                    "half": scored.score(0.5),
+                }
     by_group, total = {}, 0.0
-    for group in np.unique(groups).tolist():
-        here = groups == group
-        fixed = here.all() or chosen is not None
-        tuned = threshold if fixed else steps.curve(~here).best()
-        score = steps.curve(here).score(tuned)
-        total += score * int(here.sum())
-        by_group[str(group)] = {"threshold": tuned, "score": score, "tiles": int(here.sum())}
+    for name in names:
+        found, tiles = best.get(name, best[None]), int((groups == name).sum())
+        total += found["score"] * tiles
+        kept = {key: found[key] for key in ("threshold", "score", "mixture")}
+        by_group[str(name)] = kept | {"tiles": tiles}
     return {
-        "threshold": threshold,
+        "mixture": best[None]["mixture"],
+        "threshold": best[None]["threshold"],
         "score": total / len(groups),
-        "score_on_tuned_tiles": curve.score(threshold),
-        "score_at_half": curve.score(0.5),
+        "score_on_tuned_tiles": best[None]["reached"],
+        "score_at_half": best[None]["half"],
         "groups": by_group,
     }
 

@@ -1,7 +1,6 @@
 """What a run on a volume is worth, in words: for its summary and its page."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -97,7 +96,7 @@ def format_score(value: float | None, digits: int = 3) -> str:
     return "none" if value is None else f"{value:.{digits}f}"
 
 
-def summarise(found: VolumeResults, members: Iterable[str], results: Path) -> str:
+def summarise(found: VolumeResults, members: dict[str, int], results: Path) -> str:
     """Return the summary of a run on a volume."""
     suspect = f"Suspect     {', '.join(found.suspect)}: members contradict these labels\n"
     return f"""\

@@ -189,4 +189,6 @@ class FinishedRun:
     @cached_property
     def _sections(self) -> SectionPredictor:
         windows = windows_for(self._networks, InferenceSettings().window)
-        return SectionPredictor(self._networks, self.compute, windows, self.decision.flip)
+        return SectionPredictor(
+            self._networks, self.compute, windows, self.decision.flip, self.decision.weights
+        )

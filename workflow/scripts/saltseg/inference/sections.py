@@ -28,12 +28,14 @@ class SectionPredictor:
     """Predicts sections with all members.
 
     flip: whether predictions are averaged over the flip
+    weights: how much each member counts in their mean, None for the same
     """
 
     networks: list[Network]
     compute: Compute
     windows: Windows
     flip: bool
+    weights: list[int] | None = None
 
     @property
     def is_seamless(self) -> bool:
@@ -95,9 +97,15 @@ class SectionPredictor:
                 yield found[0], np.zeros_like(found[0])
             else:
                 yield (
-                    probability(np.mean(to_logits(np.stack(found)), axis=0)),
+                    probability(self._mean(to_logits(np.stack(found)))),
                     np.std(found, axis=0),
                 )
+
+    def _mean(self, logits: np.ndarray) -> np.ndarray:
+        if self.weights is None:
+            return np.mean(logits, axis=0)
+        shares = np.array(self.weights, np.float32) / np.float32(sum(self.weights))
+        return np.tensordot(shares, logits, 1)
 
     def around(self, core: Core, shape: tuple[int, int]) -> Core:
         """Return the part of sections of a shape that all members need to predict a core."""

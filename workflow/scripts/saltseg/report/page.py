@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from saltseg.core.errors import InputError
 from saltseg.ensemble.predictions import Predictions, mean_probabilities
 from saltseg.evaluation.review import REASONS, disagreement
-from saltseg.evaluation.summary import honesty, origin
+from saltseg.evaluation.summary import describe_weights, honesty, origin
 from saltseg.evaluation.volume_summary import VolumeResults, format_score
 from saltseg.report import palette, sprites, viewer
 from saltseg.report.times import duration, read_times
@@ -151,7 +151,7 @@ def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Path) ->
     }
 
 
-def volume_headline(found: VolumeResults, members: Collection[str], benchmarks: Path) -> dict:
+def volume_headline(found: VolumeResults, members: dict[str, int], benchmarks: Path) -> dict:
     """Return the headline of a volume's page: what to expect of it, and how that is known."""
     facts = {
         found.kind.capitalize(): found.held_out,
@@ -186,9 +186,10 @@ def line_rows(found: VolumeResults) -> list[dict]:
     ]
 
 
-def name_members(members: Collection[str]) -> str:
-    """Return how many members there are, and their names."""
-    return f"{len(members)} ({', '.join(members)})"
+def name_members(members: dict[str, int]) -> str:
+    """Return how many members there are, their names and, if they differ, weights of kinds."""
+    weights = describe_weights(members)
+    return f"{len(members)} ({', '.join(members)})" + (f"; weights {weights}" if weights else "")
 
 
 def sum_times(benchmarks: Path) -> str:

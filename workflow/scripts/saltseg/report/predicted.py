@@ -22,7 +22,7 @@ def describe_volume(
         "title": f"Salt in {Path(geometry.path).name}",
         "notices": compare(volume.character, trained_on, volume.polarity),
         "facts": {
-            "Members": name_members(members),
+            "Members": name_members(dict.fromkeys(members, 1)),
             "Threshold": f"{found['threshold']:.4f}",
             "Bodies of salt": f"{found['bodies']}",
         },

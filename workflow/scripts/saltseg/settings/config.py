@@ -299,6 +299,12 @@ class EnsembleSettings(Section):
         reruns="members of new or changed kinds, the threshold and the submission",
         min_length=1,
     )
+    weights: Literal["equal", "out_of_fold"] = key(
+        "equal",
+        "how much members count in their mean; `out_of_fold` gives kinds the weights that score "
+        "best on tiles that their members held out",
+        reruns=THRESHOLD,
+    )
 
 
 class ModelSettings(Section):
