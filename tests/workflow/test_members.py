@@ -1,6 +1,7 @@
 """Members of two kinds in one run: averaged, scored by who held tiles out, and known by name."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -10,14 +11,15 @@ import saltseg
 from saltseg.ensemble.predictions import Predictions, mean_probabilities
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.survey.tiles import Tiles
-from support.running import complete, planned, with_config
+from support.running import SUBMISSION, complete, planned, with_config
 
 WIDE = {"name": "wide", "seeds": [0, 1], "model": {"width": 3}}
+ONCE = {"threshold": 1, "submission": 1}
 NAMES = ["0", "1", "wide-0", "wide-1"]
 
 
 @pytest.mark.slow
-def test_members_of_two_kinds_are_one_ensemble(copied):
+def test_members_of_two_kinds_are_one_ensemble_that_another_adopts(copied, finished, tmp_path):
     given = {"seeds": None, "members": [WIDE, {"seeds": [1, 0]}]}
     config = with_config(copied, {"ensemble": given})
     results = copied / "results"
@@ -45,3 +47,15 @@ def test_members_of_two_kinds_are_one_ensemble(copied):
     means = np.concatenate([mean for _, mean in mean_probabilities(predicted, tiles.ids)])
     run = saltseg.load_run(results, device="cpu", threads=1)
     np.testing.assert_allclose(run.predict(tiles.images[:]), means, atol=1e-4)
+
+    # A run of the same tiles and folds that has the other kind only by its results.
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    other = with_config(tmp_path, {"ensemble": {"runs": [str(results)], "weights": "out_of_fold"}})
+    jobs = planned(tmp_path, *SUBMISSION, config=other)
+    assert jobs == {"adopt": 4, "predict_validation": 4, "predict_test": 4} | ONCE
+    complete(tmp_path, *SUBMISSION, config=other)
+    report = json.loads((tmp_path / "results/threshold.json").read_text())
+    names = [*NAMES[:2], *(f"{copied.name}-{name}" for name in NAMES)]
+    assert list(report["members"]) == names
+    adopted = tmp_path / f"results/models/{copied.name}-wide-1/checkpoint.safetensors"
+    assert adopted.read_bytes() == members[3].path.read_bytes()

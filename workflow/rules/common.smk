@@ -65,8 +65,9 @@ from engine.environments import read_pins
 from engine.given import doubled_keys
 from saltseg.core.errors import InputError, raise_faults
 from saltseg.core.fingerprint import fingerprint, remembered
+from saltseg.evaluation.decision import Decision, read_report
 from saltseg.settings.check import complete, configurations, kinds, resolve
-from saltseg.settings.members import kind_of, name_of, seed_of
+from saltseg.settings.members import kind_of, name_of, run_name, seed_of
 from saltseg.stage.code_files import behaviour, installed_version, local_files, packages
 from saltseg.survey.readers import has_reader
 from saltseg.survey.segy_files import is_segy
@@ -193,7 +194,25 @@ CONFIGS = {"": config} | {
 # By these folders and the names of kinds of members, of which the run's own has none.
 KINDS = {folder: kinds(each, IS_VOLUME) for folder, each in CONFIGS.items()}
 ALL_KINDS = [each for of_folder in KINDS.values() for each in of_folder.values()]
-NAMES = sorted({name for of_folder in KINDS.values() for name in of_folder if name})
+
+
+def adopted_in(folder):
+    """Return finished members of other runs that one of these folders has, by their names in it.
+
+    Each with its run's results folder and its name there.
+    """
+    found = {}
+    for run in CONFIGS[folder]["ensemble"]["runs"]:
+        require_plain_path("ensemble.runs", run)
+        with exit_on_input_error("ensemble.runs"):
+            if Path(run).resolve() == Path(with_prefix("results")).resolve():
+                raise InputError(f"{run}: these are this run's own results; leave them out")
+            names = Decision.load(f"{run}/threshold.json").members
+        found |= {f"{run_name(run)}-{name}": (run, name) for name in names}
+    return found
+
+
+ADOPTED = {folder: adopted_in(folder) for folder in CONFIGS}
 
 # data.source is not an input of a rule, so it may have any name.
 for section, key in [
@@ -219,7 +238,8 @@ for path in label_files(config["data"]["labels"]):
 def config_of(wildcards):
     """Return the configuration of a job: of its member's kind, of its experiment, or of the run."""
     folder, kind = getattr(wildcards, "experiment", ""), kind_in(wildcards)
-    return CONFIGS[folder] if kind is None else KINDS[folder][kind]
+    # Members of other runs are predicted with as the run's own.
+    return KINDS[folder].get(kind, CONFIGS[folder])
 
 
 def kind_in(wildcards):
@@ -229,8 +249,8 @@ def kind_in(wildcards):
     return wildcards.kind.removeprefix("-") if hasattr(wildcards, "kind") else None
 
 
-def members_in(folder):
-    """Return the names of the members in a folder below results/, empty for that itself."""
+def trained_in(folder):
+    """Return the names of the members trained in a folder below results/, empty for that itself."""
     # The order of kinds and seeds in the configuration makes no difference.
     return [
         name_of(kind, seed)
@@ -239,12 +259,24 @@ def members_in(folder):
     ]
 
 
+def members_in(folder):
+    """Return the names of all members in such a folder, those of other runs included."""
+    return [*trained_in(folder), *sorted(ADOPTED[folder])]
+
+
 def members_of(wildcards):
     """Return the names of the members of an experiment, or of the run itself."""
     return members_in(getattr(wildcards, "experiment", ""))
 
 
-MEMBERS = members_of(None)
+def pattern_of(names):
+    """Return a wildcard's pattern of some names; an empty one is no pattern without brackets."""
+    return f"({'|'.join(map(re.escape, sorted({*names})))})"
+
+
+MEMBERS, TRAINED = members_in(""), trained_in("")
+TRAINED_MEMBER = pattern_of(chain.from_iterable(map(trained_in, CONFIGS)))
+ADOPTED_MEMBER = pattern_of(chain.from_iterable(ADOPTED.values()))
 ROUNDS = config["self_training"]["rounds"]
 THREADS = config["compute"]["threads"]
 SHARDS = config["inference"]["shards"]
@@ -252,9 +284,9 @@ SHARDS = config["inference"]["shards"]
 
 wildcard_constraints:
     # Such as 0, or lovasz-0 of a kind with a name.
-    member=rf"(|{'|'.join(f'{name}-' for name in NAMES)})\d+",
+    member=pattern_of(chain.from_iterable(map(members_in, CONFIGS))),
     # Empty for the one without a name, or such as -lovasz.
-    kind=f"(|{'|'.join(f'-{name}' for name in NAMES)})",
+    kind=pattern_of(f"-{name}" if name else "" for each in KINDS.values() for name in each),
     shard=r"\d+",
     fold=r"\d+",
     # Empty for the run itself.

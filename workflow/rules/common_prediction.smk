@@ -1,6 +1,5 @@
 # New tiles and volumes, and the members that predict them.
 
-from saltseg.evaluation.decision import Decision
 from saltseg.output.masks import refuse_others
 from saltseg.survey.new_tiles import NewTiles
 from saltseg.survey.segy_files import is_segy, segy_files

@@ -31,6 +31,9 @@ def get_fingerprints(wildcards):
         del files["data.labels"]
         for path in label_files(config["data"]["labels"]):
             files[f"data.labels, {path}"] = lambda wildcards, path=path: user_file(path)
+    for name, (run, own) in ADOPTED[""].items():
+        path = f"{run}/models/{own}/checkpoint.safetensors"
+        files[f"ensemble.runs, {name}"] = lambda wildcards, path=path: user_file(path)
     found = dict(zip(files, contents(*files.values())(wildcards)))
     found |= {f"data.source, {part}": digest for part, digest in FINGERPRINTS.items()}
     return {key: digest for key, digest in found.items() if digest}

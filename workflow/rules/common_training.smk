@@ -1,5 +1,8 @@
 # Members, and the rounds of self-training.
 
+# Of a finished run, what its members learnt from; only a volume has lines.
+FORMER = ("train", "folds", "lines")
+
 
 def held_out(member):
     """Return the fold that a member holds out; 0 outside k-fold."""
@@ -28,8 +31,25 @@ def get_check(wildcards):
 
 def get_selected(wildcards):
     """Return the argument for scores of tiles by which some members' epochs were chosen."""
-    of_kinds = KINDS[getattr(wildcards, "experiment", "")].values()
-    return ["--selected"] if any(each["training"]["monitor"] != "last" for each in of_kinds) else []
+    folder = getattr(wildcards, "experiment", "")
+    found = [each["training"]["monitor"] != "last" for each in KINDS[folder].values()]
+    for run in CONFIGS[folder]["ensemble"]["runs"]:
+        with exit_on_input_error("ensemble.runs"):
+            found.append(read_report(f"{run}/threshold.json", ["selected"])["selected"])
+    return ["--selected"] if any(found) else []
+
+
+def get_adopted(wildcards):
+    """Return the checkpoint of a finished member of another run."""
+    run, name = ADOPTED[wildcards.experiment][wildcards.member]
+    return user_file(f"{run}/models/{name}/checkpoint.safetensors")
+
+
+def get_learnt(wildcards):
+    """Return what says which tiles, or lines, a finished member of another run learnt from."""
+    run, _ = ADOPTED[wildcards.experiment][wildcards.member]
+    files = [f"{run}/threshold.json", *(f"{run}/data/{name}.h5" for name in FORMER)]
+    return [user_file(file) for file in files if Path(file).exists()]
 
 
 def get_unlabelled(wildcards):
@@ -43,7 +63,11 @@ def get_fold_predictions(wildcards):
         "results/{experiment}{round}predictions/test/{member}/{shard}.h5",
         experiment=wildcards.experiment,
         round=wildcards.round,
-        member=[each for each in members_of(wildcards) if held_out(each) == int(wildcards.fold)],
+        member=[
+            each
+            for each in trained_in(wildcards.experiment)
+            if held_out(each) == int(wildcards.fold)
+        ],
         shard=range(SHARDS),
     )
 
@@ -101,7 +125,7 @@ def get_former(wildcards):
     run = start_of(wildcards)
     if run is None:
         return []
-    files = [f"{run}/data/{name}.h5" for name in ("train", "folds", "lines")]
+    files = [f"{run}/data/{name}.h5" for name in FORMER]
     # Only a volume has lines; of the others Former reports that they are missing.
     return [user_file(file) for file in files if Path(file).exists()]
 

@@ -98,8 +98,8 @@ rule gallery:
 rule plot_training:
     input:
         with_test("results/submission.csv"),
-        histories=expand("results/models/{member}/history.csv", member=MEMBERS),
-        checkpoints=expand("results/models/{member}/checkpoint.safetensors", member=MEMBERS),
+        histories=expand("results/models/{member}/history.csv", member=TRAINED),
+        checkpoints=expand("results/models/{member}/checkpoint.safetensors", member=TRAINED),
     output:
         learning=report(
             "results/figures/learning.svg",
@@ -126,7 +126,7 @@ rule plot_training:
     params:
         *code("plot_training", "plots"),
         command=command("plot_training"),
-        members=MEMBERS,
+        members=TRAINED,
         benchmarks=with_prefix("results/benchmarks"),
     shell:
         f"{BARE_STAGE} --members {{params.members:q}} --benchmarks {{params.benchmarks:q}}"

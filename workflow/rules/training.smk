@@ -20,6 +20,8 @@ rule train:
         "results/{experiment}{round}logs/train/{member}.log",
     benchmark:
         "results/{experiment}{round}benchmarks/train/{member}.tsv"
+    wildcard_constraints:
+        member=TRAINED_MEMBER,
     conda:
         "../../envs/torch.yaml"
     threads: THREADS
@@ -51,6 +53,39 @@ rule train:
         events=get_events,
     shell:
         f"{STAGE} --member {{wildcards.member}} --state {{params.state:q}} {{params.events:q}}"
+
+
+if any(ADOPTED.values()):
+
+    # Refused if it learnt from a tile that it would be scored on. Copied, so that results are whole.
+    rule adopt:
+        input:
+            tiles="results/data/train.h5",
+            folds="results/data/folds.h5",
+            lines=if_volume("results/data/lines.h5"),
+        output:
+            checkpoint="results/{experiment}models/{member}/checkpoint.safetensors",
+        log:
+            "results/{experiment}logs/adopt/{member}.log",
+        benchmark:
+            "results/{experiment}benchmarks/adopt/{member}.tsv"
+        wildcard_constraints:
+            member=ADOPTED_MEMBER,
+        # Before any training.
+        priority: 1
+        conda:
+            "../../envs/torch.yaml"
+        threads: 1
+        resources:
+            mem_mb=growing(4000),
+            runtime=growing(30),
+        params:
+            *code("adopt", "torch"),
+            command=command("adopt", source=get_adopted),
+            settings=settings("plugins", "validation.scheme"),
+            contents=contents(get_adopted, get_learnt),
+        shell:
+            STAGE
 
 
 # A setting that cannot work ends here, before any member is queued.

@@ -6,7 +6,7 @@ import pytest
 
 from saltseg.core.errors import InputError
 from saltseg.settings.check import complete, faults, kinds
-from saltseg.settings.members import kind_of, members_of, name_of, seed_of
+from saltseg.settings.members import kind_of, members_of, name_of, run_name, seed_of
 
 LOVASZ = {"name": "lovasz", "seeds": [3], "training": {"loss": "lovasz", "epochs": "5"}}
 
@@ -52,12 +52,27 @@ def test_a_members_name_has_its_kind_and_its_seed(kind, name):
         (of({"model": 3}), "ensemble.members.0.model: expected a section of keys and values"),
         (of({"training": {"late_loss": "lovasz", "late_from": 9}}), "members.0.training.late_from"),
         (of(3), "ensemble.members.0: expected a section of keys and values, found 3"),
+        (
+            {"ensemble": {"runs": ["a/results", "b/a"]}},
+            "ensemble.runs: members of several would be called a-0; rename the folder",
+        ),
+        (
+            {"ensemble": {"members": [{"name": "a"}], "runs": ["a/results"]}},
+            "ensemble.runs: members of several would be called a-0",
+        ),
         ({"ensemble": {"seeds": [0], "members": [{}]}}, "ensemble.seeds: each of ensemble.members"),
     ],
 )
 def test_what_is_no_kind_is_named(config, message):
     (fault,) = faults(config)
     assert message in fault
+
+
+@pytest.mark.parametrize(
+    ("folder", "name"), [("../a b/results", "a-b"), ("/x/results/", "x"), ("other", "other")]
+)
+def test_members_of_other_runs_are_called_by_their_folder(folder, name):
+    assert run_name(folder) == name
 
 
 def test_files_are_of_the_members_that_they_or_their_folders_are_named_by():

@@ -38,6 +38,7 @@ OF_NO_RULE = {
     "validation.groups": "folds and later stages",
     "ensemble.seeds": "new members, the threshold and the submission",
     "ensemble.members": "members of new or changed kinds, the threshold and the submission",
+    "ensemble.runs": "predictions of their members, the threshold and the submission",
     "self_training.rounds": "members and later stages",
     "training.encoder_weights": "members and later stages",
     "training.start": "members and later stages; folds and lines, too, if it has any of this run",
@@ -82,7 +83,13 @@ READ = read_by_rules()
 def test_the_rules_are_found():
     assert READ["pseudo_labels"] == {"self_training.share"}
     assert "training.epochs" in READ["train"]
-    assert {rule for rule, read in READ.items() if read} == {*FIRST, "check", "export", "predict"}
+    assert {rule for rule, read in READ.items() if read} == {
+        *FIRST,
+        "adopt",
+        "check",
+        "export",
+        "predict",
+    }
 
 
 @pytest.mark.parametrize("key", KEYS)

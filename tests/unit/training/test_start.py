@@ -143,6 +143,32 @@ def test_other_folds_of_the_same_tiles_are_refused(run, tmp_path, capsys):
     assert "validation.folds is 4, but" in capsys.readouterr().err
 
 
+def test_a_finished_member_is_copied_unless_it_learnt_from_what_it_would_be_scored_on(
+    run, tmp_path, capsys
+):
+    source = run / "models/1/checkpoint.safetensors"
+    with writing(tmp_path / "turned.h5") as file:
+        turned = [1 - fold for fold in FOLDS.values()]
+        file.put_table(pd.DataFrame({"id": list(FOLDS), "fold": turned}))
+    given = ["--tiles", run / "data/train.h5", "--source", source]
+
+    def adopt(folds, scheme="kfold"):
+        files = ["--folds", folds, "--checkpoint", tmp_path / "x.safetensors"]
+        return stage("adopt", "--settings", settings(scheme=scheme), *given, *files)
+
+    assert adopt(tmp_path / "turned.h5") == 1
+    assert f"ensemble.runs: {source} learnt from 3 of the tiles" in capsys.readouterr().err
+    assert not (tmp_path / "x.safetensors").exists()
+    assert adopt(run / "data/folds.h5") == 0
+    assert (tmp_path / "x.safetensors").read_bytes() == source.read_bytes()
+    # Nothing is honest there.
+    assert adopt(tmp_path / "turned.h5", "full") == 0
+    (run / "data/train.h5").unlink()
+    given[1] = pack(tmp_path / "train.h5", IMAGES)
+    assert adopt(run / "data/folds.h5") == 1
+    assert "ensemble.runs: " in capsys.readouterr().err
+
+
 def settings(**changes):
     return json.dumps({"validation": TINY["validation"] | changes})
 

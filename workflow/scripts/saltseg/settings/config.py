@@ -299,6 +299,12 @@ class EnsembleSettings(Section):
         reruns="members of new or changed kinds, the threshold and the submission",
         min_length=1,
     )
+    runs: list[FilePath] = key(
+        [],
+        "`results` folders of finished runs, whose members are averaged with this run's; they are "
+        "never retrained, and refused if they learnt from tiles that they would be scored on",
+        reruns="predictions of their members, the threshold and the submission",
+    )
     weights: Literal["equal", "out_of_fold"] = key(
         "equal",
         "how much members count in their mean; `out_of_fold` gives kinds the weights that score "

@@ -1,9 +1,10 @@
 """Members by name, such as ``0`` and ``lovasz-0``: the kind, if it has a name, and the seed."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from saltseg.core.errors import InputError
+from saltseg.core.errors import RESULTS, InputError
 from saltseg.settings.experiments import NAME
 
 # Sections that kinds may differ in.
@@ -19,6 +20,13 @@ def name_of(kind: str, seed: int) -> str:
 def seed_of(member: str) -> int:
     """Return the seed of a member; ValueError if the text is no member's name."""
     return int(member.rpartition("-")[2])
+
+
+def run_name(run: str) -> str:
+    """Return what members of a finished run are called: its folder, or the one of its results."""
+    path = Path(run).resolve()
+    name = path.parent.name if path.name == RESULTS else path.name
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name)
 
 
 def read_member(text: str) -> str:
@@ -58,7 +66,7 @@ def entries(config: dict) -> dict[str, dict]:
 
 
 def _changes(entry: dict) -> dict:
-    own = {"seeds": entry.get("seeds"), "members": None}
+    own = {"seeds": entry.get("seeds"), "members": None, "runs": []}
     return {"ensemble": own} | {name: entry[name] for name in SECTIONS if name in entry}
 
 
@@ -76,7 +84,12 @@ def malformed(ensemble: dict) -> Iterator[str]:
             yield f"{here}.{key}: kinds of members may only have {', '.join(KEYS)}"
         if name is not None and not (isinstance(name, str) and NAME.fullmatch(name)):
             yield f"{here}.name: expected a name of letters, digits, - and _, found {name!r}"
-    yield from _repeated([str(entry.get("name") or "") for entry in given])
+    names = [str(entry.get("name") or "") for entry in given]
+    yield from _repeated(names)
+    runs = list(map(run_name, ensemble["runs"]))
+    for number, name in enumerate(runs):
+        if name in [*names, *runs[:number]]:
+            yield f"ensemble.runs: members of several would be called {name}-0; rename the folder"
 
 
 def _repeated(names: list[str]) -> Iterator[str]:

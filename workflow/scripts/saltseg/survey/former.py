@@ -63,13 +63,16 @@ class Former:
     folds: dict[str, int]
 
     @classmethod
-    def load(cls, run: Path) -> "Former":
-        """Raises InputError if one of the files is missing or damaged."""
+    def load(cls, run: Path, key: str = "training.start") -> "Former":
+        """Read a run that a key of the configuration names.
+
+        Raises InputError if one of the files is missing or damaged.
+        """
         files = {name: run / f"data/{name}.h5" for name in ("train", "folds", "lines")}
         for name in ("train", "folds"):
             if not files[name].is_file():
                 raise InputError(
-                    f"training.start: {files[name]}: no such file, so it is not known what its "
+                    f"{key}: {files[name]}: no such file, so it is not known what its "
                     "members learnt from; keep all of a finished run's results"
                 )
         tiles = Tiles(files["train"])

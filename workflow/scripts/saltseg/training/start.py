@@ -16,6 +16,7 @@ from saltseg.survey.tiles import Tiles
 
 # Of the network; weights fit with any value.
 FREE = ("dropout",)
+KEY = "training.start"
 GREYSCALE = ("tile", "normalisation", "percentile")
 
 
@@ -30,18 +31,21 @@ class Start:
 
     learnt: digests of the labelled tiles, or traces, that it trained on, and those that it started
         from itself
+    key: of the configuration, that names its run
     """
 
     checkpoint: Checkpoint
     learnt: set[str]
+    key: str = KEY
 
     @classmethod
-    def load(cls, path: Path, model: dict, greyscale: dict | None) -> "Start":
+    def load(cls, path: Path, model: dict, greyscale: dict | None, key: str = KEY) -> "Start":
         """Load a checkpoint.
 
         Args:
-            model: the configuration's section.
-            greyscale: of ``greyscale_of``, None for tiles.
+            model: the configuration's section, empty for any network.
+            greyscale: of ``greyscale_of``, None for tiles or for any.
+            key: of the configuration, that names its run.
 
         Raises InputError if it is damaged, has another network or grey scale, or its run's data
         are missing.
@@ -52,10 +56,10 @@ class Start:
             own = {key: greyscale[key] for key in GREYSCALE}
             _refuse_other("survey", own, found.about.get("survey") or {}, path)
         found.rebuild()
-        former = Former.load(path.parents[2])
+        former = Former.load(path.parents[2], key)
         scheme = read_report(former.run / "threshold.json", ["scheme"])["scheme"]
         before = (found.about.get("start") or {}).get("learnt", [])
-        return cls(found, former.learnt(scheme, found.seed).union(before))
+        return cls(found, former.learnt(scheme, found.seed).union(before), key)
 
     def notices(self, volume: Character, polarity: str) -> list[str]:
         """Return what of a volume differs from that of this member, and the remedies.
@@ -78,7 +82,7 @@ class Start:
         known = [name for name in units_of(tiles)[held_out].unique() if shown[name] & self.learnt]
         if known:
             raise InputError(
-                f"training.start: {self.checkpoint.path} learnt from {len(known)} of the tiles or "
+                f"{self.key}: {self.checkpoint.path} learnt from {len(known)} of the tiles or "
                 f"lines that member {seed} holds out, such as {printable(known[0])}, so its score "
                 "would not be honest; set validation and ensemble.seeds as in that run, or "
                 "validation.scheme: full, which has no honest score"
