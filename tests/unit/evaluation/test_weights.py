@@ -51,7 +51,7 @@ def ensemble(tmp_path):
     members = []
     for name in NAMES:
         rows = np.flatnonzero(fold == int(name[-1]))
-        noise = 4 if name.startswith("wide") else 3
+        noise = 7 if name.startswith("wide") else 3
         sevenths = np.clip(
             np.where(masks, 5, 2) + random.integers(-noise, noise + 1, masks.shape), 0, 7
         )

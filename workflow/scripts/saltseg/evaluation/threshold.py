@@ -252,8 +252,8 @@ def tune_among(
     """Return the best candidate and threshold over all tiles, and a cross-validated score of both.
 
     ``score`` is the one to quote: each group is scored with the candidate, ``mixture``, and the
-    threshold that are best on the other groups. ``score_on_tuned_tiles`` is with those tuned on all,
-    and so slightly optimistic. Of equally good candidates the first is taken.
+    threshold that are best on the other groups. ``score_on_tuned_tiles`` is with those tuned on
+    all, and so slightly optimistic. Of equally good candidates the first is taken.
 
     Args:
         groups: int64 (tiles). If all are equal, there is nothing to tune across, and ``score`` is
