@@ -3,8 +3,8 @@
     make volume-quality SURVEYS=folder
 
 Fills each NAME.sgy of a folder that has a NAME_truth.sgy beside it, and demo volumes of several
-geologies, by the defaults. Labels are NAME_labels.sgy or, without one, every 20th inline of the
-truth, which otherwise only this script reads.
+geologies, by the defaults. Labels are NAME_labels.sgy, the folder NAME_labels or, without either,
+every 20th inline of the truth, which otherwise only this script reads.
 """
 
 import argparse
@@ -58,9 +58,9 @@ def surveys(args):
     """Yield the name, the section ``data`` and the truth of each survey; None for a demo's own."""
     for truth in sorted(args.surveys.glob("*_truth.sgy")) if args.surveys else []:
         name = truth.stem.removesuffix("_truth")
-        labels = truth.with_name(f"{name}_labels.sgy")
-        if not labels.exists():
-            labels = draw_labels(truth, args.folder / name / "labels")
+        drawn = [truth.with_name(f"{name}_labels{ending}") for ending in (".sgy", "")]
+        labels = next((path for path in drawn if path.exists()), None)
+        labels = labels or draw_labels(truth, args.folder / name / "labels")
         source = truth.with_name(f"{name}.sgy")
         yield name, {"source": str(source.resolve()), "labels": str(labels.resolve())}, truth
     for seed in args.seeds:

@@ -221,7 +221,7 @@ def test_warps_until_after_the_last_epoch_are_a_contradiction():
 
 @pytest.mark.parametrize(
     ("source", "epochs"),
-    [("demo-volume", 60), ("survey", 60), ("folder", 6), ("a.ZIP", 6), ("kaggle", 6)],
+    [("demo-volume", 30), ("survey", 30), ("folder", 6), ("a.ZIP", 6), ("kaggle", 6)],
 )
 def test_a_late_loss_counts_epochs_of_a_volume_wherever_there_may_be_one(
     source, epochs, tmp_path, monkeypatch

@@ -370,7 +370,7 @@ def epochs_of(epochs: int | None, volume: bool = False) -> int:
 
     More of a volume: a short training on a few lines is a lottery.
     """
-    return epochs or (60 if volume else 6)
+    return epochs or (30 if volume else 6)
 
 
 class TrainingSettings(Section):
@@ -380,7 +380,7 @@ class TrainingSettings(Section):
 
     epochs: int | None = key(
         None,
-        "maximum number of epochs, null for 6 (tiles) or 60 (volumes)",
+        "maximum number of epochs, null for 6 (tiles) or 30 (volumes)",
         ge=1,
     )
     passes_per_epoch: float = key(
