@@ -15,7 +15,9 @@ from support.surveys import Survey
 
 WIDTH = "model.width: expected integer, 1 to 512, found 'eight'"
 DROPOUT = "model.dropout: expected number, 0 or more, below 1, found 1"
-SEEDS = "ensemble.seeds: expected list of one or more integers, 0 to 4,294,967,295, or null, found []"
+SEEDS = (
+    "ensemble.seeds: expected list of one or more integers, 0 to 4,294,967,295, or null, found []"
+)
 SWAP = "augmentation.zoom: minimum 1.2 exceeds maximum 0.9; swap them"
 NO_ZOOM = "augmentation.zoom.0: expected number, above 0, up to 10, found 0"
 FLOOR = "training.minimum_learning_rate: exceeds training.learning_rate; lower it"
