@@ -66,6 +66,7 @@ from engine.given import doubled_keys
 from saltseg.core.errors import InputError, raise_faults
 from saltseg.core.fingerprint import fingerprint, remembered
 from saltseg.evaluation.decision import Decision, read_report
+from saltseg.device.gpu_lease import has_gpu
 from saltseg.settings.check import complete, configurations, kinds, resolve
 from saltseg.settings.members import kind_of, name_of, run_name, seed_of
 from saltseg.stage.code_files import behaviour, installed_version, local_files, packages
@@ -431,5 +432,5 @@ def get_gpus(wildcards):
     cluster request a GPU whether or not this machine has one.
     """
     if config["compute"]["device"] == "auto" and workflow.local_exec:
-        return 1 if shutil.which("nvidia-smi") or any(Path("/dev").glob("nvidia[0-9]*")) else 0
+        return int(has_gpu())
     return 0 if config["compute"]["device"] == "cpu" else 1

@@ -9,6 +9,7 @@ import fcntl
 import logging
 import os
 import re
+import shutil
 import subprocess
 import time
 from collections.abc import Iterator
@@ -32,6 +33,11 @@ POLL = 0.5  # seconds
 
 # File descriptor of the lock; open for as long as the lock is held.
 _held: list[int] = []
+
+
+def has_gpu() -> bool:
+    """Return whether this machine has a GPU: nvidia-smi or, as in some containers, its device."""
+    return bool(shutil.which("nvidia-smi")) or any(Path("/dev").glob("nvidia[0-9]*"))
 
 
 def hold_gpu(device: str) -> None:
