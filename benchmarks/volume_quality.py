@@ -12,6 +12,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from saltseg.survey.scan import HeaderSettings, scan  # noqa: E402
 from saltseg.survey.segy import Segy  # noqa: E402
 
 EVERY = 20
+TWENTIETH = range(EVERY // 2, 10_000, EVERY)
 DEMO = {"inlines": 120, "crosslines": 150, "samples": 180, "labelled_every": EVERY}
 SEEDS = (7, 11, 23)
 THRESHOLDS = np.arange(0.1, 0.91, 0.05)
@@ -49,7 +51,7 @@ def main() -> None:
     args = parser.parse_args()
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}", flush=True)
     for name, settings, truth in surveys(args):
-        results, minutes = run(args, args.folder / name, settings)
+        results, minutes = run(args, args.folder / name, {"data": settings})
         row = [name, *score(results, truth or results / "demo/truth.sgy"), f"{minutes:.1f}"]
         print(f"| {' | '.join([*row, peak(results)])} |", flush=True)
 
@@ -60,33 +62,33 @@ def surveys(args):
         name = truth.stem.removesuffix("_truth")
         drawn = [truth.with_name(f"{name}_labels{ending}") for ending in (".sgy", "")]
         labels = next((path for path in drawn if path.exists()), None)
-        labels = labels or draw_labels(truth, args.folder / name / "labels")
+        labels = labels or draw_labels(truth, args.folder / name / "labels", TWENTIETH)
         source = truth.with_name(f"{name}.sgy")
         yield name, {"source": str(source.resolve()), "labels": str(labels.resolve())}, truth
     for seed in args.seeds:
         yield f"demo-{seed}", {"source": "demo-volume", "demo_volume": {**DEMO, "seed": seed}}, None
 
 
-def draw_labels(truth: Path, folder: Path) -> Path:
-    """Write every 20th inline of a volume of salt as masks; return their folder."""
+def draw_labels(truth: Path, folder: Path, lines: Sequence[int]) -> Path:
+    """Write inlines of a volume of salt, by index, as masks; return their folder."""
     folder.mkdir(parents=True, exist_ok=True)
     grid, traces, _ = scan(truth, HeaderSettings(None, None, None, None))
     salt = read(truth, traces)
-    for line in range(EVERY // 2, grid.inlines.count, EVERY):
+    for line in sorted({*lines} & {*range(grid.inlines.count)}):
         mask = Image.fromarray(255 * salt[line].T.astype(np.uint8))
         mask.save(folder / f"inline_{grid.inlines.numbers()[line]}.png")
     return folder
 
 
-def run(args, folder: Path, data: dict) -> tuple[Path, float]:
-    """Run a survey in a folder, unless it is finished; return its results and the minutes."""
+def run(args, folder: Path, settings: dict, targets: Sequence[str] = ()) -> tuple[Path, float]:
+    """Run a configuration in a folder, unless finished; return its results and the minutes."""
     folder.mkdir(parents=True, exist_ok=True)
     config = folder / "survey.yaml"
-    config.write_text(yaml.safe_dump({"data": data}))
+    config.write_text(yaml.safe_dump(settings))
     more, started = [args.configfile.resolve()] if args.configfile else [], time.monotonic()
     done = subprocess.run(
         [sys.executable, "-m", "snakemake", "--cores", args.cores, "--directory", folder,
-         "--configfile", config, *more],
+         "--configfile", config, *more, "--", *targets],
         cwd=ROOT, capture_output=True, text=True,
     )  # fmt: skip
     if done.returncode:
