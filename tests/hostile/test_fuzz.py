@@ -176,6 +176,7 @@ def handed_on() -> dict[str, bytes]:
         "honest": True,
         "selected": False,
         "members": {"0": 1},
+        "groups": {"0": {"threshold": 0.5, "score": 0.5, "tiles": 4}},
     }
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -32,6 +32,9 @@ for script in sys.argv[2:]:
     if runtimes := sys.modules.get("saltseg.inference.runtimes"):
         for runtime in runtimes.RUNTIMES.values():
             runtime.load()
+    if readers := sys.modules.get("saltseg.survey.readers"):
+        for reader in readers.READERS.values():
+            reader()
     if model := sys.modules.get("saltseg.networks.model"):
         for entry in model.NETWORKS.values():
             entry.load()

@@ -64,7 +64,7 @@ def test_the_record_says_what_made_the_results(finished):
     assert record["settings"]["model"]["width"] == 2
     assert record["versions"]["numpy"] == np.__version__
     assert {"python", "snakemake", "torch", "pillow", "scipy"} <= record["versions"].keys()
-    assert re.match(r"CPU, (bf16|fp32), \d", record["members"][0])
+    assert re.match(r"CPU, (bf16|fp32), \d", record["members"]["0"])
     assert record["processor"] and record["project"]["release"]
     assert html.escape(yaml.safe_dump({"versions": record["versions"]}, sort_keys=False)) in (
         (finished / "results/index.html").read_text()

@@ -135,7 +135,11 @@ def test_new_tiles_get_the_masks_that_test_tiles_get(tmp_path, name):
             threads=1,
             tiles=source,
             checkpoints=checkpoints,
-            threshold=threshold_json(tmp_path / "threshold.json", threshold=threshold),
+            threshold=threshold_json(
+                tmp_path / "threshold.json",
+                threshold=threshold,
+                members={path.stem: 1 for path in checkpoints},
+            ),
             table=tmp_path / "out/masks.csv",
             masks=tmp_path / "out/masks",
         )

@@ -93,7 +93,7 @@ def test_a_reader_is_a_function_and_a_line(tmp_path, monkeypatch):
         values = np.load(path)
         return Container(grid, "ms", np.full((2, 3, 4), np.nan), values.__getitem__)
 
-    monkeypatch.setitem(READERS, ".npy", read)
+    monkeypatch.setitem(READERS, ".npy", lambda: read)
     np.save(tmp_path / "volume.npy", amplitudes(12).reshape(3, 4, 20))
     arguments = ("--source", tmp_path / "volume.npy", "--segy", tmp_path / "copy.sgy")
     assert stage("copy_volume", *arguments) == 0

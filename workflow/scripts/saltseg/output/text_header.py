@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from saltseg.survey.segy import TEXT, decode_text
-from saltseg.survey.segy_files import CARD
+from saltseg.survey.segy import CARD, TEXT, decode_text
 
 PREFIX = re.compile(r"C ?\d{1,2} ?")
 LAST = 38  # cards up to the two that end a header

@@ -9,8 +9,7 @@ import numpy as np
 from saltseg.core.errors import InputError
 from saltseg.core.files import replacing
 from saltseg.survey.container import Container
-from saltseg.survey.segy import HEADERS, TEXT, TRACE_HEADER
-from saltseg.survey.segy_files import CARD
+from saltseg.survey.segy import CARD, HEADERS, TEXT, TRACE_HEADER
 
 CENTIMETRES = -100  # the scalar of coordinates
 SLABS = (32, 8)  # inlines at once, fewer if all are too large; a file of a store has 32

@@ -2,24 +2,21 @@
 
 SEG-Y files are read as they are. Any other is copied to SEG-Y first, since results are copies of
 the source with other samples. A new one is a function from a path to a ``container.Container``, in
-a module of its own, and a line here; what it needs besides is imported in that module.
+a module of its own, and a line here. It is imported only where it is used.
 """
 
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 from saltseg.core.errors import InputError
 from saltseg.survey.container import Container
 
-
-def _zarr(path: Path) -> Container:
-    from saltseg.survey.zarr_container import open_zarr
-
-    return open_zarr(path)
-
-
-# By the suffix of a file or folder.
-READERS: dict[str, Callable[[Path], Container]] = {".zarr": _zarr}
+# By the suffix of a file or folder. The module's name is a literal, since the files that a stage
+# depends on are found by reading its imports.
+READERS: dict[str, Callable[[], Callable[[Path], Container]]] = {
+    ".zarr": lambda: import_module("saltseg.survey.zarr_container").open_zarr,
+}
 
 
 def has_reader(path: Path | str) -> bool:
@@ -31,4 +28,4 @@ def open_container(path: Path) -> Container:
     """Open a container; InputError if it cannot be read."""
     if not path.exists():
         raise InputError(f"{path}: no such file or folder in {Path.cwd()}")
-    return READERS[path.suffix.lower()](path)
+    return READERS[path.suffix.lower()]()(path)

@@ -17,6 +17,7 @@ from saltseg.core.errors import InputError
 from saltseg.survey.geometry import FORMATS, Endian
 
 TEXT = 3200  # bytes of a text header
+CARD = 80  # characters of it; it usually has forty cards, C 1 to C40
 HEADERS = 3600  # of the text header and the binary header
 TRACE_HEADER = 240
 # Values of the samples' types; IBM floats have no type of their own.

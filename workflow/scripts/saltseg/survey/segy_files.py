@@ -3,11 +3,10 @@
 from pathlib import Path
 
 from saltseg.core.errors import InputError, printable
-from saltseg.survey.segy import Segy
+from saltseg.survey.segy import CARD, Segy
 from saltseg.survey.source import is_hidden
 
 SUFFIXES = (".sgy", ".segy")
-CARD = 80  # characters; a text header usually has forty, C 1 to C40
 ZIP = b"PK"
 
 
