@@ -31,7 +31,7 @@ READERS = {
     "demo": "import_train import_test",
     "import_train": f"split check train predict_validation threshold review {DRAWN}",
     "import_test": "predict_test submission plot_data page",
-    "split": "train predict_validation threshold review plot_evaluation",
+    "split": "check train predict_validation threshold review plot_evaluation",
     "train": "predict_validation predict_test provenance plot_training",
     "provenance": "page",
     "predict_validation": "threshold review gallery plot_evaluation page",

@@ -205,7 +205,7 @@ CASES = [
     Case(
         "folds edited by hand",
         "every training and later stages",
-        below("train", "predict_validation", "threshold"),
+        below("check", "train", "predict_validation", "threshold"),
         change_fold,
     ),
     Case(
