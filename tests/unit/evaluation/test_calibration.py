@@ -100,6 +100,14 @@ def test_a_label_that_members_contradict_is_suspect(tmp_path):
     assert table.loc[table["note"] != "", "line"].tolist() == [20]
 
 
+def test_nothing_is_learnt_from_a_suspect_label(tmp_path):
+    _, held_out, _ = survey(tmp_path / "run", TOPS, wrong=38)
+    others = [line for line in held_out if line.line != 20]
+    assert len(others) < len(held_out)
+    found = calibrate(held_out, honest=True, interpolated=True)
+    assert found == calibrate(others, honest=True, interpolated=True)
+
+
 def test_the_threshold_is_pulled_to_a_half_and_stays_near_it():
     random = np.random.default_rng(3)
     logits = random.normal(0, 2, (40, 60)).astype(np.float32)

@@ -4,6 +4,7 @@ Each labelled line is predicted as an unlabelled one will be: by members that he
 planes, smoothed across lines, and with the interpolation of the lines that those members saw.
 """
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -151,13 +152,25 @@ def hold_out(
 def calibrate(lines: list[HeldOutLine], honest: bool, interpolated: bool) -> Calibration:
     """Learn how to fuse and to cut; typical values where members trained on the lines.
 
+    Nothing is learnt from suspect lines: a single wrong label would make all probabilities unsure.
+
     interpolated: whether to fuse members with interpolation at all
     """
-    samples, planes = [line.sample() for line in lines] if honest else [], lines[0].members
-    alone = learn(samples, typical(planes, alone=True))
+    planes = lines[0].members
+    usual = typical(planes, alone=True)
+    odd = find_suspects([line.contradiction(usual) for line in lines])
+    trusted = [line for line, is_odd in zip(lines, odd, strict=True) if honest and not is_odd]
+    samples = [line.sample() for line in trusted]
+    alone = learn(samples, usual)
     fusion = learn(samples, typical(planes)) if interpolated else alone
-    thresholds = [choose_threshold(lines if honest else [], each) for each in (fusion, alone)]
+    thresholds = [choose_threshold(trusted, each) for each in (fusion, alone)]
     return Calibration(fusion, alone, *thresholds)
+
+
+def find_suspects(contradictions: Sequence[float]) -> np.ndarray:
+    """Return which lines' labels are suspect, bool (lines), by their ``contradiction``."""
+    shares = np.asarray(contradictions)
+    return (shares > SUSPECT) & (shares > 2 * np.median(shares))
 
 
 def choose_threshold(lines: list[HeldOutLine], fusion: Fusion) -> float:
@@ -194,9 +207,7 @@ def score_lines(lines: list[HeldOutLine], calibration: Calibration) -> tuple[pd.
             | {"contradiction": line.contradiction(calibration.fusion)}
         )
     table = pd.DataFrame(rows)
-    usual = table["contradiction"].median()
-    suspect = (table["contradiction"] > SUSPECT) & (table["contradiction"] > 2 * usual)
-    table["note"] = np.where(suspect, WHY, "")
+    table["note"] = np.where(find_suspects(table["contradiction"]), WHY, "")
     total = {name: sum((each[name] for each in counts), NONE) for name in counts[0]}
     together: dict = {"lines": len(rows), **total.pop("fused").scores()}
     together |= {name: each.scores() for name, each in total.items()}
