@@ -52,6 +52,13 @@ def test_the_encoder_learns_at_its_share_of_the_rate():
     assert {rates[id(weight)] for weight in built.head.parameters()} == {0.01}
 
 
+@pytest.mark.parametrize("share", [0.5, 2.0])
+def test_the_decoder_is_the_first_group_however_fast_the_encoder_learns(share):
+    recipe = replace(PLAIN, learning_rate=0.01, encoder_rate=share)
+    first, second = make_optimiser(recipe, network()).param_groups
+    assert (first["share"], second["share"]) == (1, share)
+
+
 def test_one_rate_for_all_is_one_group_in_the_networks_own_order():
     (group,) = make_optimiser(PLAIN, built := network()).param_groups
     assert [id(weight) for weight in group["params"]] == [id(w) for w in built.parameters()]

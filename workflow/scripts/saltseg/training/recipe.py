@@ -34,7 +34,7 @@ def make_optimiser(recipe: TrainingSettings, network: nn.Module) -> torch.optim.
             "lr": share * recipe.learning_rate,
             "orthogonal": orthogonal,
         }
-        for (share, orthogonal), weights in sorted(groups.items(), key=lambda item: -item[0][0])
+        for (share, orthogonal), weights in sorted(groups.items(), key=lambda item: item[0][0] != 1)
     ]
     return OPTIMISERS[recipe.optimiser](chosen, weight_decay=recipe.weight_decay, fused=True)
 
