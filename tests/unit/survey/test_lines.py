@@ -6,9 +6,11 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from saltseg.core.errors import InputError
 from saltseg.survey import lines
+from saltseg.survey.amplitudes import NORMALISATIONS, to_8bit
 from saltseg.survey.character import Character
 from saltseg.survey.grid import INLINE, Axis, Grid
 from saltseg.survey.lines import (
@@ -20,7 +22,7 @@ from saltseg.survey.lines import (
     hold_out_blocks,
     tile_starts,
 )
-from saltseg.training.lines import LabelledLines, joined
+from saltseg.training.lines import LabelledLines, joined, windows_to_8bit
 
 
 def line(labels, number=1, plane=INLINE, first=0):
@@ -245,3 +247,16 @@ def test_pieces_that_touch_are_one_line_to_train_on(tmp_path, held_out, lengths)
     assert np.array_equal(np.concatenate([labels for _, labels in runs[:-1]]), np.concatenate(kept))
     assert all(amplitude.shape == labels.shape for amplitude, labels in runs)
     assert np.array_equal(runs[-1][1], other.labels)
+
+
+@given(
+    values=hnp.arrays(
+        np.float16,
+        st.tuples(st.integers(1, 4), st.integers(1, 6), st.integers(1, 6)),
+        elements=st.floats(-4, 4, width=16) | st.just(np.nan),
+    ),
+    normalisation=st.sampled_from(NORMALISATIONS),
+)
+def test_windows_on_a_device_have_the_grey_values_of_tiles(values, normalisation):
+    found = windows_to_8bit(torch.from_numpy(values), normalisation).numpy()
+    assert np.array_equal(found, [to_8bit(window, normalisation) for window in values])

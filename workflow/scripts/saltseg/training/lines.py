@@ -9,12 +9,14 @@ from torch import Tensor
 
 from saltseg.core.errors import InputError
 from saltseg.settings.config import TrainingSettings
-from saltseg.survey.amplitudes import to_8bit
-from saltseg.survey.lines import SALT, UNLABELLED, Lines, free_starts
+from saltseg.survey.amplitudes import MIDDLE
+from saltseg.survey.lines import SALT, Lines, free_starts
 
 
 class LabelledLines:
     """Labelled lines to train on, as ``TrainingData`` whose tiles are windows.
+
+    Windows are cut on the device, and nothing is read back from it.
 
     size: height and width of a window
     depths: NaN, since windows have none
@@ -32,16 +34,33 @@ class LabelledLines:
 
         Raises InputError if none has room for a window.
         """
-        self._tile, self._normalisation, self._device = tile, normalisation, device
+        self._tile, self._normalisation = tile, normalisation
         runs = joined(lines, lines.table[chosen.to_numpy()])
-        self._lines = [line for line in runs if free_starts(line[1], tile).any()]
-        if not self._lines:
+        found = [(*run, free_starts(run[1], tile)) for run in runs]
+        found = [line for line in found if line[2].any()]
+        if not found:
             raise InputError(
                 f"{lines.path}: no line to train on has a fully labelled window of {tile} "
                 f"traces by {tile} samples; lower survey.tile, or label more"
             )
-        # Place of the last window of each line among those of all, counted from 1.
-        self._ends = np.cumsum([np.prod(self._starts(labels)) for _, labels in self._lines])
+        amplitudes, labels, free = zip(*found, strict=True)
+        # Whether a window may start there, of all places of all lines, one after the other.
+        self._free = torch.from_numpy(np.concatenate([each.ravel() for each in free]))
+        self._amplitudes, self._labels = (
+            torch.from_numpy(np.concatenate([each.ravel() for each in kind])).to(device)
+            for kind in (amplitudes, labels)
+        )
+        # Of each line: its number of samples, that of starts down a trace, and where its places and
+        # its values begin among those of all.
+        self._table = torch.tensor(
+            [
+                [line.shape[1] for line in labels],
+                [starts.shape[1] for starts in free],
+                np.cumsum([0, *(starts.size for starts in free)])[:-1].tolist(),
+                np.cumsum([0, *(line.size for line in labels)])[:-1].tolist(),
+            ],
+            device=device,
+        )
         self.size = (tile, tile)
         self.depths = torch.full((1,), torch.nan)
 
@@ -51,40 +70,38 @@ class LabelledLines:
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """Draw windows that are labelled all over, each as likely as any other: int64 (count)."""
-        drawn: list[int] = []
+        drawn = torch.empty(0, dtype=torch.int64)
         while len(drawn) < count:
-            candidates = torch.randint(int(self._ends[-1]), (count,), generator=generator)
-            drawn += [window for window in candidates.tolist() if self._is_labelled(window)]
-        return torch.tensor(drawn[:count])
+            candidates = torch.randint(len(self._free), (count,), generator=generator)
+            drawn = torch.cat([drawn, candidates[self._free[candidates]]])
+        return drawn[:count]
 
     def take(self, windows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return images and masks, uint8 (batch, 1, height, width), and depths, NaN (batch)."""
-        images = np.empty((len(windows), 1, self._tile, self._tile), dtype=np.uint8)
-        masks = np.empty_like(images)
-        for row, window in enumerate(windows.tolist()):
-            amplitude, labels = self._cut(window)
-            images[row, 0] = to_8bit(amplitude.T, self._normalisation)
-            masks[row, 0] = labels.T == SALT
-        depths = torch.full((len(windows),), torch.nan, device=self._device)
-        images, masks = (torch.from_numpy(each).to(self._device) for each in (images, masks))
-        return images, masks, depths
+        line = torch.searchsorted(self._table[2], windows, right=True) - 1
+        samples, starts, places, values = self._table[:, line]
+        first = windows - places
+        first = values + first // starts * samples + first % starts
+        side = torch.arange(self._tile, device=windows.device)
+        columns = side * samples[:, None]
+        cut = first[:, None, None] + side[:, None] + columns[:, None]
+        images = windows_to_8bit(self._amplitudes[cut], self._normalisation)
+        masks = (self._labels[cut] == SALT).to(torch.uint8)
+        depths = torch.full((len(windows),), torch.nan, device=windows.device)
+        return images.unsqueeze(1), masks.unsqueeze(1), depths
 
-    def _starts(self, labels: np.ndarray) -> tuple[int, int]:
-        """Return how many starts a window has in a line, along traces and samples."""
-        traces, samples = labels.shape
-        return traces - self._tile + 1, samples - self._tile + 1
 
-    def _cut(self, window: int) -> tuple[np.ndarray, np.ndarray]:
-        """Return the amplitude and labels of a window, each (traces, samples)."""
-        number = int(np.searchsorted(self._ends, window, side="right"))
-        amplitude, labels = self._lines[number]
-        place = window - (int(self._ends[number - 1]) if number else 0)
-        trace, sample = divmod(place, self._starts(labels)[1])
-        here = (slice(trace, trace + self._tile), slice(sample, sample + self._tile))
-        return amplitude[here], labels[here]
-
-    def _is_labelled(self, window: int) -> bool:
-        return not (self._cut(window)[1] == UNLABELLED).any()
+def windows_to_8bit(amplitude: Tensor, normalisation: str) -> Tensor:
+    """Turn windows, floats (batch, height, width), to uint8, each as ``amplitudes.to_8bit``."""
+    amplitude = amplitude.float().nan_to_num()
+    low, high = amplitude.amin((1, 2), keepdim=True), amplitude.amax((1, 2), keepdim=True)
+    if normalisation == "volume":
+        low, high = torch.full_like(low, -1), torch.full_like(high, 1)
+    span = high - low
+    # Divided tensor by tensor: PyTorch divides a number by multiplying with the reciprocal.
+    scale = torch.full_like(span, 255) / torch.where(span > 0, span, 1)
+    grey = ((amplitude - low) * scale).round().clamp(0, 255)
+    return torch.where(span > 0, grey, MIDDLE).to(torch.uint8)
 
 
 def joined(lines: Lines, chosen: pd.DataFrame) -> Iterator[tuple[np.ndarray, np.ndarray]]:
