@@ -121,3 +121,18 @@ def amplitudes(traces: int, samples: int = 20, seed: int = 0) -> np.ndarray:
     """Amplitudes that every format holds as they are: whole numbers from -120 to 120."""
     random = np.random.default_rng(seed)
     return random.integers(-120, 121, (traces, samples)).astype(np.float32)
+
+
+def write_mdio_source(path: Path) -> Path:
+    """Write the file that ``survey.mdio.zip`` is, as multidimio 1.1.3 imports it.
+
+    One inline and one trace are missing, and the interval and the delay are what that drops.
+    """
+    inlines, crosslines = grid_numbers([100, 102, 104, 108], range(300, 318, 3))
+    keep = np.arange(len(inlines)) != 9
+    values, inlines, crosslines = amplitudes(len(keep), 30)[keep], inlines[keep], crosslines[keep]
+    fields = {
+        (29, 2): 1, (71, 2): -100, (109, 2): 48,
+        (181, 4): 5000 * inlines + 7, (185, 4): 9000 * crosslines - 3,
+    }  # fmt: skip
+    return write_segy(path, values, inlines, crosslines, fields=fields, interval=2500)

@@ -1,10 +1,13 @@
 """Volumes in other containers, which are copied to SEG-Y first."""
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import segyio
+import zarr
 
 from saltseg.core.errors import InputError
 from saltseg.survey.container import Container
@@ -15,6 +18,7 @@ from saltseg.survey.readers import READERS, has_reader, open_container
 from saltseg.survey.scan import scan
 from saltseg.survey.segy import Segy
 from saltseg.survey.volume import import_volume
+from support import segy_files
 from support.segy_files import amplitudes, grid_numbers, write_segy
 from support.stages import stage
 
@@ -100,9 +104,81 @@ def test_a_reader_is_a_function_and_a_line(tmp_path, monkeypatch):
     assert scan(tmp_path / "copy.sgy")[0].shape == grid.shape
 
 
-@pytest.mark.parametrize("name", ["gone.zarr", "other.zarr"])
+@pytest.fixture
+def mdio(tmp_path):
+    """A store by multidimio 1.1.3, and the SEG-Y file that it imported."""
+    shutil.unpack_archive(Path(segy_files.__file__).with_name("survey.mdio.zip"), tmp_path)
+    return tmp_path / "survey.mdio", segy_files.write_mdio_source(tmp_path / "source.sgy")
+
+
+def copy_mdio(store):
+    copy = store.with_name("copy.sgy")
+    return copy, stage("copy_volume", "--source", store, "--segy", copy)
+
+
+def as_zarr_v2(store):
+    """The same in Zarr v2, whose amplitudes multidimio 1.1.3 fails to write."""
+    group = zarr.open_group(store, mode="r")
+    older = zarr.create_group(store.with_name("v2.mdio"), zarr_format=2)
+    older.attrs.update(group.attrs.asdict())
+    for name, array in group.arrays():
+        made = older.create_array(name, shape=array.shape, dtype=array.dtype, chunks=array.chunks)
+        made[:] = array[:]
+        made.attrs["_ARRAY_DIMENSIONS"] = list(array.metadata.dimension_names)
+    return store.with_name("v2.mdio")
+
+
+@pytest.mark.filterwarnings("ignore::zarr.errors.UnstableSpecificationWarning")
+@pytest.mark.parametrize("change", [Path, as_zarr_v2])
+def test_an_mdio_store_becomes_the_segy_file_that_was_imported(mdio, change):
+    store, source = mdio
+    copy, status = copy_mdio(change(store))
+    assert status == 0
+    (found, traces, places), (expected, of_source, positions) = scan(copy), scan(source)
+    for name in ("inlines", "crosslines", "samples", "unit", "interval", "missing", "traces"):
+        assert getattr(found, name) == getattr(expected, name), name
+    assert found.missing == 7 and found.samples == Axis(48, 2.5, 30)
+    np.testing.assert_array_equal(places, positions)
+    with Segy(copy) as file, Segy(source) as original:
+        np.testing.assert_array_equal(file.read_traces(traces), original.read_traces(of_source))
+
+
+def put(name, **attributes):
+    return lambda store: zarr.open(store / name).attrs.update(attributes)
+
+
+def renumber(store):
+    zarr.open(store / "inline")[:2] = 7
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda store: (store / "amplitude/c/0/0/0").unlink(), "amplitude/c/0/0/0, a chunk with"),
+        (lambda store: (store / "amplitude/c/0/0/0").write_bytes(b"x"), "not a readable"),
+        (lambda store: shutil.rmtree(store / "inline"), "no variable inline"),
+        (renumber, "whole numbers in inline, each once; found [  7   7 104 108]"),
+        (put("", apiVersion="0.9"), "expected apiVersion 1, as multidimio 1 writes it; found 0.9"),
+        (put("", attributes={"defaultVariableName": "seismic"}), "no variable seismic"),
+        (put("", attributes={"defaultVariableName": "cdp_x"}), "dimensions inline, crossline, and"),
+        (put("time", unitsV1={"time": "h"}), "unit h of time; expected one of s, ms"),
+    ],
+)
+def test_an_mdio_store_that_is_damaged_or_of_something_else_is_refused(
+    mdio, capsys, spoil, message
+):
+    store, _ = mdio
+    spoil(store)
+    copy, status = copy_mdio(store)
+    assert status == 1 and not copy.exists()
+    error = capsys.readouterr().err
+    assert "survey.mdio: not a readable post-stack MDIO v1 store" in error and message in error
+
+
+@pytest.mark.parametrize("name", ["gone.zarr", "other.zarr", "other.mdio"])
 def test_what_is_no_volume_is_refused(tmp_path, capsys, name):
-    (tmp_path / "other.zarr").mkdir()
+    for other in ("other.zarr", "other.mdio"):
+        (tmp_path / other).mkdir()
     arguments = ("--source", tmp_path / name, "--segy", tmp_path / "copy.sgy")
     assert stage("copy_volume", *arguments) == 1
     assert name in capsys.readouterr().err and not (tmp_path / "copy.sgy").exists()

@@ -17,9 +17,11 @@ class Container:
     positions: x and y of traces, float64 (2, inlines, crosslines), NaN where unknown
     read: returns the amplitudes of some inlines, by index, float32 (inlines, crosslines, samples);
         NaN where undefined, and all along a missing trace
+    rows: inlines that are stored, and best read, together
     """
 
     grid: Grid
     unit: str
     positions: np.ndarray
     read: Callable[[slice], np.ndarray]
+    rows: int = 32

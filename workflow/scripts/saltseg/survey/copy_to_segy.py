@@ -12,7 +12,6 @@ from saltseg.survey.container import Container
 from saltseg.survey.segy import CARD, HEADERS, TEXT, TRACE_HEADER
 
 CENTIMETRES = -100  # the scalar of coordinates
-SLABS = (32, 8)  # inlines at once, fewer if all are too large; a file of a store has 32
 LARGEST_SLAB = 2**26  # samples
 UNDEFINED = np.float32(1e30)
 LARGEST = 65_535  # of two bytes
@@ -34,13 +33,17 @@ def copy_to_segy(container: Container, output: Path) -> int:
         )
     with replacing(output) as part, open(part, "wb") as file:
         file.write(_file_headers(container))
-        return sum(_write(container, slab, file) for slab in _slabs(container.grid.shape))
+        return sum(_write(container, slab, file) for slab in _slabs(container))
 
 
-def _slabs(shape: tuple[int, int, int]) -> Iterator[slice]:
-    step = SLABS[SLABS[0] * shape[1] * shape[2] > LARGEST_SLAB]
-    for start in range(0, shape[0], step):
-        yield slice(start, min(start + step, shape[0]))
+def _slabs(container: Container) -> Iterator[slice]:
+    """Yield the inlines to copy at once: those stored together, or a part if it is too large."""
+    inlines, crosslines, samples = container.grid.shape
+    step = container.rows
+    while step > 8 and step * crosslines * samples > LARGEST_SLAB:
+        step //= 2
+    for start in range(0, inlines, step):
+        yield slice(start, min(start + step, inlines))
 
 
 def _write(container: Container, slab: slice, file: IO[bytes]) -> int:

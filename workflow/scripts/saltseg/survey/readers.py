@@ -16,6 +16,7 @@ from saltseg.survey.container import Container
 # depends on are found by reading its imports.
 READERS: dict[str, Callable[[], Callable[[Path], Container]]] = {
     ".zarr": lambda: import_module("saltseg.survey.zarr_container").open_zarr,
+    ".mdio": lambda: import_module("saltseg.survey.mdio_container").open_mdio,
 }
 
 
