@@ -53,7 +53,7 @@ FACTORS = {
         "symmetric_lovasz_bce",
     ],
     "training.late_loss": [None, "symmetric_lovasz"],
-    "training.optimiser": ["adam", "adamw"],
+    "training.optimiser": ["muon", "adam", "adamw"],
     "training.schedule": ["plateau", "one_cycle"],
     "training.monitor": ["loss", "map", "last"],
     "self_training.rounds": [0, 1],

@@ -39,7 +39,22 @@ def test_a_file_replaced_by_one_of_another_date_is_noticed(tmp_path, date):
     assert fingerprint(file, known) != before
 
 
-def test_a_file_of_the_same_size_and_date_is_read_once(tmp_path, monkeypatch):
+def test_an_edit_that_keeps_size_and_date_is_noticed(folder):
+    file, known = folder / "inline_1.png", {}
+    os.utime(file, (1, 1))
+    before = fingerprint(folder, known)
+    file.write_text("inline_9.png")
+    os.utime(file, (1, 1))
+    assert fingerprint(folder, known) != before
+
+
+def test_a_name_that_is_not_utf_8_is_no_obstacle(folder):
+    before = fingerprint(folder, {})
+    (folder / os.fsdecode(b"inline_\xe9.png")).touch()
+    assert fingerprint(folder, {}) != before
+
+
+def test_a_file_of_the_same_size_and_dates_is_read_once(tmp_path, monkeypatch):
     file, kept = tmp_path / "volume.sgy", tmp_path / "kept/checksums.json"
     file.write_bytes(bytes(100))
     with remembered(kept) as known:

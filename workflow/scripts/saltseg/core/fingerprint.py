@@ -10,7 +10,7 @@ from pathlib import Path
 from saltseg.core.errors import InputError
 from saltseg.core.files import replacing
 
-# Size, date and CRC-32 of files, by their paths.
+# Size, dates of contents and of any change, and CRC-32 of files, by their paths.
 Known = dict[str, list[int]]
 
 # Bytes up to which contents are compared, at about a second for each GB; above, sizes and dates.
@@ -22,7 +22,7 @@ PIECE = 2**22
 def remembered(path: Path) -> Iterator[Known]:
     """Yield checksums that an earlier run left in a file, and leave there what is added.
 
-    So that files whose size and date are the same are not read at each start.
+    So that files whose size and dates are the same are not read at each start.
     """
     try:
         known = json.loads(path.read_bytes())
@@ -42,10 +42,11 @@ def checksum(path: Path, known: Known) -> int:
     Raises OSError if the file cannot be read.
     """
     key, found = str(path.absolute()), path.stat()
-    stamp = [found.st_size, found.st_mtime_ns]
-    if known.get(key, [])[:2] != stamp:
+    # The second date, unlike the first, cannot be set: an edit that keeps the first is noticed.
+    stamp = [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+    if known.get(key, [])[:-1] != stamp:
         known[key] = [*stamp, crc(path) if found.st_size <= LARGEST else found.st_mtime_ns]
-    return known[key][2]
+    return known[key][-1]
 
 
 def crc(path: Path) -> int:
@@ -69,7 +70,8 @@ def fingerprint(path: Path | str, known: Known) -> str:
     try:
         for file in filter(Path.is_file, files):
             name = file.relative_to(path).as_posix()
-            digest.update(f"{name} {file.stat().st_size} {checksum(file, known)}\n".encode())
+            line = f"{name} {file.stat().st_size} {checksum(file, known)}\n"
+            digest.update(line.encode(errors="surrogateescape"))
     except OSError as error:
         raise InputError(f"{error.filename}: cannot be read ({error.strerror})") from None
     return digest.hexdigest()

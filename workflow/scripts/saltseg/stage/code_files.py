@@ -13,13 +13,17 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 # Packages by the names of their modules, where these differ, and those that change no result.
 PACKAGES = {"PIL": "pillow", "yaml": "pyyaml"}
 NEUTRAL = {"pyyaml", "tqdm", "tensorboard"}
+# Rules compare the values that a stage is given, and how it is started and logs changes no result.
+UNCOUNTED = (["saltseg", "settings"], ["saltseg", "stage"])
+# Annotations that change what a class is.
+MEANING = ("ClassVar", "InitVar", "KW_ONLY")
 
 
 def local_files(script: Path) -> list[Path]:
     """Return the script, then every local module that it imports, directly or not, sorted.
 
-    Imports by ``import_module`` are followed if the name is a literal. saltseg.settings is left
-    out: rules compare the values that a stage is given.
+    Imports by ``import_module`` are followed if the name is a literal. Packages that change no
+    result are left out.
     """
     found, waiting = set(), [script]
     while waiting:
@@ -51,9 +55,9 @@ def installed_version(package: str) -> str | None:
 def behaviour(file: Path) -> str:
     """Return a digest, 16 hexadecimal digits, of what a file computes.
 
-    Comments, docstrings, annotations of functions, the arguments of raised errors, logging and
-    layout of Python, and comments and layout of YAML, make no difference; of any other file, each
-    byte does.
+    Comments, docstrings, annotations, the arguments of raised errors, logging, the help of a
+    stage's arguments and layout of Python, and comments and layout of YAML, make no difference; of
+    any other file, each byte does.
     """
     if file.suffix == ".py":
         text = _read(file)[0]
@@ -82,6 +86,14 @@ def _read(file: Path) -> tuple[str, set[str]]:
                 names.add(name)
             case ast.arg():
                 node.annotation = None
+            case ast.AnnAssign() if not any(word in ast.unparse(node) for word in MEANING):
+                node.annotation = ast.Constant(None)
+            case ast.Assert():
+                node.msg = None
+            case ast.Call(func=ast.Attribute(attr="add_input" | "add_output")):
+                del node.args[1:]
+            case ast.Call(func=ast.Attribute(attr="add_argument")):
+                node.keywords = [each for each in node.keywords if each.arg != "help"]
             case ast.Raise(exc=ast.Call(func=ast.Name(name) | ast.Attribute(attr=name)) as call):
                 if name.endswith("Error"):
                     call.args, call.keywords = [], []
@@ -99,7 +111,7 @@ def _read(file: Path) -> tuple[str, set[str]]:
 def _files_of(folder: Path, name: str) -> list[Path]:
     """Return the module's file and the packages on the way to it, as far as they are local."""
     parts = name.split(".")
-    if parts[:2] == ["saltseg", "settings"]:
+    if parts[:2] in UNCOUNTED:
         return []
     candidates = [folder.joinpath(*parts).with_suffix(".py")]
     candidates += [folder.joinpath(*parts[: i + 1], "__init__.py") for i in range(len(parts))]
