@@ -12,7 +12,7 @@ from saltseg.training.augmentation import Augmentation
 from saltseg.training.data import Labelled
 from saltseg.training.trainer import Trainer, TrainingJob
 
-CPU = Compute(torch.device("cpu"), bf16=False)
+CPU = Compute(torch.device("cpu"), "fp32")
 MOVING = Augmentation(AugmentationSettings(vertical_flip=True, rotation=20.0, zoom=(0.8, 1.2)))
 STILL = Augmentation(
     AugmentationSettings(horizontal_flip=False, rotation=0.0, shift=0.0, zoom=(1.0, 1.0))

@@ -36,6 +36,14 @@ def test_the_switch_reaches_pytorch(deterministic, monkeypatch):
     assert ("CUBLAS_WORKSPACE_CONFIG" in os.environ) is deterministic
 
 
+@pytest.mark.parametrize(("bf16", "expected"), [(True, "bf16"), (False, "fp16")])
+def test_a_gpu_without_bf16_computes_in_fp16(monkeypatch, bf16, expected):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **kwargs: bf16)
+    found = select(device="cuda", precision="auto")
+    assert found.precision == expected and found.scaler().is_enabled() is not bf16
+
+
 @pytest.mark.parametrize("precision", ["auto", "bf16", "fp32"])
 def test_fp32_is_fp32_in_convolutions_too(precision):
     select(precision=precision)
@@ -95,6 +103,7 @@ def test_on_a_gpu_a_seed_trains_the_same_member_again(precision, network, loss):
     ("changes", "notice"),
     [
         ({"precision": "bf16"}, "compute.precision: this device has no bf16 of its own"),
+        ({"precision": "fp16"}, "compute.precision: this device has no fp16 of its own"),
         ({"deterministic": False}, "compute.deterministic: false changes nothing on a CPU"),
         ({"threads": 999}, r"compute.threads: more threads \(999\) than CPU cores \(2\)"),
         ({}, None),
@@ -102,7 +111,7 @@ def test_on_a_gpu_a_seed_trains_the_same_member_again(precision, network, loss):
     ],
 )
 def test_a_setting_that_does_not_help_here_is_reported(monkeypatch, caplog, changes, notice):
-    monkeypatch.setattr(compute, "_has_fast_bf16", lambda device: False)
+    monkeypatch.setattr(compute, "_fastest_precision", lambda device: "fp32")
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     monkeypatch.setattr(torch, "set_num_threads", lambda threads: None)
     select(**changes)

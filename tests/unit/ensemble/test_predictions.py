@@ -18,7 +18,7 @@ from saltseg.ensemble.predictions import Predictions, save, shard_of, sum_values
 from saltseg.inference.predict import predict
 from saltseg.networks import model
 
-CPU = Compute(torch.device("cpu"), bf16=False)
+CPU = Compute(torch.device("cpu"), "fp32")
 
 
 def test_what_is_saved_in_batches_is_loaded_in_one_piece(tmp_path):

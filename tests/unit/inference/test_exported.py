@@ -18,7 +18,7 @@ from support.running import ROOT
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
 
-CPU = Compute(torch.device("cpu"), bf16=False)
+CPU = Compute(torch.device("cpu"), "fp32")
 SHAPES = [(3, 101, 101), (1, 50, 73), (2, 256, 128), (5, 16, 16), (1, 17, 40)]
 # All options of the first of each class, and all but the richest in slow tests.
 EVERY = [

@@ -32,7 +32,7 @@ from support.surveys import image_png, png
 
 SCRIPTS = ROOT / "workflow/scripts"
 PACKINGS = ("folder", "zip", "zip of folders")
-CPU = Compute(torch.device("cpu"), bf16=False)
+CPU = Compute(torch.device("cpu"), "fp32")
 SHAPE = (17, 20)
 IDS = ["007", "1e5", "NA", "b_-9", "c", "d", "e"]
 

@@ -36,8 +36,8 @@ def probabilities(network, shape, compute, batch_size=3, flip=True):
     return np.concatenate(list(batches))
 
 
-def computing(runtime, bf16=False):
-    return Compute(CPU, bf16=bf16, runtime=runtime)
+def computing(runtime, precision="fp32"):
+    return Compute(CPU, precision, runtime)
 
 
 @OPENVINO
@@ -59,7 +59,7 @@ def test_openvino_predicts_what_pytorch_does(name):
 @pytest.mark.parametrize("name", ["residual_unet", "efficientnet_lite0_unet"])
 def test_openvino_in_bf16_is_as_near_as_pytorch_in_bf16(name):
     # On a processor without bf16, OpenVINO computes in fp32.
-    compute = computing("openvino", bf16=True)
+    compute = computing("openvino", "bf16")
     network = seen_data(name=name, width=8, dropout=0)
     compiled = for_inference(network, compute)
     for shape in SHAPES:
@@ -78,9 +78,9 @@ def test_openvino_in_bf16_is_as_near_as_pytorch_in_bf16(name):
 
 @pytest.mark.slow
 @OPENVINO
-@pytest.mark.parametrize("bf16", [False, True])
-def test_openvino_s_bytes_are_the_same_in_any_batch_and_each_time(bf16):
-    compute = computing("openvino", bf16)
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_openvino_s_bytes_are_the_same_in_any_batch_and_each_time(precision):
+    compute = computing("openvino", precision)
     network = seen_data(name="residual_unet", width=4, dropout=0)
     images = torch.from_numpy(tiles_of((12, 1, 101, 101))) / 255
     first, second = for_inference(network, compute), for_inference(network, compute)
@@ -97,7 +97,7 @@ def test_each_member_has_the_threads_of_openvino_and_pytorch_has_one():
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(3)
-        compute = Compute(CPU, bf16=False, runtime="openvino", threads=2)
+        compute = Compute(CPU, "fp32", runtime="openvino", threads=2)
         for _ in range(2):
             network = for_inference(seen_data(name="unet", width=1, dropout=0), compute)
             compiled = network._request.get_compiled_model()
@@ -116,7 +116,7 @@ from saltseg.inference.predict import predict
 from saltseg.inference.runtimes import for_inference
 from saltseg.networks import model
 
-compute = Compute(torch.device("cpu"), bf16=False, runtime="openvino")
+compute = Compute(torch.device("cpu"), "fp32", runtime="openvino")
 network = for_inference(model.build(name="unet", width=32, dropout=0), compute)
 few = np.zeros((2, 64, 64), np.uint8)
 list(predict(network, few, None, compute, batch_size=2, flip=False))
@@ -192,7 +192,7 @@ def test_without_openvino_auto_is_pytorch_and_openvino_is_an_error(monkeypatch):
 @pytest.mark.parametrize("runtime", ["auto", "openvino", "torch"])
 def test_a_gpu_is_pytorch_s(calls, caplog, runtime):
     # A device without memory stands for one that is no CPU.
-    gpu = Compute(torch.device("meta"), bf16=False, runtime=runtime)
+    gpu = Compute(torch.device("meta"), "fp32", runtime=runtime)
     with caplog.at_level(logging.WARNING):
         found = for_inference(seen_data(**LARGE), gpu)
     assert next(found.parameters()).device.type == "meta"

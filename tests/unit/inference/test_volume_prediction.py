@@ -31,7 +31,7 @@ from saltseg.survey.volume import Volume
 from saltseg.survey.windows import Windows
 from support.training import NEEDS_TIMM
 
-CPU = Compute(torch.device("cpu"), bf16=False)
+CPU = Compute(torch.device("cpu"), "fp32")
 WHOLE = Windows(10**6, 0)
 CUT = Windows(160, 32)
 REACHES = [

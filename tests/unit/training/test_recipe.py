@@ -12,6 +12,7 @@ from saltseg.training.recipe import (
     make_optimiser,
     one_cycle,
 )
+from support.training import CPU
 
 PLAIN = TrainingSettings(optimiser="adam", weight_decay=0.0, schedule="plateau", monitor="loss")
 
@@ -134,7 +135,7 @@ def test_one_cycle_is_that_of_pytorch():
 
 def test_rates_follow_the_schedule_from_step_to_step():
     recipe = replace(PLAIN, schedule="one_cycle", epochs=4, learning_rate=0.5, encoder_rate=0.1)
-    progress = Progress(network(), recipe)
+    progress = Progress(network(), recipe, CPU.scaler())
     assert progress.start_epoch() == pytest.approx(0.5 / 25)
     progress.history = [None, None]
     progress.set_rate(0.25)
@@ -144,7 +145,9 @@ def test_rates_follow_the_schedule_from_step_to_step():
 
 
 def test_a_frozen_encoder_and_its_batch_statistics_stay_until_it_is_thawed():
-    progress = Progress(built := network(), replace(PLAIN, frozen_epochs=2, learning_rate=0.1))
+    progress = Progress(
+        built := network(), replace(PLAIN, frozen_epochs=2, learning_rate=0.1), CPU.scaler()
+    )
     for number in range(1, 4):
         before = [weight.detach().clone() for weight in built.parameters()]
         buffers = [buffer.clone() for buffer in built.encoder.buffers()]
@@ -175,7 +178,7 @@ def test_the_compiler_is_as_deterministic_as_the_rest(deterministic):
     torch.set_deterministic_debug_mode("warn" if deterministic else "default")
     config.deterministic = not deterministic
     try:
-        Progress(network(), replace(PLAIN, compile=True))
+        Progress(network(), replace(PLAIN, compile=True), CPU.scaler())
         assert config.deterministic is deterministic
         assert torch.are_deterministic_algorithms_enabled() is deterministic
     finally:

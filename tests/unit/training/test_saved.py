@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from saltseg.device.compute import Compute
 from saltseg.training.saved import Saved, fingerprint
 from saltseg.training.trainer import Trainer
-from support.training import member
+from support.training import CPU, member
 
 SETTINGS = {"epochs": 6, "stopping_patience": 3, "plateau_patience": 1, "learning_rate": 0.05}
 
@@ -32,6 +33,7 @@ def killed_after(epoch):
         ([1, 2, 3, 4], {"monitor": "map", "seed": 3}),
         ([3, 3, 3], {}),
         ([2, 4], {"optimiser": "muon", "schedule": "one_cycle", "monitor": "last"}),
+        ([1, 3], {"compute": Compute(CPU.device, "fp16"), "learning_rate": 0.01}),
     ],
 )
 def test_a_training_that_was_cut_ends_as_one_that_was_not(cuts, changes, tmp_path):

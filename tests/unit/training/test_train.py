@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from saltseg.core.errors import InputError
+from saltseg.device.compute import Compute
 from saltseg.networks.network import Network
 from saltseg.survey import tiles as packed
 from saltseg.training.augmentation import Augmentation
@@ -389,3 +390,22 @@ def test_evaluation_is_a_mean_over_tiles_whatever_the_batches(batch_size, slow_s
         scores.append(slow_score([[grey > 127.5 for grey in row] for row in image], mask))
     assert loss == pytest.approx(total / tiles.masks.numel(), rel=1e-5)
     assert score == pytest.approx(float(sum(scores) / 5), rel=1e-6)
+
+
+def test_fp16_learns_as_fp32_does_once_no_gradient_overflows():
+    scales = []
+
+    class Steep(Trainer):
+        def loss(self, number):
+            return lambda logits, masks: 1e5 * LOSSES["bce"](logits, masks)
+
+        def train_step(self, *batch):
+            scales.append(self.progress.scaler.get_scale())
+            return super().train_step(*batch)
+
+    settings = {"epochs": 12, "trainer": Steep}
+    _, half = member(compute=Compute(CPU.device, "fp16"), **settings)
+    assert scales[0] == 65536 > scales[-1] == scales[-2]
+    _, full = member(**settings)
+    assert half[-1].train_loss == pytest.approx(full[-1].train_loss, rel=0.1)
+    assert half[-1].train_loss < half[0].train_loss

@@ -17,17 +17,19 @@ logger = logging.getLogger(__name__)
 # From malloc.h.
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 
+HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
+
 
 @dataclass(frozen=True)
 class Compute:
-    """A device, and whether to compute in bfloat16 where that loses nothing.
+    """A device, and the precision of convolutions there: bf16, fp16 or fp32.
 
     ``runtime`` is the configuration's, which ``inference.runtimes`` chooses by; ``threads`` are for
     a CPU.
     """
 
     device: torch.device
-    bf16: bool
+    precision: str = "fp32"
     runtime: str = "torch"
     threads: int = 1
 
@@ -67,30 +69,37 @@ class Compute:
             device = "cuda" if torch.cuda.is_available() else "cpu"
         if device == "cpu":
             _keep_freed_memory()
-        fast_bf16 = _has_fast_bf16(device)
-        for notice in _notices(device, precision, threads, deterministic, fast_bf16):
+        fastest = _fastest_precision(device)
+        for notice in _notices(device, precision, threads, deterministic, fastest):
             logger.warning(notice)
-        bf16 = precision == "bf16" or (precision == "auto" and fast_bf16)
-        return cls(torch.device(device), bf16, runtime, threads)
+        precision = fastest if precision == "auto" else precision
+        return cls(torch.device(device), precision, runtime, threads)
 
     def autocast(self) -> AbstractContextManager:
         """Context in which convolutions run in the chosen precision."""
-        return torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=self.bf16)
+        dtype = HALF.get(self.precision)
+        return torch.autocast(self.device.type, dtype=dtype, enabled=dtype is not None)
+
+    def scaler(self) -> torch.amp.GradScaler:
+        """Return what keeps gradients within the range of fp16; it does nothing otherwise."""
+        return torch.amp.GradScaler(self.device.type, enabled=self.precision == "fp16")
 
     def __str__(self) -> str:
         name = torch.cuda.get_device_name() if self.device.type == "cuda" else "CPU"
         threads = "" if self.device.type == "cuda" else f", {self.threads} threads"
-        return f"{name}, {'bf16' if self.bf16 else 'fp32'}{threads}"
+        return f"{name}, {self.precision}{threads}"
 
 
 def _notices(
-    device: str, precision: str, threads: int, deterministic: bool, fast_bf16: bool
+    device: str, precision: str, threads: int, deterministic: bool, fastest: str
 ) -> Iterator[str]:
     """Name the settings that do not help on a device."""
-    if precision == "bf16" and not fast_bf16:
+    # A GPU that has bf16 has fp16, too.
+    slow = device == "cpu" if precision == "fp16" else precision == "bf16" != fastest
+    if slow:
         yield (
-            "compute.precision: this device has no bf16 of its own, so it is slower than fp32; "
-            "set it to auto"
+            f"compute.precision: this device has no {precision} of its own, so it is slower than "
+            "fp32; set it to auto"
         )
     if device == "cpu" and not deterministic:
         yield "compute.deterministic: false changes nothing on a CPU; it is for GPUs"
@@ -111,10 +120,12 @@ def _keep_freed_memory() -> None:
             tell(parameter, 2**31 - 1)
 
 
-def _has_fast_bf16(device: str) -> bool:
+def _fastest_precision(device: str) -> str:
     if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        # Before Ampere, GPUs compute in fp16 alone.
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
     # Without these instructions bf16 is emulated, and slower than fp32. Older versions of PyTorch
     # cannot tell; there fp32 is the safe choice.
     capabilities = getattr(torch.cpu, "get_capabilities", dict)()
-    return capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False)
+    fast = capabilities.get("avx512_bf16", False) or capabilities.get("amx_bf16", False)
+    return "bf16" if fast else "fp32"

@@ -33,7 +33,9 @@ def compile_openvino(network: Network, compute: Compute) -> Network:
         core.read_model(to_onnx(network, inputs, "logits")),
         "CPU",
         {
-            hint.inference_precision: openvino.Type.bf16 if compute.bf16 else openvino.Type.f32,
+            hint.inference_precision: openvino.Type.bf16
+            if compute.precision == "bf16"
+            else openvino.Type.f32,
             # One after the other, as whatever computes side by side would be in memory.
             num_streams: 1,
             inference_num_threads: compute.threads,

@@ -635,8 +635,10 @@ class ComputeSettings(Section):
     device: Literal["auto", "cpu", "cuda"] = key(
         "auto", "`auto` uses a GPU if PyTorch finds one; with `cpu`, members train side by side"
     )
-    precision: Literal["auto", "bf16", "fp32"] = key(
-        "auto", "`auto` uses bf16 if the hardware computes in it"
+    precision: Literal["auto", "bf16", "fp16", "fp32"] = key(
+        "auto",
+        "`auto` uses bf16 if the hardware computes in it, and fp16 on GPUs that do not, with a "
+        "scaled loss",
     )
     runtime: Annotated[str, OneOf(["auto", "torch"], RUNTIMES)] = key(
         "auto", "for prediction on a CPU; see below. A GPU always uses PyTorch", reruns=PREDICTIONS

@@ -45,9 +45,11 @@ class Progress:
         stepping: the network used for training steps, compiled if the recipe says so.
         history: finished epochs.
         best_epoch, best_state: number of the best epoch, initially 0, and its weights.
+        scaler: of the losses, so that gradients stay within the range of fp16.
     """
 
-    def __init__(self, network: Network, recipe: TrainingSettings):
+    def __init__(self, network: Network, recipe: TrainingSettings, scaler: torch.amp.GradScaler):
+        self.scaler = scaler
         self.recipe, self.epochs = recipe, epochs_of(recipe.epochs)
         self.network = network
         self.stepping = _compiled(network) if recipe.compile else network
@@ -120,6 +122,7 @@ class Progress:
             "network": self.network.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "plateau": self.plateau.state_dict(),
+            "scaler": self.scaler.state_dict(),
             "history": [asdict(epoch) for epoch in self.history],
             "least": self.least,
             "best_epoch": self.best_epoch,
@@ -131,6 +134,7 @@ class Progress:
         self.network.load_state_dict(content["network"])
         self.optimiser.load_state_dict(content["optimiser"])
         self.plateau.load_state_dict(content["plateau"])
+        self.scaler.load_state_dict(content["scaler"])
         self.history = [Epoch(**row) for row in content["history"]]
         self.least, self.best_epoch = content["least"], content["best_epoch"]
         self.best_state = content["best_state"]

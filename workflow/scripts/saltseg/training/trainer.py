@@ -149,7 +149,8 @@ class Trainer:
         network.to(self.compute.device, memory_format=torch.channels_last)  # ty: ignore[no-matching-overload]
         if network.uses_depth:
             network.set_depth_range(self.job.training.depths)
-        self.network, self.progress = network, Progress(network, recipe)
+        self.network = network
+        self.progress = Progress(network, recipe, self.compute.scaler())
 
     def try_step(self) -> None:
         """Build the network, and train it on one batch of two tiles, without compiling it."""
@@ -234,7 +235,7 @@ class Trainer:
             loss: of logits against masks, both float32 (batch, 1, height, width).
         """
         total = torch.zeros((), device=self.compute.device)
-        parts = math.ceil(len(rows) / self.micro_batch)
+        parts, scaler = math.ceil(len(rows) / self.micro_batch), self.progress.scaler
         self.progress.optimiser.zero_grad()
         for part, *drawn in zip(
             *(each.tensor_split(parts) for each in (rows, *transforms)), strict=True
@@ -247,9 +248,10 @@ class Trainer:
                     images.contiguous(memory_format=torch.channels_last), depths
                 )
             part_loss = loss(logits.float(), masks) * (len(part) / len(rows))
-            part_loss.backward()
+            scaler.scale(part_loss).backward()
             total += part_loss.detach()
-        self.progress.optimiser.step()
+        scaler.step(self.progress.optimiser)
+        scaler.update()
         return total
 
     def evaluate(self, number: int) -> tuple[float, float]:
