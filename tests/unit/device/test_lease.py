@@ -106,6 +106,30 @@ def test_jobs_side_by_side_have_one_gpu_each_and_a_killed_ones_goes_to_the_next(
         job.end()
 
 
+def test_jobs_that_share_gpus_fill_each_and_keep_out_one_that_does_not(machine):
+    sharing = [Job(SALT_JOBS_PER_GPU="2") for _ in range(4)]
+    assert sorted(job.gpu() for job in sharing) == ["GPU-0aa"] * 2 + ["GPU-1bb"] * 2
+    fifth, alone = Job(SALT_JOBS_PER_GPU="2"), Job()
+    assert "waiting" in fifth.says() and "waiting" in alone.says()
+    sharing[0].end(signal.SIGKILL)
+    fifth.gpu()
+    for job in (fifth, *sharing[1:]):
+        job.end()
+    # Now the other one has a GPU for itself.
+    assert alone.gpu()
+    sharing = [Job(SALT_JOBS_PER_GPU="2") for _ in range(2)]
+    assert len({job.gpu() for job in sharing}) == 1
+    for job in (alone, *sharing):
+        job.end()
+
+
+@pytest.mark.parametrize("jobs", ["0", "two", ""])
+def test_a_number_of_jobs_that_is_none_is_refused(machine, monkeypatch, jobs):
+    monkeypatch.setenv("SALT_JOBS_PER_GPU", jobs)
+    with pytest.raises(InputError, match="SALT_JOBS_PER_GPU: expected a number from 1"):
+        hold_gpu("auto")
+
+
 def test_never_two_of_many_jobs_have_the_same_gpu(machine):
     """Run twelve jobs on two GPUs, kill some of them, and record the holders of each GPU."""
     having: dict[str, int] = {}
@@ -147,7 +171,7 @@ def test_users_share_the_locks_whatever_their_umask(machine, tmp_path):
                 os.setgid(user)
                 os.setuid(user)
                 with lease._opened(str(leases)) as folder:
-                    os._exit(0 if lease._lock(folder, f"{user % 2}.lock") else 1)
+                    os._exit(0 if lease._lock_whole(folder, f"{user % 2}") else 1)
             finally:
                 os._exit(2)
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
@@ -161,8 +185,8 @@ def test_users_share_the_locks_whatever_their_umask(machine, tmp_path):
         "0.lock": 2002,
     }
     with lease._opened(str(leases)) as folder:
-        held = lease._lock(folder, "0.lock")
-        assert held is not None and not lock_as(2002) and lock_as(2001)
+        (held,) = lease._lock_whole(folder, "0")
+        assert not lock_as(2002) and lock_as(2001)
         os.close(held)
 
 

@@ -1,8 +1,9 @@
-"""Exclusive use of a GPU for each job on a multi-GPU machine.
+"""Use of a GPU by one job, or by a few that share it, on a multi-GPU machine.
 
 Snakemake counts GPUs but does not tell jobs which one to use. Each job therefore locks one GPU;
 the system releases the lock when the process ends, however it ends. Locks are files named by GPU
-UUID in a folder shared by all users of the machine.
+UUID in a folder shared by all users of the machine. Jobs that share a GPU hold its lock together,
+and each one of its places alone.
 """
 
 import fcntl
@@ -14,6 +15,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import product
 from pathlib import Path
 
 from saltseg.core.errors import InputError
@@ -31,7 +33,7 @@ SCHEDULED = (
 LISTED = re.compile(r"^(?:GPU (\d+)|\s+MIG\b).*\(UUID: ([\w-]+)\)", re.MULTILINE)
 POLL = 0.5  # seconds
 
-# File descriptor of the lock; open for as long as the lock is held.
+# File descriptors of locks; open for as long as they are held.
 _held: list[int] = []
 
 
@@ -46,9 +48,10 @@ def hold_gpu(device: str) -> None:
     Call it before using CUDA, with the configuration's ``compute.device``. Choose among the GPUs
     listed in CUDA_VISIBLE_DEVICES, by nvidia-smi's index or by UUID, or among all if it is not
     set, and wait until one is free. Do nothing if there is no GPU, if the device is cpu, or in a
-    scheduler's job, unless the scheduler assigned several GPUs.
+    scheduler's job, unless the scheduler assigned several GPUs. SALT_JOBS_PER_GPU, a number in the
+    environment, lets so many jobs that have it share a GPU.
 
-    Raises InputError if the locks cannot be created.
+    Raises InputError if the locks cannot be created, or that is no number from 1.
     """
     if device == "cpu" or _held:
         return
@@ -60,14 +63,17 @@ def hold_gpu(device: str) -> None:
     if not gpus:
         return
     folder = os.environ.get("SALT_GPU_LEASES", FOLDER)
+    jobs = os.environ.get("SALT_JOBS_PER_GPU", "1")
+    if not (jobs.isdecimal() and int(jobs)):
+        raise InputError(f"SALT_JOBS_PER_GPU: expected a number from 1, found {jobs!r}")
     try:
-        lock, gpu = _wait_for_one(folder, gpus)
+        locks, gpu = _wait_for_one(folder, gpus, int(jobs))
     except OSError as error:
         raise InputError(
             f"{folder}: no locks can be created here to share the GPUs ({error}); remove it, or "
             "set SALT_GPU_LEASES to a folder that every user of the GPUs can write to"
         ) from None
-    _held.append(lock)
+    _held.extend(locks)
     os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     logger.info("%s is reserved for this job until it ends", gpu)
 
@@ -109,21 +115,39 @@ def chosen(gpus: dict[str, list[str]], visible: str | None) -> list[str]:
     return found
 
 
-def _wait_for_one(folder: str, gpus: list[str]) -> tuple[int, str]:
-    """Wait for a free GPU; return its lock and UUID."""
+def _wait_for_one(folder: str, gpus: list[str], jobs: int) -> tuple[list[int], str]:
+    """Wait for a GPU that fewer than so many jobs use; return its locks and UUID."""
     waiting = False
     with _opened(folder) as opened:
         while True:
-            for gpu in gpus:
-                lock = _lock(opened, f"{gpu}.lock")
-                if lock is not None:
-                    return lock, gpu
+            for place, gpu in product(range(jobs), gpus):
+                locks = _lock_place(opened, gpu, place) if jobs > 1 else _lock_whole(opened, gpu)
+                if locks:
+                    return locks, gpu
             if not waiting:
                 logger.warning(
                     "other jobs are using %s; waiting for one of them to end", " and ".join(gpus)
                 )
                 waiting = True
             time.sleep(POLL)
+
+
+def _lock_whole(folder: int, gpu: str) -> list[int]:
+    """Lock a GPU against all others; return the lock, none if another job uses it."""
+    lock = _lock(folder, f"{gpu}.lock", fcntl.LOCK_EX)
+    return [] if lock is None else [lock]
+
+
+def _lock_place(folder: int, gpu: str, place: int) -> list[int]:
+    """Lock a place on a GPU, together with jobs on its others; return both locks, or none."""
+    shared = _lock(folder, f"{gpu}.lock", fcntl.LOCK_SH)
+    if shared is None:
+        return []
+    lock = _lock(folder, f"{gpu}.{place}.lock", fcntl.LOCK_EX)
+    if lock is None:
+        os.close(shared)
+        return []
+    return [shared, lock]
 
 
 @contextmanager
@@ -140,15 +164,15 @@ def _opened(folder: str) -> Iterator[int]:
         os.close(opened)
 
 
-def _lock(folder: int, name: str) -> int | None:
-    """Lock a file; return its descriptor, or None if another process holds the lock."""
+def _lock(folder: int, name: str, kind: int) -> int | None:
+    """Lock a file; return its descriptor, or None if another process's lock excludes it."""
     with _for_all(), suppress(FileExistsError):
         os.close(os.open(name, os.O_CREAT | os.O_EXCL, 0o444, dir_fd=folder))
     # No O_CREAT here: in a sticky folder Linux refuses it for another user's file.
     # O_NONBLOCK, so that a pipe in place of the file does not block.
     lock = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except OSError as error:
         os.close(lock)
         if isinstance(error, BlockingIOError):
