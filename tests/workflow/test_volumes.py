@@ -1,16 +1,20 @@
 """A seismic volume through the whole workflow: from SEG-Y with some labelled lines to SEG-Y."""
 
+import json
+import re
 import shutil
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from saltseg.survey.geometry import Geometry, load_traces
 from saltseg.survey.lines import UNLABELLED, Lines, labels_by_line
 from saltseg.survey.segy import Segy
+from saltseg.survey.tiles import Tiles
 from support.running import complete, planned, snakemake, with_config
 from support.surveys import TINY_VOLUME as TINY
-from support.surveys import mask_png
+from support.surveys import folds_in, mask_png
 
 pytestmark = pytest.mark.slow
 
@@ -52,23 +56,70 @@ def test_members_of_a_run_fill_a_volume_alike_in_shards(finished_volume, tmp_pat
     assert refused in done.stdout + done.stderr
 
 
-def test_labels_can_be_masks_drawn_line_by_line(finished_volume, tmp_path):
-    """The source of the demo as a user's own file, with some of its truth as PNG files."""
-    results, masks = finished_volume / "results", tmp_path / "my masks"
-    masks.mkdir()
+def draw_masks(results, folder, places):
+    """Write the truth of some inlines, by index, as PNG files."""
+    folder.mkdir()
     geometry = Geometry.load(results / "data/geometry.json")
     traces = load_traces(results / "data/traces.h5", geometry)
     with Segy(results / "demo/truth.sgy") as file:
-        for place in (2, 9):
+        for place in places:
             salt = np.nan_to_num(file.read_traces(traces[place])) > 0
             number = int(geometry.inlines.numbers()[place])
-            (masks / f"inline_{number}.png").write_bytes(mask_png(salt.T))
+            (folder / f"inline_{number}.png").write_bytes(mask_png(salt.T))
+
+
+def test_labels_can_be_masks_drawn_line_by_line(finished_volume, tmp_path):
+    """The source of the demo as a user's own file, with some of its truth as PNG files."""
+    results = finished_volume / "results"
+    draw_masks(results, tmp_path / "my masks", (2, 9))
     shutil.copy(results / "demo/volume.sgy", tmp_path / "a survey.sgy")
     own = {"source": "a survey.sgy", "labels": "my masks"}
     config = config_of(tmp_path, data=own)
     complete(tmp_path, "--", "results/data/folds.h5", config=config)
     table = Lines(tmp_path / "results/data/lines.h5").table
     assert table["line"].tolist() == [1203, 1210]
+
+
+def test_a_second_round_starts_from_the_first_ones_members(finished_volume, tmp_path):
+    """The lines of the first round and one of those that it proposes, by the documented command."""
+    first = shutil.copytree(finished_volume, tmp_path / "survey") / "results"
+    lines = Lines(first / "data/lines.h5").table["line"].tolist()
+    proposed = pd.read_csv(first / "volume/next_lines.csv").query("direction == 'inline'")
+    new = int(proposed["line"].iloc[0])
+    masks = tmp_path / "masks"
+    draw_masks(first, masks, [line - 1201 for line in [*lines, new]])
+    own = {"source": str(first / "demo/volume.sgy"), "labels": str(masks)}
+    second = tmp_path / "survey-2"
+    options = ("config/next.yaml", "--config", "training={start: ../survey/results}")
+    config = config_of(tmp_path, data=own)
+    complete(second, *options, config=config)
+    assert "Job stats" not in complete(second, *options, "--dry-run", config=config)
+
+    results = second / "results"
+    for member in ("0", "1"):
+        log = (results / f"logs/train/{member}.log").read_text()
+        assert f"starts from ../survey/results/models/{member}/checkpoint.safetensors" in log
+        assert len(pd.read_csv(results / f"models/{member}/history.csv")) == 15
+    former, folds = (folds_of_lines(run) for run in (first, results))
+    assert folds == former | {f"inline_{new}": folds[f"inline_{new}"]}
+    assert sections(results) == sections(first) != []
+    ranked = pd.read_csv(results / "volume/next_lines.csv")
+    assert ranked["changed"].between(0, 1).all() and new not in ranked["line"].tolist()
+    with Segy(results / "volume/mask.sgy") as file:
+        text = " ".join(file.text.split())
+    threshold = json.loads((results / "volume/volume.json").read_text())["threshold"]
+    assert (
+        f"above {threshold:g}" in text and "survey-2" in text and "Source volume.sgy of 2" in text
+    )
+
+
+def sections(results):
+    return re.findall(r'href="#([a-z-]+)"', (results / "index.html").read_text())
+
+
+def folds_of_lines(results):
+    folds = folds_in(results / "data/folds.h5").merge(Tiles(results / "data/train.h5").table)
+    return folds.groupby("line")["fold"].first().to_dict()
 
 
 def test_labels_can_be_horizons_as_a_run_writes_them(finished_volume, tmp_path):
