@@ -1,5 +1,6 @@
 """Members that start from those of a finished run, as an experiment on the same folds."""
 
+import re
 import shutil
 
 import pytest
@@ -35,6 +36,17 @@ def test_members_start_from_a_finished_run_and_rerun_with_the_member_they_starte
     assert jobs == {
         "train": 1, "predict_validation": 1, "threshold_experiment": 1, "experiments": 1
     }  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_record_has_what_each_kind_starts_from(finished, tmp_path):
+    started = {"name": "again", "seeds": [0, 1], "training": {"start": str(finished / "results")}}
+    given = {"seeds": None, "members": [started, {"seeds": [0, 1]}]}
+    config = with_config(tmp_path, {"ensemble": given})
+    text = complete(tmp_path, "--dry-run", "-p", "--", "results/run.yaml", config=config)
+    digests = re.search(r'"ensemble.members, again, training.start": \[(.*?)\]', text)
+    assert len(set(re.findall("[0-9a-f]{64}", digests[1]))) == 2
+    assert '"training.start"' not in text
 
 
 def test_a_run_does_not_start_from_itself_and_names_what_is_missing(tmp_path):

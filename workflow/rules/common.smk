@@ -150,7 +150,8 @@ CHECKSUMS = Path(".snakemake/salt-segmentation/checksums.json")
 def contents(*get_files):
     """Return a function of the digests of a user's files, which functions of wildcards name.
 
-    Digests of files that the workflow makes are empty.
+    Digests of files that the workflow makes are empty; of a storage provider's, Snakemake alone would
+    notice only those with a later date.
     """
 
     def digests(wildcards):
@@ -164,7 +165,14 @@ def digest(files, known):
     """Return the digest of one file, of several, or of none."""
     if isinstance(files, (list, tuple)):
         return [digest(file, known) for file in files]
+    if "storage_object" in getattr(files, "flags", {}):
+        return stored_digest(files.flags["storage_object"])
     return fingerprint(files, known) if isinstance(files, UserFile) else ""
+
+
+def stored_digest(stored):
+    """Return size and date of a storage provider's file; nothing if it is missing, as Snakemake says."""
+    return f"{stored.size()} bytes of {stored.mtime()}" if stored.exists() else ""
 
 
 def require_plain_path(what, path):

@@ -1,6 +1,7 @@
 # The record of what results were made from and with.
 
 import platform
+from types import SimpleNamespace
 
 from snakemake import __version__ as snakemake_version
 
@@ -23,7 +24,7 @@ RECORDED = [
 
 def get_fingerprints(wildcards):
     """Return a digest of each of a user's inputs, by its key."""
-    files = {"validation.groups": get_groups, "training.encoder_weights": get_encoder_weights}
+    files = {"validation.groups": get_groups} | files_of_kinds()
     files |= {f"plugins, {path}": lambda _, path=path: UserFile(path) for path in config["plugins"]}
     if VOLUME:
         files |= {"data.source": get_volume_file, "data.labels": get_labels}
@@ -35,8 +36,19 @@ def get_fingerprints(wildcards):
         path = f"{run}/models/{own}/checkpoint.safetensors"
         files[f"ensemble.runs, {name}"] = lambda wildcards, path=path: user_file(path)
     found = dict(zip(files, contents(*files.values())(wildcards)))
-    found |= {f"data.source, {part}": digest for part, digest in FINGERPRINTS.items()}
+    found |= {f"data.source, {part}": digest_of_part(part)(wildcards) for part in FINGERPRINTS}
     return {key: digest for key, digest in found.items() if digest}
+
+
+def files_of_kinds():
+    """Return functions of the files that members of each kind begin with, by their keys."""
+    found = {}
+    for kind in KINDS[""]:
+        of_kind = SimpleNamespace(experiment="", kind=f"-{kind}" if kind else "")
+        section = f"ensemble.members, {kind}, training" if kind else "training"
+        for key, get_files in (("encoder_weights", get_encoder_weights), ("start", get_starts)):
+            found[f"{section}.{key}"] = lambda wildcards, get=get_files, of=of_kind: get(of)
+    return found
 
 
 def get_volume_file(wildcards):

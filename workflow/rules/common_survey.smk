@@ -76,6 +76,13 @@ def fingerprints():
 
 
 FINGERPRINTS = fingerprints()
+
+
+def digest_of_part(part):
+    """Return a function of the digest of a part of the dataset, or of one that a store has."""
+    return lambda wildcards: FINGERPRINTS.get(part) or contents(get_made_dataset)(wildcards)[0]
+
+
 HAS_TEST = "test" in FINGERPRINTS
 with exit_on_input_error("self_training.rounds"):
     if ROUNDS and not HAS_TEST:

@@ -67,7 +67,7 @@ if not VOLUME:
             *code("import_train", "data"),
             command=command("import_train"),
             source=get_source,
-            fingerprint=FINGERPRINTS["train"],
+            fingerprint=digest_of_part("train"),
         shell:
             f"{BARE_STAGE} --source={{params.source:q}}"
 
@@ -93,7 +93,7 @@ rule import_test:
         *code("import_test", "data"),
         command=command("import_test"),
         source=get_source,
-        fingerprint=FINGERPRINTS.get("test", ""),
+        fingerprint=digest_of_part("test"),
     shell:
         f"{BARE_STAGE} --source={{params.source:q}}"
 
