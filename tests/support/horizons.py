@@ -76,4 +76,7 @@ FORMATS = [
     "IL;XL;horizon;TWT;Depth\n"
     + "".join(f"{a:.0f};{b:.0f};top;{z:g};{z:g}\n" for a, b, _, _, z in LINES),
     text("inline crossline z") + "100 301 1e30\n100 302 -999.25\n100 303 nan\n",
+    text("inline crossline z").replace("\n", " top\n"),
+    "\ufeffInline,Crossline,Z\r\n"
+    + text("inline crossline z").replace(" ", ",").replace("\n", "\r\n"),
 ]  # fmt: skip

@@ -82,6 +82,11 @@ def read_table(path: Path) -> PickTable:
         numbers = list(map(_number, fields))
         if _is_around(line) or (not rows and _count(numbers) < LEAST_NUMBERS):
             (tail if rows else head).append(line)
+            if not _is_around(line) and _is_numeric(line):
+                faults.append(
+                    f"row {row}: columns separated in more than one way, or decimals with a "
+                    f"comma: {printable(line.strip())}"
+                )
             continue
         if rows and len(numbers) != len(values[0]):
             faults.append(
@@ -93,9 +98,13 @@ def read_table(path: Path) -> PickTable:
         tail.clear()
         rows.append(row)
         values.append([np.nan if number is None else number for number in numbers])
-    if not rows:
-        raise InputError(f"{path}: no picks; expected rows of at least {LEAST_NUMBERS} numbers")
     raise_faults(str(path), faults)
+    if not rows:
+        found = [f"{printable(line.strip())} in row {row}" for row, line in enumerate(lines, 1)]
+        raise InputError(
+            f"{path}: no picks; expected rows of at least {LEAST_NUMBERS} numbers, found "
+            f"{found[-1] if found else 'nothing'}"
+        )
     columns, units = _names(head, len(values[0]))
     return PickTable(
         path, np.array(rows), np.array(values, np.float64), texts, columns, units,
@@ -142,6 +151,12 @@ def _number(text: str) -> float | None:
         return float(text)
     except ValueError:
         return np.nan if text.strip('"').lower() in NOTHING else None
+
+
+def _is_numeric(line: str) -> bool:
+    """Return whether a row holds numbers alone, however they are separated."""
+    numbers = list(map(_number, re.split(r"[\s,;]+", LABELS.sub(" ", line).strip())))
+    return _count(numbers) == len(numbers) >= LEAST_NUMBERS
 
 
 def _count(numbers: list[float | None]) -> int:

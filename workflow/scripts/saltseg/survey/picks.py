@@ -231,7 +231,7 @@ def _on_places(x: np.ndarray, y: np.ndarray, survey: Survey) -> np.ndarray:
 
 def _is_deep(z: np.ndarray, geometry: Geometry) -> np.ndarray:
     """Return which values may be a z, in any unit and of any sign, bool."""
-    good = is_undefined(z)
+    good = is_undefined(z) & ~np.isnan(z).all()  # such as a column of text
     for (_, own), factor in FACTORS.items():
         if own == geometry.unit:
             good |= _within(np.abs(z).clip(max=1e20) * factor, geometry.samples)
@@ -266,18 +266,22 @@ def _traces(
     """Return indices of inlines and crosslines, and how well x and y fit."""
     names = PLANES if "inline" in of else ("x", "y")
     values = table.values[:, [of[name] for name in names]]
-    misfit = ""
+    here, has, misfit = _on_places, "", ""
     if names == PLANES:
         axes = survey.geometry.inlines, survey.geometry.crosslines
         found, good = zip(*map(_index, values.T, axes), strict=True)
-        inside, has = good[0] & good[1], f"inlines {axes[0]}, crosslines {axes[1]}"
+        here, has = _on_lines, f"inlines {axes[0]}, crosslines {axes[1]}"
+        inside = good[0] & good[1]
     else:
         nearest = survey.places.nearest(values)
         found, inside = (nearest.inline, nearest.crossline), nearest.inside
         inside = inside & ~np.isnan(values).any(axis=1)
         has = f"{survey.places}"
         misfit = _misfit(nearest.away[inside], survey.places)
-    raise_faults(f"{table.path}: picks off the grid, which has {has}", [
+    swapped = "" if inside.any() or here(*values.T[::-1], survey).mean() < MOST else (
+        f"; {' and '.join(names)} look swapped: correct the header or data.labels.columns"
+    )  # fmt: skip
+    raise_faults(f"{table.path}: picks off the grid, which has {has}{swapped}", [
         f"row {row}: {names[0]} {a:.10g}, {names[1]} {b:.10g}"
         for row, (a, b) in zip(table.rows[~inside], values[~inside], strict=True)
     ])  # fmt: skip
