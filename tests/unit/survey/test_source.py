@@ -172,13 +172,33 @@ def test_files_of_the_same_size_and_date_are_read_once(tmp_path, survey, monkeyp
 
 def test_files_of_other_kinds_are_named(survey, tmp_path, layout):
     survey.files |= {f"{part}/a.tif": b"" for part in ("train/images", "train/masks")}
-    survey.files["test/images/b.jpg"] = b""
+    survey.files |= {"test/images/b.jpg": b"", "test/c.png": b"", "train/new/d.BMP": b""}
     with Source(survey.write(tmp_path / "survey", layout)) as source:
-        (train,), (test,) = source.notices("train"), source.notices("test")
-    assert train.endswith(
-        ": ignoring 2 files other than PNG: train/images/a.tif, train/masks/a.tif"
-    )
-    assert test.endswith(": ignoring 1 file other than PNG: test/images/b.jpg")
+        path, outside = source.path, "ignoring 1 file outside of images/, masks/ and test/images/"
+        assert source.notices("train") == [
+            f"{path}: ignoring 2 files other than PNG: train/images/a.tif, train/masks/a.tif",
+            f"{path}: {outside}: train/new/d.BMP",
+        ]
+        assert source.notices("test") == [
+            f"{path}: ignoring 1 file other than PNG: test/images/b.jpg",
+            f"{path}: {outside}: test/c.png",
+        ]
+
+
+def test_tiles_in_further_folders_are_found_as_in_a_zip(survey, tmp_path, layout):
+    """To be refused by name, or they would be missing without a word."""
+    survey.files["train/images/new/a.png"] = b""
+    with Source(survey.write(tmp_path / "survey", layout)) as source:
+        assert source.ids("train/images") == sorted([*survey.ids, "new/a"])
+
+
+@pytest.mark.parametrize("where", ["Images/a.png", "a.tiff"])
+def test_tiles_beside_the_folders_of_tiles_are_named(tmp_path, where):
+    for name in ("images/a.png", where):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with Source(tmp_path) as source:
+        assert source.notices("train")[0].endswith(f"test/images/: {where}")
 
 
 def test_test_tiles_that_are_all_of_another_kind_are_named_at_the_first_import(tmp_path, survey):

@@ -9,11 +9,13 @@ An enclosing folder, hidden files and the case of ``.png`` are ignored; without 
 import csv
 import hashlib
 import lzma
+import os
 import re
 import shutil
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from itertools import chain
 from pathlib import Path
@@ -28,6 +30,7 @@ LOGICAL_NAME = re.compile(
     r"|((train/)?(images|masks)|test/images)/.+\.png"
 )
 OF_TILES = re.compile(r"((train/)?(images|masks)|test/images)/.+")
+PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".gif")
 NESTED = ("train.zip", "test.zip")
 LABELLED = ("images/", "masks/")  # short for train/images/ and train/masks/
 PARTS = ("train", "test", "images", "masks")  # folders that are no folder around a survey
@@ -36,6 +39,7 @@ LARGEST_FILE = 256 * 2**20
 # The contest's train.zip has some tens of MB; what claims a hundred times that may be a bomb, which
 # would fill the disk that a nested zip is copied to.
 LARGEST_ARCHIVE = 4 * 2**30
+OUTSIDE = "outside of images/, masks/ and test/images/"
 LISTED = 5  # files that a notice names
 SPOOLED = 64 * 2**20  # bytes of a nested zip that are held in memory and not in a nameless file
 # What zipfile raises for archives that are cut, altered, encrypted or of an unknown kind.
@@ -132,6 +136,7 @@ class Source(Files):
 
     def _open(self, stack: ExitStack) -> None:
         self._others: list[str] = []
+        self._elsewhere: list[str] = []
         if self.path.is_dir():
             self._add_folder(stack)
         elif self.path.is_file():
@@ -160,17 +165,14 @@ class Source(Files):
         inside = [path for path in root.iterdir() if not is_hidden(path.name)]
         if len(inside) == 1 and inside[0].is_dir() and inside[0].name not in PARTS:
             root = inside[0]
+        # Also Images/, whose tiles are named as left out; but no other folder, such as results/.
+        folders = [path for path in root.iterdir() if path.name.lower() in PARTS and path.is_dir()]
         # Not a pipe, which reading would wait for.
-        for file in filter(Path.is_file, root.glob("*.csv")):
-            self._add(file.name, file)
-        for file in filter(Path.is_file, chain(root.glob("images/*"), root.glob("masks/*"))):
+        for file in filter(Path.is_file, chain(root.iterdir(), *map(_files_below, folders))):
             self._add(file.relative_to(root).as_posix(), file)
         for part in NESTED:
             unpacked, packed = root / part.removesuffix(".zip"), root / part
-            if unpacked.is_dir():
-                for file in filter(Path.is_file, unpacked.glob("*/*")):
-                    self._add(file.relative_to(root).as_posix(), file)
-            elif packed.is_file():
+            if packed.is_file() and not unpacked.is_dir():
                 self._add_archive(stack, packed, str(packed), f"{unpacked.name}/")
 
     def _add(self, name: str, entry: tuple[zipfile.ZipFile, zipfile.ZipInfo] | Path) -> None:
@@ -184,6 +186,8 @@ class Source(Files):
             self._files[name] = entry
         elif OF_TILES.fullmatch(name) and not name.endswith("/"):
             self._others.append(name)
+        elif name.lower().endswith(PICTURES):
+            self._elsewhere.append(name)
 
     def _add_archive(
         self, stack: ExitStack, file: IO[bytes] | Path, label: str, prefix: str
@@ -215,11 +219,15 @@ class Source(Files):
 
         Those of 'train' include the test tiles' where there are no others.
         """
-        of_test = [name for name in self._others if name.startswith("test/")]
-        of_train = [name for name in self._others if name not in of_test]
+        parts = ["test"] if part == "test" else ["train"] if self.has_test else ["train", "test"]
+
+        def of_parts(names: list[str]) -> list[str]:
+            return [n for n in names if ("test" if n.startswith("test/") else "train") in parts]
+
+        found = name_others(self.path, of_parts(self._others))
+        found += name_others(self.path, of_parts(self._elsewhere), OUTSIDE)
         if part == "test":
-            return name_others(self.path, of_test)
-        found = name_others(self.path, of_train + of_test * (not self.has_test))
+            return found
         if self.left_out:
             folders = sorted({f"{name.partition('/')[0]}/" for name in self.left_out})
             found.append(
@@ -269,14 +277,26 @@ class Source(Files):
         return digest.hexdigest()
 
 
-def name_others(path: Path, names: list[str]) -> list[str]:
-    """Return a sentence that names the files that are no PNG files; none if there are none."""
+def name_others(path: Path, names: list[str], which: str = "other than PNG") -> list[str]:
+    """Return a sentence that names files that are left out; none if there are none."""
     if not names:
         return []
     what = "1 file" if len(names) == 1 else f"{len(names)} files"
     more = ", ..." if len(names) > LISTED else ""
     listed = ", ".join(map(printable, sorted(names)[:LISTED]))
-    return [f"{path}: ignoring {what} other than PNG: {listed}{more}"]
+    return [f"{path}: ignoring {what} {which}: {listed}{more}"]
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    """Yield what is in a folder and below, also in links to folders, but not in links in those."""
+    for inner, folders, names in os.walk(folder, followlinks=True):
+        path = Path(inner)
+        folders[:] = [
+            name
+            for name in folders
+            if not is_hidden(name) and (path == folder or not (path / name).is_symlink())
+        ]
+        yield from (path / name for name in names)
 
 
 def is_hidden(part: str) -> bool:
