@@ -94,6 +94,15 @@ def test_a_folder_without_masks_is_refused(tmp_path):
         list(labels_from_masks(tmp_path, VOLUME))
 
 
+def test_what_else_is_beside_masks_is_named(tmp_path, caplog):
+    (tmp_path / "inline_104.png").write_bytes(mask_png(np.ones((5, 8), bool)))
+    (tmp_path / "inline_106.npy").touch()
+    (tmp_path / "more").mkdir()
+    assert len(list(labels_from_masks(tmp_path, VOLUME))) == 1
+    assert "data.labels" in caplog.text
+    assert "ignoring 2 files other than PNG: inline_106.npy, more" in caplog.text
+
+
 def test_masks_have_a_column_for_each_missing_trace(tmp_path):
     drawn = np.zeros((5, 8), bool)
     drawn[:, 3:5] = True

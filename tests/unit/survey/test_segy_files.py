@@ -42,6 +42,14 @@ def test_files_that_do_not_go_together_are_refused(tmp_path, other, message):
         refuse_mixture(tmp_path)
 
 
+def test_a_file_that_is_segy_only_by_its_content_is_not_left_out(tmp_path):
+    write_segy(tmp_path / "b.seg", amplitudes(12), *grid_numbers(range(3), range(4)))
+    refuse_mixture(tmp_path)
+    folder_of(tmp_path, "a.sgy")
+    with pytest.raises(InputError, match=r"b\.seg: a SEG-Y file by its content.*b\.seg\.sgy"):
+        refuse_mixture(tmp_path)
+
+
 def test_tiles_alone_are_no_volumes(tmp_path):
     folder_of(tmp_path, "tile.png")
     refuse_mixture(tmp_path)

@@ -1,5 +1,6 @@
 """Labels of a volume's lines, from a SEG-Y file of the same geometry or a folder of masks."""
 
+import logging
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from saltseg.core.errors import LISTED_FAULTS, InputError, printable, raise_faul
 from saltseg.survey.decoding import decode_drawing
 from saltseg.survey.grid import CROSSLINE, INLINE, Grid
 from saltseg.survey.lines import OTHER, SALT, UNLABELLED, Line, Lines
+from saltseg.survey.source import name_others
 from saltseg.survey.volume import Volume
 
 MASK_NAME = re.compile(r"(inline|crossline)_(-?\d+)\.png", re.IGNORECASE)
@@ -71,12 +73,15 @@ def labels_from_masks(folder: Path, grid: Grid) -> Iterator[tuple[str, int, np.n
 
     A mask has a column per trace of its line, missing ones included, by rising numbers, and a row
     per sample. Raises InputError with all faults: other names, lines that the volume has not, masks
-    of another size.
+    of another size. Names what else is in the folder.
     """
-    found, faults = {}, []
+    found, faults, others = {}, [], []
     for path in sorted(folder.iterdir()):
         named = MASK_NAME.fullmatch(path.name)
-        if path.name.startswith(".") or path.suffix.lower() not in (".png", *OTHER_IMAGES):
+        if path.name.startswith("."):
+            continue
+        if path.suffix.lower() not in (".png", *OTHER_IMAGES):
+            others.append(path.name)
             continue
         if path.suffix.lower() in OTHER_IMAGES:
             faults.append(f"{printable(path.name)}: expected a PNG file; convert it")
@@ -108,6 +113,8 @@ def labels_from_masks(folder: Path, grid: Grid) -> Iterator[tuple[str, int, np.n
     if not found and not faults:
         faults.append("no masks; expected PNG files such as inline_120.png or crossline_300.png")
     raise_faults(f"{folder} (data.labels)", faults)
+    for notice in name_others(folder, others):
+        logging.warning("data.labels: %s", notice)
     for (plane, number), mask in found.items():
         yield plane, number, mask.T.astype(np.uint8)
 

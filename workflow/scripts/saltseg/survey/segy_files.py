@@ -51,7 +51,7 @@ def segy_files(folder: Path | str) -> dict[str, Path]:
 
 
 def refuse_mixture(folder: Path | str) -> None:
-    """Raise InputError if a folder's SEG-Y files share a name, or lie beside tiles.
+    """Raise InputError if a folder's SEG-Y files share a name, or lie beside tiles or unnamed ones.
 
     A prediction is of one kind or the other, and each file has a folder of results by its name.
     """
@@ -67,4 +67,9 @@ def refuse_mixture(folder: Path | str) -> None:
                 f"{folder}: expected SEG-Y files or PNG files, found both ({printable(path.name)} "
                 f"beside {printable(min(each.name for each in found.values()))}); move one kind "
                 "elsewhere"
+            )
+        if found and not (named or is_hidden(path.name)) and is_segy(path):
+            raise InputError(
+                f"{path}: a SEG-Y file by its content, which would be left out; rename it to "
+                f"{printable(path.name)}.sgy, or move it elsewhere"
             )
