@@ -1,6 +1,7 @@
 """Volumes in other containers, which are copied to SEG-Y first."""
 
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,9 +86,13 @@ def test_the_unit_and_fractions_are_kept(tmp_path, unit):
         np.testing.assert_array_equal(
             file.read_traces(traces.ravel()).reshape(values.shape), values
         )
-    odd = replace(container, grid=replace(grid, samples=Axis(0, 1 / 3, 20)))
-    with pytest.raises(InputError, match="at whole microseconds or millimetres"):
-        copy_to_segy(odd, tmp_path / "odd.sgy")
+    later = replace(container, grid=replace(grid, samples=Axis(1000.5, 0.5, 20)))
+    copy_to_segy(later, tmp_path / "later.sgy")
+    assert scan(tmp_path / "later.sgy")[0].samples == later.grid.samples
+    for odd in (Axis(0, 1 / 3, 20), Axis(40_000, 4, 20), Axis(1 / 3, 4, 20)):
+        odd = replace(container, grid=replace(grid, samples=odd))
+        with pytest.raises(InputError, match="as SEG-Y has them"):
+            copy_to_segy(odd, tmp_path / "odd.sgy")
 
 
 def test_a_reader_is_a_function_and_a_line(tmp_path, monkeypatch):
@@ -173,6 +178,43 @@ def test_an_mdio_store_that_is_damaged_or_of_something_else_is_refused(
     assert status == 1 and not copy.exists()
     error = capsys.readouterr().err
     assert "survey.mdio: not a readable post-stack MDIO v1 store" in error and message in error
+
+
+@pytest.mark.filterwarnings("ignore:seismic store access")
+@pytest.mark.parametrize("step", [2, -2])
+@pytest.mark.parametrize(
+    ("kind", "factor", "unit"),
+    [("time", 0.001, "ms"), ("time", 1.0, "ms"), ("length", 0.3048, "ft")],
+)
+def test_a_zgy_file_becomes_a_segy_file(tmp_path, step, kind, factor, unit):
+    api = pytest.importorskip("openzgy.api")
+    values = amplitudes(10 * 12, 70).reshape(10, 12, 70)
+    dimension, scale = getattr(api.UnitDimension, kind), 0.001 if factor == 1 else 1
+    corners = (0, 5), (900, 5), (0, 1105), (900, 1105)
+    with api.ZgyWriter(
+        str(tmp_path / "source.zgy"), size=values.shape, datatype=api.SampleDataType.float,
+        zinc=4 * scale, zstart=48 * scale, zunitdim=dimension, zunitfactor=factor,
+        annotstart=(100, 300), annotinc=(step, 3), corners=corners,
+    ) as file:  # fmt: skip
+        file.write((0, 0, 0), values)
+    copy = tmp_path / "copy.sgy"
+    assert stage("copy_volume", "--source", tmp_path / "source.zgy", "--segy", copy) == 0
+    found, traces, places = scan(copy)
+    assert found.crosslines == Axis(300, 3, 12) and found.samples == Axis(48, 4, 70)
+    assert found.inlines == Axis(100 if step > 0 else 82, 2, 10) and found.unit == unit
+    order = slice(None, None, 1 if step > 0 else -1)
+    np.testing.assert_array_equal(places[0][:, 0], np.arange(0, 901, 100)[order])
+    np.testing.assert_array_equal(places[1][0], np.arange(5, 1106, 100))
+    with Segy(copy) as file:
+        np.testing.assert_array_equal(file.read_traces(traces), values[order])
+
+
+def test_a_zgy_file_needs_its_package(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "openzgy.api", None)
+    (tmp_path / "source.zgy").touch()
+    arguments = ("--source", tmp_path / "source.zgy", "--segy", tmp_path / "copy.sgy")
+    assert stage("copy_volume", *arguments) == 1
+    assert "to read ZGY files, pip install pyzgy==0.1.1" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["gone.zarr", "other.zarr", "other.mdio"])

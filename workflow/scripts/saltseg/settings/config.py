@@ -173,8 +173,8 @@ class DataSettings(Section):
         "demo",
         "`demo`, `kaggle`, `demo-volume`, or the path of tiles (zip or folder) or of a SEG-Y "
         "file. `kaggle` [downloads the contest's zip](../docs/kaggle.md). [SEG-Y files](#survey) "
-        "end in `.sgy` or `.segy`, or are recognised by their content; a store `.mdio` (MDIO v1) "
-        "or `volume.zarr` of another run is copied to SEG-Y first. Write a path that is just "
+        "end in `.sgy` or `.segy`, or are recognised by their content; `.mdio` (MDIO v1), `.zgy` "
+        "and `volume.zarr` of another run are copied to SEG-Y first. Write a path that is just "
         "one of these words as `./demo`",
         reruns="everything, unless the tiles are the same",
     )
@@ -616,7 +616,7 @@ class PredictSettings(Section):
     source: FilePath | None = key(
         None,
         "folder or zip of PNG files, or a SEG-Y file, or a folder of those named `.sgy` or "
-        "`.segy`, or a store `.mdio` or `volume.zarr`. PNG files can be at any "
+        "`.segy`, or `.mdio`, `.zgy` or `volume.zarr`. PNG files can be at any "
         "depth; a tile's id is its file name without `.png` (or `.PNG`), and two files with "
         "the same id are refused. Other files are listed in the log",
     )

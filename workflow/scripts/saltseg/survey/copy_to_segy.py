@@ -23,8 +23,9 @@ def copy_to_segy(container: Container, output: Path) -> int:
     """Write a SEG-Y file, complete or not at all; return the number of traces.
 
     Traces that are undefined all along are missing in it. Raises InputError if SEG-Y cannot have
-    the sample interval or as many samples, or there is no room or no permission.
+    the sample interval, the first sample or as many, or there is no room or no permission.
     """
+    _delay(container)
     interval, count = container.grid.samples.step * 1000, container.grid.samples.count
     if not 0 < interval <= LARGEST or abs(interval - round(interval)) > 1e-6 or count > LARGEST:
         raise InputError(
@@ -56,24 +57,37 @@ def _write(container: Container, slab: slice, file: IO[bytes]) -> int:
     found = values[rows, columns]
     traces["samples"] = np.where(np.isnan(found), UNDEFINED, found)
     place = np.rint(np.nan_to_num(container.positions[:, slab][:, rows, columns]) * -CENTIMETRES)
-    whole = samples.first == round(samples.first)
+    delay, scalar = _delay(container)
     for byte, size, value in (
         (29, 2, 1),
         (71, 2, CENTIMETRES),
-        (109, 2, round(samples.first * (1 if whole else 100))),
+        (109, 2, delay),
         (115, 2, samples.count),
         (117, 2, round(samples.step * 1000)),
         (181, 4, place[0]),
         (185, 4, place[1]),
         (189, 4, grid.inlines.numbers()[slab][rows]),
         (193, 4, grid.crosslines.numbers()[columns]),
-        (215, 2, 1 if whole else -100),
+        (215, 2, scalar),
     ):
         column = np.broadcast_to(np.asarray(value), len(rows)).astype(">i8")
         part = np.ascontiguousarray(column).view(np.uint8).reshape(-1, 8)[:, -size:]
         traces["header"][:, byte - 1 : byte - 1 + size] = part
     file.write(traces.tobytes())
     return len(traces)
+
+
+def _delay(container: Container) -> tuple[int, int]:
+    """Return the first sample as two bytes and its scalar; InputError if they do not hold it."""
+    first = container.grid.samples.first
+    for divisor in (1, 10, 100, 1000):
+        delay = round(first * divisor)
+        if abs(first * divisor - delay) < 1e-6 and -LARGEST // 2 <= delay <= LARGEST // 2:
+            return delay, -divisor if divisor > 1 else 1
+    raise InputError(
+        f"expected the first sample below {LARGEST // 2:,} {container.unit}, with a few decimals, "
+        f"as SEG-Y has them; found {first:.10g}"
+    )
 
 
 def _file_headers(container: Container) -> bytes:

@@ -17,6 +17,7 @@ from saltseg.survey.container import Container
 READERS: dict[str, Callable[[], Callable[[Path], Container]]] = {
     ".zarr": lambda: import_module("saltseg.survey.zarr_container").open_zarr,
     ".mdio": lambda: import_module("saltseg.survey.mdio_container").open_mdio,
+    ".zgy": lambda: import_module("saltseg.survey.zgy_container").open_zgy,
 }
 
 
