@@ -114,6 +114,19 @@ def test_what_was_saved_is_loaded_again(state):
     assert found == {"list": [1, 2.5, "x", None, True]}
 
 
+def test_a_state_is_saved_though_another_training_removes_the_folder(state, monkeypatch):
+    other, write = Saved(state.path.with_name("1.pt"), "other"), Path.write_bytes
+
+    def write_late(path, data):
+        monkeypatch.undo()
+        other.remove()
+        write(path, data)
+
+    monkeypatch.setattr(Path, "write_bytes", write_late)
+    state.save(content())
+    assert state.load()["list"] == content()["list"]
+
+
 def test_a_gpus_state_can_be_read_where_there_is_none(state, monkeypatch, caplog):
     with monkeypatch.context() as on_a_gpu:
         on_a_gpu.setattr(torch.serialization, "location_tag", lambda storage: "cuda:0")

@@ -62,8 +62,16 @@ class Saved:
         torch.save({"fingerprint": self.fingerprint, "content": content}, buffer)
         payload = buffer.getvalue()
         # It carries a digest of its own.
+        data = DIGEST(payload).digest() + payload
+        try:
+            self._write(data)
+        except FileNotFoundError:
+            # Another training ended meanwhile, and removed the folder while it was empty.
+            self._write(data)
+
+    def _write(self, data: bytes) -> None:
         with replacing(self.path) as part:
-            part.write_bytes(DIGEST(payload).digest() + payload)
+            part.write_bytes(data)
 
     def remove(self) -> None:
         """Remove the state of a finished training, and the folder if it was the last."""
