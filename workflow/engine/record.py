@@ -4,7 +4,7 @@ Of Snakemake's internals this replaces:
 
 - `finished` and `restore_output` of its persistence, because Snakemake 9 records failed jobs as
   finished: https://github.com/snakemake/snakemake/issues/3808
-- `restart_times` of a job, because Snakemake retries whatever the error was:
+- `restart_times` of a job and of a group of jobs, because Snakemake retries whatever the error was:
   https://github.com/snakemake/snakemake/issues/2441
 
 tests/unit/engine/test_record.py fails once these have another form.
@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
-from snakemake.jobs import Job
+from snakemake.jobs import GroupJob, Job
 from snakemake.persistence import PersistenceBase
 
 from saltseg.stage.job_log import useful_retries
@@ -54,7 +54,16 @@ def retry_only_what_helps() -> None:
         retries = RESTART_TIMES.fget(job)
         return min([useful_retries(Path(log), retries) for log in job.log], default=retries)
 
+    def restart_times_of_group(group) -> int:
+        """Return the fewest of the jobs that ended with an error; else the most, as Snakemake."""
+        fewer = [job for job in group.jobs if job.restart_times < RESTART_TIMES.fget(job)]
+        return min(
+            (job.restart_times for job in fewer),
+            default=max(job.restart_times for job in group.jobs),
+        )
+
     Job.restart_times = property(restart_times)
+    GroupJob.restart_times = property(restart_times_of_group)
 
 
 def lost_record(results: Path, stamp: Path) -> bool:

@@ -86,6 +86,30 @@ def test_a_job_that_succeeds_at_a_later_attempt_did_not_fail(tmp_path):
     assert shown(failed(log), record("Finished", LogEvent.JOB_FINISHED, job_id=4)) == ""
 
 
+def test_of_a_failed_group_only_the_jobs_with_an_error_are_listed(tmp_path):
+    logs = [tmp_path / name for name in ("demo.log", "import_train.log", "split.log")]
+    logs[0].write_text("10:00:00 done\n")
+    logs[1].write_text("10:00:00 Error: images/a.png: not a PNG file\n")
+    group = [{"jobid": jobid} for jobid in range(3)]
+    text = shown(
+        record("Error in group data", LogEvent.GROUP_ERROR, job_error_info=group),
+        *(failed(log, jobid=jobid) for jobid, log in enumerate(logs)),
+    )
+    assert text.splitlines()[-2:] == [f"{logs[1]}:", "  Error: images/a.png: not a PNG file"]
+    assert "demo.log" not in text and "split.log" not in text
+
+
+def test_a_submitted_group_is_shown_by_the_names_of_its_jobs():
+    uuid = "02df3964-41ad-5ef7-9c53-34632eee655a"
+    rules = [SimpleNamespace(name=name) for name in ("import_train", "split")]
+    jobs = [SimpleNamespace(rule=rule, log=None, uuid=lambda: uuid) for rule in rules]
+    text = shown(
+        record(event=LogEvent.GROUP_INFO, jobs=jobs),
+        record(f"Submitted group job {uuid} with external jobid '7'."),
+    )
+    assert f"group job {uuid} (import_train, split) with" in text
+
+
 def test_a_scheduler_s_reason_is_shown_at_once_and_at_the_end_with_a_remedy(tmp_path):
     log = tmp_path / "logs/train/3.log"
     log.parent.mkdir(parents=True)

@@ -6,7 +6,7 @@ import os
 from types import SimpleNamespace
 
 import pytest
-from snakemake.jobs import Job
+from snakemake.jobs import GroupJob, Job
 from snakemake.persistence import PersistenceBase
 
 from engine import record
@@ -82,6 +82,23 @@ def test_a_job_whose_log_ends_with_an_error_is_not_retried(monkeypatch, tmp_path
     assert Job.restart_times.fget(job) == 20
     log.write_text("10:00:00 Error: model.encoder: timm has no model resnet999\n")
     assert Job.restart_times.fget(job) == 0
+
+
+def test_a_group_is_not_retried_for_its_innocent_jobs(monkeypatch, tmp_path):
+    monkeypatch.setattr(record, "RESTART_TIMES", property(lambda job: 2))
+    for kind in (Job, GroupJob):
+        monkeypatch.setattr(kind, "restart_times", kind.restart_times)
+    retry_only_what_helps()
+    log = tmp_path / "import_train.log"
+
+    class Stub(SimpleNamespace):
+        restart_times = Job.restart_times
+
+    jobs = [Stub(log=[str(log)]), Stub(log=[])]
+    group = SimpleNamespace(jobs=jobs)
+    assert GroupJob.restart_times.fget(group) == 2
+    log.write_text("10:00:00 Error: images/a.png: not a PNG file\n")
+    assert GroupJob.restart_times.fget(group) == 0
 
 
 def test_results_older_than_their_record_are_noticed_until_they_are_rebuilt(tmp_path):

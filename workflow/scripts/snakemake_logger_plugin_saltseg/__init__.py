@@ -15,7 +15,7 @@ from typing import Any
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
-from saltseg.stage.job_log import cause, job_name, time_of
+from saltseg.stage.job_log import cause, job_name, last_error, read_lines, time_of
 
 HIDDEN = {
     LogEvent.WORKFLOW_STARTED,
@@ -68,6 +68,7 @@ class LogHandler(LogHandlerBase):
         self.stream = sys.stdout if settings.stdout else sys.stderr
         self.failed: dict[int, LogRecord] = {}
         self.names: dict[str, str] = {}
+        self.groups: list[set[int]] = []
         self.interrupted = False
 
     def emit(self, record: LogRecord) -> None:
@@ -85,6 +86,12 @@ class LogHandler(LogHandlerBase):
         """Remember names of jobs, failed ones unless a later attempt succeeds, and interrupts."""
         if event == LogEvent.JOB_INFO:
             self.names[str(record.jobid)] = name_of(record)
+        elif event == LogEvent.GROUP_INFO:
+            names = ", ".join(job_name(Path(job.rule.name), log_of(job)) for job in record.jobs)
+            # A group is called after one of its jobs.
+            self.names.update((job.uuid(), names) for job in record.jobs)
+        elif event == LogEvent.GROUP_ERROR:
+            self.groups.append({job["jobid"] for job in record.job_error_info})
         elif event == LogEvent.JOB_ERROR:
             self.failed[record.jobid] = record
         elif event == LogEvent.JOB_FINISHED:
@@ -99,7 +106,7 @@ class LogHandler(LogHandlerBase):
             name = self.names.get(found[1])
             return f"{found[0]} ({name})" if name else found[0]
 
-        return re.sub(r"\b[Jj]ob (\d+)\b", named, text)
+        return re.sub(r"\b[Jj]ob ([0-9a-f]{8}(?:-[0-9a-f]+)+|\d+)\b", named, text)
 
     def print_reason(self, record: LogRecord) -> None:
         """Print why a scheduler ended a job; what a job itself reports is on the screen already."""
@@ -120,6 +127,15 @@ class LogHandler(LogHandlerBase):
         self.failed = {}
         super().close()
 
+    def causes(self) -> list[Any]:
+        """Return the jobs that failed, of a group only those with an error, if there are any.
+
+        Snakemake names all of a group, also those that had succeeded or were not begun.
+        """
+        wrong = {jobid for jobid, record in self.failed.items() if has_error(record)}
+        innocent = {jobid for group in self.groups if group & wrong for jobid in group - wrong}
+        return [record for jobid, record in self.failed.items() if jobid not in innocent]
+
     def last_lines(self) -> list[str]:
         """Return what a failed or interrupted run ends with; nothing if it succeeded."""
         if self.interrupted:
@@ -128,7 +144,7 @@ class LogHandler(LogHandlerBase):
             return []
         lines = ["", "Failed, by the log to open:"]
         killed = False
-        for record in self.failed.values():
+        for record in self.causes():
             log, *others = map(Path, record.log or [])
             reason, found = reason_of(record), cause(log, others)
             lines.append(f"{log}:")
@@ -149,5 +165,16 @@ def reason_of(record: LogRecord) -> str:
 
 def name_of(record: Any) -> str:
     """Return a job's name, such as ``train 3``."""
-    log = next(iter(record.log or []), None)
-    return job_name(Path(record.rule_name), log and Path(log))
+    return job_name(Path(record.rule_name), log_of(record))
+
+
+def log_of(job: Any) -> Path | None:
+    """Return the log of a job, if it has one."""
+    log = next(iter(job.log or []), None)
+    return log and Path(log)
+
+
+def has_error(record: Any) -> bool:
+    """Return whether a job's log ends with an error of its own."""
+    log = log_of(record)
+    return log is not None and bool(last_error(read_lines(log)))
