@@ -92,11 +92,19 @@ def test_of_a_failed_group_only_the_jobs_with_an_error_are_listed(tmp_path):
     logs[1].write_text("10:00:00 Error: images/a.png: not a PNG file\n")
     group = [{"jobid": jobid} for jobid in range(3)]
     text = shown(
-        record("Error in group data", LogEvent.GROUP_ERROR, job_error_info=group),
+        record("Error in group data", LogEvent.GROUP_ERROR, job_error_info=group, aux_logs=[]),
         *(failed(log, jobid=jobid) for jobid, log in enumerate(logs)),
     )
     assert text.splitlines()[-2:] == [f"{logs[1]}:", "  Error: images/a.png: not a PNG file"]
     assert "demo.log" not in text and "split.log" not in text
+
+
+def test_of_a_group_that_its_scheduler_killed_the_scheduler_s_log_is_quoted(tmp_path):
+    log = tmp_path / "17.log"
+    log.write_text("slurmstepd: error: CANCELLED DUE TO TIME LIMIT\n")
+    facts = {"job_error_info": [{"jobid": 4}], "aux_logs": [str(log)]}
+    text = shown(record("Error", LogEvent.GROUP_ERROR, **facts), failed(tmp_path / "split.log"))
+    assert f"its log is empty; {log} ends with:" in text and "TIME LIMIT" in text
 
 
 def test_a_submitted_group_is_shown_by_the_names_of_its_jobs():

@@ -69,6 +69,7 @@ class LogHandler(LogHandlerBase):
         self.failed: dict[int, LogRecord] = {}
         self.names: dict[str, str] = {}
         self.groups: list[set[int]] = []
+        self.scheduler_logs: dict[int, list[str]] = {}
         self.interrupted = False
 
     def emit(self, record: LogRecord) -> None:
@@ -91,7 +92,9 @@ class LogHandler(LogHandlerBase):
             # A group is called after one of its jobs.
             self.names.update((job.uuid(), names) for job in record.jobs)
         elif event == LogEvent.GROUP_ERROR:
-            self.groups.append({job["jobid"] for job in record.job_error_info})
+            group = {job["jobid"] for job in record.job_error_info}
+            self.groups.append(group)
+            self.scheduler_logs.update(dict.fromkeys(group, record.aux_logs))
         elif event == LogEvent.JOB_ERROR:
             self.failed[record.jobid] = record
         elif event == LogEvent.JOB_FINISHED:
@@ -145,7 +148,8 @@ class LogHandler(LogHandlerBase):
         lines = ["", "Failed, by the log to open:"]
         killed = False
         for record in self.causes():
-            log, *others = map(Path, record.log or [])
+            of_group = self.scheduler_logs.get(record.jobid, [])
+            log, *others = map(Path, [*(record.log or []), *of_group])
             reason, found = reason_of(record), cause(log, others)
             lines.append(f"{log}:")
             lines += [f"  {line}" for line in [reason, *found.lines] if line]
