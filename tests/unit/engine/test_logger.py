@@ -32,6 +32,8 @@ def shown(*records, **asked):
     handler.stream = io.StringIO()
     for each in records:
         handler.emit(each)
+    # As Snakemake does where it is interrupted.
+    handler.close()
     handler.close()
     return handler.stream.getvalue()
 
@@ -143,3 +145,4 @@ def test_an_interrupt_is_no_failure(tmp_path):
     stop = record("Terminating processes on user request, this might take some time.")
     text = shown(stop, failed(log))
     assert text.splitlines()[-1].startswith("Interrupted.") and "epoch" not in text
+    assert text.count("Interrupted.") == 1

@@ -127,7 +127,8 @@ class LogHandler(LogHandlerBase):
         if self.brief:
             for line in self.last_lines():
                 self.print(line)
-        self.failed = {}
+        # Snakemake may close twice.
+        self.failed, self.interrupted = {}, False
         super().close()
 
     def causes(self) -> list[Any]:
