@@ -41,8 +41,9 @@ def tables(section: dict, name: str) -> str:
     rows = {True: "", False: ""}
     for key, part in keys({"properties": {name: section}}):
         rows["x-advanced" in part] += row(key, part)
-        for name, inner in part.get("keys", {}).items():
-            text = row(f"{key}.{name}", {"x-reruns": part["x-reruns"], **inner})
+        path = f"{key}.NAME" if "each" in part else key
+        for name, inner in part.get("each", part).get("keys", {}).items():
+            text = row(f"{path}.{name}", {**inner, "x-reruns": part["x-reruns"]})
             rows["x-advanced" in part] += text
     advanced = f"Rarely needed:\n\n{COLUMNS}{rows[True]}" if rows[True] else ""
     plain = f"{COLUMNS}{rows[False]}" if rows[False] else ""

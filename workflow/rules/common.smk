@@ -240,15 +240,32 @@ def label_files(labels):
     return [path for path in paths if path is not None]
 
 
+FURTHER = config["data"]["surveys"] or {}
 for path in label_files(config["data"]["labels"]):
     require_plain_path("data.labels", path)
+for name, survey in FURTHER.items():
+    require_plain_path(f"data.surveys.{name}.source", survey["source"])
+    for path in label_files(survey["labels"]):
+        require_plain_path(f"data.surveys.{name}.labels", path)
 
 
 def config_of(wildcards):
-    """Return the configuration of a job: of its member's kind, of its experiment, or of the run."""
+    """Return the configuration of a job: of its member's kind, of its experiment, or of the run.
+
+    Of a further survey, its own keys replace those of the section `survey`.
+    """
     folder, kind = getattr(wildcards, "experiment", ""), kind_in(wildcards)
     # Members of other runs are predicted with as the run's own.
-    return KINDS[folder].get(kind, CONFIGS[folder])
+    found = KINDS[folder].get(kind, CONFIGS[folder])
+    own = FURTHER.get(survey_of(getattr(wildcards, "prefix", "")), {}).items()
+    keys = {key: value for key, value in own if key in found["survey"]}
+    return found | {"survey": found["survey"] | keys}
+
+
+def survey_of(prefix):
+    """Return the name of the further survey that a folder of results is of, None for others."""
+    first, _, rest = prefix.partition("/")
+    return rest.partition("/")[0] if first == "surveys" else None
 
 
 def kind_in(wildcards):

@@ -32,6 +32,9 @@ def get_fingerprints(wildcards):
         del files["data.labels"]
         for path in label_files(config["data"]["labels"]):
             files[f"data.labels, {path}"] = lambda wildcards, path=path: user_file(path)
+    for name in FURTHER:
+        for path in further_inputs(name):
+            files[f"data.surveys.{name}, {path}"] = lambda _, path=path: user_file(path)
     for name, (run, own) in ADOPTED[""].items():
         path = f"{run}/models/{own}/checkpoint.safetensors"
         files[f"ensemble.runs, {name}"] = lambda wildcards, path=path: user_file(path)
@@ -49,6 +52,13 @@ def files_of_kinds():
         for key, get_files in (("encoder_weights", get_encoder_weights), ("start", get_starts)):
             found[f"{section}.{key}"] = lambda wildcards, get=get_files, of=of_kind: get(of)
     return found
+
+
+def further_inputs(name):
+    """Return the paths of a further survey's files, and of its labels."""
+    files = FURTHER_FILES[name].values()
+    found = [path for source, labels in files for path in [source, *label_files(labels)]]
+    return list(map(str, found))
 
 
 def get_volume_file(wildcards):

@@ -32,6 +32,12 @@ def volume_source():
 
 
 VOLUME = volume_source()
+with exit_on_input_error("data.surveys"):
+    if FURTHER and not VOLUME:
+        raise InputError(
+            f"needs a volume to fill, but data.source is {config['data']['source']}; name a SEG-Y "
+            "file there, or leave the surveys out"
+        )
 DEMO_SECTIONS = "results/demo/sections.csv"
 
 NEEDS_DEPTH = any(each["model"]["depth"] != "none" for each in ALL_KINDS)
@@ -128,13 +134,15 @@ VOLUME_FILES = if_volume(
     "results/volume/volume.json",
     "results/volume/next_lines.csv",
 )
+if FURTHER:
+    VOLUME_FILES.append("results/volume/surveys.csv")
 
 
 def get_groups(wildcards):
     """Return the file of groups, if any; exit with a message if it is missing."""
     warn_of_uncovered_folds()
     groups = config["validation"]["groups"]
-    if groups is None:
+    if groups is None or getattr(wildcards, "prefix", ""):
         return []
     if Path(groups) == Path(DEMO_SECTIONS):
         return DEMO_SECTIONS

@@ -48,8 +48,17 @@ def get_adopted(wildcards):
 def get_learnt(wildcards):
     """Return what says which tiles, or lines, a finished member of another run learnt from."""
     run, _ = ADOPTED[wildcards.experiment][wildcards.member]
-    files = [f"{run}/threshold.json", *(f"{run}/data/{name}.h5" for name in FORMER)]
-    return [user_file(file) for file in files if Path(file).exists()]
+    return [user_file(file) for file in [f"{run}/threshold.json", *former_files(run)]]
+
+
+def former_files(run):
+    """Return what says which tiles, or lines of which surveys, a run's members learnt from."""
+    # Only a volume has lines; of the others Former reports that they are missing.
+    files = [Path(f"{run}/data/{name}.h5") for name in FORMER]
+    return [
+        *(str(file) for file in files if file.exists()),
+        *sorted(str(file) for file in Path(run).glob("surveys/*/data/*.h5") if file.stem in FORMER),
+    ]
 
 
 def get_unlabelled(wildcards):
@@ -125,9 +134,7 @@ def get_former(wildcards):
     run = start_of(wildcards)
     if run is None:
         return []
-    files = [f"{run}/data/{name}.h5" for name in FORMER]
-    # Only a volume has lines; of the others Former reports that they are missing.
-    return [user_file(file) for file in files if Path(file).exists()]
+    return [user_file(file) for file in former_files(run)]
 
 
 def get_former_lines(wildcards):

@@ -1,8 +1,10 @@
 # Shared by the rules for volumes.
 
 from saltseg.core.header import read_checkpoint
-from saltseg.survey.segy_files import refuse_mixture, require_file
+from saltseg.survey.segy_files import labelled_files, refuse_mixture, require_file
 
+# Folders of the data of surveys with labels.
+LABELLED_PREFIX = r"(surveys/[^/]+/)?"
 DEMO_LABELS = "results/demo/labels.sgy"
 # Outputs for a volume, in results/volume/ or results/predict/; in the latter also index.html.
 VOLUME_OUTPUTS = [
@@ -19,14 +21,73 @@ VOLUME_OUTPUTS = [
 ]
 
 
+def further_files(name):
+    """Return the SEG-Y files of a further survey, and their labels, by the folder of their results.
+
+    Exit with a message if there are none.
+    """
+    survey = FURTHER[name]
+    if not Path(survey["source"]).is_dir() or has_reader(survey["source"]):
+        return {f"surveys/{name}/": (survey["source"], survey["labels"])}
+    with exit_on_input_error(f"data.surveys.{name}"):
+        files = labelled_files(survey["source"], survey["labels"])
+    return {f"surveys/{name}/{file}/": paths for file, paths in files.items()}
+
+
+FURTHER_FILES = {name: further_files(name) for name in FURTHER}
+
+
+def files_of(pattern):
+    """Return an input function for a file of each SEG-Y file of a survey."""
+
+    def files(wildcards):
+        name = survey_of(wildcards.prefix)
+        found = FURTHER_FILES[name] if name else [""]
+        return expand(pattern, prefix=found)
+
+    return files
+
+
+def name_survey(wildcards):
+    """Return the arguments that name a further survey."""
+    name = survey_of(wildcards.prefix)
+    return ["--survey", name] if name else []
+
+
+def name_files(wildcards):
+    """Return the arguments that name the SEG-Y files of a survey, if it is a folder of some."""
+    name = survey_of(wildcards.prefix)
+    found = [prefix.split("/")[2] for prefix in FURTHER_FILES.get(name, [])]
+    return ["--files", *found] if any(found) else []
+
+
+def of_further(name):
+    """Return a file of each further survey."""
+    return [f"results/surveys/{survey}/{name}" for survey in FURTHER]
+
+
 def segy_for(prefix):
     """Return the SEG-Y file that belongs to a results folder; exit if it cannot be used."""
+    name = survey_of(prefix)
+    if name:
+        return get_further_segy(name, prefix)
     if prefix:
         return get_predicted_segy(prefix)
     if VOLUME is None:
         with exit_on_input_error("data.source"):
             raise InputError(f"{config['data']['source']}: expected a SEG-Y file, found none")
     return VOLUME if VOLUME in (DEMO_VOLUME, SEGY_COPY) else user_file(VOLUME)
+
+
+def get_further_segy(name, prefix):
+    """Return a SEG-Y file of a further survey; exit with a message if it cannot be used."""
+    path, _ = FURTHER_FILES[name][prefix]
+    if has_reader(path):
+        return f"results/{prefix}data/source.sgy"
+    with exit_on_input_error(f"data.surveys.{name}.source"):
+        if not is_elsewhere(path):
+            require_file(path)
+    return user_file(path)
 
 
 def get_predicted_segy(prefix):
@@ -44,15 +105,16 @@ def get_predicted_segy(prefix):
 
 def get_container(wildcards):
     """Return the volume that a job copies to SEG-Y; exit with a message if it cannot be used."""
-    section = "predict" if wildcards.prefix else "data"
-    source = config[section]["source"]
+    name = survey_of(wildcards.prefix)
+    section = f"data.surveys.{name}" if name else "predict" if wildcards.prefix else "data"
+    source = FURTHER[name]["source"] if name else config[section]["source"]
     with exit_on_input_error(f"{section}.source"):
         if not has_reader(source or ""):
             raise InputError(f"{source}: needs no copy as SEG-Y; leave {SEGY_COPY} out")
         if not (is_elsewhere(source) or Path(source).exists()):
             raise InputError(f"{source}: no such file or folder in {Path.cwd()}")
         own = Path(with_prefix("results/data")).resolve()
-        if section == "data" and Path(source).resolve().is_relative_to(own):
+        if section != "predict" and Path(source).resolve().is_relative_to(own):
             raise InputError(
                 f"{source}: this run's own, which it replaces; run in another --directory"
             )
@@ -81,12 +143,21 @@ def under_prefix(pattern):
     return files
 
 
+def labels_for(prefix):
+    """Return data.labels, or those of a further survey, with their key."""
+    name = survey_of(prefix)
+    if name:
+        return FURTHER[name]["labels"], f"data.surveys.{name}.labels"
+    return config["data"]["labels"], "data.labels"
+
+
 def get_labels(wildcards):
-    """Return the labels of the volume's lines, several files of horizons; exit if there are none."""
-    labels = config["data"]["labels"]
-    if config["data"]["source"] == "demo-volume":
+    """Return the labels of a survey's lines, several files of horizons; exit if there are none."""
+    prefix = getattr(wildcards, "prefix", "")
+    labels, key = labels_for(prefix)
+    if not prefix and config["data"]["source"] == "demo-volume":
         return DEMO_LABELS
-    with exit_on_input_error("data.labels"):
+    with exit_on_input_error(key):
         if labels is None:
             raise InputError(
                 "not set, so there is nothing to train on; give it a SEG-Y file of the volume's "
@@ -98,29 +169,35 @@ def get_labels(wildcards):
                 raise InputError(f"{path}: no such file or folder in {Path.cwd()}")
     if isinstance(labels, dict):
         return [user_file(path) for path in label_files(labels)]
+    if name_files(wildcards) if prefix else []:
+        return [user_file(path) for _, path in FURTHER_FILES[survey_of(prefix)].values()]
     return user_file(labels)
 
 
-def has_horizons(wildcards):
-    """Return whether horizons are the labels of the volume that a job is of."""
-    own = getattr(wildcards, "folder", "volume") == "volume"
-    demo = config["data"]["source"] == "demo-volume"
-    return own and not demo and isinstance(config["data"]["labels"], dict)
+def horizons_of(wildcards):
+    """Return data.labels of the volume that a job is of if they are horizons, else None."""
+    if getattr(wildcards, "folder", "volume") != "volume":
+        return None
+    prefix = getattr(wildcards, "prefix", "")
+    labels, _ = labels_for(prefix)
+    demo = not prefix and config["data"]["source"] == "demo-volume"
+    return labels if isinstance(labels, dict) and not demo else None
 
 
 def get_example_horizons(wildcards):
     """Return top and base of a body, in the format of which surfaces are written; none for others."""
-    if not has_horizons(wildcards):
+    labels = horizons_of(wildcards)
+    if labels is None:
         return []
-    bodies = config["data"]["labels"]["bodies"]
+    bodies = labels["bodies"]
     body = next((body for body in bodies if body["base"] is not None), bodies[0])
     return [user_file(path) for path in body.values() if path is not None]
 
 
 def get_horizons(wildcards):
     """Return how to read horizons, as an argument, with what each body has for its files."""
-    labels = config["data"]["labels"]
-    if not has_horizons(wildcards):
+    labels = horizons_of(wildcards)
+    if labels is None:
         return []
     bodies = [
         {side: side for side, path in body.items() if path is not None} for body in labels["bodies"]

@@ -100,18 +100,20 @@ rule import_test:
 
 rule split:
     input:
-        tiles="results/data/train.h5",
+        tiles="results/{prefix}data/train.h5",
         groups=made(get_groups),
         former=made(get_former),
-        lines=if_volume("results/data/lines.h5"),
-        geometry=if_volume("results/data/geometry.json"),
+        lines=if_volume("results/{prefix}data/lines.h5"),
+        geometry=files_of("results/{prefix}data/geometry.json") if VOLUME else [],
     output:
-        folds="results/data/folds.h5",
-        table="results/data/folds.csv",
+        folds="results/{prefix}data/folds.h5",
+        table="results/{prefix}data/folds.csv",
     log:
-        "results/logs/split.log",
+        "results/{prefix}logs/split.log",
     benchmark:
-        "results/benchmarks/split.tsv"
+        "results/{prefix}benchmarks/split.tsv"
+    wildcard_constraints:
+        prefix=LABELLED_PREFIX,
     conda:
         "../../envs/data.yaml"
     threads: 1
@@ -129,5 +131,6 @@ rule split:
             "validation.group_column",
         ),
         contents=contents(get_groups, get_former),
+        survey=name_survey,
     shell:
-        STAGE
+        f"{STAGE} {{params.survey:q}}"

@@ -12,6 +12,9 @@ rule train:
         encoder_weights=made(get_encoder_weights),
         start=made(get_start),
         lines=if_volume("results/data/lines.h5"),
+        survey_lines=of_further("data/lines.h5"),
+        survey_tiles=of_further("data/train.h5"),
+        survey_folds=of_further("data/folds.h5"),
     output:
         # Not deleted before their successors are complete.
         checkpoint=update("results/{experiment}{round}models/{member}/checkpoint.safetensors"),
@@ -63,6 +66,9 @@ if any(ADOPTED.values()):
             tiles="results/data/train.h5",
             folds="results/data/folds.h5",
             lines=if_volume("results/data/lines.h5"),
+            survey_lines=of_further("data/lines.h5"),
+            survey_tiles=of_further("data/train.h5"),
+            survey_folds=of_further("data/folds.h5"),
         output:
             checkpoint="results/{experiment}models/{member}/checkpoint.safetensors",
         log:
@@ -94,6 +100,9 @@ rule check:
         tiles="results/data/train.h5",
         folds="results/data/folds.h5",
         lines=if_volume("results/data/lines.h5"),
+        survey_lines=of_further("data/lines.h5"),
+        survey_tiles=of_further("data/train.h5"),
+        survey_folds=of_further("data/folds.h5"),
         encoder_weights=made(get_encoder_weights),
         starts=made(get_starts),
     output:

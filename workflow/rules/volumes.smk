@@ -3,8 +3,9 @@
 
 
 wildcard_constraints:
-    # Folder of a volume's data and predictions: empty, predict/ or predict/NAME/.
-    prefix=r"(predict/([^/]+/)?)?",
+    # Folder of a volume's data and predictions: empty, predict/ or predict/NAME/, or of a further
+    # survey surveys/NAME/ or, of each of several files, surveys/NAME/FILE/.
+    prefix=r"(predict/([^/]+/)?|surveys/[^/]+/([^/]+/)?)?",
     # Folder of the outputs made from them.
     folder=r"volume|predict(/[^/]+)?",
 
@@ -51,8 +52,9 @@ rule copy_volume:
         *code("copy_volume", "volumes"),
         command=command("copy_volume", source=get_container),
         contents=contents(get_container),
+        survey=name_survey,
     shell:
-        BARE_STAGE
+        f"{BARE_STAGE} {{params.survey:q}}"
 
 
 rule scan:
@@ -88,8 +90,9 @@ rule scan_volume:
             "survey.percentile",
         ),
         contents=contents(get_segy),
+        survey=name_survey,
     shell:
-        STAGE
+        f"{STAGE} {{params.survey:q}}"
 
 
 rule import_volume:
@@ -114,8 +117,9 @@ rule import_volume:
         command=command("import_volume", source=get_segy),
         settings=settings("survey.polarity"),
         contents=contents(get_segy),
+        survey=name_survey,
     shell:
-        STAGE
+        f"{STAGE} {{params.survey:q}}"
 
 
 if VOLUME:
@@ -124,19 +128,21 @@ if VOLUME:
         input:
             labels=made(get_labels),
             former=made(get_former_lines),
-            geometry="results/data/geometry.json",
-            traces="results/data/traces.h5",
-            volume="results/data/volume.zarr",
+            geometry=files_of("results/{prefix}data/geometry.json"),
+            traces=files_of("results/{prefix}data/traces.h5"),
+            volume=files_of("results/{prefix}data/volume.zarr"),
         output:
-            tiles="results/data/train.h5",
-            lines="results/data/lines.h5",
-            table="results/data/train/tiles.csv",
-            masks="results/data/train/masks.npy",
-            lines_table="results/data/train/lines.csv",
+            tiles="results/{prefix}data/train.h5",
+            lines="results/{prefix}data/lines.h5",
+            table="results/{prefix}data/train/tiles.csv",
+            masks="results/{prefix}data/train/masks.npy",
+            lines_table="results/{prefix}data/train/lines.csv",
         log:
-            "results/logs/import_lines.log",
+            "results/{prefix}logs/import_lines.log",
         benchmark:
-            "results/benchmarks/import_lines.tsv"
+            "results/{prefix}benchmarks/import_lines.tsv"
+        wildcard_constraints:
+            prefix=LABELLED_PREFIX,
         conda:
             "../../envs/volumes.yaml"
         threads: 2
@@ -156,25 +162,29 @@ if VOLUME:
                 "validation.scheme",
             ),
             horizons=get_horizons,
+            files=name_files,
+            survey=name_survey,
             contents=contents(get_labels, get_former_lines),
         shell:
-            f"{STAGE} {{params.horizons:q}}"
+            f"{STAGE} {{params.horizons:q}} {{params.files:q}} {{params.survey:q}}"
 
     # Whole lines, by members that held them out, as an unlabelled line would be predicted.
     rule predict_lines:
         input:
-            tiles="results/data/train.h5",
-            folds="results/data/folds.h5",
-            lines="results/data/lines.h5",
-            geometry="results/data/geometry.json",
-            volume="results/data/volume.zarr",
+            tiles="results/{prefix}data/train.h5",
+            folds="results/{prefix}data/folds.h5",
+            lines="results/{prefix}data/lines.h5",
+            geometry=files_of("results/{prefix}data/geometry.json"),
+            volume=files_of("results/{prefix}data/volume.zarr"),
             checkpoint="results/models/{member}/checkpoint.safetensors",
         output:
-            predictions="results/predictions/lines/{member}.h5",
+            predictions="results/{prefix}predictions/lines/{member}.h5",
         log:
-            "results/logs/predict_lines/{member}.log",
+            "results/{prefix}logs/predict_lines/{member}.log",
         benchmark:
-            "results/benchmarks/predict_lines/{member}.tsv"
+            "results/{prefix}benchmarks/predict_lines/{member}.tsv"
+        wildcard_constraints:
+            prefix=LABELLED_PREFIX,
         conda:
             "../../envs/torch.yaml"
         threads: THREADS
@@ -196,8 +206,9 @@ if VOLUME:
                 "inference.margin",
                 "volume.smoothing",
             ),
+            files=name_files,
         shell:
-            STAGE
+            f"{STAGE} {{params.files:q}}"
 
     rule calibrate:
         input:
@@ -247,6 +258,35 @@ if VOLUME:
         params:
             *code("score_lines", "data"),
             command=command("score_lines"),
+            settings=settings("validation.scheme", "inference.threshold"),
+        shell:
+            STAGE
+
+
+if FURTHER:
+
+    rule score_surveys:
+        input:
+            lines=of_further("data/lines.h5"),
+            predictions=expand(of_further("predictions/lines/{member}.h5"), member=MEMBERS),
+            weights=get_line_weights,
+            calibration="results/volume/calibration.json",
+        output:
+            surveys="results/volume/surveys.csv",
+            table="results/volume/survey_lines.csv",
+        log:
+            "results/logs/score_surveys.log",
+        benchmark:
+            "results/benchmarks/score_surveys.tsv"
+        conda:
+            "../../envs/data.yaml"
+        threads: 1
+        resources:
+            mem_mb=growing(4000),
+            runtime=growing(60),
+        params:
+            *code("score_surveys", "data"),
+            command=command("score_surveys"),
             settings=settings("validation.scheme", "inference.threshold"),
         shell:
             STAGE

@@ -8,8 +8,9 @@ from saltseg.core.files import replacing
 from saltseg.device.compute import Compute
 from saltseg.device.gpu_lease import hold_gpu
 from saltseg.inference.runtimes import for_inference
-from saltseg.stage.cli import run, stage_parser
+from saltseg.stage.cli import add_surveys, run, stage_parser
 from saltseg.survey.folds import is_honest, read_folds, train_valid_masks
+from saltseg.survey.labelled import LabelledSurvey, load_surveys
 from saltseg.survey.lines import Lines
 from saltseg.survey.tiles import Tiles
 from saltseg.training.augmentation import Augmentation
@@ -24,7 +25,10 @@ def main(args):
     # A run on a volume has no passes over tiles, of which one step takes two.
     changes = {"encoder_weights": args.encoder_weights, "passes_per_epoch": 1.0}
     training = args.settings.training.model_copy(update=changes)
-    starts = check_starts(args)
+    surveys = load_surveys(args.survey_lines, args.survey_tiles, args.survey_folds)
+    starts = check_starts(args, surveys)
+    for notice in compare_polarities(Lines(args.lines), surveys) if args.lines else []:
+        logging.warning(notice)
     height, width = Tiles(args.tiles).images.shape[1:]
     tiles = two_tiles(height, width, compute)
     job = TrainingJob(
@@ -46,7 +50,7 @@ def main(args):
     logging.info("members can be trained: %s", found)
 
 
-def check_starts(args) -> list[Start]:
+def check_starts(args, surveys: list[LabelledSurvey]) -> list[Start]:
     """Return the members that this run's start from, by rising seeds; none if from new weights."""
     settings, lines = args.settings, Lines(args.lines) if args.lines else None
     if not args.starts:
@@ -59,9 +63,21 @@ def check_starts(args) -> list[Start]:
         found.append(Start.load(path, settings.model.model_dump(), greyscale))
         if is_honest(scheme):
             found[-1].refuse_learnt(tiles, lines, train_valid_masks(folds, scheme, seed)[1], seed)
+            found[-1].refuse_learnt_of(surveys, scheme, seed)
     for notice in found[0].notices(lines.character, settings.survey.polarity) if lines else []:
         logging.warning("training.start: %s", notice)
     return found
+
+
+def compare_polarities(filled: Lines, surveys: list[LabelledSurvey]) -> list[str]:
+    """Return which further surveys seem to have another polarity than the one that is filled."""
+    own = filled.character.polarity
+    others = [each for each in surveys if own and each.lines.character.polarity == -own]
+    return [
+        f"data.surveys.{each.name}.polarity: the survey looks reversed against data.source; change "
+        "it, unless you know better"
+        for each in others
+    ]
 
 
 def two_tiles(height: int, width: int, compute: Compute) -> Labelled:
@@ -81,5 +97,6 @@ if __name__ == "__main__":
     )
     parser.add_input("folds", "folds.h5, if there are any", optional=True)
     parser.add_input("lines", "lines.h5 of a volume, likewise", optional=True)
+    add_surveys(parser)
     parser.add_output("report", "text file that says what was checked")
     run(main, parser)

@@ -3,7 +3,7 @@
 import logging
 
 from saltseg.core.errors import InputError
-from saltseg.stage.cli import run, stage_parser
+from saltseg.stage.cli import add_survey, run, stage_parser
 from saltseg.survey.copy_to_segy import copy_to_segy
 from saltseg.survey.readers import open_container
 
@@ -21,4 +21,5 @@ if __name__ == "__main__":
     parser = stage_parser(__doc__, settings=False)
     parser.add_input("source", "volume in a container of survey/readers.py")
     parser.add_output("segy", "SEG-Y file")
+    add_survey(parser)
     run(main, parser)

@@ -2,7 +2,7 @@
 
 import logging
 
-from saltseg.stage.cli import run, stage_parser
+from saltseg.stage.cli import add_survey, run, stage_parser
 from saltseg.survey.geometry import Geometry, load_traces
 from saltseg.survey.volume import import_volume
 
@@ -22,4 +22,5 @@ if __name__ == "__main__":
     parser.add_input("geometry", "its geometry.json")
     parser.add_input("traces", "its traces.h5")
     parser.add_output("volume", "volume.zarr")
+    add_survey(parser)
     run(main, parser)

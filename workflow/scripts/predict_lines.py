@@ -14,10 +14,11 @@ from saltseg.inference.volume import Greyscale, VolumePredictor
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.output.shards import planes_of
 from saltseg.stage.cli import run, stage_parser
-from saltseg.survey.folds import is_honest, read_folds, train_valid_masks
+from saltseg.survey.folds import is_honest
 from saltseg.survey.geometry import Geometry
-from saltseg.survey.lines import Lines, count_lines
-from saltseg.survey.tiles import Tiles
+from saltseg.survey.grid import PLANES
+from saltseg.survey.labelled import LabelledSurvey
+from saltseg.survey.lines import count_lines
 from saltseg.survey.volume import Volume
 
 
@@ -26,23 +27,29 @@ def main(args):
     compute = Compute.select(args.settings.compute, args.settings.compute.runtime, args.threads)
     inference, checkpoint = args.settings.inference, Checkpoint.load(args.checkpoint)
     network = for_inference(checkpoint.rebuild(), compute)
-    tiles, lines = Tiles(args.tiles), Lines(args.lines)
-    grid, volume = Geometry.load(args.geometry), Volume(args.volume)
-    folds = read_folds(args.folds, tiles.ids)
-    _, validates = train_valid_masks(folds, args.settings.validation.scheme, checkpoint.seed)
+    survey = LabelledSurvey.load(args.lines, args.tiles, args.folds)
+    files, lines = args.files or [""], survey.lines
+    grids = dict(zip(files, map(Geometry.load, args.geometry), strict=True))
+    volumes = dict(zip(files, map(Volume, args.volume), strict=True))
+    _, validates = survey.masks(args.settings.validation.scheme, checkpoint.seed)
     windows = windows_for([network], inference.window, inference.margin)
     sections = SectionPredictor([network], compute, windows, inference.flip)
-    greyscale = Greyscale.of([checkpoint], volume.percentile)
+    greyscale = Greyscale.of([checkpoint], volumes[files[0]].percentile)
     predictor = VolumePredictor(sections, greyscale, inference.batch_size)
-    planes, deviation = planes_of(volume.shape, inference.planes), args.settings.volume.smoothing
+    deviation = args.settings.volume.smoothing
+    shape = volumes[files[0]].shape
+    # Of 2-D lines each along itself, whether their files call them inlines or crosslines.
+    planes = PLANES[:1] if args.files else planes_of(shape, inference.planes)
 
     def predict(row) -> dict[str, np.ndarray]:
+        grid, volume = grids[row.file], volumes[row.file]
         index = grid.line_axis(row.plane).index(row.line)
         traces = range(row.first, row.first + row.stop - row.start)
-        logits = predictor.predict_line(volume, planes, (row.plane, index), traces, deviation)
-        return {plane: probability(each) for plane, each in logits.items()}
+        own = (row.plane,) if args.files else planes
+        logits = predictor.predict_line(volume, own, (row.plane, index), traces, deviation)
+        return dict(zip(planes, map(probability, logits.values()), strict=True))
 
-    held_out = tiles.table["line"][validates].unique().tolist()
+    held_out = survey.tiles.table["line"][validates].unique().tolist()
     rows = lines.table.set_index("id", drop=False).loc[held_out].itertuples()
     save_predictions(args.predictions, lines, held_out, map(predict, rows), planes)
     predicted = count_lines(lines.table[lines.table["id"].isin(held_out)])
@@ -55,8 +62,9 @@ if __name__ == "__main__":
     parser.add_input("tiles", "train.h5, the labelled tiles")
     parser.add_input("folds", "folds.h5")
     parser.add_input("lines", "lines.h5 of the labelled lines")
-    parser.add_input("geometry", "geometry.json of the volume")
-    parser.add_input("volume", "Zarr store of its amplitudes")
+    parser.add_argument("--files", nargs="+", help="names of the SEG-Y files, if several")
+    parser.add_input("geometry", "geometry.json of the volume, or of each file", many=True)
+    parser.add_input("volume", "Zarr stores of amplitudes", many=True)
     parser.add_input("checkpoint", "the member")
     parser.add_output("predictions", "HDF5 file")
     run(main, parser)

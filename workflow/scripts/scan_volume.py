@@ -2,7 +2,7 @@
 
 import logging
 
-from saltseg.stage.cli import run, stage_parser
+from saltseg.stage.cli import add_survey, run, stage_parser
 from saltseg.survey.geometry import describe, save_traces
 from saltseg.survey.scan import HeaderSettings, scan
 
@@ -24,4 +24,5 @@ if __name__ == "__main__":
     parser.add_input("source", "SEG-Y file")
     parser.add_output("geometry", "geometry.json")
     parser.add_output("traces", "traces.h5")
+    add_survey(parser)
     run(main, parser)

@@ -8,9 +8,9 @@ from saltseg.core.errors import InputError
 from saltseg.core.hdf import writing
 from saltseg.core.tables import write_csv
 from saltseg.settings.config import folds_of
-from saltseg.stage.cli import run, stage_parser
+from saltseg.stage.cli import add_survey, run, stage_parser
 from saltseg.survey.folds import is_honest, read_groups, split
-from saltseg.survey.former import Former, digests, run_of_data, units_of
+from saltseg.survey.former import Former, digests, units_of
 from saltseg.survey.geometry import Geometry
 from saltseg.survey.lines import Lines, hold_out_blocks, near_lines, possible_folds
 from saltseg.survey.tiles import Tiles
@@ -28,17 +28,22 @@ def main(args):
         groups = read_groups(file, settings.group_column, tiles.ids)
     if args.lines:
         lines = Lines(args.lines).table
-        held_out = hold_out_blocks(lines, Geometry.load(args.geometry), number)
-        groups = tiles.table["line"].map(dict(zip(lines["id"], held_out, strict=True))).to_numpy()
-        if honest:
+        # Several files have no grid in common.
+        grid = None if lines["file"].any() else Geometry.load(args.geometry[0])
+        blocks = hold_out_blocks(lines, grid, number)
+        groups = tiles.table["line"].map(dict(zip(lines["id"], blocks, strict=True))).to_numpy()
+        if honest and args.survey and len(np.unique(groups)) == 1:
+            number = 1
+            logging.info("labels on a single line, which is not held out")
+        elif honest:
             number, notices = possible_folds(number, lines, groups)
-            for notice in notices:
+            for notice in notices if grid else []:
                 logging.warning(notice)
     if not honest:
         # Nothing is held out, so there may be fewer folds, such as one.
         number = min(number, len(tiles.ids if groups is None else np.unique(groups)))
     kept = None
-    if args.former and honest:
+    if args.former and honest and number > 1:
         number, kept = keep_folds(args, tiles, number)
         if args.lines and kept is not None:
             groups = tiles.table["line"].to_numpy()
@@ -63,11 +68,14 @@ def keep_folds(args, tiles: Tiles, number: int) -> tuple[int, np.ndarray | None]
 
     None instead if that run has other tiles.
     """
-    former, lines = Former.load(run_of_data(args.former[0])), args.lines and Lines(args.lines)
-    kept = former.kept(digests(tiles, lines))
+    formers, lines = Former.load_all(args.former[0].parents[1]), args.lines and Lines(args.lines)
+    shown = digests(tiles, lines)
+    # What all members of that run learnt from cannot be held out.
+    found = ((former, former.kept(shown)) for former in formers if former.count > 1)
+    former, kept = next((each for each in found if each[1]), (formers[0], {}))
     if not kept:
         return number, None
-    many = len(set(former.folds.values()))
+    many = former.count
     if many != number and not lines:
         raise InputError(
             f"validation.folds is {number}, but {former.run}, from whose members these start, has "
@@ -80,7 +88,7 @@ def keep_folds(args, tiles: Tiles, number: int) -> tuple[int, np.ndarray | None]
         many,
         former.run,
     )
-    if lines:
+    if lines and not lines.table["file"].any():
         kept = near_lines(lines.table, kept)
     return many, units_of(tiles).map(kept).fillna(-1).to_numpy(dtype=np.int64)
 
@@ -92,11 +100,12 @@ if __name__ == "__main__":
     parser.add_input("lines", "lines.h5, where the tiles are of lines", optional=True)
     parser.add_input(
         "former",
-        "train.h5, folds.h5 and, of a volume, lines.h5 of the run that members start from",
+        "train.h5, folds.h5 and, of surveys, lines.h5 of the run that members start from",
         many=True,
         optional=True,
     )
-    parser.add_input("geometry", "geometry.json of the lines' volume", optional=True)
+    parser.add_input("geometry", "geometry.json of the lines' volume", many=True, optional=True)
+    add_survey(parser)
     parser.add_output("folds", "folds.h5")
     parser.add_output("table", "CSV file of the folds, for users", optional=True)
     run(main, parser)

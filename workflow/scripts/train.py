@@ -17,9 +17,10 @@ from saltseg.device.gpu_lease import hold_gpu
 from saltseg.ensemble.pseudo_labels import PseudoLabels
 from saltseg.settings.config import epochs_of
 from saltseg.settings.members import read_member, seed_of
-from saltseg.stage.cli import inputs_of, run, stage_parser
+from saltseg.stage.cli import add_surveys, inputs_of, run, stage_parser
 from saltseg.stage.code_files import behaviour, installed_version, local_files, packages
 from saltseg.survey.folds import is_honest, read_folds, train_valid_masks
+from saltseg.survey.labelled import LabelledSurvey, load_surveys
 from saltseg.survey.lines import Lines, count_lines
 from saltseg.survey.tiles import Tiles
 from saltseg.training import events
@@ -58,13 +59,15 @@ def main(args):
         # A run with other settings was interrupted, and these are the former ones again.
         logging.info("member %s: trained already, in %s", args.member, args.checkpoint)
         return
-    labelled, greyscale = training_data(args, tiles, trains, compute)
+    surveys = load_surveys(args.survey_lines, args.survey_tiles, args.survey_folds)
+    labelled, greyscale = training_data(args, tiles, trains, surveys, compute)
     start = None
     if args.start:
         start = Start.load(args.start, args.settings.model.model_dump(), greyscale)
         if is_honest(scheme):
             lines = Lines(args.lines) if args.lines else None
             start.refuse_learnt(tiles, lines, validates, seed_of(args.member))
+            start.refuse_learnt_of(surveys, scheme, seed_of(args.member))
         logging.info("member %s starts from %s", args.member, args.start)
     saved = Saved(args.state, made_from) if args.state else None
     job = TrainingJob(
@@ -95,17 +98,23 @@ def main(args):
     logging.info("kept epoch %d, in %s", checkpoint.about["epoch"], args.checkpoint)
 
 
-def training_data(args, tiles: Tiles, trains: np.ndarray, compute: Compute):
+def training_data(
+    args, tiles: Tiles, trains: np.ndarray, surveys: list[LabelledSurvey], compute: Compute
+):
     """Return what a member trains on and, for a volume, the settings of its grey values."""
     if args.lines:
-        lines = Lines(args.lines)
-        greyscale = greyscale_of(args.settings.survey, lines)
-        chosen = lines.table["id"].isin(tiles.table["line"][trains])
+        lines, scheme = Lines(args.lines), args.settings.validation.scheme
+        greyscale = greyscale_of(args.settings.survey, lines, [each.lines for each in surveys])
+        chosen = [(lines, lines.table["id"].isin(tiles.table["line"][trains]))]
+        for survey in surveys:
+            own, _ = survey.masks(scheme, seed_of(args.member))
+            chosen.append((survey.lines, survey.chosen(own)))
+        for name, (of, rows) in zip(["", *(each.name for each in surveys)], chosen, strict=True):
+            where = f" of data.surveys.{name}" if name else ""
+            shown = count_lines(of.table[rows.to_numpy()])
+            logging.info("member %s sees windows of %s%s", args.member, shown, where)
         labelled = LabelledLines(
-            lines, chosen, greyscale["tile"], greyscale["normalisation"], compute.device
-        )
-        logging.info(
-            "member %s sees windows of %s", args.member, count_lines(lines.table[chosen.to_numpy()])
+            chosen, greyscale["tile"], greyscale["normalisation"], compute.device
         )
         return labelled, greyscale
     labelled = Labelled.load(tiles, trains, compute.device)
@@ -146,6 +155,7 @@ if __name__ == "__main__":
     parser.add_input("tiles", "labelled tiles, train.h5")
     parser.add_input("folds", "folds.h5")
     parser.add_input("lines", "lines.h5 of a volume, to cut windows from", optional=True)
+    add_surveys(parser)
     parser.add_input("pseudo_labels", "HDF5 file of further masks", optional=True)
     parser.add_input("unlabelled", "test.h5, the tiles they are of", optional=True)
     parser.add_input("encoder_weights", "file of an encoder's weights", optional=True)

@@ -35,6 +35,7 @@ FIRST = {
 OF_NO_RULE = {
     "data.source": "everything, unless the tiles are the same",
     "data.labels": "labelled lines and later stages",
+    "data.surveys": "labelled lines of new or changed surveys, and all members",
     "validation.groups": "folds and later stages",
     "ensemble.seeds": "new members, the threshold and the submission",
     "ensemble.members": "members of new or changed kinds, the threshold and the submission",
@@ -89,6 +90,7 @@ def test_the_rules_are_found():
         "check",
         "export",
         "predict",
+        "score_surveys",
     }
 
 

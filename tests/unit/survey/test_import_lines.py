@@ -10,9 +10,10 @@ from PIL import Image
 from saltseg.core.errors import InputError
 from saltseg.survey.grid import CROSSLINE, INLINE, Axis, Grid
 from saltseg.survey.import_lines import (
-    import_lines,
+    cut_lines,
     labels_from_masks,
     labels_from_segy,
+    read_lines,
     refuse_other_geometry,
 )
 from saltseg.survey.lines import UNLABELLED, Lines, save
@@ -108,14 +109,14 @@ def test_masks_have_a_column_for_each_missing_trace(tmp_path):
     drawn[:, 3:5] = True
     (tmp_path / "inline_104.png").write_bytes(mask_png(drawn))
     masks = labels_from_masks(tmp_path, VOLUME)
-    (line,) = import_lines(Amplitudes(), VOLUME, masks, pieces_of=1, tile=2)
+    (line,) = read_lines(Amplitudes(), VOLUME, masks)
     assert line.labels[:, 0].tolist() == [0, 0, 0, UNLABELLED, 1, 0, 0, 0]
 
 
 def test_lines_get_the_amplitudes_of_their_place_and_missing_traces_no_labels():
     volume = Amplitudes()
     labels = [(INLINE, 104, np.ones((8, 5), np.uint8)), (CROSSLINE, 303, np.ones((6, 5), np.uint8))]
-    inline, crossline = import_lines(volume, VOLUME, labels, pieces_of=2, tile=2)
+    inline, crossline = read_lines(volume, VOLUME, labels)
     np.testing.assert_array_equal(inline.amplitude, volume.values[2])
     np.testing.assert_array_equal(crossline.amplitude, volume.values[:, 3])
     assert (inline.labels == UNLABELLED).all(axis=1).tolist() == [False] * 3 + [True] + [False] * 4
@@ -124,7 +125,7 @@ def test_lines_get_the_amplitudes_of_their_place_and_missing_traces_no_labels():
 
 def test_a_single_line_is_cut_to_a_piece_a_fold():
     labels = [(INLINE, 100, np.zeros((8, 5), np.uint8))]
-    pieces = import_lines(Amplitudes(), VOLUME, labels, pieces_of=3, tile=2)
+    pieces = cut_lines(read_lines(Amplitudes(), VOLUME, labels), pieces_of=3, tile=2)
     assert [piece.id for piece in pieces] == [f"inline_100_piece{number}" for number in range(3)]
     assert [piece.first for piece in pieces] == [0, 2, 5]
 
@@ -132,10 +133,11 @@ def test_a_single_line_is_cut_to_a_piece_a_fold():
 @pytest.mark.parametrize(("of_former", "firsts"), [(1, [0, 2, 5]), (2, [0])])
 def test_lines_of_another_run_are_cut_as_they_were_there(tmp_path, of_former, firsts):
     labels = [(INLINE, 100 + 2 * line, np.zeros((8, 5), np.uint8)) for line in (0, 2, 3)]
-    former = import_lines(Amplitudes(), VOLUME, labels[:of_former], 3 if of_former == 1 else 2, 2)
+    whole = read_lines(Amplitudes(), VOLUME, labels)
+    former = cut_lines(whole[:of_former], 3 if of_former == 1 else 2, 2)
     save(tmp_path / "former.h5", former)
     # Alone, three lines of five folds would be halves.
-    found = import_lines(Amplitudes(), VOLUME, labels, 5, 2, Lines(tmp_path / "former.h5"))
+    found = cut_lines(whole, 5, 2, [Lines(tmp_path / "former.h5")])
     cut = {100: firsts, 104: [0, 4] if of_former == 1 else [0], 106: [0, 4]}
     assert [(line.number, line.first) for line in found] == [
         (number, first) for number, traces in cut.items() for first in traces
@@ -143,7 +145,7 @@ def test_lines_of_another_run_are_cut_as_they_were_there(tmp_path, of_former, fi
     # Another volume with lines of the same numbers.
     former = [replace(line, amplitude=line.amplitude + 1) for line in former]
     save(tmp_path / "former.h5", former)
-    found = import_lines(Amplitudes(), VOLUME, labels, 5, 2, Lines(tmp_path / "former.h5"))
+    found = cut_lines(whole, 5, 2, [Lines(tmp_path / "former.h5")])
     assert [line.first for line in found] == [0, 4] * 3
 
 
@@ -151,7 +153,7 @@ def test_lines_of_another_run_are_cut_as_they_were_there(tmp_path, of_former, fi
 def test_pieces_have_room_for_a_window(tile, firsts):
     of_line = np.zeros((8, 5), np.uint8)
     of_line[0] = UNLABELLED
-    pieces = import_lines(Amplitudes(), VOLUME, [(INLINE, 100, of_line)], 3, tile)
+    pieces = cut_lines(read_lines(Amplitudes(), VOLUME, [(INLINE, 100, of_line)]), 3, tile)
     assert [piece.first for piece in pieces] == firsts
     assert sum(len(piece.labels) for piece in pieces) == 8
 
@@ -159,7 +161,7 @@ def test_pieces_have_room_for_a_window(tile, firsts):
 def test_a_volume_without_a_labelled_trace_is_refused():
     nothing = [(INLINE, 100, np.full((8, 5), UNLABELLED, np.uint8))]
     with pytest.raises(InputError, match=r"data\.labels: no trace of the volume is labelled"):
-        import_lines(Amplitudes(), VOLUME, nothing, pieces_of=2, tile=2)
+        read_lines(Amplitudes(), VOLUME, nothing)
 
 
 def segy_labels(there, axes=None, unlabelled=None, tile=4):

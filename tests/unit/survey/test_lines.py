@@ -160,7 +160,7 @@ def test_pieces_of_a_line_are_the_line_again(traces, pieces):
 def table_of(numbers):
     saved = [line(np.zeros((2, 2), np.uint8), number) for number in numbers]
     rows = [(one.id, one.plane, one.number, 0, 0, 2) for one in saved]
-    return pd.DataFrame(rows, columns=list(lines.COLUMNS))
+    return pd.DataFrame(rows, columns=list(lines.COLUMNS)[:-1])
 
 
 def blocks_of(numbers, every, folds):
@@ -211,7 +211,7 @@ def chosen(saved, *numbers):
 
 
 def test_windows_are_labelled_pieces_of_the_chosen_lines(saved):
-    of = LabelledLines(saved, chosen(saved, 0, 2), 16, "volume", torch.device("cpu"))
+    of = LabelledLines([(saved, chosen(saved, 0, 2))], 16, "volume", torch.device("cpu"))
     windows = of.draw(300, torch.Generator().manual_seed(0))
     images, masks, depths = of.take(windows)
     assert images.shape == masks.shape == (300, 1, 16, 16) and depths.isnan().all()
@@ -229,7 +229,7 @@ def test_lines_without_room_for_a_window_are_refused(saved):
     with pytest.raises(
         InputError, match=r"no line to train on has a fully labelled window .* survey\.tile"
     ):
-        LabelledLines(saved, chosen(saved, 0), 48, "volume", torch.device("cpu"))
+        LabelledLines([(saved, chosen(saved, 0))], 48, "volume", torch.device("cpu"))
 
 
 @pytest.mark.parametrize(

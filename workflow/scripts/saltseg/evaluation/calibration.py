@@ -5,7 +5,7 @@ planes, smoothed across lines, and with the interpolation of the lines that thos
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -124,28 +124,41 @@ def hold_out(
         row.id: (row.plane, grid.line_axis(row.plane).index(row.line))
         for row in lines.table.itertuples()
     }
+    alone = {line.id: line for line in hold_out_alone(lines, members)}
+    found = []
+    for row in lines.table.itertuples():
+        if row.id not in alone:
+            continue
+        line = alone[row.id]
+        of_line = next(member for member in members if row.id in set(member.table["id"]))
+        together = of_line.table["id"] if honest else [row.id]
+        others = interpolation.without({index[name] for name in together})
+        axis = PLANES.index(row.plane)
+        here = [slice(row.first, row.first + len(line.labels))] * 2
+        here[axis] = slice(index[row.id][1], index[row.id][1] + 1)
+        if others:
+            line = replace(line, distance=others.distance(*here).squeeze(axis))
+        found.append(line)
+    if not found:
+        raise InputError(f"{lines.path}: no member predicted any of these lines")
+    return found
+
+
+def hold_out_alone(lines: Lines, members: list[LinePredictions]) -> list[HeldOutLine]:
+    """Return the lines that members predicted, without any interpolation; there may be none."""
     found = []
     for row in lines.table.itertuples():
         of_line = [member for member in members if row.id in set(member.table["id"])]
         if not of_line:
             continue
-        together = of_line[0].table["id"] if honest else [row.id]
-        others = interpolation.without({index[name] for name in together})
-        axis, labels = PLANES.index(row.plane), lines[row.id][1]
-        here = [slice(row.first, row.first + len(labels))] * 2
-        here[axis] = slice(index[row.id][1], index[row.id][1] + 1)
-        distance = (
-            others.distance(*here).squeeze(axis) if others else np.zeros(labels.shape, np.float32)
-        )
-        values = [member[row.id] for member in of_line]
+        labels, values = lines[row.id][1], [member[row.id] for member in of_line]
         weights = np.array([member.weight for member in of_line], np.float32)
         logits = {
             plane: np.average([LOGITS[each[plane]] for each in values], axis=0, weights=weights)
             for plane in values[0]
         }
+        distance = np.zeros(labels.shape, np.float32)
         found.append(HeldOutLine(row.id, row.plane, row.line, labels, logits, distance))
-    if not found:
-        raise InputError(f"{lines.path}: no member predicted any of these lines")
     return found
 
 
@@ -212,6 +225,20 @@ def score_lines(lines: list[HeldOutLine], calibration: Calibration) -> tuple[pd.
     together: dict = {"lines": len(rows), **total.pop("fused").scores()}
     together |= {name: each.scores() for name, each in total.items()}
     return table, together
+
+
+def score_alone(lines: list[HeldOutLine], calibration: Calibration) -> tuple[pd.DataFrame, dict]:
+    """Score each line of a survey that is not filled, by members alone.
+
+    Return a row per line (id, plane, line, iou, dice, top_distance, salt_share) and the scores of
+    all lines together.
+    """
+    rows, total = [], NONE
+    for line in lines:
+        found = line.count(calibration.alone.logits(line.members), calibration.threshold_alone)
+        rows.append({"id": line.id, "plane": line.plane, "line": line.line} | found.scores())
+        total += found
+    return pd.DataFrame(rows), {"lines": len(rows), **total.scores()}
 
 
 def _count_all(line: HeldOutLine, calibration: Calibration) -> dict[str, Counts]:

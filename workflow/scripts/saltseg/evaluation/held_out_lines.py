@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from saltseg.core.errors import InputError, rebuild_hint
 from saltseg.core.hdf import HdfFile, writing
 from saltseg.core.quantisation import quantise
 from saltseg.survey.lines import SALT, UNLABELLED, Lines
@@ -27,15 +26,26 @@ def save_predictions(
     Raises InputError for lack of disk space or permission.
     """
     rows = lines.table.set_index("id").loc[names]
-    stops = (rows["stop"] - rows["start"]).cumsum().to_numpy()
-    starts = np.concatenate([[0], stops[:-1]])
-    planes = list(planes)
-    shape = (int(stops[-1]), len(planes), lines.labels.shape[1])
+    traces = (rows["stop"] - rows["start"]).to_numpy()
+    stops = traces.cumsum()
+    planes, samples = list(planes), lines.labels.shape[1]
+    shape = (int(traces.sum()), len(planes), samples)
     stacked = (np.stack([each[plane] for plane in planes], axis=1) for each in probabilities)
+    stacked = (_lengthen(each, samples) for each in stacked)
     with writing(path) as file:
-        file.put_table(pd.DataFrame({"id": names, "start": starts, "stop": stops}))
+        file.put_table(
+            pd.DataFrame(
+                {"id": pd.Series(names, dtype=str), "start": stops - traces, "stop": stops}
+            )
+        )
         file.put_table(pd.DataFrame({"plane": planes}))
         file.put_batches("probability", np.uint16, shape, map(quantise, stacked))
+
+
+def _lengthen(values: np.ndarray, samples: int) -> np.ndarray:
+    """Return values (traces, planes, samples) with as many samples, the last ones being NaN."""
+    more = samples - values.shape[2]
+    return np.pad(values, [(0, 0), (0, 0), (0, more)], constant_values=np.nan)
 
 
 class LinePredictions:
@@ -52,9 +62,8 @@ class LinePredictions:
         self.path, self.weight = Path(path), weight
         file = HdfFile(path)
         self.table = file.table(COLUMNS)
-        if self.table.empty:
-            raise InputError(f"{path}: no lines; {rebuild_hint(self.path)}")
-        traces, self.planes = int(self.table["stop"].max()), file.texts("plane")
+        # None of a further survey that is only trained on.
+        traces, self.planes = int(max(self.table["stop"], default=0)), file.texts("plane")
         shape = (traces, len(self.planes), None)
         self.values = file.rows("probability", np.uint16, shape)
 

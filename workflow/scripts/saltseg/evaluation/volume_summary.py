@@ -11,7 +11,10 @@ from saltseg.core.tables import read_csv
 from saltseg.survey.lines import count_lines
 
 REMEDY = "delete it to rebuild it"
-VOLUME_FILES = "scores.json, lines.csv, volume.json and next_lines.csv of a volume"
+VOLUME_FILES = (
+    "scores.json, lines.csv, volume.json, next_lines.csv and, if there are further surveys, "
+    "surveys.csv of a volume"
+)
 NEXT = 3  # lines to interpret next that are named
 
 
@@ -23,18 +26,23 @@ class VolumeResults:
     lines: lines.csv, of each held-out line
     facts: volume.json, of the filled volume
     next: next_lines.csv, lines to interpret next
+    surveys: surveys.csv, of further surveys, if there are any
     """
 
     scores: dict
     lines: pd.DataFrame
     facts: dict
     next: pd.DataFrame
+    surveys: pd.DataFrame | None = None
 
     @classmethod
-    def load(cls, scores: Path, lines: Path, facts: Path, following: Path) -> "VolumeResults":
-        """Read the four files; InputError if one is damaged."""
+    def load(
+        cls, scores: Path, lines: Path, facts: Path, following: Path, surveys: Path | None = None
+    ) -> "VolumeResults":
+        """Read the files; InputError if one is damaged."""
         table, after = (read_csv(path, REMEDY, "table of lines") for path in (lines, following))
-        return cls(_read(scores), table, _read(facts), after)
+        further = read_csv(surveys, REMEDY, "table of surveys") if surveys else None
+        return cls(_read(scores), table, _read(facts), after, further)
 
     @property
     def expected(self) -> str:
@@ -73,6 +81,20 @@ class VolumeResults:
         return f"IoU {format_score(theirs)} where this run has {format_score(ours)}{won}"
 
     @property
+    def further(self) -> list[str]:
+        """The scores of further surveys on their held-out lines, by members alone."""
+        table = pd.DataFrame() if self.surveys is None else self.surveys
+        rows = table.astype(object).where(table.notna(), None).itertuples()
+        kind = "held out" if self.scores["honest"] else "trained on (NOT honest)"
+        return [
+            f"{row.survey} IoU {format_score(row.iou)}, Dice {format_score(row.dice)}, "
+            f"on {row.lines} of its {row.of_lines} lines or pieces, {kind}"
+            if row.lines
+            else f"{row.survey} not scored, since its only labelled line is trained on"
+            for row in rows
+        ]
+
+    @property
     def suspect(self) -> list[str]:
         """Labelled lines that members contradict."""
         rows = self.lines[self.lines["note"].fillna("") != ""]
@@ -98,12 +120,13 @@ def format_score(value: float | None, digits: int = 3) -> str:
 
 def summarise(found: VolumeResults, members: dict[str, int], results: Path) -> str:
     """Return the summary of a run on a volume."""
+    further = "".join(f"Survey      {each}\n" for each in found.further)
     suspect = f"Suspect     {', '.join(found.suspect)}: members contradict these labels\n"
     return f"""\
 IoU         {found.expected} {found.meaning}
 {"Held out  " if found.scores["honest"] else "Trained on"}  {found.held_out}
 Baseline    interpolation of the other labelled lines: {found.baseline}
-{suspect if found.suspect else ""}\
+{further}{suspect if found.suspect else ""}\
 Salt        {found.salt}; probabilities above {found.facts["threshold"]:.2f}
 Volume      {results}/volume/mask.sgy, probability.sgy; surfaces top_salt.csv, base_salt.csv
 Label next  {found.following}; more in {results}/volume/next_lines.csv

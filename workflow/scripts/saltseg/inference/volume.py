@@ -19,7 +19,7 @@ from saltseg.inference.sections import Core, SectionPredictor
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.output.shards import ARRAYS, LINES, Layout, quantise_deviation
 from saltseg.survey.amplitudes import LocalBounds, fill_gaps, to_8bit
-from saltseg.survey.character import Character, compare
+from saltseg.survey.character import compare_with_nearest
 from saltseg.survey.grid import CROSSLINE, INLINE, PLANES
 from saltseg.survey.volume import Volume
 
@@ -35,12 +35,12 @@ class Greyscale:
 
     normalisation: one of ``amplitudes.NORMALISATIONS``
     tile: pixels a side of the tiles that the members were trained on
-    character: of the volume that they were trained on
+    trained_on: what their checkpoints say of this and of their surveys
     """
 
     normalisation: str
     tile: int
-    character: Character = field(default_factory=Character)
+    trained_on: dict = field(default_factory=dict)
 
     @classmethod
     def of(cls, checkpoints: list[Checkpoint], percentile: float | None = None) -> "Greyscale":
@@ -60,11 +60,11 @@ class Greyscale:
                 f"the volume is clipped at percentile {percentile:g} of its amplitudes, but that "
                 f"of its members at {ways[0]['percentile']:g}; set survey.percentile to that"
             )
-        return cls(ways[0]["normalisation"], ways[0]["tile"], Character.of(ways[0]))
+        return cls(ways[0]["normalisation"], ways[0]["tile"], ways[0])
 
     def notices(self, volume: Volume) -> list[str]:
         """Return what of a volume differs from the members' own, and the remedies."""
-        return compare(volume.character, self.character, volume.polarity)
+        return compare_with_nearest(volume.character, self.trained_on, volume.polarity)
 
 
 class VolumePredictor:

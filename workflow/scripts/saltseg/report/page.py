@@ -156,6 +156,7 @@ def volume_headline(found: VolumeResults, members: dict[str, int], benchmarks: P
     facts = {
         found.kind.capitalize(): found.held_out,
         "Interpolation of the labels": found.baseline,
+        **({"Further surveys": "; ".join(found.further)} if found.further else {}),
         "Labels to look at": ", ".join(found.suspect) or "none",
         "Lines to label next": found.following,
         "Salt": f"{found.salt}; probabilities above {found.facts['threshold']:.2f}",

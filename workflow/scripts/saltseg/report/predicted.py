@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from saltseg.report.page import OUTPUTS, name_members
-from saltseg.survey.character import Character, compare
+from saltseg.survey.character import compare_with_nearest
 from saltseg.survey.geometry import Geometry
 from saltseg.survey.volume import Volume
 
@@ -17,10 +17,10 @@ def describe_volume(
         found: threshold and number of bodies, from volume.json.
         members: what the checkpoints' headers say, by the members' names.
     """
-    trained_on = Character.of(next(iter(members.values())).get("survey") or {})
+    trained_on = next(iter(members.values())).get("survey") or {}
     return {
         "title": f"Salt in {Path(geometry.path).name}",
-        "notices": compare(volume.character, trained_on, volume.polarity),
+        "notices": compare_with_nearest(volume.character, trained_on, volume.polarity),
         "facts": {
             "Members": name_members(dict.fromkeys(members, 1)),
             "Threshold": f"{found['threshold']:.4f}",

@@ -20,7 +20,7 @@ from saltseg.settings.config import (
 )
 from saltseg.settings.experiments import experiments, malformed, overlay, repeated
 from saltseg.settings.plugins import load_plugins
-from saltseg.settings.schema import describe_values, inner_keys, schema
+from saltseg.settings.schema import describe_values, inner_keys, part_named, schema
 
 
 def complete(config: dict) -> Settings:
@@ -135,7 +135,7 @@ def _part(path: tuple[int | str, ...]) -> dict:
     """Return the schema of a section, of a key, or of an item of a list."""
     part = schema()
     for name in path:
-        part = part["items"] if isinstance(name, int) else inner_keys(part)[name]
+        part = part_named(part, name)
     return part
 
 
@@ -164,6 +164,7 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             f"data.demo: tiles and test_tiles should add up to {LEAST_TILES} to {MOST_TILES:,}, "
             f"found {tiles:,}"
         )
+    yield from _doubled_sources(settings)
     demo = settings.data.demo_volume
     samples = demo.inlines * demo.crosslines * demo.samples
     if samples > MOST_SAMPLES:
@@ -174,6 +175,16 @@ def _contradictions(settings: Settings) -> Iterator[str]:
     if demo.labelled_every > demo.inlines:
         yield "data.demo_volume.labelled_every: exceeds data.demo_volume.inlines; lower it"
     yield from not_taken(settings.model_dump())
+
+
+def _doubled_sources(settings: Settings) -> Iterator[str]:
+    """Yield a fault for each further survey whose file another one names, too."""
+    named = {Path(settings.data.source).resolve(): "data.source"}
+    for name, survey in (settings.data.surveys or {}).items():
+        key, path = f"data.surveys.{name}.source", Path(survey.source).resolve()
+        if path in named:
+            yield f"{key}: {survey.source} is {named[path]}, too; name each file once"
+        named.setdefault(path, key)
 
 
 def may_be_volume(source: str) -> bool:

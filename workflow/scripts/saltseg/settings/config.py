@@ -7,7 +7,7 @@ the tables of config/*.md. Rules compare the values that a stage is given, not t
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, model_validator
 
 from saltseg.inference.registry import RUNTIMES
 from saltseg.networks.registry import NETWORKS
@@ -32,6 +32,7 @@ Zoom = Annotated[float, Field(gt=0, le=10)]
 EVERYTHING = "everything"
 MEMBERS = "members and later stages"
 LABELLED_LINES = "labelled lines and later stages"
+FURTHER = "labelled lines of new or changed surveys, and all members"
 FOLDS = "folds and later stages"
 PREDICTIONS = "predictions and later stages"
 VOLUME_PREDICTIONS = "predictions of volumes"
@@ -164,35 +165,8 @@ Labels = Annotated[
 ]
 
 
-class DataSettings(Section):
-    """Where tiles and volumes come from."""
-
-    reruns = EVERYTHING
-
-    source: Text = key(
-        "demo",
-        "`demo`, `kaggle`, `demo-volume`, or the path of tiles (zip or folder) or of a SEG-Y "
-        "file. `kaggle` [downloads the contest's zip](../docs/kaggle.md). [SEG-Y files](#survey) "
-        "end in `.sgy` or `.segy`, or are recognised by their content; `.mdio` (MDIO v1), `.zgy` "
-        "and `volume.zarr` of another run are copied to SEG-Y first. Write a path that is just "
-        "one of these words as `./demo`",
-        reruns="everything, unless the tiles are the same",
-    )
-    labels: Labels | None = key(
-        None,
-        "labels of a volume, as a SEG-Y file, a folder of masks, or "
-        "[horizons](../docs/volumes.md#horizons). A SEG-Y file has the same geometry, or some of "
-        "its lines, and salt above 0; masks are named `inline_120.png`, `crossline_300.png`, with "
-        "one column for each trace number, missing traces included, and one row per sample. Not "
-        "used for tiles",
-        reruns=LABELLED_LINES,
-    )
-    demo: DemoSettings = DemoSettings()
-    demo_volume: DemoVolumeSettings = DemoVolumeSettings()
-
-
-class SurveySettings(Section):
-    """How SEG-Y files are read, and how amplitudes become images."""
+class ReadingSettings(Section):
+    """How a SEG-Y file is read."""
 
     reruns = EVERYTHING
 
@@ -222,6 +196,74 @@ class SurveySettings(Section):
         "what samples are of, null for depth if the text header speaks of depth and not of time; "
         "it names the unit, ms, m or ft, in the report",
     )
+    unlabelled: float | None = key(
+        None,
+        "value in SEG-Y labels that means unlabelled; missing traces always are",
+        reruns=LABELLED_LINES,
+    )
+
+
+class FurtherSurvey(ReadingSettings):
+    """A further survey with labelled lines to learn from."""
+
+    source: FilePath = key(
+        ..., "a volume, as `data.source`, or a folder of SEG-Y files of 2-D lines"
+    )
+    labels: Labels = key(
+        ...,
+        "its labels, as for `data.labels`; of a folder, a folder of SEG-Y or PNG files with the "
+        "names of its lines, of which those without a label are left out",
+    )
+
+
+def refuse_unfit_names(values: Any) -> Any:
+    """Return values by name; ValueError for a name that cannot be that of a folder."""
+    if not isinstance(values, dict):
+        return values
+    for name in map(str, values):
+        if not re.fullmatch(r"[A-Za-z0-9_-]+", name):
+            raise ValueError(f"expected names of letters, digits, - and _, found {name!r}")
+    return {str(name): value for name, value in values.items()}
+
+
+class DataSettings(Section):
+    """Where tiles and volumes come from."""
+
+    reruns = EVERYTHING
+
+    source: Text = key(
+        "demo",
+        "`demo`, `kaggle`, `demo-volume`, or the path of tiles (zip or folder) or of a SEG-Y "
+        "file. `kaggle` [downloads the contest's zip](../docs/kaggle.md). [SEG-Y files](#survey) "
+        "end in `.sgy` or `.segy`, or are recognised by their content; `.mdio` (MDIO v1), `.zgy` "
+        "and `volume.zarr` of another run are copied to SEG-Y first. Write a path that is just "
+        "one of these words as `./demo`",
+        reruns="everything, unless the tiles are the same",
+    )
+    labels: Labels | None = key(
+        None,
+        "labels of a volume, as a SEG-Y file, a folder of masks, or "
+        "[horizons](../docs/volumes.md#horizons). A SEG-Y file has the same geometry, or some of "
+        "its lines, and salt above 0; masks are named `inline_120.png`, `crossline_300.png`, with "
+        "one column for each trace number, missing traces included, and one row per sample. Not "
+        "used for tiles",
+        reruns=LABELLED_LINES,
+    )
+    surveys: Annotated[dict[str, FurtherSurvey] | None, BeforeValidator(refuse_unfit_names)] = key(
+        None,
+        "[further surveys](../docs/volumes.md#several-surveys) with labelled lines that members "
+        "also learn from, by names of yours; what is filled is `source` alone. Each has its own "
+        "geometry, grey scale and folds, and its own keys of `survey`, which those of the section "
+        "do not replace",
+        reruns=FURTHER,
+    )
+    demo: DemoSettings = DemoSettings()
+    demo_volume: DemoVolumeSettings = DemoVolumeSettings()
+
+
+class SurveySettings(ReadingSettings):
+    """How SEG-Y files are read, and how amplitudes become images."""
+
     percentile: float = key(
         99.9,
         "percentile of absolute amplitudes that becomes white, and its negative black",
@@ -241,11 +283,6 @@ class SurveySettings(Section):
         reruns=LABELLED_LINES,
         ge=16,
         le=2048,
-    )
-    unlabelled: float | None = key(
-        None,
-        "value in SEG-Y labels that means unlabelled; missing traces always are",
-        reruns=LABELLED_LINES,
     )
 
 

@@ -52,14 +52,17 @@ def _section(kind: type[Section], reruns: str) -> dict:
 def _with_null(key: dict, sections: dict) -> dict:
     """Return a key's schema with null, if allowed, among its types or values.
 
-    A key whose value maps names that a user chooses is a "mapping", unlike sections; so is one that
-    also takes a section, whose ``keys`` it has.
+    A key whose value maps names that a user chooses is a "mapping", unlike sections, with the
+    schema of ``each`` entry, if known; so is one that also takes a section, whose ``keys`` it has.
     """
     if "$ref" in key:
         inner = sections[key.pop("$ref").rpartition("/")[2]]["properties"]
         key |= {"type": "object", "keys": {k: _with_null(v, sections) for k, v in inner.items()}}
     if key.get("type") == "object":
         key["type"] = "mapping"
+        entries = key.pop("additionalProperties", None)
+        if isinstance(entries, dict):
+            key["each"] = _with_null(entries, sections)
     if "prefixItems" in key:
         key["items"] = key.pop("prefixItems")[0]
     if "items" in key:
@@ -67,7 +70,8 @@ def _with_null(key: dict, sections: dict) -> dict:
         key["items"] = _with_null(key["items"], sections) | (
             {"type": "object"} if is_section else {}
         )
-    choices = [inner for each in key.pop("anyOf", []) for inner in each.get("oneOf", [each])]
+    choices = key.pop("anyOf", key.pop("oneOf", []))
+    choices = [inner for each in choices for inner in each.get("oneOf", [each])]
     names = []
     for each in choices:
         found = _with_null(each, sections)
@@ -82,6 +86,13 @@ def _with_null(key: dict, sections: dict) -> dict:
 def inner_keys(part: dict) -> dict[str, dict]:
     """Return the schemas of the keys of a section, or of those that a key also takes."""
     return part["properties"] if "properties" in part else part.get("keys", {})
+
+
+def part_named(part: dict, name: int | str) -> dict:
+    """Return the schema of a section's key, of an item of a list, or of an entry of a mapping."""
+    if isinstance(name, int):
+        return part["items"]
+    return part["each"] if "each" in part else inner_keys(part)[name]
 
 
 def types(part: dict) -> list[str]:

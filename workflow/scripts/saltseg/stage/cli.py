@@ -5,6 +5,7 @@ import faulthandler
 import fcntl
 import json
 import logging
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +22,11 @@ from saltseg.stage.job_log import ERROR, INTERRUPTED, OUT_OF_MEMORY, TIME, job_n
 if TYPE_CHECKING:
     from saltseg.settings.config import Settings
 
+# Keys that each of data.surveys has of its own.
+OWN_KEY = re.compile(
+    r"\b(?:data|survey)\.(source|labels|inline_byte|crossline_byte|endian|format|polarity|domain"
+    r"|unlabelled)\b"
+)
 SIGTERM = 143  # exit status of a shell's command that is terminated
 
 
@@ -61,6 +67,20 @@ def stage_parser(description: str, settings: bool = True) -> StageParser:
     parser.add_argument("--threads", type=int, help="threads to compute with")
     parser.add_argument("--log", type=Path, help="also write messages to this file")
     return parser
+
+
+def add_survey(parser: StageParser) -> None:
+    """Add --survey, the name of a further survey, whose own keys messages then name."""
+    parser.add_argument("--survey", help="name of a further survey, in data.surveys")
+
+
+def add_surveys(parser: StageParser) -> None:
+    """Add the labelled lines of further surveys, in the same order: none, or a file of each."""
+    for name in ("lines", "tiles", "folds"):
+        file = "train" if name == "tiles" else name
+        parser.add_input(
+            f"survey_{name}", f"{file}.h5 of further surveys", many=True, optional=True
+        )
 
 
 def inputs_of(args: argparse.Namespace) -> dict[str, list[Path]]:
@@ -104,11 +124,12 @@ def run(main: Callable[[argparse.Namespace], None], parser: argparse.ArgumentPar
         # Another job's progress bar may occupy the line.
         clear = "\r\x1b[K" if sys.stderr.isatty() else ""
         name = job_name(Path(sys.argv[0]), args.log)
-        terminal = logging.Formatter(f"{clear}%(asctime)s {name} | %(message)s", TIME)
+        further = getattr(args, "survey", None)
+        terminal = _Messages(f"{clear}%(asctime)s {name} | %(message)s", further)
         stack.enter_context(_handling(logging.StreamHandler(), terminal))
         try:
             if args.log:
-                stack.enter_context(_logging_to(args.log))
+                stack.enter_context(_logging_to(args.log, further))
             main(args)
         except KeyboardInterrupt:
             logging.error(f"{INTERRUPTED}stopped by a signal; run the same command again")
@@ -137,8 +158,20 @@ def log_unexpected(error: Exception) -> None:
         logging.exception(f"{ERROR}unexpected error; please report it with this log")
 
 
+class _Messages(logging.Formatter):
+    """Formats messages with the time and, of a further survey, with the names of its own keys."""
+
+    def __init__(self, text: str, survey: str | None):
+        super().__init__(text, TIME)
+        self._survey = survey
+
+    def format(self, record: logging.LogRecord) -> str:
+        text = super().format(record)
+        return OWN_KEY.sub(rf"data.surveys.{self._survey}.\1", text) if self._survey else text
+
+
 @contextmanager
-def _logging_to(path: Path) -> Iterator[None]:
+def _logging_to(path: Path, survey: str | None) -> Iterator[None]:
     """Also write messages, and the interpreter's report of a crash, to a file."""
     with ExitStack() as stack:
         with writable(path):
@@ -146,7 +179,7 @@ def _logging_to(path: Path) -> Iterator[None]:
             lock = stack.enter_context(open(path.with_name(f".{path.name}.lock"), "w"))
             _wait_for(lock, path)
             handler = logging.FileHandler(path, mode="w")
-        stack.enter_context(_handling(handler, logging.Formatter("%(asctime)s %(message)s", TIME)))
+        stack.enter_context(_handling(handler, _Messages("%(asctime)s %(message)s", survey)))
         faulthandler.enable(handler.stream)  # ty: ignore[invalid-argument-type]
         try:
             yield

@@ -33,14 +33,14 @@ def job_name(script: Path, log: Path | None) -> str:
     """Return a job's name for the terminal: its stage and, by its log, its seed or the like.
 
     ``train 3`` for ``results/logs/train/3.log``, and ``rounds/0 train 3`` in an earlier round or
-    ``experiments/wide train 3`` in an experiment.
+    ``experiments/wide train 3`` in an experiment; ``surveys/north split`` of a further survey.
     """
     if log is None or "logs" not in log.parts:
         return script.stem
     index = len(log.parts) - 1 - log.parts[::-1].index("logs")
     stage, *which = log.with_suffix("").parts[index + 1 :]
     before = "/".join(log.parts[:index]).rpartition(f"{RESULTS}/")[2]
-    parts = [before] if before.startswith(("experiments/", "rounds/")) else []
+    parts = [before] if before.startswith(("experiments/", "rounds/", "surveys/")) else []
     return " ".join([*parts, stage, *(["/".join(which)] if which else [])])
 
 

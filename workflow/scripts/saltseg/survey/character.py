@@ -104,6 +104,15 @@ def agreed_sign(values: np.ndarray) -> float | None:
     return float(np.sign(mean)) if abs(mean) > MOST else None
 
 
+def compare_with_nearest(volume: Character, trained_on: dict, polarity: str) -> list[str]:
+    """Return what ``compare`` does of the survey, of all that members learnt from, nearest to it.
+
+    trained_on: of ``training.start.greyscale_of``, empty if not known
+    """
+    surveys = map(Character.of, [trained_on, *trained_on.get("further", [])])
+    return min((compare(volume, survey, polarity) for survey in surveys), key=len)
+
+
 def compare(volume: Character, members: Character, polarity: str) -> list[str]:
     """Return what of a volume differs from what its members were trained on, and the remedies.
 

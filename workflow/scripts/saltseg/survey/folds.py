@@ -163,6 +163,13 @@ def train_valid_masks(folds: pd.DataFrame, scheme: str, seed: int) -> tuple[np.n
     return ~out, out
 
 
+def masks_of_lines(folds: pd.DataFrame, scheme: str, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same masks of a further survey, of which a single fold is only trained on."""
+    if scheme != "full" and not folds["fold"].any():
+        return np.ones(len(folds), dtype=bool), np.zeros(len(folds), dtype=bool)
+    return train_valid_masks(folds, scheme, seed)
+
+
 def is_honest(scheme: str) -> bool:
     """Return whether members are scored only on tiles they did not train on."""
     return scheme != "full"

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from saltseg.core.errors import InputError, printable
-from saltseg.survey.folds import read_folds, train_valid_masks
+from saltseg.survey.folds import masks_of_lines, read_folds
 from saltseg.survey.lines import UNLABELLED, Lines
 from saltseg.survey.tiles import Tiles
 
@@ -27,8 +27,12 @@ def digests(tiles: Tiles, lines: Lines | None) -> Shown:
             name: {_digest(image)} for name, image in zip(tiles.ids, tiles.images[:], strict=True)
         }
     found = {}
-    for name, plane in lines.table[["id", "plane"]].itertuples(index=False):
+    for name, plane, file in lines.table[["id", "plane", "file"]].itertuples(index=False):
         amplitude, labels = lines[name]
+        if file:
+            # As long as in its file, whatever the length of others beside it.
+            there = np.flatnonzero(~np.isnan(amplitude).all(axis=0))
+            amplitude = amplitude[:, : there.max(initial=-1) + 1]
         labelled = amplitude[(labels != UNLABELLED).any(axis=1)]
         found[name] = {_digest(trace, plane) for trace in labelled}
     return found
@@ -39,11 +43,6 @@ def units_of(tiles: Tiles) -> pd.Series:
     return tiles.table["line" if "line" in tiles.table else "id"]
 
 
-def run_of_data(file: Path) -> Path:
-    """Return the results folder that train.h5 is in."""
-    return file.parents[1]
-
-
 def _digest(values: np.ndarray, plane: str = "") -> str:
     data = plane.encode() + np.ascontiguousarray(values).tobytes()
     return hashlib.sha256(data).hexdigest()[:16]
@@ -51,9 +50,9 @@ def _digest(values: np.ndarray, plane: str = "") -> str:
 
 @dataclass(frozen=True)
 class Former:
-    """The labelled tiles or lines of a finished run, and the folds they were in.
+    """The labelled tiles of a finished run, or the lines of one survey, and the folds they were in.
 
-    run: its results folder
+    run: its results folder, or that of a further survey in it
     shown: digests by id
     folds: by id
     """
@@ -61,6 +60,17 @@ class Former:
     run: Path
     shown: Shown
     folds: dict[str, int]
+
+    @classmethod
+    def load_all(cls, run: Path, key: str = "training.start") -> list["Former"]:
+        """Read what ``load`` does, and the further surveys of that run."""
+        further = sorted(path.parents[1] for path in run.glob("surveys/*/data/folds.h5"))
+        return [cls.load(each, key) for each in [run, *further]]
+
+    @property
+    def count(self) -> int:
+        """The number of folds."""
+        return len(set(self.folds.values()))
 
     @classmethod
     def load(cls, run: Path, key: str = "training.start") -> "Former":
@@ -109,7 +119,7 @@ class Former:
         """Return digests of all that a member of this run trained on and did not hold out."""
         names = list(self.folds)
         table = pd.DataFrame({"fold": [self.folds[name] for name in names]})
-        trains, holds_out = train_valid_masks(table, scheme, seed)
+        trains, holds_out = masks_of_lines(table, scheme, seed)
         if scheme == "full":
             holds_out[:] = False
         return self._union(names, trains) - self._union(names, holds_out)

@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,21 +20,16 @@ OTHER_IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".tif", ".tiff", ".webp")
 COVERED = 0.9
 
 
-def import_lines(
-    volume: Volume,
-    grid: Grid,
-    labels: Iterator[tuple[str, int, np.ndarray]],
-    pieces_of: int,
-    tile: int,
-    former: Lines | None = None,
+def read_lines(
+    volume: Volume, grid: Grid, labels: Iterator[tuple[str, int, np.ndarray]], file: str = ""
 ) -> list[Line]:
-    """Return labelled lines with their amplitudes, cut where there are fewer than ``pieces_of``.
-
-    Pieces have room for a window of ``tile``, so that there may be fewer.
+    """Return labelled lines with their amplitudes.
 
     Args:
         labels: plane, number and labels, uint8 (traces, samples), of each line.
-        former: those of another run, of which lines are cut as they are there.
+        file: name of the volume's SEG-Y file, if there are several.
+
+    Raises InputError if nothing is labelled.
     """
     lines = []
     for plane, number, of_line in labels:
@@ -48,12 +43,26 @@ def import_lines(
         missing = np.isnan(amplitude).all(axis=1, keepdims=True)
         known = np.where(missing, UNLABELLED, of_line).astype(np.uint8)
         if (known != UNLABELLED).any():
-            lines.append(Line(plane, number, 0, amplitude, known))
+            lines.append(Line(plane, number, 0, amplitude, known, file=file))
     if not lines:
         raise InputError("data.labels: no trace of the volume is labelled")
+    return lines
+
+
+def cut_lines(
+    lines: list[Line], pieces_of: int, tile: int, former: Sequence[Lines] = ()
+) -> list[Line]:
+    """Return lines, cut where there are fewer than ``pieces_of``.
+
+    Pieces have room for a window of ``tile``, so that there may be fewer.
+
+    Args:
+        former: those of another run's surveys, of which lines are cut as they are there.
+    """
     most, found = -(-pieces_of // len(lines)), []
     for line in lines:
-        inner = _cuts_in(former, line) if former else None
+        known = (_cuts_in(each, line) for each in former)
+        inner = next((cuts for cuts in known if cuts is not None), None)
         found += line.cut_for(tile, most) if inner is None else line.cut_at(inner)
     return found
 
@@ -96,18 +105,11 @@ def labels_from_masks(folder: Path, grid: Grid) -> Iterator[tuple[str, int, np.n
             )
             continue
         try:
-            mask = decode_drawing(path.read_bytes())
-        except (OSError, ValueError) as error:
-            faults.append(f"{printable(path.name)}: {error}")
+            mask = _read_mask(path, grid, plane)
+        except InputError as error:
+            faults.append(str(error))
             continue
-        expected = (grid.samples.count, grid.trace_axis(plane).count)
-        if mask.shape != expected:
-            faults.append(
-                f"{printable(path.name)}: expected {expected[1]} traces, missing ones included, by "
-                f"{expected[0]} samples, one pixel each, found {mask.shape[1]}x{mask.shape[0]} "
-                "pixels"
-            )
-        elif (plane, number) in found:
+        if (plane, number) in found:
             faults.append(f"{printable(path.name)}: {plane} {number} appears twice")
         found[plane, number] = mask
     if not found and not faults:
@@ -116,7 +118,41 @@ def labels_from_masks(folder: Path, grid: Grid) -> Iterator[tuple[str, int, np.n
     for notice in name_others(folder, others):
         logging.warning("data.labels: %s", notice)
     for (plane, number), mask in found.items():
-        yield plane, number, mask.T.astype(np.uint8)
+        yield plane, number, mask
+
+
+def labels_from_mask(path: Path, grid: Grid) -> Iterator[tuple[str, int, np.ndarray]]:
+    """Yield plane, number and labels of a 2-D line that a mask is drawn of, as above.
+
+    Raises InputError if the file has several lines, or the mask another size.
+    """
+    plane = INLINE if grid.inlines.count == 1 else CROSSLINE
+    if grid.line_axis(plane).count > 1:
+        raise InputError(
+            f"{path} (data.labels): a picture is the mask of a 2-D line, but its SEG-Y file has "
+            f"{grid.inlines.count} inlines and {grid.crosslines.count} crosslines; give it SEG-Y "
+            "labels, or a survey of its own"
+        )
+    try:
+        mask = _read_mask(path, grid, plane)
+    except InputError as error:
+        raise InputError(f"{path.parent} (data.labels): {error}") from None
+    yield plane, int(grid.line_axis(plane).numbers()[0]), mask
+
+
+def _read_mask(path: Path, grid: Grid, plane: str) -> np.ndarray:
+    """Read the mask of a line, uint8 (traces, samples); InputError if it does not fit."""
+    try:
+        mask = decode_drawing(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{printable(path.name)}: {error}") from None
+    expected = (grid.samples.count, grid.trace_axis(plane).count)
+    if mask.shape != expected:
+        raise InputError(
+            f"{printable(path.name)}: expected {expected[1]} traces, missing ones included, by "
+            f"{expected[0]} samples, one pixel each, found {mask.shape[1]}x{mask.shape[0]} pixels"
+        )
+    return mask.T.astype(np.uint8)
 
 
 def refuse_other_geometry(path: Path, labels: Grid, volume: Grid) -> None:

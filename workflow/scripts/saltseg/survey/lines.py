@@ -2,8 +2,9 @@
 
 ``lines.h5`` holds ``amplitude`` (float16) and ``labels`` (uint8: 0 other rock, 1 salt, 255 not
 interpreted), both (traces, samples), all lines one after another, and a table of lines: the id, the
-plane (inline or crossline), the line's number, the index of its first trace, and the rows ``start``
-to ``stop`` of its traces in the arrays.
+plane (inline or crossline), the line's number, the index of its first trace, the rows ``start`` to
+``stop`` of its traces in the arrays, and the name of its SEG-Y file, empty where there is only one.
+Of several files, lines end in samples that are not interpreted if others are longer.
 
 If there are fewer lines than folds, each is cut into pieces, which count as lines, as long as each
 piece has room for a window.
@@ -35,6 +36,7 @@ COLUMNS = {
     "first": np.int64,
     "start": np.int64,
     "stop": np.int64,
+    "file": str,
 }
 
 
@@ -48,6 +50,7 @@ class Line:
     amplitude: float16 (traces, samples), in units of the survey's clip, NaN if missing
     labels: uint8 (traces, samples): OTHER, SALT or UNLABELLED
     piece: number of the piece, or None if the line is whole
+    file: name of its SEG-Y file among several
     """
 
     plane: str
@@ -56,12 +59,13 @@ class Line:
     amplitude: np.ndarray
     labels: np.ndarray
     piece: int | None = None
+    file: str = ""
 
     @property
     def id(self) -> str:
         piece = "" if self.piece is None else f"_piece{self.piece}"
         # Ids hold no sign but '-' and '_'.
-        return f"{self.plane}_{self.number}{piece}"
+        return f"{self.file}{'_' * bool(self.file)}{self.plane}_{self.number}{piece}"
 
     def cut(self, pieces: int) -> list["Line"]:
         """Return pieces of the line with as many traces each, to one, from first to last label.
@@ -180,18 +184,25 @@ def save(path: Path, lines: list[Line], character: Character | None = None) -> N
     """
     stops = np.cumsum([len(line.labels) for line in lines]).tolist()
     rows = [
-        (line.id, line.plane, line.number, line.first, stop - len(line.labels), stop)
+        (line.id, line.plane, line.number, line.first, stop - len(line.labels), stop, line.file)
         for line, stop in zip(lines, stops, strict=True)
     ]
-    shape = (stops[-1], lines[0].labels.shape[1])
+    samples = max(line.labels.shape[1] for line in lines)
+    shape = (stops[-1], samples)
     with writing(path) as file:
         # None becomes NaN.
         file.put("character", np.array(astuple(character or Character()), np.float64))
         file.put_table(pd.DataFrame(rows, columns=list(COLUMNS)))
-        file.put_batches("amplitude", np.float16, shape, (line.amplitude for line in lines))
+        amplitudes = (_lengthen(line.amplitude, samples, np.nan) for line in lines)
+        file.put_batches("amplitude", np.float16, shape, amplitudes)
         # Fletcher-32 alone would not notice changes of UNLABELLED.
-        labels = (line.labels for line in lines)
+        labels = (_lengthen(line.labels, samples, UNLABELLED) for line in lines)
         file.put_batches("labels", np.uint8, shape, labels, compress=True)
+
+
+def _lengthen(values: np.ndarray, samples: int, filler: float) -> np.ndarray:
+    """Return values (traces, samples) with as many samples, the last ones being ``filler``."""
+    return np.pad(values, [(0, 0), (0, samples - values.shape[1])], constant_values=filler)
 
 
 class Lines:
@@ -207,7 +218,9 @@ class Lines:
         """Open lines; InputError if they are damaged."""
         self.path = Path(path)
         file = HdfFile(path)
-        self.table = file.table(COLUMNS)
+        # Runs of earlier versions, whose members others may start from, have no files.
+        self.table = file.table({name: kind for name, kind in COLUMNS.items() if name != "file"})
+        self.table["file"] = file.texts("file") if "file" in file else ""
         if self.table.empty or self.table["id"].duplicated().any():
             raise InputError(f"{path}: expected distinct lines; {rebuild_hint(self.path)}")
         traces = int(self.table["stop"].max())
@@ -223,18 +236,20 @@ class Lines:
         return self.amplitude[traces], self.labels[traces]
 
 
-def hold_out_blocks(table: pd.DataFrame, grid: Grid, folds: int) -> pd.Series:
-    """Return the block of each line by its id, to hold out together.
+def hold_out_blocks(table: pd.DataFrame, grid: Grid | None, folds: int) -> pd.Series:
+    """Return the block of each line by its row, to hold out together.
 
     A block is a run of neighbouring lines of one plane, as short as it may be so that a line held
     out is as far from the lines trained on as an unlabelled line is, on average, from the labelled
     ones; but never so long that there are fewer blocks than ``folds``. The pieces of a cut line are
-    blocks of their own.
+    blocks of their own. Of several files, each is a block.
 
     Args:
         table: lines, with COLUMNS.
-        grid: of the volume.
+        grid: of the volume, None for several files.
     """
+    if grid is None:
+        return table["file"]
     named = {}
     for plane, lines in table.groupby("plane"):
         numbers = np.sort(lines["line"].unique())

@@ -73,3 +73,31 @@ def refuse_mixture(folder: Path | str) -> None:
                 f"{path}: a SEG-Y file by its content, which would be left out; rename it to "
                 f"{printable(path.name)}.sgy, or move it elsewhere"
             )
+
+
+def labelled_files(folder: Path | str, labels: object) -> dict[str, tuple[Path, Path]]:
+    """Return the SEG-Y files in a folder that have labels of the same name in another, with these.
+
+    Labels are SEG-Y or PNG files. Raises InputError if no file has some, or if some fit none.
+    """
+    refuse_mixture(folder)
+    lines = segy_files(folder)
+    if not isinstance(labels, str | Path) or not Path(labels).is_dir():
+        raise InputError(
+            f"source is a folder, so labels is to be one, too, with a SEG-Y or PNG file for each "
+            f"labelled line, such as {next(iter(lines), 'L1')}.png; found {labels}"
+        )
+    found: dict[str, tuple[Path, Path]] = {}
+    for path in sorted(Path(labels).iterdir()):
+        if is_hidden(path.name) or path.suffix.lower() not in (*SUFFIXES, ".png"):
+            continue
+        if path.stem not in lines or path.stem in found:
+            said = "has labels already" if path.stem in found else f"no such SEG-Y file in {folder}"
+            raise InputError(f"labels: {path}: {said}; rename it, or move it elsewhere")
+        found[path.stem] = lines[path.stem], path
+    if not found:
+        raise InputError(
+            f"labels: {labels}: no SEG-Y or PNG file with the name of one in {folder} "
+            f"({', '.join(lines) or 'which has no SEG-Y files'})"
+        )
+    return found

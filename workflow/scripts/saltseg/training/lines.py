@@ -14,7 +14,7 @@ from saltseg.survey.lines import SALT, Lines, free_starts
 
 
 class LabelledLines:
-    """Labelled lines to train on, as ``TrainingData`` whose tiles are windows.
+    """Labelled lines of surveys to train on, as ``TrainingData`` whose tiles are windows.
 
     Windows are cut on the device, and nothing is read back from it.
 
@@ -24,25 +24,18 @@ class LabelledLines:
 
     def __init__(
         self,
-        lines: Lines,
-        chosen: pd.Series,
+        surveys: list[tuple[Lines, pd.Series]],
         tile: int,
         normalisation: str,
         device: torch.device,
     ):
-        """Load those lines that a bool series, by row of the table, chooses.
+        """Load those lines of each survey that a bool series, by row of its table, chooses.
 
-        Raises InputError if none has room for a window.
+        Raises InputError if none of a survey has room for a window.
         """
         self._tile, self._normalisation = tile, normalisation
-        runs = joined(lines, lines.table[chosen.to_numpy()])
-        found = [(*run, free_starts(run[1], tile)) for run in runs]
-        found = [line for line in found if line[2].any()]
-        if not found:
-            raise InputError(
-                f"{lines.path}: no line to train on has a fully labelled window of {tile} "
-                f"traces by {tile} samples; lower survey.tile, or label more"
-            )
+        by_survey = [runs_with_windows(*survey, tile) for survey in surveys]
+        found = [run for runs in by_survey for run in runs]
         amplitudes, labels, free = zip(*found, strict=True)
         # Whether a window may start there, of all places of all lines, one after the other.
         self._free = torch.from_numpy(np.concatenate([each.ravel() for each in free]))
@@ -61,6 +54,8 @@ class LabelledLines:
             ],
             device=device,
         )
+        # Of each survey, where its places end.
+        self._ends = np.cumsum([sum(run[2].size for run in runs) for runs in by_survey]).tolist()
         self.size = (tile, tile)
         self.depths = torch.full((1,), torch.nan)
 
@@ -69,10 +64,24 @@ class LabelledLines:
         return recipe.windows_per_epoch
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
-        """Draw windows that are labelled all over, each as likely as any other: int64 (count)."""
+        """Draw windows that are labelled all over, int64 (count).
+
+        Each survey is as likely as any other, and so is each window of one.
+        """
+        if len(self._ends) == 1:
+            return self._draw_of(0, count, generator)
+        survey = torch.randint(len(self._ends), (count,), generator=generator)
+        drawn = torch.empty(count, dtype=torch.int64)
+        for number in range(len(self._ends)):
+            here = survey == number
+            drawn[here] = self._draw_of(number, int(here.sum()), generator)
+        return drawn
+
+    def _draw_of(self, survey: int, count: int, generator: torch.Generator) -> Tensor:
+        first, end = [0, *self._ends][survey : survey + 2]
         drawn = torch.empty(0, dtype=torch.int64)
         while len(drawn) < count:
-            candidates = torch.randint(len(self._free), (count,), generator=generator)
+            candidates = torch.randint(first, end, (count,), generator=generator)
             drawn = torch.cat([drawn, candidates[self._free[candidates]]])
         return drawn[:count]
 
@@ -104,13 +113,32 @@ def windows_to_8bit(amplitude: Tensor, normalisation: str) -> Tensor:
     return torch.where(span > 0, grey, MIDDLE).to(torch.uint8)
 
 
+def runs_with_windows(
+    lines: Lines, chosen: pd.Series, tile: int
+) -> list[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """Return the amplitudes, labels and ``free_starts`` of chosen lines that have windows.
+
+    Raises InputError if none has.
+    """
+    runs = joined(lines, lines.table[chosen.to_numpy()])
+    found = [(*run, free_starts(run[1], tile)) for run in runs]
+    found = [line for line in found if line[2].any()]
+    if not found:
+        raise InputError(
+            f"{lines.path}: no line to train on has a fully labelled window of {tile} "
+            f"traces by {tile} samples; lower survey.tile, or label more"
+        )
+    return found
+
+
 def joined(lines: Lines, chosen: pd.DataFrame) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Yield amplitudes and labels, each (traces, samples), of lines by some rows of their table.
 
     Pieces of one line that touch become one again, so that windows may lie across them.
     """
     # Pieces that touch in their line lie one after the other in the arrays, too.
-    follows = (chosen[["plane", "line"]] == chosen[["plane", "line"]].shift()).all(axis=1)
+    line = chosen[["file", "plane", "line"]]
+    follows = (line == line.shift()).all(axis=1)
     follows &= chosen["start"] == chosen["stop"].shift()
     for _, run in chosen.groupby((~follows).cumsum()):
         parts = [lines[name] for name in run["id"]]

@@ -1,7 +1,9 @@
 """The member of a finished run that a member starts from."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -9,8 +11,9 @@ from saltseg.core.errors import InputError, printable
 from saltseg.evaluation.decision import read_report
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.settings.config import SurveySettings
-from saltseg.survey.character import Character, compare
+from saltseg.survey.character import Character, compare_with_nearest
 from saltseg.survey.former import Former, digests, units_of
+from saltseg.survey.labelled import LabelledSurvey
 from saltseg.survey.lines import Lines
 from saltseg.survey.tiles import Tiles
 
@@ -20,9 +23,14 @@ KEY = "training.start"
 GREYSCALE = ("tile", "normalisation", "percentile")
 
 
-def greyscale_of(survey: SurveySettings, lines: Lines) -> dict:
-    """Return how amplitudes become grey values, and the character of their volume."""
-    return {key: getattr(survey, key) for key in GREYSCALE} | lines.character.as_dict()
+def greyscale_of(
+    survey: SurveySettings, lines: Lines, further: Iterable[Lines] = ()
+) -> dict[str, Any]:
+    """Return how amplitudes become grey values, and the character of the surveys they are of."""
+    found: dict[str, Any] = {key: getattr(survey, key) for key in GREYSCALE}
+    found |= lines.character.as_dict()
+    others = [each.character.as_dict() for each in further]
+    return found | ({"further": others} if others else {})
 
 
 @dataclass(frozen=True)
@@ -56,17 +64,18 @@ class Start:
             own = {key: greyscale[key] for key in GREYSCALE}
             _refuse_other("survey", own, found.about.get("survey") or {}, path)
         found.rebuild()
-        former = Former.load(path.parents[2], key)
-        scheme = read_report(former.run / "threshold.json", ["scheme"])["scheme"]
-        before = (found.about.get("start") or {}).get("learnt", [])
-        return cls(found, former.learnt(scheme, found.seed).union(before), key)
+        run = path.parents[2]
+        formers = Former.load_all(run, key)
+        scheme = read_report(run / "threshold.json", ["scheme"])["scheme"]
+        learnt = set((found.about.get("start") or {}).get("learnt", []))
+        return cls(found, learnt.union(*(each.learnt(scheme, found.seed) for each in formers)), key)
 
     def notices(self, volume: Character, polarity: str) -> list[str]:
         """Return what of a volume differs from that of this member, and the remedies.
 
         ``polarity`` is the volume's ``survey.polarity``.
         """
-        return compare(volume, Character.of(self.checkpoint.about.get("survey") or {}), polarity)
+        return compare_with_nearest(volume, self.checkpoint.about.get("survey") or {}, polarity)
 
     def refuse_learnt(
         self, tiles: Tiles, lines: Lines | None, held_out: np.ndarray, seed: int
@@ -87,6 +96,19 @@ class Start:
                 "would not be honest; set validation and ensemble.seeds as in that run, or "
                 "validation.scheme: full, which has no honest score"
             )
+
+    def refuse_learnt_of(self, surveys: list[LabelledSurvey], scheme: str, seed: int) -> None:
+        """Raise InputError if it learnt from lines of further surveys that such a member holds out.
+
+        Args:
+            seed: of the member that starts.
+        """
+        for survey in surveys:
+            _, held_out = survey.masks(scheme, seed)
+            try:
+                self.refuse_learnt(survey.tiles, survey.lines, held_out, seed)
+            except InputError as error:
+                raise InputError(f"data.surveys.{survey.name}: {error}") from None
 
 
 def _refuse_other(section: str, own: dict, found: dict, path: Path) -> None:
