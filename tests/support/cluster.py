@@ -5,6 +5,7 @@ started where there is one already.
 """
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -18,6 +19,7 @@ NODE = os.uname().nodename.split(".")[0]
 GPUS = 2
 
 SLURM = """\
+# Written for tests by process {process}
 ClusterName=test
 SlurmctldHost={node}(127.0.0.1)
 SlurmUser=root
@@ -59,9 +61,15 @@ def missing() -> str | None:
         )
     if os.getuid() != 0:
         return "needs to be root, to start Slurm's daemons"
-    if (FOLDER / "slurm.conf").exists():
+    if (FOLDER / "slurm.conf").exists() and not is_left_over(FOLDER / "slurm.conf"):
         return f"{FOLDER}/slurm.conf is there already: this machine belongs to a Slurm"
     return None
+
+
+def is_left_over(path: Path) -> bool:
+    """Whether a configuration is one of tests that were killed before they could remove it."""
+    found = re.match(r"# Written for tests by process (\d+)\n", path.read_text())
+    return found is not None and not Path(f"/proc/{found[1]}").exists()
 
 
 class Cluster:
@@ -72,7 +80,13 @@ class Cluster:
         self.started: list[subprocess.Popen] = []
 
     def start(self) -> None:
-        names = {"node": NODE, "folder": self.folder, "gpus": GPUS, "last": GPUS - 1}
+        names = {
+            "process": os.getpid(),
+            "node": NODE,
+            "folder": self.folder,
+            "gpus": GPUS,
+            "last": GPUS - 1,
+        }
         for name in ("state", "spool"):
             (self.folder / name).mkdir(parents=True)
         for number in range(GPUS):
