@@ -71,6 +71,13 @@ def weights(file):
     return {"model": ENCODER, "training": {"encoder_weights": file}}
 
 
+NORTH = {"north": {"source": "none.sgy", "labels": "empty.sgy"}}
+
+
+def further(file):
+    return source("empty.sgy", labels="old", surveys={"north": NORTH["north"] | {"source": file}})
+
+
 DEPTHS, LINES = "depths.csv: no depth for 4 of 28 tiles", "model.depth: a volume's tiles have no"
 NO_LABELS = "data.labels: not set, so there is nothing to train on"
 OLD = "predict.run: FOLDER/old/threshold.json: flip, members, digest missing or not as expect"
@@ -85,6 +92,13 @@ TO_ALL = [
     (source("none.sgy"), "data.source: none.sgy: no such file"),
     (source("empty.sgy"), NO_LABELS),
     (source("empty.sgy", labels="none"), "data.labels: none: no such file or folder"),
+    (further("gone.sgy"), "data.surveys.north.source: gone.sgy: no such file in FOLDER"),
+    (further("./empty.sgy"), "data.surveys.north.source: ./empty.sgy is data.source, too; name"),
+    (further("new"), "data.surveys.north.labels: expected a folder, since data.surveys.north.sou"),
+    (
+        source("demo", surveys=NORTH),
+        "data.surveys: needs a volume to fill, but data.source is demo",
+    ),
     (DEEP, f"{LINES} depth; set it to none"),
     (groups("gone.csv"), "validation.groups: gone.csv: no such file"),
     (groups("br{a}ce"), f"validation.groups: br{{a}}ce: {BRACES}"),

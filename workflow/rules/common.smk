@@ -71,7 +71,7 @@ from saltseg.settings.check import complete, configurations, kinds, resolve
 from saltseg.settings.members import kind_of, name_of, run_name, seed_of
 from saltseg.stage.code_files import behaviour, installed_version, local_files, packages
 from saltseg.survey.readers import has_reader
-from saltseg.survey.segy_files import is_segy
+from saltseg.survey.segy_files import is_folder_of_lines, is_segy
 
 
 configfile: str(ROOT / "config/config.yaml")
@@ -193,7 +193,7 @@ with exit_on_input_error():
     EXPERIMENTS = configurations(config)
 
 IS_VOLUME = config["data"]["source"] == "demo-volume" or any(
-    is_volume(config["data"]["source"]) for is_volume in (is_segy, has_reader)
+    is_volume(config["data"]["source"]) for is_volume in (is_segy, has_reader, is_folder_of_lines)
 )
 config = resolve(config, IS_VOLUME)
 # Configurations by the folder of their members below results/, empty for the run itself.

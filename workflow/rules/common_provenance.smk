@@ -64,7 +64,7 @@ def further_inputs(name):
 def get_volume_file(wildcards):
     """Return the file or folder that data.source names, if it is a volume."""
     source = config["data"]["source"]
-    return user_file(source) if VOLUME == SEGY_COPY else segy_for("")
+    return user_file(source) if VOLUME == SEGY_COPY or OF_LINES else segy_for("")
 
 
 def get_versions(wildcards):

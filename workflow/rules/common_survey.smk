@@ -3,7 +3,7 @@
 from functools import cache
 
 from saltseg.settings.check import uncovered_folds, unread_keys
-from saltseg.survey.segy_files import require_file
+from saltseg.survey.segy_files import is_folder_of_lines, require_file
 from saltseg.survey.source import Source
 
 # Datasets that the workflow itself generates or downloads, by data.source.
@@ -16,7 +16,7 @@ SEGY_COPY = "results/data/source.sgy"
 
 
 def volume_source():
-    """Return the SEG-Y file of a run on a volume, None for a run on tiles."""
+    """Return the SEG-Y file of a run on a volume, or the folder of 2-D lines; None for tiles."""
     source = config["data"]["source"]
     if source == "demo-volume":
         return DEMO_VOLUME
@@ -25,13 +25,15 @@ def volume_source():
     require_plain_path("data.source", source)
     if has_reader(source):
         return SEGY_COPY
-    if not is_elsewhere(source):
+    if not (is_elsewhere(source) or is_folder_of_lines(source)):
         with exit_on_input_error("data.source"):
             require_file(source)
     return source
 
 
 VOLUME = volume_source()
+# Whether what is filled are 2-D lines, each with results of its own.
+OF_LINES = is_folder_of_lines(VOLUME) if VOLUME else False
 with exit_on_input_error("data.surveys"):
     if FURTHER and not VOLUME:
         raise InputError(
@@ -127,12 +129,16 @@ def if_volume(*files):
     return list(files) if VOLUME else []
 
 
+def if_one_volume(*files):
+    """Return files that only a run on a single volume has; none for tiles and 2-D lines."""
+    return list(files) if VOLUME and not OF_LINES else []
+
+
 # Scores and facts of a volume, for its summary and its page.
 VOLUME_FILES = if_volume(
     "results/volume/scores.json",
     "results/volume/lines.csv",
-    "results/volume/volume.json",
-    "results/volume/next_lines.csv",
+    *if_one_volume("results/volume/volume.json", "results/volume/next_lines.csv"),
 )
 if FURTHER:
     VOLUME_FILES.append("results/volume/surveys.csv")

@@ -1,7 +1,7 @@
 # Shared by the rules for volumes.
 
 from saltseg.core.header import read_checkpoint
-from saltseg.survey.segy_files import labelled_files, refuse_mixture, require_file
+from saltseg.survey.segy_files import labelled_files, refuse_mixture, require_file, segy_files
 
 # Folders of the data of surveys with labels.
 LABELLED_PREFIX = r"(surveys/[^/]+/)?"
@@ -29,21 +29,45 @@ def further_files(name):
     survey = FURTHER[name]
     if not Path(survey["source"]).is_dir() or has_reader(survey["source"]):
         return {f"surveys/{name}/": (survey["source"], survey["labels"])}
-    with exit_on_input_error(f"data.surveys.{name}"):
-        files = labelled_files(survey["source"], survey["labels"])
+    with exit_on_input_error():
+        files = labelled_files(survey["source"], survey["labels"], f"data.surveys.{name}")
     return {f"surveys/{name}/{file}/": paths for file, paths in files.items()}
 
 
 FURTHER_FILES = {name: further_files(name) for name in FURTHER}
 
 
+def find_lines():
+    """Return the 2-D lines of data.source, and their labels or None, by the folder of their results."""
+    if not OF_LINES:
+        return {}
+    labels, labelled = config["data"]["labels"], {}
+    if labels is not None:
+        with exit_on_input_error():
+            labelled = labelled_files(VOLUME, labels, "data")
+    files = {name: labelled.get(name, (path, None)) for name, path in segy_files(VOLUME).items()}
+    return {f"lines/{name}/": paths for name, paths in files.items()}
+
+
+LINES = find_lines()
+LABELLED_LINES = {prefix: paths for prefix, paths in LINES.items() if paths[1]}
+# Folders of the outputs of what is filled.
+FILLED = [f"results/volume/{prefix.split('/')[1]}/" for prefix in LINES] or ["results/volume/"]
+
+
+def labelled_of(prefix):
+    """Return the SEG-Y files of a survey, and their labels, by the folder of their results."""
+    name = survey_of(prefix)
+    if name:
+        return FURTHER_FILES[name]
+    return LABELLED_LINES if OF_LINES else {"": (VOLUME, config["data"]["labels"])}
+
+
 def files_of(pattern):
     """Return an input function for a file of each SEG-Y file of a survey."""
 
     def files(wildcards):
-        name = survey_of(wildcards.prefix)
-        found = FURTHER_FILES[name] if name else [""]
-        return expand(pattern, prefix=found)
+        return expand(pattern, prefix=labelled_of(wildcards.prefix))
 
     return files
 
@@ -56,9 +80,8 @@ def name_survey(wildcards):
 
 def name_files(wildcards):
     """Return the arguments that name the SEG-Y files of a survey, if it is a folder of some."""
-    name = survey_of(wildcards.prefix)
-    found = [prefix.split("/")[2] for prefix in FURTHER_FILES.get(name, [])]
-    return ["--files", *found] if any(found) else []
+    names = [prefix.rstrip("/").rpartition("/")[2] for prefix in labelled_of(wildcards.prefix)]
+    return ["--files", *names] if [*labelled_of(wildcards.prefix)] != [wildcards.prefix] else []
 
 
 def of_further(name):
@@ -71,6 +94,8 @@ def segy_for(prefix):
     name = survey_of(prefix)
     if name:
         return get_further_segy(name, prefix)
+    if prefix in LINES:
+        return user_file(LINES[prefix][0])
     if prefix:
         return get_predicted_segy(prefix)
     if VOLUME is None:
@@ -130,7 +155,15 @@ def prefix_of(wildcards):
     """Return the folder below results/ of the data and predictions that a job reads."""
     if hasattr(wildcards, "prefix"):
         return wildcards.prefix
-    return "" if wildcards.folder == "volume" else f"{wildcards.folder}/"
+    first, _, name = wildcards.folder.partition("/")
+    if first == "volume":
+        return f"lines/{name}/" if name else ""
+    return f"{wildcards.folder}/"
+
+
+def is_predicted(wildcards):
+    """Return whether a job is for what predict.source names, and not for what this run is on."""
+    return prefix_of(wildcards).startswith("predict/")
 
 
 def under_prefix(pattern):
@@ -169,9 +202,8 @@ def get_labels(wildcards):
                 raise InputError(f"{path}: no such file or folder in {Path.cwd()}")
     if isinstance(labels, dict):
         return [user_file(path) for path in label_files(labels)]
-    if name_files(wildcards) if prefix else []:
-        return [user_file(path) for _, path in FURTHER_FILES[survey_of(prefix)].values()]
-    return user_file(labels)
+    found = [user_file(path) for _, path in labelled_of(prefix).values()]
+    return found if len(found) > 1 or found[0] != labels else found[0]
 
 
 def horizons_of(wildcards):
@@ -207,14 +239,14 @@ def get_horizons(wildcards):
 
 def get_volume_members(wildcards):
     """Return the members that predict a volume: those of this run, or of predict.run."""
-    if prefix_of(wildcards):
+    if is_predicted(wildcards):
         return get_members(wildcards)
     return expand("results/models/{member}/checkpoint.safetensors", member=MEMBERS)
 
 
 def get_weights(wildcards):
     """Return the weights of the members of this run or of predict.run, None if they are equal."""
-    if not prefix_of(wildcards) or config["predict"]["run"] is None:
+    if not is_predicted(wildcards) or config["predict"]["run"] is None:
         tuned = config["ensemble"]["weights"] != "equal"
         return "results/threshold.json" if tuned else []
     with exit_on_input_error("predict.run"):
@@ -229,7 +261,7 @@ def get_line_weights(wildcards):
 def get_volume_flip(wildcards):
     """Return whether to average over the flip: as this run, or predict.run, tuned its threshold."""
     flip = config["inference"]["flip"]
-    if wildcards.prefix and config["predict"]["run"] is not None:
+    if is_predicted(wildcards) and config["predict"]["run"] is not None:
         with exit_on_input_error("predict.run"):
             flip = Decision.load(get_threshold(wildcards)).flip
     return "--flip" if flip else "--no-flip"
@@ -242,7 +274,7 @@ def get_volume_threshold(wildcards):
 
 def get_calibration(wildcards):
     """Return calibration.json of the members that predict a volume; none of members of tiles."""
-    if not prefix_of(wildcards) or config["predict"]["run"] is None:
+    if not is_predicted(wildcards) or config["predict"]["run"] is None:
         return if_volume("results/volume/calibration.json")
     path = of_run("volume/calibration.json")
     if Path(path).exists():
@@ -262,7 +294,7 @@ def get_run_name(wildcards, input):
 
     As a function of inputs, so that another name makes nothing stale.
     """
-    run = config["predict"]["run"] if prefix_of(wildcards) else None
+    run = config["predict"]["run"] if is_predicted(wildcards) else None
     results = Path(with_prefix("results") if run is None else run).resolve()
     return results.parent.name if results.name == "results" else results.name
 

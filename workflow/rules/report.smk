@@ -216,7 +216,7 @@ rule plot_data:
 rule page:
     input:
         # Linked to.
-        if_volume("results/volume/sections"),
+        if_one_volume("results/volume/sections"),
         tiles="results/data/train.h5",
         test_tiles=with_test("results/data/test.h5"),
         record="results/run.yaml",
@@ -229,7 +229,7 @@ rule page:
             *rules.plot_training.output,
             *rules.plot_data.output,
         ],
-        viewer=if_volume("results/volume/viewer.json"),
+        viewer=if_one_volume("results/volume/viewer.json"),
         volume_files=VOLUME_FILES,
     output:
         page=report(

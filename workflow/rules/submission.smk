@@ -58,7 +58,7 @@ rule provenance:
     input:
         "results/threshold.json",
         with_test("results/submission.csv"),
-        if_volume("results/volume/mask.sgy"),
+        expand("{folder}mask.sgy", folder=if_volume(*FILLED)),
         members=expand("results/models/{member}/checkpoint.safetensors", member=MEMBERS),
     output:
         record="results/run.yaml",

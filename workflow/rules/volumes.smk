@@ -4,10 +4,11 @@
 
 wildcard_constraints:
     # Folder of a volume's data and predictions: empty, predict/ or predict/NAME/, or of a further
-    # survey surveys/NAME/ or, of each of several files, surveys/NAME/FILE/.
-    prefix=r"(predict/([^/]+/)?|surveys/[^/]+/([^/]+/)?)?",
+    # survey surveys/NAME/ or, of each of several files, surveys/NAME/FILE/. That of a 2-D line of
+    # data.source is lines/FILE/.
+    prefix=r"(predict/([^/]+/)?|surveys/[^/]+/([^/]+/)?|lines/[^/]+/)?",
     # Folder of the outputs made from them.
-    folder=r"volume|predict(/[^/]+)?",
+    folder=r"(volume|predict)(/[^/]+)?",
 
 
 rule demo_volume:
@@ -59,7 +60,7 @@ rule copy_volume:
 
 rule scan:
     input:
-        "results/data/geometry.json",
+        expand("results/{prefix}data/geometry.json", prefix=LINES or [""]),
 
 
 rule scan_volume:
@@ -213,7 +214,7 @@ if VOLUME:
     rule calibrate:
         input:
             lines="results/data/lines.h5",
-            geometry="results/data/geometry.json",
+            geometry=if_one_volume("results/data/geometry.json"),
             predictions=expand("results/predictions/lines/{member}.h5", member=MEMBERS),
             weights=get_line_weights,
         output:
@@ -238,7 +239,7 @@ if VOLUME:
     rule score_lines:
         input:
             lines="results/data/lines.h5",
-            geometry="results/data/geometry.json",
+            geometry=if_one_volume("results/data/geometry.json"),
             predictions=expand("results/predictions/lines/{member}.h5", member=MEMBERS),
             weights=get_line_weights,
             calibration="results/volume/calibration.json",

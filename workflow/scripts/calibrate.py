@@ -16,8 +16,9 @@ def main(args):
     honest, volume = is_honest(args.settings.validation.scheme), args.settings.volume
     weights = weights_of(args.weights, args.predictions)
     members = load_members(args.predictions, weights)
-    held_out = hold_out(Lines(args.lines), Geometry.load(args.geometry), members, honest)
-    calibration = calibrate(held_out, honest, volume.prior != "none")
+    grid = Geometry.load(args.geometry) if args.geometry else None
+    held_out = hold_out(Lines(args.lines), grid, members, honest)
+    calibration = calibrate(held_out, honest, volume.prior != "none" and grid is not None)
     replace(calibration, smoothing=volume.smoothing).save(args.calibration)
     logging.info(
         "members and interpolation fused%s; threshold %.2f",
@@ -29,7 +30,7 @@ def main(args):
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
     parser.add_input("lines", "lines.h5 of the labelled lines")
-    parser.add_input("geometry", "geometry.json of the volume")
+    parser.add_input("geometry", "geometry.json of the volume; none of 2-D lines", optional=True)
     parser.add_input("predictions", "HDF5 files", many=True)
     parser.add_input("weights", "threshold.json, for other than equal weights", optional=True)
     parser.add_output("calibration", "JSON file")

@@ -63,7 +63,7 @@ def main(args):
     head = headline(report, tests, with_salt, args.benchmarks)
     lines = []
     if args.volume_files:
-        found = VolumeResults.load(*args.volume_files)
+        found = VolumeResults.load(args.volume_files)
         head, lines = volume_headline(found, report["members"], args.benchmarks), line_rows(found)
     with replacing(args.page) as path:
         write_page(path, head, figures, facts, record, lines)

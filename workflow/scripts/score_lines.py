@@ -19,7 +19,8 @@ def main(args):
     lines, honest = Lines(args.lines), is_honest(args.settings.validation.scheme)
     weights = weights_of(args.weights, args.predictions)
     members = load_members(args.predictions, weights)
-    held_out = hold_out(lines, Geometry.load(args.geometry), members, honest)
+    grid = Geometry.load(args.geometry) if args.geometry else None
+    held_out = hold_out(lines, grid, members, honest)
     calibration, threshold = Calibration.load(args.calibration), args.settings.inference.threshold
     if threshold is not None:
         calibration = replace(calibration, threshold=threshold, threshold_alone=threshold)
@@ -61,7 +62,7 @@ def notices(table, together: dict) -> list[str]:
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
     parser.add_input("lines", "lines.h5 of the labelled lines")
-    parser.add_input("geometry", "geometry.json of the volume")
+    parser.add_input("geometry", "geometry.json of the volume; none of 2-D lines", optional=True)
     parser.add_input("predictions", "HDF5 files", many=True)
     parser.add_input("weights", "threshold.json, for other than equal weights", optional=True)
     parser.add_input("calibration", "calibration.json")

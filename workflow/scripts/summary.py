@@ -12,7 +12,7 @@ from saltseg.stage.cli import run, stage_parser
 def main(args):
     report = read_report(args.threshold, [*SCORE, "score_all_empty"])
     if args.volume_files:
-        found = VolumeResults.load(*args.volume_files)
+        found = VolumeResults.load(args.volume_files)
         text = summarise(found, report["members"], args.summary.parent)
     else:
         text = summary(report, args.submission, args.summary.parent)

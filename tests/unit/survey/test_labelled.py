@@ -86,21 +86,23 @@ def test_labels_of_2d_lines_have_the_names_of_their_files(tmp_path):
         path.touch()
     (labels / "L2.sgy").touch()
     (labels / "notes.txt").touch()
-    found = labelled_files(lines, str(labels))
+    found = labelled_files(lines, str(labels), "data")
     assert found == {
         "L1": (lines / "L1.sgy", labels / "L1.png"),
         "L2": (lines / "L2.SGY", labels / "L2.sgy"),
     }
     for name, message in (("L2.png", "has labels already"), ("L9.png", "no such SEG-Y file in")):
         (labels / name).touch()
-        with pytest.raises(InputError, match=f"labels: .*{name[:2]}.*: {message}"):
-            labelled_files(lines, str(labels))
+        with pytest.raises(InputError, match=f"data.labels: .*{name[:2]}.*: {message}"):
+            labelled_files(lines, str(labels), "data")
         (labels / name).unlink()
-    with pytest.raises(InputError, match=r"labels is to be one, too, .* such as L1\.png; found"):
-        labelled_files(lines, str(lines / "L1.sgy"))
+    with pytest.raises(
+        InputError, match=r"data\.labels: expected a folder, .* such as L1\.png; found"
+    ):
+        labelled_files(lines, str(lines / "L1.sgy"), "data")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"no SEG-Y or PNG file with the name of one in .*L1, L2"):
-        labelled_files(lines, tmp_path / "empty")
+        labelled_files(lines, tmp_path / "empty", "data")
 
 
 def test_a_further_survey_is_scored_by_members_alone(tmp_path):

@@ -69,6 +69,7 @@ class HeldOutLine:
     labels: uint8 (traces, samples)
     members: their mean logits by plane, float32 of that shape, NaN where missing
     distance: interpolated from the other lines, in standard deviations; 0 where there are none
+    file: name of its SEG-Y file among several
     """
 
     id: str
@@ -77,6 +78,13 @@ class HeldOutLine:
     labels: np.ndarray
     members: Members
     distance: np.ndarray
+    file: str = ""
+
+    @property
+    def names(self) -> dict[str, str | int]:
+        """What it is called in tables."""
+        found = {"id": self.id, "plane": self.plane, "line": self.line}
+        return found | ({"file": self.file} if self.file else {})
 
     @property
     def known(self) -> np.ndarray:
@@ -112,36 +120,38 @@ class HeldOutLine:
 
 
 def hold_out(
-    lines: Lines, grid: Grid, members: list[LinePredictions], honest: bool = True
+    lines: Lines, grid: Grid | None, members: list[LinePredictions], honest: bool = True
 ) -> list[HeldOutLine]:
     """Return the lines that members held out, or trained on if not honest.
 
     These are left out of the interpolation: those that are held out together, or each for itself.
-    Raises InputError if there is none.
+    Nothing is interpolated without a grid. Raises InputError if there is no line.
     """
-    interpolation = Interpolation(labels_by_line(lines, grid))
-    index = {
-        row.id: (row.plane, grid.line_axis(row.plane).index(row.line))
-        for row in lines.table.itertuples()
-    }
-    alone = {line.id: line for line in hold_out_alone(lines, members)}
-    found = []
-    for row in lines.table.itertuples():
-        if row.id not in alone:
-            continue
-        line = alone[row.id]
-        of_line = next(member for member in members if row.id in set(member.table["id"]))
-        together = of_line.table["id"] if honest else [row.id]
-        others = interpolation.without({index[name] for name in together})
-        axis = PLANES.index(row.plane)
-        here = [slice(row.first, row.first + len(line.labels))] * 2
-        here[axis] = slice(index[row.id][1], index[row.id][1] + 1)
-        if others:
-            line = replace(line, distance=others.distance(*here).squeeze(axis))
-        found.append(line)
+    found = hold_out_alone(lines, members)
     if not found:
         raise InputError(f"{lines.path}: no member predicted any of these lines")
-    return found
+    if grid is None:
+        return found
+    interpolation = Interpolation(labels_by_line(lines, grid))
+    rows = lines.table.set_index("id")
+    index = {
+        row.Index: (row.plane, grid.line_axis(row.plane).index(row.line))
+        for row in rows.itertuples()
+    }
+    together = {name: [name] for name in index}
+    for member in reversed(members) if honest else []:
+        together |= dict.fromkeys(member.table["id"], member.table["id"])
+
+    def interpolate(line: HeldOutLine) -> np.ndarray:
+        others = interpolation.without({index[name] for name in together[line.id]})
+        if not others:
+            return line.distance
+        axis, first = PLANES.index(line.plane), rows.loc[line.id, "first"]
+        here = [slice(first, first + len(line.labels))] * 2
+        here[axis] = slice(index[line.id][1], index[line.id][1] + 1)
+        return others.distance(*here).squeeze(axis)
+
+    return [replace(line, distance=interpolate(line)) for line in found]
 
 
 def hold_out_alone(lines: Lines, members: list[LinePredictions]) -> list[HeldOutLine]:
@@ -158,7 +168,8 @@ def hold_out_alone(lines: Lines, members: list[LinePredictions]) -> list[HeldOut
             for plane in values[0]
         }
         distance = np.zeros(labels.shape, np.float32)
-        found.append(HeldOutLine(row.id, row.plane, row.line, labels, logits, distance))
+        line = HeldOutLine(row.id, row.plane, row.line, labels, logits, distance, row.file)
+        found.append(line)
     return found
 
 
@@ -214,7 +225,7 @@ def score_lines(lines: list[HeldOutLine], calibration: Calibration) -> tuple[pd.
     counts, rows = [_count_all(line, calibration) for line in lines], []
     for line, found in zip(lines, counts, strict=True):
         rows.append(
-            {"id": line.id, "plane": line.plane, "line": line.line}
+            line.names
             | found["fused"].scores()
             | {f"{name}_iou": found[name].scores()["iou"] for name in ("members", "interpolation")}
             | {"contradiction": line.contradiction(calibration.fusion)}
@@ -236,7 +247,7 @@ def score_alone(lines: list[HeldOutLine], calibration: Calibration) -> tuple[pd.
     rows, total = [], NONE
     for line in lines:
         found = line.count(calibration.alone.logits(line.members), calibration.threshold_alone)
-        rows.append({"id": line.id, "plane": line.plane, "line": line.line} | found.scores())
+        rows.append(line.names | found.scores())
         total += found
     return pd.DataFrame(rows), {"lines": len(rows), **total.scores()}
 

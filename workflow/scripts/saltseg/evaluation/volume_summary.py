@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -12,8 +13,8 @@ from saltseg.survey.lines import count_lines
 
 REMEDY = "delete it to rebuild it"
 VOLUME_FILES = (
-    "scores.json, lines.csv, volume.json, next_lines.csv and, if there are further surveys, "
-    "surveys.csv of a volume"
+    "scores.json and lines.csv of a volume, volume.json and next_lines.csv unless it is of 2-D "
+    "lines, and surveys.csv if there are further surveys"
 )
 NEXT = 3  # lines to interpret next that are named
 
@@ -24,34 +25,37 @@ class VolumeResults:
 
     scores: scores.json, of held-out lines together
     lines: lines.csv, of each held-out line
-    facts: volume.json, of the filled volume
-    next: next_lines.csv, lines to interpret next
+    facts: volume.json, of the filled volume; None of 2-D lines
+    next: next_lines.csv, lines to interpret next; None of 2-D lines
     surveys: surveys.csv, of further surveys, if there are any
     """
 
     scores: dict
     lines: pd.DataFrame
-    facts: dict
-    next: pd.DataFrame
+    facts: dict | None
+    next: pd.DataFrame | None
     surveys: pd.DataFrame | None = None
 
     @classmethod
-    def load(
-        cls, scores: Path, lines: Path, facts: Path, following: Path, surveys: Path | None = None
-    ) -> "VolumeResults":
-        """Read the files; InputError if one is damaged."""
-        table, after = (read_csv(path, REMEDY, "table of lines") for path in (lines, following))
-        further = read_csv(surveys, REMEDY, "table of surveys") if surveys else None
-        return cls(_read(scores), table, _read(facts), after, further)
+    def load(cls, files: list[Path]) -> "VolumeResults":
+        """Read the files, known by their names; InputError if one is damaged."""
+        found: dict[str, Any] = {
+            path.name: _read(path) if path.suffix == ".json" else read_csv(path, REMEDY, "table")
+            for path in files
+        }
+        names = ("scores.json", "lines.csv", "volume.json", "next_lines.csv", "surveys.csv")
+        return cls(*map(found.get, names))
 
     @property
     def expected(self) -> str:
-        """The IoU to expect of unlabelled lines, by calibrated probabilities."""
-        return format_score(self.facts["expected_iou"])
+        """The IoU to expect of unlabelled lines, by their probabilities, or of those scored."""
+        return format_score(self.facts["expected_iou"] if self.facts else self.scores["iou"])
 
     @property
     def meaning(self) -> str:
         """What the IoU to expect is of, and what it rests on."""
+        if self.facts is None:
+            return f"on {self.kind}"
         calibrated = "" if self.scores["honest"] else ", which no held-out line has calibrated"
         return f"to expect of unlabelled lines, by their probabilities{calibrated}"
 
@@ -98,19 +102,31 @@ class VolumeResults:
     def suspect(self) -> list[str]:
         """Labelled lines that members contradict."""
         rows = self.lines[self.lines["note"].fillna("") != ""]
-        return [f"{row.plane} {row.line}" for row in rows.itertuples()]
+        return name_lines(rows)
 
     @property
     def following(self) -> str:
         """The first lines to interpret next."""
-        rows = self.next.head(NEXT)
+        rows = self.next.head(NEXT) if self.next is not None else pd.DataFrame()
         return ", ".join(f"{row.direction} {row.line}" for row in rows.itertuples()) or "none"
 
     @property
     def salt(self) -> str:
         """How much salt there is, and in how many bodies."""
+        if self.facts is None:
+            return "line by line, in volume/LINE/index.html"
         bodies = self.facts["bodies"]
-        return f"{self.facts['salt_share']:.1%}, in {bodies} bod{'y' if bodies == 1 else 'ies'}"
+        return (
+            f"{self.facts['salt_share']:.1%}, in {bodies} bod{'y' if bodies == 1 else 'ies'}; "
+            f"probabilities above {self.facts['threshold']:.2f}"
+        )
+
+
+def name_lines(table: pd.DataFrame) -> list[str]:
+    """Return what lines of lines.csv are called: by plane and number or, if several, by files."""
+    if "file" in table:
+        return [str(file) for file in table["file"]]
+    return [f"{row.plane} {row.line}" for row in table.itertuples()]
 
 
 def format_score(value: float | None, digits: int = 3) -> str:
@@ -122,14 +138,16 @@ def summarise(found: VolumeResults, members: dict[str, int], results: Path) -> s
     """Return the summary of a run on a volume."""
     further = "".join(f"Survey      {each}\n" for each in found.further)
     suspect = f"Suspect     {', '.join(found.suspect)}: members contradict these labels\n"
+    folder = f"{results}/volume" if found.facts else f"{results}/volume/LINE"
+    following = f"Label next  {found.following}; more in {results}/volume/next_lines.csv\n"
     return f"""\
 IoU         {found.expected} {found.meaning}
 {"Held out  " if found.scores["honest"] else "Trained on"}  {found.held_out}
 Baseline    interpolation of the other labelled lines: {found.baseline}
 {further}{suspect if found.suspect else ""}\
-Salt        {found.salt}; probabilities above {found.facts["threshold"]:.2f}
-Volume      {results}/volume/mask.sgy, probability.sgy; surfaces top_salt.csv, base_salt.csv
-Label next  {found.following}; more in {results}/volume/next_lines.csv
+Salt        {found.salt}
+Volume      {folder}/mask.sgy, probability.sgy; surfaces top_salt.csv, base_salt.csv
+{following if found.facts else ""}\
 Members     {results}/models/MEMBER/checkpoint.safetensors for MEMBER {",".join(members)}
 Report      {results}/index.html; {found.kind}, one by one, in {results}/volume/lines.csv
 """

@@ -14,7 +14,7 @@ from saltseg.core.errors import InputError
 from saltseg.ensemble.predictions import Predictions, mean_probabilities
 from saltseg.evaluation.review import REASONS, disagreement
 from saltseg.evaluation.summary import describe_weights, honesty, origin
-from saltseg.evaluation.volume_summary import VolumeResults, format_score
+from saltseg.evaluation.volume_summary import VolumeResults, format_score, name_lines
 from saltseg.report import palette, sprites, viewer
 from saltseg.report.times import duration, read_times
 from saltseg.survey.folds import coverage_class
@@ -159,7 +159,7 @@ def volume_headline(found: VolumeResults, members: dict[str, int], benchmarks: P
         **({"Further surveys": "; ".join(found.further)} if found.further else {}),
         "Labels to look at": ", ".join(found.suspect) or "none",
         "Lines to label next": found.following,
-        "Salt": f"{found.salt}; probabilities above {found.facts['threshold']:.2f}",
+        "Salt": found.salt,
         "Members": name_members(members),
         "Computing time": sum_times(benchmarks),
     }
@@ -168,6 +168,8 @@ def volume_headline(found: VolumeResults, members: dict[str, int], benchmarks: P
         "honest": found.scores["honest"],
         "said": f"IoU {found.meaning}",
         "facts": facts,
+        # Of 2-D lines, each has a page of its own.
+        "files": [] if found.facts else ["volume/lines.csv", "review.csv"],
     }
 
 
@@ -176,14 +178,14 @@ def line_rows(found: VolumeResults) -> list[dict]:
     rows = found.lines.astype(object).where(found.lines.notna(), None).to_dict("records")
     return [
         {
-            "line": f"{row['plane']} {row['line']}",
+            "line": name,
             "iou": format_score(row["iou"]),
             "interpolation": format_score(row["interpolation_iou"]),
             "members": format_score(row["members_iou"]),
             "top": format_score(row["top_distance"], 1),
             "note": row["note"] or "",
         }
-        for row in rows
+        for name, row in zip(name_lines(found.lines), rows, strict=True)
     ]
 
 

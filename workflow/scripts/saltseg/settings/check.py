@@ -189,9 +189,13 @@ def _doubled_sources(settings: Settings) -> Iterator[str]:
 
 def may_be_volume(source: str) -> bool:
     """Return whether ``data.source`` may be a volume: no demo, zip or folder of tiles."""
-    of_tiles = source in ("demo", "kaggle") or source.lower().endswith(".zip")
-    # A folder with a suffix may be a container of a volume.
-    return not (of_tiles or (Path(source).is_dir() and not Path(source).suffix))
+    if source in ("demo", "kaggle") or source.lower().endswith(".zip"):
+        return False
+    # A folder with a suffix may be a container of a volume, others may have 2-D lines.
+    folder = Path(source)
+    if not folder.is_dir() or folder.suffix:
+        return True
+    return any(path.suffix.lower() in (".sgy", ".segy") for path in folder.iterdir())
 
 
 def _wrong_members(config: dict) -> Iterator[str]:

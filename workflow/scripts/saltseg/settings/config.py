@@ -233,8 +233,8 @@ class DataSettings(Section):
 
     source: Text = key(
         "demo",
-        "`demo`, `kaggle`, `demo-volume`, or the path of tiles (zip or folder) or of a SEG-Y "
-        "file. `kaggle` [downloads the contest's zip](../docs/kaggle.md). [SEG-Y files](#survey) "
+        "`demo`, `kaggle`, `demo-volume`, or the path of tiles (zip or folder), of a SEG-Y "
+        "file, or of a folder of [2-D lines](../docs/volumes.md#2-d-lines). `kaggle` [downloads the contest's zip](../docs/kaggle.md). [SEG-Y files](#survey) "
         "end in `.sgy` or `.segy`, or are recognised by their content; `.mdio` (MDIO v1), `.zgy` "
         "and `volume.zarr` of another run are copied to SEG-Y first. Write a path that is just "
         "one of these words as `./demo`",
@@ -245,8 +245,8 @@ class DataSettings(Section):
         "labels of a volume, as a SEG-Y file, a folder of masks, or "
         "[horizons](../docs/volumes.md#horizons). A SEG-Y file has the same geometry, or some of "
         "its lines, and salt above 0; masks are named `inline_120.png`, `crossline_300.png`, with "
-        "one column for each trace number, missing traces included, and one row per sample. Not "
-        "used for tiles",
+        "one column for each trace number, missing traces included, and one row per sample. Of 2-D "
+        "lines, a folder of SEG-Y or PNG files with their names. Not used for tiles",
         reruns=LABELLED_LINES,
     )
     surveys: Annotated[dict[str, FurtherSurvey] | None, BeforeValidator(refuse_unfit_names)] = key(

@@ -344,7 +344,8 @@ def possible_folds(folds: int, table: pd.DataFrame, blocks: np.ndarray) -> tuple
 
 def count_lines(table: pd.DataFrame) -> str:
     """Return how many lines a table with plane and line lists, in words: "2 pieces of 1 line"."""
-    whole = table.groupby(["plane", "line"]).ngroups
+    named_by = [name for name in ("file", "plane", "line") if name in table]
+    whole = table.groupby(named_by).ngroups
     named = f"{whole} line{'s' if whole > 1 else ''}"
     return named if whole == len(table) else f"{len(table)} pieces of {named}"
 
@@ -353,8 +354,8 @@ def label_notices(lines: list[Line]) -> list[str]:
     """Return questions about labels that look wrong, usually none."""
     known = np.concatenate([line.labels[line.labels != UNLABELLED] for line in lines])
     share = (known == SALT).mean()
-    whole = {(line.plane, line.number) for line in lines}
-    salt = {(line.plane, line.number) for line in lines if (line.labels == SALT).any()}
+    whole = {(line.file, line.plane, line.number) for line in lines}
+    salt = {(line.file, line.plane, line.number) for line in lines if (line.labels == SALT).any()}
     notices = []
     if share > 0.5:
         notices.append(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from saltseg.core.errors import InputError, printable
 from saltseg.survey.segy import CARD, Segy
-from saltseg.survey.source import is_hidden
+from saltseg.survey.source import NESTED, PARTS, is_hidden
 
 SUFFIXES = (".sgy", ".segy")
 ZIP = b"PK"
@@ -50,6 +50,13 @@ def segy_files(folder: Path | str) -> dict[str, Path]:
     return found
 
 
+def is_folder_of_lines(path: Path | str) -> bool:
+    """Return whether a path is a folder with SEG-Y files, such as 2-D lines, and no tiles."""
+    if not Path(path).is_dir() or any(Path(path, part).exists() for part in (*PARTS, *NESTED)):
+        return False
+    return bool(segy_files(path))
+
+
 def refuse_mixture(folder: Path | str) -> None:
     """Raise InputError if a folder's SEG-Y files share a name, or lie beside tiles or unnamed ones.
 
@@ -75,17 +82,18 @@ def refuse_mixture(folder: Path | str) -> None:
             )
 
 
-def labelled_files(folder: Path | str, labels: object) -> dict[str, tuple[Path, Path]]:
+def labelled_files(folder: Path | str, labels: object, key: str) -> dict[str, tuple[Path, Path]]:
     """Return the SEG-Y files in a folder that have labels of the same name in another, with these.
 
-    Labels are SEG-Y or PNG files. Raises InputError if no file has some, or if some fit none.
+    Labels are SEG-Y or PNG files. Raises InputError, naming the ``key`` of both, such as data, if
+    no file has some, or if some fit none.
     """
     refuse_mixture(folder)
     lines = segy_files(folder)
     if not isinstance(labels, str | Path) or not Path(labels).is_dir():
         raise InputError(
-            f"source is a folder, so labels is to be one, too, with a SEG-Y or PNG file for each "
-            f"labelled line, such as {next(iter(lines), 'L1')}.png; found {labels}"
+            f"{key}.labels: expected a folder, since {key}.source is one, with a SEG-Y or PNG file "
+            f"for each labelled line, such as {next(iter(lines), 'L1')}.png; found {labels}"
         )
     found: dict[str, tuple[Path, Path]] = {}
     for path in sorted(Path(labels).iterdir()):
@@ -93,11 +101,11 @@ def labelled_files(folder: Path | str, labels: object) -> dict[str, tuple[Path, 
             continue
         if path.stem not in lines or path.stem in found:
             said = "has labels already" if path.stem in found else f"no such SEG-Y file in {folder}"
-            raise InputError(f"labels: {path}: {said}; rename it, or move it elsewhere")
+            raise InputError(f"{key}.labels: {path}: {said}; rename it, or move it elsewhere")
         found[path.stem] = lines[path.stem], path
     if not found:
         raise InputError(
-            f"labels: {labels}: no SEG-Y or PNG file with the name of one in {folder} "
+            f"{key}.labels: {labels}: no SEG-Y or PNG file with the name of one in {folder} "
             f"({', '.join(lines) or 'which has no SEG-Y files'})"
         )
     return found
