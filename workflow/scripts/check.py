@@ -4,12 +4,14 @@ import logging
 
 import torch
 
+from saltseg.core.errors import InputError
 from saltseg.core.files import replacing
 from saltseg.device.compute import Compute
 from saltseg.device.gpu_lease import hold_gpu
 from saltseg.inference.runtimes import for_inference
 from saltseg.stage.cli import add_surveys, run, stage_parser
 from saltseg.survey.folds import is_honest, read_folds, train_valid_masks
+from saltseg.survey.former import digests_of_lines
 from saltseg.survey.labelled import LabelledSurvey, load_surveys
 from saltseg.survey.lines import Lines
 from saltseg.survey.tiles import Tiles
@@ -26,6 +28,8 @@ def main(args):
     changes = {"encoder_weights": args.encoder_weights, "passes_per_epoch": 1.0}
     training = args.settings.training.model_copy(update=changes)
     surveys = load_surveys(args.survey_lines, args.survey_tiles, args.survey_folds)
+    if args.lines and is_honest(args.settings.validation.scheme):
+        refuse_shared(Lines(args.lines), surveys)
     starts = check_starts(args, surveys)
     for notice in compare_polarities(Lines(args.lines), surveys) if args.lines else []:
         logging.warning(notice)
@@ -67,6 +71,25 @@ def check_starts(args, surveys: list[LabelledSurvey]) -> list[Start]:
     for notice in found[0].notices(lines.character, settings.survey.polarity) if lines else []:
         logging.warning("training.start: %s", notice)
     return found
+
+
+def refuse_shared(filled: Lines, surveys: list[LabelledSurvey]) -> None:
+    """Raise InputError if a further survey shows a line that another one has, too.
+
+    Members would train on it under one name, and hold it out under the other.
+    """
+    owners: dict[str, str] = {}
+    keys = ["data.source", *(f"data.surveys.{survey.name}" for survey in surveys)]
+    for key, lines in zip(keys, [filled, *(survey.lines for survey in surveys)], strict=True):
+        shown = digests_of_lines(lines)
+        for name, traces in shown.items():
+            others = [owners[trace] for trace in traces if trace in owners]
+            if 2 * len(others) > len(traces):
+                raise InputError(
+                    f"{key}: {others[0]} has its labelled line {name}, too, so that its score would "
+                    "not be honest; leave one of them out"
+                )
+        owners |= {trace: key for traces in shown.values() for trace in traces}
 
 
 def compare_polarities(filled: Lines, surveys: list[LabelledSurvey]) -> list[str]:

@@ -14,7 +14,7 @@ from saltseg.evaluation.calibration import Calibration, hold_out_alone, score_al
 from saltseg.evaluation.held_out_lines import LinePredictions, save_predictions
 from saltseg.survey import tiles
 from saltseg.survey.folds import masks_of_lines
-from saltseg.survey.former import Former, digests
+from saltseg.survey.former import Former, digests, digests_of_lines
 from saltseg.survey.grid import INLINE
 from saltseg.survey.labelled import LabelledSurvey
 from saltseg.survey.lines import SALT, UNLABELLED, Line, Lines, hold_out_blocks, save
@@ -49,7 +49,7 @@ def test_lines_of_several_files_have_their_lengths_and_do_not_touch(tmp_path):
     assert {tuple(np.unique(image)) for image in images.numpy()} == {(191,), (64,)}
     # What a line shows does not depend on others beside it.
     alone = saved(tmp_path / "one.h5", line("L1", 40, 0.5))
-    shown = [digests(None, each)["L1_inline_1"] for each in (lines, alone)]
+    shown = [digests_of_lines(each)["L1_inline_1"] for each in (lines, alone)]
     assert shown[0] == shown[1]
 
 

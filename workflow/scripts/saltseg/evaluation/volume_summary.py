@@ -43,8 +43,8 @@ class VolumeResults:
             path.name: _read(path) if path.suffix == ".json" else read_csv(path, REMEDY, "table")
             for path in files
         }
-        names = ("scores.json", "lines.csv", "volume.json", "next_lines.csv", "surveys.csv")
-        return cls(*map(found.get, names))
+        others = map(found.get, ("volume.json", "next_lines.csv", "surveys.csv"))
+        return cls(found["scores.json"], found["lines.csv"], *others)
 
     @property
     def expected(self) -> str:

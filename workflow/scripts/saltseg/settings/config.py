@@ -234,7 +234,8 @@ class DataSettings(Section):
     source: Text = key(
         "demo",
         "`demo`, `kaggle`, `demo-volume`, or the path of tiles (zip or folder), of a SEG-Y "
-        "file, or of a folder of [2-D lines](../docs/volumes.md#2-d-lines). `kaggle` [downloads the contest's zip](../docs/kaggle.md). [SEG-Y files](#survey) "
+        "file, or of a folder of [2-D lines](../docs/volumes.md#2-d-lines). `kaggle` [downloads "
+        "the contest's zip](../docs/kaggle.md). [SEG-Y files](#survey) "
         "end in `.sgy` or `.segy`, or are recognised by their content; `.mdio` (MDIO v1), `.zgy` "
         "and `volume.zarr` of another run are copied to SEG-Y first. Write a path that is just "
         "one of these words as `./demo`",

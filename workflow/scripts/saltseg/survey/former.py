@@ -26,6 +26,11 @@ def digests(tiles: Tiles, lines: Lines | None) -> Shown:
         return {
             name: {_digest(image)} for name, image in zip(tiles.ids, tiles.images[:], strict=True)
         }
+    return digests_of_lines(lines)
+
+
+def digests_of_lines(lines: Lines) -> Shown:
+    """Return digests of the labelled traces of each line, with its plane."""
     found = {}
     for name, plane, file in lines.table[["id", "plane", "file"]].itertuples(index=False):
         amplitude, labels = lines[name]
