@@ -3,8 +3,9 @@
     python benchmarks/starts.py folder
 
 The folder has depth.sgy with depth_labels.sgy, and second.sgy with second_truth.sgy. Members are
-seeds 0 and 1. Rows: members of `depth` alone; two labelled lines of `second`, by new members and by
-those of `depth` with a short schedule; three lines, by new members and by those of the second row.
+seeds 0 and 1. Rows: members of `depth` alone; two labelled lines of `second`, by new members, by
+those of `depth` with a short schedule, and by new members that learn from `depth`, too; three
+lines, by new members and by those of the second row.
 IoU is that of the lines of `second` that none of the runs had labels of.
 """
 
@@ -50,15 +51,16 @@ def runs(args):
         former, _ = run(args, folder / "depth", {"data": depth, **MEMBERS})
     source, truth = f"{surveys}/second.sgy", surveys / "second_truth.sgy"
 
-    def of_labels(lines: list[int], start: Path | None = None) -> dict:
+    def of_labels(lines: list[int], start: Path | None = None, **further) -> dict:
         labels = draw_labels(truth, folder / f"labels-{len(lines)}", lines)
         training = {"training": {**SHORT, "start": str(start.resolve())}} if start else {}
-        return {"data": {"source": source, "labels": str(labels)}, **MEMBERS, **training}
+        return {"data": {"source": source, "labels": str(labels), **further}, **MEMBERS, **training}
 
     predict = {"source": source, "run": str(former.resolve())}
     yield "alone", 0, {"data": depth, "predict": predict}, ["predict"]
     yield "scratch-two", 2, of_labels(TWO), []
     yield "started-two", 2, of_labels(TWO, former), []
+    yield "both-two", 2, of_labels(TWO, surveys={"depth": depth}), []
     yield "scratch-three", 3, of_labels(THREE), []
     last = folder / "scratch-two/results"
     yield "started-three", 3, of_labels(THREE, last), []

@@ -86,8 +86,8 @@ def refuse_shared(filled: Lines, surveys: list[LabelledSurvey]) -> None:
             others = [owners[trace] for trace in traces if trace in owners]
             if 2 * len(others) > len(traces):
                 raise InputError(
-                    f"{key}: {others[0]} has its labelled line {name}, too, so that its score would "
-                    "not be honest; leave one of them out"
+                    f"{key}: {others[0]} has its labelled line {name}, too, so that its score "
+                    "would not be honest; leave one of them out"
                 )
         owners |= {trace: key for traces in shown.values() for trace in traces}
 

@@ -1,5 +1,6 @@
 """A volume's summary says of lines what they were to the members, and counts lines, not pieces."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -41,3 +42,21 @@ def test_nothing_is_held_out_with_full_and_pieces_are_no_lines(tmp_path, honest,
         assert ("held-out lines" in each.lower()) == honest
         assert ("lines trained on" in each.lower()) != honest
     assert "Held out" not in text or honest
+
+
+def test_further_surveys_and_2d_lines_are_scored_by_name(tmp_path):
+    surveys = pd.DataFrame(
+        {"survey": ["north", "south"], "lines": [4, 0], "of_lines": [4, 1]}
+        | {"iou": [0.5, None], "dice": [0.667, None]}
+    )
+    found = replace(results_of(True, 2), surveys=surveys, facts=None, next=None)
+    found.lines["file"] = ["L1", "L2"]
+    text = summarise(found, {"0": 1}, Path("results"))
+    assert "Survey      north IoU 0.500, Dice 0.667, on 4 of its 4 lines or pieces, held" in text
+    assert "Survey      south not scored, since its only labelled line is trained on" in text
+    assert "IoU         0.500 on held-out lines" in text and "on 2 lines held out" in text
+    head = volume_headline(found, {"0": 1}, tmp_path)
+    assert [row["line"] for row in line_rows(found)] == ["L1", "L2"]
+    write_page(tmp_path / "index.html", head, [], {}, lines=line_rows(found))
+    page = (tmp_path / "index.html").read_text()
+    assert "north IoU 0.500" in page and "volume/mask.sgy" not in page

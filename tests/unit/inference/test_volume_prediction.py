@@ -359,6 +359,9 @@ def test_another_character_than_that_of_the_members_volume_gets_a_notice(tmp_pat
     (notice,) = greyscale.notices(volume)
     assert "is positive; negative where" in notice and "set survey.polarity: normal" in notice
     assert not Greyscale("window", 101).notices(volume)
+    # Of several surveys that members learnt from, the nearest counts.
+    ways["further"] = [{"interval": 4.0, "polarity": 1.0}, {"interval": 2.0, "polarity": 1.0}]
+    assert not Greyscale.of([Checkpoint({"survey": ways}, {})], 99.9).notices(volume)
 
 
 @pytest.mark.parametrize("line", [("inline", 20), ("crossline", 33)])

@@ -326,6 +326,27 @@ def test_horizons_are_a_section_of_their_own_in_the_place_of_a_path(changes, fau
     assert found.startswith(fault)
 
 
+NORTH = {"source": "north.sgy", "labels": "salt.sgy"}
+
+
+@pytest.mark.parametrize(
+    ("surveys", "fault"),
+    [
+        ({"no/th": NORTH}, "data.surveys: expected names of letters, digits, - and _, found 'no/t"),
+        ({"a": {"source": "a.sgy"}}, "data.surveys.a.labels: not set, and has no default"),
+        ({"a": NORTH | {"tile": 32}}, "data.surveys.a.tile: unknown key; known are ['crossline_"),
+        ({"a": NORTH | {"polarity": "odd"}}, "data.surveys.a.polarity: expected one of normal, re"),
+        ({"a": NORTH | {"labels": {"bodies": []}}}, "data.surveys.a.labels.bodies: expected list"),
+        ({"a": "a.sgy"}, "data.surveys.a: expected section of keys and values, found 'a.sgy'"),
+        ({"a": NORTH, 7: NORTH}, "data.surveys.7.source: north.sgy is data.surveys.a.source, too"),
+        ({"a": NORTH | {"source": "./b.sgy"}}, "data.surveys.a.source: ./b.sgy is data.source, to"),
+    ],
+)
+def test_further_surveys_have_names_files_and_keys_of_their_own(surveys, fault):
+    (found,) = faults({"data": {"source": "b.sgy", "surveys": surveys}})
+    assert found.startswith(fault)
+
+
 def test_the_optimisers_are_those_that_can_be_named():
     assert list(OPTIMISERS) == SCHEMA["properties"]["training"]["properties"]["optimiser"]["enum"]
 

@@ -197,3 +197,17 @@ def test_a_finished_run_knows_what_its_further_surveys_showed(tmp_path):
         assert shown[name] <= further.learnt("kfold", 0) and not shown[name] & further.learnt(
             "kfold", 1
         )
+
+
+def test_a_survey_that_is_there_under_another_name_is_refused(tmp_path, capsys):
+    assert import_survey(tmp_path, [2, 4, 6]) == 0
+    data = tmp_path / "surveys/north/data"
+    files = {"lines": "lines.h5", "tiles": "train.h5", "folds": "folds.h5"}
+    given = [(f"--{name}", data / file) for name, file in files.items()]
+    given += [(f"--survey-{name}", data / file) for name, file in files.items()]
+    settings = TINY | {"model": TINY["model"] | {"depth": "none"}}
+    report = ("--report", tmp_path / "check.txt")
+    arguments = [each for pair in given for each in pair]
+    assert stage("check", "--settings", json.dumps(settings), *arguments, *report) == 1
+    said = capsys.readouterr().err
+    assert "data.surveys.north: data.source has its labelled line inline_2_piece0, too" in said
