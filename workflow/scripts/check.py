@@ -46,6 +46,11 @@ def main(args):
     )
     trainer = Trainer(job, compute)
     trainer.try_step()
+    # Else an error of a late loss would end a training after hours.
+    last = training.late_from if training.late_loss else 1
+    if last > 1:
+        trainer.train_epoch(last)
+    trainer.evaluate(last)
     weights = sum(weight.numel() for weight in trainer.network.parameters())
     for_inference(trainer.network.cpu().eval(), compute)
     found = f"{weights:,} weights, tiles of {width}x{height}, on {compute}"

@@ -17,6 +17,7 @@ def check(finished, tmp_path, capsys):
         defaults = Settings().model_dump(mode="json")
         names = ("model", "training", "augmentation", "compute")
         chosen = {name: defaults[name] | changes.get(name, {}) for name in names}
+        chosen["plugins"] = changes.get("plugins", [])
         chosen["model"] |= {"width": 2} if "name" not in changes.get("model", {}) else {}
         status = stage(
             "check",
@@ -49,3 +50,14 @@ def test_settings_that_cannot_work_end_with_their_error(check, tmp_path, changes
     status, text = check(**changes)
     assert status == 1 and message in text
     assert not (tmp_path / "check.txt").exists()
+
+
+def test_the_late_loss_is_tried_now_and_not_after_hours(check, tmp_path):
+    plugin = tmp_path / "mine.py"
+    plugin.write_text(
+        "import saltseg\n@saltseg.add_loss\ndef wrong(logits, masks):\n"
+        "    '''Fail.'''\n    return logits.nonsense()\n"
+    )
+    late = {"late_loss": "wrong", "late_from": 3}
+    status, text = check(plugins=[str(plugin)], training=late)
+    assert status == 1 and "nonsense" in text
