@@ -100,7 +100,7 @@ def test_gpus_are_requested_where_the_jobs_run(jobs, copied, tmp_path, monkeypat
     )
     assert snakemake(copied, *PROFILE, *training, config=config).returncode == 1
     # The check comes first, and its failure ends the run.
-    asked = [re.search(r"ngpus=(\d)", text).group(1) for text in arguments_of(jobs, "check")]
+    asked = [re.search(r"ngpus=(\d)", text).group(1) for text in arguments_of(jobs, "check_kind")]
     assert asked == ["0" if device == "cpu" else "1"]
 
 

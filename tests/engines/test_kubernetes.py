@@ -152,7 +152,7 @@ def test_pods_run_the_demo_and_a_member_resumes_in_another_pod(server, project, 
         asked, limits = container["resources"]["requests"], container["resources"]["limits"]
         assert asked["nvidia.com/gpu"] == limits["nvidia.com/gpu"]
         wanted = re.search(r"--target-jobs '?(\w+):", container["args"][1]).group(1)
-        computes = wanted in ("check", "train", "predict_validation", "predict_test")
+        computes = wanted in ("check_kind", "train", "predict_validation", "predict_test")
         assert asked["nvidia.com/gpu"] == str(int(computes))
     complete(tmp_path / "local", config=project / "mine.yaml")
     ours, theirs = (

@@ -12,7 +12,7 @@ from support.running import rule_texts
 ROOT = Path(__file__).parents[2]
 NAMES = sorted(path.parent.name for path in (ROOT / "profiles").glob("*/config.yaml"))
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-COMPUTING = {"check", "train", "predict_validation", "predict_test", "predict"}
+COMPUTING = {"check_kind", "train", "predict_validation", "predict_test", "predict"}
 COMPUTING |= {"predict_lines", "predict_volume"}
 
 

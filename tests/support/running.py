@@ -21,7 +21,7 @@ SUBMISSION = ("--", "results/submission.csv")
 
 # Each rule's jobs with two members, and the rules that read what it makes.
 RULES = """
-    demo import_train import_test split check train predict_validation predict_test threshold
+    demo import_train import_test split check_kind train predict_validation predict_test threshold
     submission provenance summary review gallery plot_training plot_evaluation plot_data page
 """
 OF_MEMBERS = ("train", "predict_validation", "predict_test")
@@ -29,9 +29,9 @@ JOBS = {rule: 1 + (rule in OF_MEMBERS) for rule in RULES.split()}
 DRAWN = "gallery plot_evaluation plot_data page"
 READERS = {
     "demo": "import_train import_test",
-    "import_train": f"split check train predict_validation threshold review {DRAWN}",
+    "import_train": f"split check_kind train predict_validation threshold review {DRAWN}",
     "import_test": "predict_test submission plot_data page",
-    "split": "check train predict_validation threshold review plot_evaluation",
+    "split": "check_kind train predict_validation threshold review plot_evaluation",
     "train": "predict_validation predict_test provenance plot_training",
     "provenance": "page",
     "predict_validation": "threshold review gallery plot_evaluation page",

@@ -31,7 +31,7 @@ def test_a_plugin_trains_members_and_makes_them_stale(copied, tmp_path):
     assert "train" not in planned(*run, config=config)
     plugin.write_text(plugin.read_text().replace("** 2", "** 3"))
     jobs = planned(*run, config=config)
-    assert jobs["check"] == 1 and jobs["train"] == jobs["predict_test"] == 2
+    assert jobs["check_kind"] == 1 and jobs["train"] == jobs["predict_test"] == 2
     assert "import_train" not in jobs and "split" not in jobs
 
     plugin.unlink()

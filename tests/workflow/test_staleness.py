@@ -181,13 +181,13 @@ CASES = [
     Case(
         "a kind added to `ensemble.members`",
         "its trainings and predictions, and what averages over members",
-        {rule: 1 for rule in JOBS if rule in MEMBER_ADDED or rule == "check"},
+        {rule: 1 for rule in JOBS if rule in MEMBER_ADDED or rule == "check_kind"},
         add_kind,
     ),
     Case(
         "`model`, `training`, `augmentation`, code that trains",
         "every training and later stages: hours",
-        below("check", "train"),
+        below("check_kind", "train"),
         change_losses,
     ),
     Case(
@@ -205,7 +205,7 @@ CASES = [
     Case(
         "folds edited by hand",
         "every training and later stages",
-        below("check", "train", "predict_validation", "threshold"),
+        below("check_kind", "train", "predict_validation", "threshold"),
         change_fold,
     ),
     Case(

@@ -297,13 +297,20 @@ def test_members_that_are_missing_are_trained_for_new_tiles(new_tiles, tmp_path)
     assert planned(tmp_path / "empty", "--", "predict", config=config) == {
         "demo": 1,
         "import_train": 1,
-        "check": 1,
+        "check_kind": 1,
         "split": 1,
         "train": 2,
         "predict_validation": 2,
         "threshold": 1,
         "predict": 1,
     }
+
+
+def test_settings_alone_are_checked_of_every_kind_of_member(tmp_path):
+    kinds = [{"seeds": [0]}, {"name": "wide", "seeds": [1], "model": {"width": 3}}]
+    config = with_config(tmp_path, {"ensemble": {"seeds": None, "members": kinds}})
+    first = {"demo": 1, "import_train": 1, "split": 1}
+    assert planned(tmp_path, "--", "check", config=config) == first | {"check_kind": 2, "check": 1}
 
 
 def test_members_that_validate_on_training_tiles_are_marked_as_not_honest(copied, tmp_path):

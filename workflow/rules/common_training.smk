@@ -25,8 +25,17 @@ def get_pseudo_labels(wildcards):
 
 def get_check(wildcards):
     """Return the check of a member's kind."""
-    kind = kind_of(wildcards.member)
-    return f"results/{wildcards.experiment}check{f'-{kind}' if kind else ''}.txt"
+    return check_of(wildcards.experiment, kind_of(wildcards.member))
+
+
+def check_of(folder, kind):
+    """Return the check of a kind of member in a folder below results/."""
+    return f"results/{folder}check{f'-{kind}' if kind else ''}.txt"
+
+
+def get_checks(wildcards):
+    """Return the checks of all kinds of members, of experiments, too."""
+    return [check_of(folder, kind) for folder, of_folder in KINDS.items() for kind in of_folder]
 
 
 def get_selected(wildcards):

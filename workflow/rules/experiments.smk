@@ -2,7 +2,7 @@
 # Their files are in results/experiments/NAME/; import and folds are those of the run.
 
 
-use rule check as check_experiment with:
+use rule check_kind as check_experiment with:
     output:
         report="results/{experiment}check{kind}.txt",
     log:

@@ -94,8 +94,13 @@ if any(ADOPTED.values()):
             STAGE
 
 
-# A setting that cannot work ends here, before any member is queued.
 rule check:
+    input:
+        get_checks,
+
+
+# A setting that cannot work ends here, before any member is queued.
+rule check_kind:
     input:
         tiles="results/data/train.h5",
         folds="results/data/folds.h5",

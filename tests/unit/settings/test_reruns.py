@@ -87,7 +87,7 @@ def test_the_rules_are_found():
     assert {rule for rule, read in READ.items() if read} == {
         *FIRST,
         "adopt",
-        "check",
+        "check_kind",
         "export",
         "predict",
         "score_surveys",
