@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from saltseg.survey.segy import TEXT
 from support.cluster import Cluster, missing, said
 from support.running import (
     ROOT,
@@ -251,5 +252,7 @@ def test_a_volume_is_filled_with_a_local_runs_bytes(cluster, page, tmp_path):
     complete(tmp_path / "local", *targets, config=config)
     for name in ("mask.sgy", "probability.sgy", "next_lines.csv"):
         ours, theirs = (tmp_path / where / "results/volume" / name for where in ("run", "local"))
-        assert ours.read_bytes() == theirs.read_bytes(), name
-    page.append("All bytes are those of a run on this machine alone.")
+        # The text header names the run's folder.
+        begin = TEXT if name.endswith(".sgy") else 0
+        assert ours.read_bytes()[begin:] == theirs.read_bytes()[begin:], name
+    page.append("All bytes but those of text headers are those of a run on this machine alone.")
