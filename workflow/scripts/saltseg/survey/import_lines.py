@@ -11,11 +11,10 @@ from saltseg.core.errors import LISTED_FAULTS, InputError, printable, raise_faul
 from saltseg.survey.decoding import decode_drawing
 from saltseg.survey.grid import CROSSLINE, INLINE, Grid
 from saltseg.survey.lines import OTHER, SALT, UNLABELLED, Line, Lines
-from saltseg.survey.source import name_others
+from saltseg.survey.source import PICTURES, name_others
 from saltseg.survey.volume import Volume
 
 MASK_NAME = re.compile(r"(inline|crossline)_(-?\d+)\.png", re.IGNORECASE)
-OTHER_IMAGES = (".bmp", ".gif", ".jpeg", ".jpg", ".tif", ".tiff", ".webp")
 # A crossline is no line of its own where labelled inlines give this share of its labels.
 COVERED = 0.9
 
@@ -89,10 +88,10 @@ def labels_from_masks(folder: Path, grid: Grid) -> Iterator[tuple[str, int, np.n
         named = MASK_NAME.fullmatch(path.name)
         if path.name.startswith("."):
             continue
-        if path.suffix.lower() not in (".png", *OTHER_IMAGES):
+        if path.suffix.lower() not in PICTURES:
             others.append(path.name)
             continue
-        if path.suffix.lower() in OTHER_IMAGES:
+        if path.suffix.lower() != ".png":
             faults.append(f"{printable(path.name)}: expected a PNG file; convert it")
             continue
         if not named:

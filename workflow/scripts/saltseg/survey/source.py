@@ -30,7 +30,7 @@ LOGICAL_NAME = re.compile(
     r"|((train/)?(images|masks)|test/images)/.+\.png"
 )
 OF_TILES = re.compile(r"((train/)?(images|masks)|test/images)/.+")
-PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".gif")
+PICTURES = (".png", ".tif", ".tiff", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 NESTED = ("train.zip", "test.zip")
 LABELLED = ("images/", "masks/")  # short for train/images/ and train/masks/
 PARTS = ("train", "test", "images", "masks")  # folders that are no folder around a survey
