@@ -31,7 +31,15 @@ def further_files(name):
         return {f"surveys/{name}/": (survey["source"], survey["labels"])}
     with exit_on_input_error():
         files = labelled_files(survey["source"], survey["labels"], f"data.surveys.{name}")
+    require_plain_names(f"data.surveys.{name}", files)
     return {f"surveys/{name}/{file}/": paths for file, paths in files.items()}
+
+
+def require_plain_names(key, files):
+    """Exit with a message if Snakemake cannot use one of a folder's files, or its labels."""
+    for path, labels in files.values():
+        require_plain_path(f"{key}.source", path)
+        require_plain_path(f"{key}.labels", labels)
 
 
 FURTHER_FILES = {name: further_files(name) for name in FURTHER}
@@ -46,6 +54,7 @@ def find_lines():
         with exit_on_input_error():
             labelled = labelled_files(VOLUME, labels, "data")
     files = {name: labelled.get(name, (path, None)) for name, path in segy_files(VOLUME).items()}
+    require_plain_names("data", files)
     return {f"lines/{name}/": paths for name, paths in files.items()}
 
 

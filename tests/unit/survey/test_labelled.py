@@ -37,9 +37,9 @@ def saved(path, *lines):
 
 
 def test_lines_of_several_files_have_their_lengths_and_do_not_touch(tmp_path):
-    lines = saved(tmp_path / "two.h5", line("L1", 40, 0.5), line("L2", 60, -0.5))
-    assert lines.table["id"].tolist() == ["L1_inline_1", "L2_inline_1"]
-    assert hold_out_blocks(lines.table, None, 5).tolist() == ["L1", "L2"]
+    lines = saved(tmp_path / "two.h5", line("L1", 40, 0.5), line("L 2.b", 60, -0.5))
+    assert lines.table["id"].tolist() == ["L1_inline_1", "L-2-b_inline_1"]
+    assert hold_out_blocks(lines.table, None, 5).tolist() == ["L1", "L 2.b"]
     amplitude, labels = lines["L1_inline_1"]
     assert np.isnan(amplitude[:, 40:]).all() and (labels[:, 40:] == UNLABELLED).all()
     every = pd.Series([True, True])
@@ -100,6 +100,12 @@ def test_labels_of_2d_lines_have_the_names_of_their_files(tmp_path):
         InputError, match=r"data\.labels: expected a folder, .* such as L1\.png; found"
     ):
         labelled_files(lines, str(lines / "L1.sgy"), "data")
+    (lines / "L_1.sgy").touch()
+    (lines / "L_1 .sgy").touch()
+    (lines / "L_1+.sgy").touch()
+    with pytest.raises(InputError, match=r"data\.source: L_1  and L_1\+ differ in nothing but"):
+        labelled_files(lines, labels, "data")
+    (lines / "L_1+.sgy").unlink()
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"no SEG-Y or PNG file with the name of one in .*L1, L2"):
         labelled_files(lines, tmp_path / "empty", "data")

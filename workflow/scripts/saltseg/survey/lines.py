@@ -24,6 +24,7 @@ from saltseg.core.hdf import HdfFile, writing
 from saltseg.survey.amplitudes import to_8bit
 from saltseg.survey.character import Character, agreed_sign
 from saltseg.survey.grid import INLINE, PLANES, Grid
+from saltseg.survey.segy_files import plain_name
 
 OTHER, SALT, UNLABELLED = 0, 1, 255
 # Labels, uint8 (traces, samples), of lines by their plane and index.
@@ -65,7 +66,8 @@ class Line:
     def id(self) -> str:
         piece = "" if self.piece is None else f"_piece{self.piece}"
         # Ids hold no sign but '-' and '_'.
-        return f"{self.file}{'_' * bool(self.file)}{self.plane}_{self.number}{piece}"
+        file = f"{plain_name(self.file)}_" if self.file else ""
+        return f"{file}{self.plane}_{self.number}{piece}"
 
     def cut(self, pieces: int) -> list["Line"]:
         """Return pieces of the line with as many traces each, to one, from first to last label.

@@ -1,5 +1,6 @@
 """SEG-Y files by their names or contents, which tell a volume from a survey of tiles."""
 
+import re
 from pathlib import Path
 
 from saltseg.core.errors import InputError, printable
@@ -82,6 +83,11 @@ def refuse_mixture(folder: Path | str) -> None:
             )
 
 
+def plain_name(name: str) -> str:
+    """Return a file's name as ids may hold it, of letters, digits, - and _."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name)
+
+
 def labelled_files(folder: Path | str, labels: object, key: str) -> dict[str, tuple[Path, Path]]:
     """Return the SEG-Y files in a folder that have labels of the same name in another, with these.
 
@@ -94,6 +100,12 @@ def labelled_files(folder: Path | str, labels: object, key: str) -> dict[str, tu
         raise InputError(
             f"{key}.labels: expected a folder, since {key}.source is one, with a SEG-Y or PNG file "
             f"for each labelled line, such as {next(iter(lines), 'L1')}.png; found {labels}"
+        )
+    alike = [name for name in lines if list(map(plain_name, lines)).count(plain_name(name)) > 1]
+    if alike:
+        raise InputError(
+            f"{key}.source: {' and '.join(alike)} differ in nothing but signs other than letters, "
+            "digits, - and _; rename one"
         )
     found: dict[str, tuple[Path, Path]] = {}
     for path in sorted(Path(labels).iterdir()):
