@@ -73,7 +73,7 @@ class VolumeResults:
         said += f", on {count_lines(self.lines)}"
         if not scores["honest"]:
             return f"{said} that members trained on (NOT honest)"
-        return f"{said} held out, farther from labels than most lines are"
+        return f"{said} held out" + ", farther from labels than most lines are" * bool(self.facts)
 
     @property
     def baseline(self) -> str:
