@@ -11,7 +11,7 @@ import yaml
 
 from saltseg.core.errors import rebuild_hint
 from support.running import ROOT, TINY, run_snakemake
-from support.surveys import folds_in
+from support.surveys import Survey, folds_in
 
 pytestmark = pytest.mark.slow
 
@@ -252,3 +252,20 @@ def test_a_volume_may_be_another_rule_s_to_make(tmp_path):
         file.write("rule mine:\n    output: 'made/survey.sgy'\n    shell: 'touch {output}'\n")
     text = complete(tmp_path, "--dry-run", "scan")
     assert "rule mine:" in text and "rule scan_volume:" in text
+
+
+def test_a_dataset_that_another_rule_makes_stays_its_own_and_gets_no_prefix(tmp_path):
+    survey = Survey(17, 7, 33, 33).write(tmp_path / "given", "flat zip")
+    config = {"data": {"source": "made/survey.zip"}}
+    module(tmp_path, ROOT / "workflow/Snakefile", config, '    prefix: "salt"')
+    with open(tmp_path / "Snakefile", "a") as file:
+        file.write(
+            f"rule mine:\n    input: {str(survey)!r}\n    output: 'made/survey.zip'\n"
+            "    shell: 'cp {input} {output}'\n"
+        )
+    target = "salt/results/data/folds.h5"
+    complete(tmp_path, "--", target)
+    assert "Nothing to be done" in complete(tmp_path, "--dry-run", "--", target)
+    # Not only as long as the file is missing.
+    again = complete(tmp_path, "--dry-run", "--forcerun", "mine", "--", target)
+    assert "rule import_train:" in again

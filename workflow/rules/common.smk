@@ -1,10 +1,11 @@
 # Configuration, and what all rules share.
 #
-# Of Snakemake's internals this uses four attributes of `workflow`, whose absence ends any run with
+# Of Snakemake's internals this uses five attributes of `workflow`, whose absence ends any run with
 # an AttributeError: modifier, since parameters get no prefix; overwrite_configfiles, since YAML keeps
 # the last of two equal keys without a word (https://github.com/snakemake/snakemake/issues/2323);
-# local_exec, since GPUs are not detected (https://github.com/snakemake/snakemake/issues/281); and, in
-# the Snakefile, dag, since only a summary that was asked for is printed.
+# rules, since a module does not know which files its importer makes; local_exec, since GPUs are not
+# detected (https://github.com/snakemake/snakemake/issues/281); and, in the Snakefile, dag, since only
+# a summary that was asked for is printed.
 # workflow/engine/record.py names the others.
 
 import hashlib
@@ -116,14 +117,19 @@ class UserFile(str):
 
 def is_elsewhere(path):
     """Return whether a file is another's to make: of a storage provider, or of an importer's rule."""
-    return "://" in str(path) or (IS_MODULE and not Path(path).exists())
+    return "://" in str(path) or (IS_MODULE and not (Path(path).exists() and is_given(path)))
+
+
+def is_given(path):
+    """Return whether no rule makes a file, as far as rules are known: all are once jobs are planned."""
+    return not any(rule.is_producer(str(path)) for rule in workflow.rules)
 
 
 def user_file(path):
-    """Return a user's own file or, where it is another's to make, an input."""
+    """Return a user's own file or, where it is another's to make, an input without a prefix."""
     if "://" in str(path):
         return storage(path)
-    return path if is_elsewhere(path) else UserFile(path)
+    return local(path) if is_elsewhere(path) else UserFile(path)
 
 
 def made(get_files):

@@ -87,8 +87,14 @@ FINGERPRINTS = fingerprints()
 
 
 def digest_of_part(part):
-    """Return a function of the digest of a part of the dataset, or of one that a store has."""
-    return lambda wildcards: FINGERPRINTS.get(part) or contents(get_made_dataset)(wildcards)[0]
+    """Return a function of the digest of a part of the dataset, or of one that is another's."""
+
+    def digest(wildcards):
+        if is_elsewhere(config["data"]["source"]):
+            return contents(get_made_dataset)(wildcards)[0]
+        return FINGERPRINTS.get(part, "")
+
+    return digest
 
 
 HAS_TEST = "test" in FINGERPRINTS
