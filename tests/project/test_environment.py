@@ -59,7 +59,8 @@ def test_the_environments_for_conda_have_the_manifests_pins():
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
 def test_an_environment_holds_what_its_stages_import_and_nothing_else(environment):
-    files = set()
+    # Every stage starts by these, which change no result.
+    files = set((ROOT / "workflow/scripts/saltseg/stage").glob("*.py"))
     for stage, used in stages_by_environment():
         if used == environment:
             script = ROOT / f"workflow/scripts/{stage}.py"
