@@ -121,8 +121,8 @@ def is_elsewhere(path):
 
 
 def is_given(path):
-    """Return whether no rule makes a file, as far as rules are known: all are once jobs are planned."""
-    return not any(rule.is_producer(str(path)) for rule in workflow.rules)
+    """Return whether no rule makes a file; all rules are known only once jobs are planned."""
+    return not any(each.is_producer(str(path)) for each in workflow.rules)
 
 
 def user_file(path):
@@ -270,8 +270,8 @@ def config_of(wildcards):
 
 def survey_of(prefix):
     """Return the name of the further survey that a folder of results is of, None for others."""
-    first, _, rest = prefix.partition("/")
-    return rest.partition("/")[0] if first == "surveys" else None
+    first, name = [*Path(prefix).parts, "", ""][:2]
+    return name if first == "surveys" else None
 
 
 def kind_in(wildcards):

@@ -89,7 +89,7 @@ def name_survey(wildcards):
 
 def name_files(wildcards):
     """Return the arguments that name the SEG-Y files of a survey, if it is a folder of some."""
-    names = [prefix.rstrip("/").rpartition("/")[2] for prefix in labelled_of(wildcards.prefix)]
+    names = [Path(prefix).name for prefix in labelled_of(wildcards.prefix)]
     return ["--files", *names] if [*labelled_of(wildcards.prefix)] != [wildcards.prefix] else []
 
 

@@ -3,6 +3,7 @@
 import errno
 import glob
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -73,3 +74,8 @@ def _part(path: Path) -> Path:
     for left in path.parent.glob(f".{glob.escape(path.name)}.[0-9]*.part"):
         shutil.rmtree(left) if left.is_dir() else left.unlink(missing_ok=True)
     return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def plain_name(name: str) -> str:
+    """Return a file's name as ids may hold it, of letters, digits, - and _."""
+    return re.sub(r"[^A-Za-z0-9_-]+", "-", name)

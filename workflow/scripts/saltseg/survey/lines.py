@@ -20,11 +20,11 @@ import numpy as np
 import pandas as pd
 
 from saltseg.core.errors import InputError, rebuild_hint
+from saltseg.core.files import plain_name
 from saltseg.core.hdf import HdfFile, writing
 from saltseg.survey.amplitudes import to_8bit
 from saltseg.survey.character import Character, agreed_sign
 from saltseg.survey.grid import INLINE, PLANES, Grid
-from saltseg.survey.segy_files import plain_name
 
 OTHER, SALT, UNLABELLED = 0, 1, 255
 # Labels, uint8 (traces, samples), of lines by their plane and index.

@@ -1,9 +1,9 @@
 """SEG-Y files by their names or contents, which tell a volume from a survey of tiles."""
 
-import re
 from pathlib import Path
 
 from saltseg.core.errors import InputError, printable
+from saltseg.core.files import plain_name
 from saltseg.survey.segy import CARD, Segy
 from saltseg.survey.source import NESTED, PARTS, is_hidden
 
@@ -81,11 +81,6 @@ def refuse_mixture(folder: Path | str) -> None:
                 f"{path}: a SEG-Y file by its content, which would be left out; rename it to "
                 f"{printable(path.name)}.sgy, or move it elsewhere"
             )
-
-
-def plain_name(name: str) -> str:
-    """Return a file's name as ids may hold it, of letters, digits, - and _."""
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", name)
 
 
 def labelled_files(folder: Path | str, labels: object, key: str) -> dict[str, tuple[Path, Path]]:
