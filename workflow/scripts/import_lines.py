@@ -59,9 +59,10 @@ def main(args):
     whole = len({(line.file, line.plane, line.number) for line in labelled})
     pieces = f", in {len(labelled)} pieces" if whole < len(labelled) else ""
     if not len(table):
+        of = f" of data.surveys.{args.survey}" if args.survey else ""
         raise InputError(
-            f"survey.tile: no labelled line has a fully labelled tile of {survey.tile} traces by "
-            "as many samples; lower it, or label more"
+            f"survey.tile: no labelled line{of} has a fully labelled tile of {survey.tile} traces "
+            "by as many samples; lower it, or label more"
         )
     for notice in lines.label_notices(labelled):
         logging.warning(notice)
