@@ -60,3 +60,24 @@ def test_further_surveys_and_2d_lines_are_scored_by_name(tmp_path):
     write_page(tmp_path / "index.html", head, [], {}, lines=line_rows(found))
     page = (tmp_path / "index.html").read_text()
     assert "north IoU 0.500" in page and "volume/mask.sgy" not in page
+
+
+@pytest.mark.parametrize(
+    ("honest", "interpolation", "promised", "said"),
+    [
+        (True, None, 0.75, "0.50 to 0.75 to expect of unlabelled lines, by the few held out"),
+        (True, None, 0.4, "0.400 to expect of unlabelled lines, by their probabilities"),
+        (True, 0.45, 0.75, "0.750 to expect of unlabelled lines, by their probabilities"),
+        (
+            False,
+            None,
+            0.75,
+            "0.750 to expect of unlabelled lines, by their probabilities, which no",
+        ),
+    ],
+)
+def test_few_lines_promise_a_range(honest, interpolation, promised, said):
+    found = results_of(honest, 2)
+    found.scores["interpolation"]["iou"] = interpolation
+    found.facts["expected_iou"] = promised
+    assert f"IoU         {said}" in summarise(found, {"0": 1}, Path("results"))

@@ -48,14 +48,26 @@ class VolumeResults:
 
     @property
     def expected(self) -> str:
-        """The IoU to expect of unlabelled lines, by their probabilities, or of those scored."""
-        return format_score(self.facts["expected_iou"] if self.facts else self.scores["iou"])
+        """The IoU to expect of unlabelled lines, perhaps as a range; of 2-D lines, what it was."""
+        if self.facts is None:
+            return format_score(self.scores["iou"])
+        most = self.facts["expected_iou"]
+        return f"{self.scores['iou']:.2f} to {most:.2f}" if self._is_range else format_score(most)
+
+    @property
+    def _is_range(self) -> bool:
+        """Whether no held-out line lies between others, to calibrate what probabilities promise."""
+        least, most = self.scores["iou"], (self.facts or {}).get("expected_iou")
+        few = self.scores["honest"] and self.scores["interpolation"]["iou"] is None
+        return few and least is not None and most is not None and least < most
 
     @property
     def meaning(self) -> str:
         """What the IoU to expect is of, and what it rests on."""
         if self.facts is None:
             return f"on {self.kind}"
+        if self._is_range:
+            return "to expect of unlabelled lines, by the few held out, and by their probabilities"
         calibrated = "" if self.scores["honest"] else ", which no held-out line has calibrated"
         return f"to expect of unlabelled lines, by their probabilities{calibrated}"
 
