@@ -11,7 +11,6 @@ tests/unit/engine/test_record.py fails once these have another form.
 """
 
 import os
-from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
@@ -82,12 +81,3 @@ def lost_record(results: Path, stamp: Path) -> bool:
     with suppress(OSError):
         return any(path.stat().st_mtime < stamp.stat().st_mtime for path in made)
     return False
-
-
-def requested_summary(jobs: Iterable[Job], summary: Path) -> str:
-    """Return the summary of a run if one of its jobs makes it or would; empty otherwise.
-
-    A run of other targets leaves the summary of an earlier one in place, of other members even.
-    """
-    made = {Path(file) for job in jobs for file in job.output}
-    return f"\n{summary.read_text()}" if summary in made and summary.exists() else ""

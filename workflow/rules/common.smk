@@ -1,11 +1,10 @@
 # Configuration, and what all rules share.
 #
-# Of Snakemake's internals this uses five attributes of `workflow`, whose absence ends any run with
+# Of Snakemake's internals this uses four attributes of `workflow`, whose absence ends any run with
 # an AttributeError: modifier, since parameters get no prefix; overwrite_configfiles, since YAML keeps
 # the last of two equal keys without a word (https://github.com/snakemake/snakemake/issues/2323);
-# rules, since a module does not know which files its importer makes; local_exec, since GPUs are not
-# detected (https://github.com/snakemake/snakemake/issues/281); and, in the Snakefile, dag, since only
-# a summary that was asked for is printed.
+# rules, since a module does not know which files its importer makes; and local_exec, since GPUs are
+# not detected (https://github.com/snakemake/snakemake/issues/281).
 # workflow/engine/record.py names the others.
 
 import hashlib

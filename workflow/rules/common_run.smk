@@ -1,11 +1,6 @@
 # What guards a run: its record and retries.
 
-from engine.record import (
-    lost_record,
-    record_only_finished,
-    requested_summary,
-    retry_only_what_helps,
-)
+from engine.record import lost_record, record_only_finished, retry_only_what_helps
 
 # Beside the record of finished jobs, with which it is lost.
 STAMP = Path(".snakemake/salt-segmentation/started")

@@ -13,7 +13,6 @@ from engine import record
 from engine.record import (
     lost_record,
     record_only_finished,
-    requested_summary,
     retry_only_what_helps,
 )
 
@@ -121,14 +120,3 @@ def test_a_record_that_an_earlier_release_began_is_not_lost(tmp_path):
     (tmp_path / ".snakemake/metadata").mkdir(parents=True)
     stamp = tmp_path / ".snakemake/salt-segmentation/started"
     assert not lost_record(tmp_path / "results", stamp)
-
-
-def test_a_summary_is_shown_only_where_it_was_asked_for(tmp_path):
-    summary = tmp_path / "summary.txt"
-    member, last = (
-        SimpleNamespace(output=[str(tmp_path / name)]) for name in ("0.h5", "summary.txt")
-    )
-    assert requested_summary([member, last], summary) == ""
-    summary.write_text("score 0.7")
-    assert requested_summary([member, last], summary) == "\nscore 0.7"
-    assert requested_summary([member], summary) == ""
