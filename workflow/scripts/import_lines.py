@@ -73,7 +73,9 @@ def main(args):
     tiles.save(args.tiles, table, images, masks)
     tiles.save_copies(args.table, args.masks, table, masks)
     if args.lines_table:
-        write_csv(lines.Lines(args.lines).table, args.lines_table)
+        copied = lines.Lines(args.lines).table
+        of_one = [] if copied["file"].any() else ["file"]
+        write_csv(copied.drop(columns=of_one), args.lines_table)
     known = np.concatenate([line.labels[line.labels != lines.UNLABELLED] for line in labelled])
     logging.info(
         "%d labelled line%s%s, %.0f %% of them salt; %d tiles of %d, to %s",
