@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 SUMMARY = ("--", "results/summary.txt", "results/run.yaml")
 # Of members, and what only one survey of them is read by.
-RETRAINED = {"check": 1, "train": 2, "predict_lines": 4, "score_surveys": 1}
+RETRAINED = {"check_kind": 1, "train": 2, "predict_lines": 4, "score_surveys": 1}
 
 
 def with_data(folder, **data):
