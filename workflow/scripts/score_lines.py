@@ -9,6 +9,7 @@ from saltseg.core.tables import write_csv
 from saltseg.evaluation.calibration import Calibration, hold_out, score_lines
 from saltseg.evaluation.decision import weights_of
 from saltseg.evaluation.held_out_lines import load_members
+from saltseg.evaluation.volume_summary import format_score
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.folds import is_honest
 from saltseg.survey.geometry import Geometry
@@ -32,11 +33,11 @@ def main(args):
     for notice in notices(table, together):
         logging.warning(notice)
     logging.info(
-        "%s %s: IoU %.3f, interpolation %.3f, top of salt %.1f samples off%s; threshold %.2f",
+        "%s %s: IoU %s, interpolation %s, top of salt %.1f samples off%s; threshold %.2f",
         count_lines(table),
         "held out" if honest else "labelled",
-        together["iou"] or 0,
-        together["interpolation"]["iou"] or 0,
+        format_score(together["iou"]),
+        format_score(together["interpolation"]["iou"]),
         together["top_distance"] or 0,
         "" if honest else " (NOT honest, on training lines)",
         calibration.threshold,

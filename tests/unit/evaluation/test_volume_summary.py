@@ -59,6 +59,7 @@ def test_further_surveys_and_2d_lines_are_scored_by_name(tmp_path):
     assert [row["line"] for row in line_rows(found)] == ["L1", "L2"]
     write_page(tmp_path / "index.html", head, [], {}, lines=line_rows(found))
     page = (tmp_path / "index.html").read_text()
+    assert '<a href="volume/L1/index.html">L1</a>' in page
     assert "north IoU 0.500" in page and "volume/mask.sgy" not in page
 
 

@@ -179,6 +179,8 @@ def line_rows(found: VolumeResults) -> list[dict]:
     return [
         {
             "line": name,
+            # A 2-D line has a page of its own.
+            "page": f"volume/{name}/index.html" if "file" in row else None,
             "iou": format_score(row["iou"]),
             "interpolation": format_score(row["interpolation_iou"]),
             "members": format_score(row["members_iou"]),

@@ -404,7 +404,10 @@ def summarise(view: VolumeView, maps: dict[str, np.ndarray]) -> str:
     live = np.isin(maps["traces"], (LIVE, LABELLED))
     found = np.isfinite(maps["top"])
     inlines, crosslines, samples = view.grid.shape
-    start = f"{inlines} inlines, {crosslines} crosslines, {samples} samples; "
+    is_line = 1 in (inlines, crosslines)
+    traces = inlines * crosslines
+    start = f"{traces} traces" if is_line else f"{inlines} inlines, {crosslines} crosslines"
+    start += f", {samples} samples; "
     if not found.any():
         return start + "no salt was predicted."
     top, thick = maps["top"][found], maps["thickness"][found]
