@@ -34,6 +34,7 @@ def killed_after(epoch):
         ([3, 3, 3], {}),
         ([2, 4], {"optimiser": "muon", "schedule": "one_cycle", "monitor": "last"}),
         ([1, 3], {"compute": Compute(CPU.device, "fp16"), "learning_rate": 0.01}),
+        ([2], {"compute": Compute(CPU.device, "fp16"), "optimiser": "muon"}),
     ],
 )
 def test_a_training_that_was_cut_ends_as_one_that_was_not(cuts, changes, tmp_path):

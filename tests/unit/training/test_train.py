@@ -392,7 +392,8 @@ def test_evaluation_is_a_mean_over_tiles_whatever_the_batches(batch_size, slow_s
     assert score == pytest.approx(float(sum(scores) / 5), rel=1e-6)
 
 
-def test_fp16_learns_as_fp32_does_once_no_gradient_overflows():
+@pytest.mark.parametrize("optimiser", ["adam", "adamw", "muon"])
+def test_fp16_learns_as_fp32_does_once_no_gradient_overflows(optimiser):
     scales = []
 
     class Steep(Trainer):
@@ -403,7 +404,7 @@ def test_fp16_learns_as_fp32_does_once_no_gradient_overflows():
             scales.append(self.progress.scaler.get_scale())
             return super().train_step(*batch)
 
-    settings = {"epochs": 12, "trainer": Steep}
+    settings = {"epochs": 12, "trainer": Steep, "optimiser": optimiser}
     _, half = member(compute=Compute(CPU.device, "fp16"), **settings)
     assert scales[0] == 65536 > scales[-1] == scales[-2]
     _, full = member(**settings)

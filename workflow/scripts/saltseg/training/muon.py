@@ -18,6 +18,12 @@ class MuonAdamW(AdamW):
     of the longer side, so that rate and decay of AdamW fit (Liu et al. 2025, arXiv:2502.16982).
     """
 
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs)
+        # A fused AdamW skips steps of its own where gradients overflow in fp16, Muon would not: so
+        # the scaler of the loss checks all gradients first.
+        self._step_supports_amp_scaling = False
+
     @torch.no_grad()
     def step(self, closure=None):
         """Update all parameters once; ``closure`` is not supported."""
