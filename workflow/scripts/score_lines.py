@@ -2,7 +2,6 @@
 
 import json
 import logging
-from dataclasses import replace
 
 from saltseg.core.files import replacing
 from saltseg.core.tables import write_csv
@@ -22,9 +21,7 @@ def main(args):
     members = load_members(args.predictions, weights)
     grid = Geometry.load(args.geometry) if args.geometry else None
     held_out = hold_out(lines, grid, members, honest)
-    calibration, threshold = Calibration.load(args.calibration), args.settings.inference.threshold
-    if threshold is not None:
-        calibration = replace(calibration, threshold=threshold, threshold_alone=threshold)
+    calibration = Calibration.load(args.calibration).cut_at(args.settings.inference.threshold)
     table, together = score_lines(held_out, calibration)
     together |= {"of_lines": len(lines.table), "honest": honest}
     write_csv(table, args.table)

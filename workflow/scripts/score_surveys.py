@@ -1,7 +1,6 @@
 """Score held-out lines of further surveys, as other volumes are predicted: by members alone."""
 
 import logging
-from dataclasses import replace
 
 import pandas as pd
 
@@ -9,6 +8,7 @@ from saltseg.core.tables import write_csv
 from saltseg.evaluation.calibration import Calibration, hold_out_alone, score_alone
 from saltseg.evaluation.decision import weights_of
 from saltseg.evaluation.held_out_lines import load_members
+from saltseg.evaluation.volume_summary import format_score
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.folds import is_honest
 from saltseg.survey.labelled import survey_name
@@ -17,9 +17,7 @@ from saltseg.survey.lines import Lines, count_lines
 
 def main(args):
     honest = is_honest(args.settings.validation.scheme)
-    calibration, threshold = Calibration.load(args.calibration), args.settings.inference.threshold
-    if threshold is not None:
-        calibration = replace(calibration, threshold_alone=threshold)
+    calibration = Calibration.load(args.calibration).cut_at(args.settings.inference.threshold)
     rows, tables = [], []
     for path in args.lines:
         lines, name = Lines(path), survey_name(path)
@@ -38,7 +36,7 @@ def describe(table: pd.DataFrame, together: dict, honest: bool) -> str:
     if table.empty:
         return "its only labelled line is not held out"
     kind = "held out" if honest else "that members trained on (NOT honest)"
-    score = f"IoU {together['iou'] or 0:.3f}, Dice {together['dice'] or 0:.3f}"
+    score = f"IoU {format_score(together['iou'])}, Dice {format_score(together['dice'])}"
     return f"{score} on {count_lines(table)} {kind}"
 
 

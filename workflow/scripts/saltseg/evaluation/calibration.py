@@ -57,6 +57,12 @@ class Calibration:
                 f"{rebuild_hint(Path(path))}"
             ) from None
 
+    def cut_at(self, threshold: float | None) -> "Calibration":
+        """Return it with ``inference.threshold``, a threshold of the user's, if there is one."""
+        if threshold is None:
+            return self
+        return replace(self, threshold=threshold, threshold_alone=threshold)
+
     def save(self, path: Path | str) -> None:
         """Write calibration.json; InputError for lack of disk space or permission."""
         write_sealed(path, asdict(self))

@@ -9,7 +9,7 @@ import pandas as pd
 
 from saltseg.core.hdf import HdfFile, writing
 from saltseg.core.quantisation import quantise
-from saltseg.survey.lines import SALT, UNLABELLED, Lines
+from saltseg.survey.lines import SALT, UNLABELLED, Lines, lengthen
 
 COLUMNS = {"id": str, "start": np.int64, "stop": np.int64}
 
@@ -31,7 +31,7 @@ def save_predictions(
     planes, samples = list(planes), lines.labels.shape[1]
     shape = (int(traces.sum()), len(planes), samples)
     stacked = (np.stack([each[plane] for plane in planes], axis=1) for each in probabilities)
-    stacked = (_lengthen(each, samples) for each in stacked)
+    stacked = (lengthen(each, samples, np.nan) for each in stacked)
     with writing(path) as file:
         file.put_table(
             pd.DataFrame(
@@ -40,12 +40,6 @@ def save_predictions(
         )
         file.put_table(pd.DataFrame({"plane": planes}))
         file.put_batches("probability", np.uint16, shape, map(quantise, stacked))
-
-
-def _lengthen(values: np.ndarray, samples: int) -> np.ndarray:
-    """Return values (traces, planes, samples) with as many samples, the last ones being NaN."""
-    more = samples - values.shape[2]
-    return np.pad(values, [(0, 0), (0, 0), (0, more)], constant_values=np.nan)
 
 
 class LinePredictions:

@@ -195,16 +195,17 @@ def save(path: Path, lines: list[Line], character: Character | None = None) -> N
         # None becomes NaN.
         file.put("character", np.array(astuple(character or Character()), np.float64))
         file.put_table(pd.DataFrame(rows, columns=list(COLUMNS)))
-        amplitudes = (_lengthen(line.amplitude, samples, np.nan) for line in lines)
+        amplitudes = (lengthen(line.amplitude, samples, np.nan) for line in lines)
         file.put_batches("amplitude", np.float16, shape, amplitudes)
         # Fletcher-32 alone would not notice changes of UNLABELLED.
-        labels = (_lengthen(line.labels, samples, UNLABELLED) for line in lines)
+        labels = (lengthen(line.labels, samples, UNLABELLED) for line in lines)
         file.put_batches("labels", np.uint8, shape, labels, compress=True)
 
 
-def _lengthen(values: np.ndarray, samples: int, filler: float) -> np.ndarray:
-    """Return values (traces, samples) with as many samples, the last ones being ``filler``."""
-    return np.pad(values, [(0, 0), (0, samples - values.shape[1])], constant_values=filler)
+def lengthen(values: np.ndarray, samples: int, filler: float) -> np.ndarray:
+    """Return values (..., samples) with so many samples, the last ones being ``filler``."""
+    more = samples - values.shape[-1]
+    return np.pad(values, [*[(0, 0)] * (values.ndim - 1), (0, more)], constant_values=filler)
 
 
 class Lines:
