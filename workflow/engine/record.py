@@ -66,18 +66,22 @@ def retry_only_what_helps() -> None:
 
 
 def lost_record(results: Path, stamp: Path) -> bool:
-    """Return whether results are older than the record of how they were made.
+    """Return whether results are older than the record of how they were made, or have none.
 
     Args:
         stamp: a file beside the record, made here if missing: it is as old as the record.
     """
+    record = stamp.parents[1]
+    # Of finished jobs, in files or in a database, and of those that run.
+    kept = any(any(record.glob(name)) for name in ("metadata/*", "metadata.db", "incomplete/*"))
     with suppress(OSError):
         stamp.parent.mkdir(parents=True, exist_ok=True)
         stamp.touch(exist_ok=False)
-        if (stamp.parents[1] / "metadata").exists():
+        if kept:
             # A record of a release that wrote no stamp.
             os.utime(stamp, (0, 0))
     made = [path for path in results.glob("data/*") if path.is_file()]
     with suppress(OSError):
-        return any(path.stat().st_mtime < stamp.stat().st_mtime for path in made)
+        older = any(path.stat().st_mtime < stamp.stat().st_mtime for path in made)
+        return older or bool(made and not kept)
     return False

@@ -9,9 +9,9 @@ record_only_finished()
 retry_only_what_helps()
 if lost_record(Path(with_prefix("results")), STAMP):
     logger.warning(
-        "results/ is older than the .snakemake/ beside it, so it is not known how it was made, and a "
-        "changed setting goes unseen: restore the .snakemake/ that belongs to it, or rebuild "
-        "everything with --forceall."
+        "results/ is older than its record in .snakemake/, or has none, so it is not known how it was "
+        "made, and a changed setting goes unseen: restore the .snakemake/ that belongs to it, or "
+        "rebuild everything with --forceall."
     )
 
 if "apptainer" in map(str, workflow.deployment_settings.deployment_method):

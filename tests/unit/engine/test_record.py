@@ -3,6 +3,7 @@
 import asyncio
 import inspect
 import os
+import shutil
 from types import SimpleNamespace
 
 import pytest
@@ -100,23 +101,40 @@ def test_a_group_is_not_retried_for_its_innocent_jobs(monkeypatch, tmp_path):
     assert GroupJob.restart_times.fget(group) == 0
 
 
-def test_results_older_than_their_record_are_noticed_until_they_are_rebuilt(tmp_path):
+@pytest.fixture
+def recorded(tmp_path):
+    """A result and its record, which a run began with a stamp."""
     results, stamp = tmp_path / "results", tmp_path / ".snakemake/salt-segmentation/started"
     assert not lost_record(results, stamp)
-    (results / "data").mkdir(parents=True)
-    (results / "data/train.h5").touch()
+    for path in (results / "data/train.h5", tmp_path / ".snakemake/metadata/cmVzdWx0cw=="):
+        path.parent.mkdir(parents=True)
+        path.touch()
     assert not lost_record(results, stamp)
+    return results, stamp
+
+
+def test_results_older_than_their_record_are_noticed_until_they_are_rebuilt(recorded):
+    results, stamp = recorded
     os.utime(results / "data/train.h5", (1000, 1000))
-    stamp.unlink()
+    shutil.rmtree(stamp.parents[1])
     for _ in range(2):
         assert lost_record(results, stamp)
     (results / "data/train.h5").touch()
+    (stamp.parents[1] / "metadata.db").touch()
     assert not lost_record(results, stamp)
 
 
-def test_a_record_that_an_earlier_release_began_is_not_lost(tmp_path):
-    (tmp_path / "results/data").mkdir(parents=True)
-    (tmp_path / "results/data/train.h5").touch()
-    (tmp_path / ".snakemake/metadata").mkdir(parents=True)
-    stamp = tmp_path / ".snakemake/salt-segmentation/started"
-    assert not lost_record(tmp_path / "results", stamp)
+def test_lost_metadata_are_noticed_by_themselves(recorded):
+    results, stamp = recorded
+    shutil.rmtree(stamp.parents[1] / "metadata")
+    assert lost_record(results, stamp)
+    (stamp.parents[1] / "incomplete").mkdir()
+    assert lost_record(results, stamp)
+    (stamp.parents[1] / "incomplete/cmVzdWx0cw==").touch()
+    assert not lost_record(results, stamp)
+
+
+def test_a_record_that_an_earlier_release_began_is_not_lost(recorded):
+    results, stamp = recorded
+    stamp.unlink()
+    assert not lost_record(results, stamp)

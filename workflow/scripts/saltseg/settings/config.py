@@ -434,7 +434,7 @@ class TrainingSettings(Section):
         reruns=f"{MEMBERS}; nothing for tiles",
         ge=1,
     )
-    batch_size: int = key(8, "tiles per step", ge=1)
+    batch_size: int = key(8, "tiles per step", ge=1, le=10_000)
     micro_batch: int | None = key(
         None,
         "maximum tiles per forward pass, if a batch does not fit into memory; null: the whole "
@@ -582,7 +582,7 @@ class InferenceSettings(Section):
         ge=0,
         le=1,
     )
-    batch_size: int = key(32, "tiles per batch", ge=1)
+    batch_size: int = key(32, "tiles per batch", ge=1, le=10_000)
     shards: int = key(
         1,
         "number of jobs to split prediction into; results do not depend on it",
