@@ -8,27 +8,17 @@ import resource
 import signal
 import tempfile
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 
 from saltseg.core.errors import InputError
-from saltseg.core.hdf import writing
-from saltseg.ensemble import predictions
-from saltseg.ensemble.predictions import Predictions
-from saltseg.evaluation.decision import FITS, read_report, write_report
-from saltseg.networks import model
-from saltseg.networks.checkpoint import Checkpoint
-from saltseg.survey.folds import read_folds
 from saltseg.survey.import_test import import_test
 from saltseg.survey.import_train import import_train
 from saltseg.survey.source import Source
-from saltseg.survey.tiles import Tiles, save
 from support.surveys import LAYOUTS, Survey
 
 SECONDS = 30
@@ -66,8 +56,6 @@ def outcome(read, check=lambda found: None) -> bool:
     check(found)
     return True
 
-
-# A survey, damaged
 
 SMALL = Survey(train=2, test=1, height=4, width=5).all_files()
 
@@ -156,89 +144,3 @@ def test_damage_to_a_survey_s_file_is_reported_or_harmless(layout, name, changes
     files = SMALL | {name: damaged(SMALL[name], changes)}
     with tempfile.TemporaryDirectory() as folder:
         read_all(survey_of(files).write(Path(folder) / "survey", layout))
-
-
-# Files that stages pass to each other
-
-IDS = [f"tile{number}" for number in range(4)]
-
-
-@cache
-def handed_on() -> dict[str, bytes]:
-    """Return small files of each kind, by name."""
-    images = np.random.default_rng(0).integers(0, 256, (4, 3, 5), dtype=np.uint8)
-    settings = {"name": "unet", "width": 1, "dropout": 0.1, "depth": "both"}
-    report = dict.fromkeys(["threshold", "score", "score_all_empty"], 0.5)
-    report |= {
-        "tiles": 4,
-        "tiles_scored": 4,
-        "flip": True,
-        "honest": True,
-        "selected": False,
-        "members": {"0": 1},
-        "groups": {"0": {"threshold": 0.5, "score": 0.5, "tiles": 4}},
-    }
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        table = pd.DataFrame({"id": IDS, "depth": 1.5, "coverage": 0.5})
-        save(folder / "train.h5", table, images, images > 99)
-        predictions.save(folder / "0.h5", IDS, (3, 5), [images / np.float32(255)])
-        with writing(folder / "folds.h5") as file:
-            file.put_table(pd.DataFrame({"id": IDS, "fold": [0, 1, 0, 1]}))
-        state = model.build(**settings).state_dict()
-        Checkpoint({"model": settings, "seed": 0}, state).save(folder / "0.safetensors")
-        write_report(
-            folder / "threshold.json", report | {"tuned_on": "other folds", "scheme": "kfold"}
-        )
-        return {file.name: file.read_bytes() for file in folder.iterdir()}
-
-
-def check_predictions(found):
-    assert found.values.dtype == np.uint16 and len(found.ids) == len(found.values)
-
-
-def check_network(found):
-    network, seed = found
-    assert seed >= 0
-    assert all(tensor.isfinite().all() for tensor in network.state_dict().values())
-
-
-def read_member(path):
-    checkpoint = Checkpoint.load(path)
-    return checkpoint.rebuild(), checkpoint.seed
-
-
-def read_packed(path):
-    tiles = Tiles(path)
-    return tiles.ids, tiles.depths, tiles.images[:].sum(), tiles.masks[:].sum()
-
-
-READERS = {
-    "train.h5": (read_packed, lambda found: None),
-    "0.h5": (Predictions.load, check_predictions),
-    "folds.h5": (lambda path: read_folds(path, IDS), lambda found: None),
-    "0.safetensors": (read_member, check_network),
-    "threshold.json": (lambda path: read_report(path, FITS), lambda found: None),
-}
-
-
-def reads(files: dict[str, bytes], name: str) -> bool:
-    with tempfile.TemporaryDirectory() as folder:
-        for each, data in files.items():
-            (Path(folder) / each).write_bytes(data)
-        read, check = READERS[name]
-        return outcome(lambda: read(Path(folder) / name), check)
-
-
-@pytest.mark.parametrize("name", READERS)
-def test_undamaged_files_are_read(name):
-    assert reads(handed_on(), name)
-
-
-@given(name=st.sampled_from(sorted(READERS)), changes=CHANGES, near=st.sampled_from([1, 0.1, 0.01]))
-@example("0.h5", [("cut", 0.125, 0.5)], 1)
-def test_damage_to_files_between_stages_is_reported_or_harmless(name, changes, near):
-    # Mostly in the header, at the start of a file.
-    changes = [(kind, where * near, what) for kind, where, what in changes]
-    files = handed_on()
-    reads(files | {name: damaged(files[name], changes)}, name)

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from saltseg.survey.folds import split
 from saltseg.survey.import_test import import_test
 from saltseg.survey.import_train import import_train
 from saltseg.survey.source import Source
@@ -44,10 +43,3 @@ def test_test_tiles_are_imported_in_the_samples_order():
         sample = source.read("sample_submission.csv").decode().split()
     assert images.shape == (800, 101, 101)
     assert table["id"].tolist() == [line.split(",")[0] for line in sample if "," in line][1:]
-
-
-def test_folds_share_every_class(labelled):
-    folds = split(labelled[0], folds=5, seed=0, stratified=True)
-    counts = folds.groupby(["coverage_class", "fold"]).size().unstack(fill_value=0)
-    assert (counts.max(axis=1) - counts.min(axis=1) <= 1).all()
-    assert folds["fold"].value_counts().tolist() == [640] * 5

@@ -14,7 +14,6 @@ from PIL import Image
 from saltseg.core import metric, rle
 from saltseg.core.quantisation import SCALE
 from saltseg.ensemble.predictions import Predictions
-from saltseg.networks.checkpoint import Checkpoint
 from saltseg.survey.tiles import Tiles
 from support.running import complete, rule_texts
 from support.surveys import folds_in
@@ -28,15 +27,6 @@ def test_submission_has_the_samples_ids_in_their_order_and_readable_masks(finish
     assert submission["id"].tolist() == sample["id"].tolist()
     for text in submission["rle_mask"]:
         rle.decode(text, (101, 101))
-
-
-def test_submission_is_the_thresholded_mean_of_the_members(finished):
-    results = finished / "results"
-    members = [Predictions.load(results / f"predictions/test/{seed}/0.h5") for seed in (0, 1)]
-    mean = np.mean([member.values[:] / SCALE for member in members], axis=0)
-    threshold = json.loads((results / "threshold.json").read_text())["threshold"]
-    submission = pd.read_csv(results / "submission.csv", keep_default_na=False)
-    assert submission["rle_mask"].tolist() == [rle.encode(mask) for mask in mean > threshold]
 
 
 def test_threshold_scores_every_tile_by_the_member_that_held_it_out(finished):
@@ -79,21 +69,6 @@ def test_tables_and_masks_have_copies_in_plain_formats(finished):
     np.testing.assert_array_equal(np.load(data / "train/masks.npy"), Tiles(data / "train.h5").masks)
     folds = pd.read_csv(data / "folds.csv")
     pd.testing.assert_frame_equal(folds[["id", "fold"]], folds_in(data / "folds.h5"))
-
-
-def test_checkpoint_header_alone_rebuilds_the_model(finished):
-    checkpoint = Checkpoint.load(finished / "results/models/1/checkpoint.safetensors")
-    assert checkpoint.about["seed"] == 1
-    assert checkpoint.about["model"] == {
-        "name": "residual_unet",
-        "width": 2,
-        "dropout": 0.1,
-        "encoder": None,
-        "depth": "none",
-        "scale": 1,
-        "hypercolumn": False,
-    }
-    checkpoint.rebuild()
 
 
 def test_history_has_a_row_per_epoch(finished):

@@ -4,7 +4,6 @@ Dry runs by Snakemake decide. What Snakemake compares, the code of each stage an
 each rule, is compared as text, here and in tests/unit/settings.
 """
 
-import json
 import os
 import re
 import shutil
@@ -16,7 +15,6 @@ import pytest
 import yaml
 
 from saltseg.core.hdf import writing
-from saltseg.stage.code_files import local_files
 from support.running import (
     JOBS,
     ROOT,
@@ -257,34 +255,6 @@ def test_the_table_of_the_documentation_has_every_case():
     rows = [f"| {case.change} | {case.jobs} |" for case in CASES]
     table = "\n".join(["| a change to | reruns |", "|---|---|", *rows])
     assert table in (ROOT / "config/README.md").read_text()
-
-
-def codes(project: Path) -> dict[str, list[str]]:
-    """Return what Snakemake compares of each stage's code, in a project's own Snakefile."""
-    stages = sorted({(stage, environment) for stage, environment in stages_by_environment()})
-    (project / "print.smk").write_text(
-        'include: "workflow/rules/common.smk"\n'
-        f"print('codes', json.dumps({{name: code(name, env) for name, env in {stages}}}))\n"
-        "rule all:\n    input: []\n"
-    )
-    done = run_snakemake("--snakefile", "print.smk", "--cores", "1", cwd=project)
-    assert done.returncode == 0, done.stderr
-    return json.loads(re.search("^codes (.*)$", done.stdout, re.MULTILINE).group(1))
-
-
-def test_the_code_of_a_stage_is_what_its_modules_do_and_not_how_they_word_it(project):
-    before = codes(project)
-    reword(project)
-    assert codes(project) == before
-    for file in (project / "workflow/scripts").rglob("*.py"):
-        with open(file, "a") as opened:
-            opened.write(STATEMENT)
-    after = codes(project)
-    for stage, listed in before.items():
-        scripts = project / "workflow/scripts"
-        used = {str(f.relative_to(scripts)) for f in local_files(scripts / f"{stage}.py")}
-        changed = {line.split()[0] for line in {*after[stage]} - {*listed}}
-        assert changed == used
 
 
 def test_each_rule_is_stale_with_the_code_of_its_own_stage():

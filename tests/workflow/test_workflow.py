@@ -23,7 +23,6 @@ from saltseg.evaluation.decision import write_report
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.output.submission import write_submission
 from saltseg.survey.tiles import Tiles
-from support.networks import OPENVINO
 from support.running import (
     ROOT,
     SUBMISSION,
@@ -48,19 +47,6 @@ def test_snakemakes_own_report_holds_the_page_and_every_figure(copied):
         held = {Path(name).name for name in archive.namelist()}
     figures = {path.name for path in (copied / "results/figures").glob("[!.]*")}
     assert {"index.html", "review.csv", "summary.txt", "gallery.png"} | figures <= held
-
-
-def test_a_failure_ends_with_the_log_to_open(copied):
-    # Known to be damaged, it would stop the run before any job.
-    (copied / "results/models/0/checkpoint.safetensors").write_bytes(b"nothing")
-    done = snakemake(copied, "--until", "predict_test", "--forcerun", "predict_test")
-    assert done.returncode == 1
-    # The last words on the terminal, below Snakemake's own.
-    said = done.stderr.partition("Failed, by the log to open:\n")[2]
-    assert said.startswith("results/logs/predict_test/0/0.log:\n")
-    assert "Error: results/models/0/checkpoint.safetensors: not a readable checkpoint" in said
-    assert "WorkflowError" not in said
-    assert "predict_test/1/0.log" not in said
 
 
 def test_a_section_on_the_command_line_counts_as_in_a_file(finished, tmp_path):
@@ -228,19 +214,6 @@ def test_finished_members_are_exported_with_their_threshold(copied):
         about = {each.key: each.value for each in file.metadata_props}
         assert json.loads(about["threshold"]) == threshold
         assert json.loads(about["members"]) == names[name]
-
-
-@OPENVINO
-def test_another_runtime_predicts_again_and_trains_nothing(copied, tmp_path):
-    before = pd.read_csv(copied / "results/submission.csv", dtype=str, keep_default_na=False)
-    config = with_config(tmp_path, {"compute": {"runtime": "openvino"}})
-    jobs = planned(copied, config=config)
-    assert jobs["predict_validation"] == jobs["predict_test"] == 2
-    assert "train" not in jobs
-    complete(copied, *SUBMISSION, config=config)
-    assert "openvino predicts" in (copied / "results/logs/predict_test/0/0.log").read_text()
-    after = pd.read_csv(copied / "results/submission.csv", dtype=str, keep_default_na=False)
-    assert after["id"].tolist() == before["id"].tolist()
 
 
 def test_new_tiles_in_a_zip_get_this_runs_own_masks(

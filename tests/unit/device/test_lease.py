@@ -8,8 +8,6 @@ import signal
 import stat
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -128,31 +126,6 @@ def test_a_number_of_jobs_that_is_none_is_refused(machine, monkeypatch, jobs):
     monkeypatch.setenv("SALT_JOBS_PER_GPU", jobs)
     with pytest.raises(InputError, match="SALT_JOBS_PER_GPU: expected a number from 1"):
         hold_gpu("auto")
-
-
-def test_never_two_of_many_jobs_have_the_same_gpu(machine):
-    """Run twelve jobs on two GPUs, kill some of them, and record the holders of each GPU."""
-    having: dict[str, int] = {}
-    seen, lock = [], threading.Lock()
-
-    def work(number: int) -> None:
-        job = Job()
-        gpu = job.gpu()
-        with lock:
-            having[gpu] = having.get(gpu, 0) + 1
-            seen.append((gpu, having[gpu]))
-        time.sleep(0.1)
-        with lock:
-            having[gpu] -= 1
-        job.end(signal.SIGKILL if number % 2 else 0)
-
-    threads = [threading.Thread(target=work, args=(number,)) for number in range(12)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(120)
-    assert len(seen) == 12 and {number for _, number in seen} == {1}
-    assert {gpu for gpu, _ in seen} == {"GPU-0aa", "GPU-1bb"}
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs the right to become other users")

@@ -104,17 +104,6 @@ def test_with_flip_a_probability_is_the_mean_of_both_sides(images):
     assert np.abs(flipped - straight).max() > 0.1
 
 
-@pytest.mark.parametrize("flip", [False, True])
-def test_batch_size_does_not_matter(images, flip):
-    network = Sided()
-    whole = list(predict(network, images, None, CPU, batch_size=100, flip=flip))
-    assert [len(batch) for batch in whole] == [5]
-    for size, lengths in [(1, [1] * 5), (2, [2, 2, 1])]:
-        batches = list(predict(network, images, None, CPU, batch_size=size, flip=flip))
-        assert [len(batch) for batch in batches] == lengths
-        np.testing.assert_allclose(np.concatenate(batches), whole[0], atol=1e-5)
-
-
 class Deep(nn.Module):
     """Return a tile's depth as its logits, doubled in rows with a bright left pixel."""
 
@@ -134,12 +123,6 @@ def test_each_tile_is_predicted_with_its_own_depth(flip, batch_size):
     twice = 1 / (1 + np.exp(-2.0))
     expected[3] = (expected[3] + twice) / 2 if flip else twice
     np.testing.assert_allclose(found, np.broadcast_to(expected[:, None, None], found.shape), 1e-6)
-
-
-def test_a_network_with_depth_refuses_to_predict_without(images):
-    network = model.build("unet", width=2, dropout=0.5, depth="bottleneck")
-    with pytest.raises(InputError, match="trained with the tiles' depths"):
-        list(predict(network, images, None, CPU, batch_size=5, flip=True))
 
 
 @given(st.integers(1, 300), st.integers(1, 40), st.integers(1, 12))

@@ -1,20 +1,14 @@
 """Scores of held-out lines against a slow reference, pixel by pixel."""
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saltseg.core.errors import InputError
 from saltseg.evaluation.held_out_lines import (
     Counts,
-    LinePredictions,
     count,
-    save_predictions,
 )
-from saltseg.survey import lines
-from saltseg.survey.grid import INLINE
-from saltseg.survey.lines import SALT, UNLABELLED, Line, Lines
+from saltseg.survey.lines import SALT, UNLABELLED
 
 
 def slow(labels, marked):
@@ -56,30 +50,3 @@ def test_nothing_to_divide_by_gives_no_score():
     empty = np.zeros((3, 4), np.uint8)
     scores = count(empty, empty > 0).scores()
     assert [scores[key] for key in ("iou", "dice", "top_distance")] == [None] * 3
-
-
-@pytest.fixture
-def labelled(tmp_path):
-    labels = np.array([[0, 1, 1], [0, 0, 1]], np.uint8)
-    lines.save(
-        tmp_path / "lines.h5",
-        [Line(INLINE, number, 0, np.zeros((2, 3), np.float16), labels) for number in (1, 2, 9)],
-    )
-    return Lines(tmp_path / "lines.h5")
-
-
-def predictions(path, labelled, values):
-    """Write what a member predicts: a probability for all pixels of each line."""
-    each = ({INLINE: np.full((2, 3), v)} for v in values.values())
-    save_predictions(path, labelled, list(values), each, [INLINE])
-    return LinePredictions(path)
-
-
-def test_damaged_predictions_are_refused(labelled, tmp_path):
-    path = tmp_path / "0.h5"
-    predictions(path, labelled, {"inline_1": 0.7})
-    data = path.read_bytes()
-    path.write_bytes(data.replace(np.uint16(round(0.7 * 65534)).tobytes() * 6, b"3" * 12))
-    assert path.read_bytes() != data
-    with pytest.raises(InputError, match=r"0\.h5: not a readable HDF5 file, or damaged"):
-        LinePredictions(path)["inline_1"]

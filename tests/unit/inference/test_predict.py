@@ -333,9 +333,3 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path, name, earlier):
     with pytest.raises(InputError, match=found):
         write_masks(tmp_path / "masks.csv", tmp_path / "masks", ["a", "mine"], never())
     assert contents(tmp_path) == before
-
-
-# The threshold
-
-
-# The stage

@@ -191,28 +191,6 @@ def test_logits_equal_the_network_written_out(name, depth, at):
     assert expected.std() > 0.01
 
 
-def keras_transposed(inputs, weight, bias, padding):
-    """Keras' Conv2DTranspose of kernel 3 and stride 2, one input pixel at a time.
-
-    'valid' gives 2n + 1 pixels; 'same' gives 2n, without the last row and column.
-    """
-    _, height, width = inputs.shape
-    out = np.zeros((weight.shape[1], 2 * height + 1, 2 * width + 1)) + bias[:, None, None]
-    for i, j in np.ndindex(height, width):
-        out[:, 2 * i : 2 * i + 3, 2 * j : 2 * j + 3] += np.tensordot(inputs[:, i, j], weight, 1)
-    return out if padding == "valid" else out[:, :-1, :-1]
-
-
-@pytest.mark.parametrize(("side", "padding"), [(9, "valid"), (8, "same")])
-def test_growing_to_a_size_is_keras_transposed_convolution(side, padding):
-    grow = TransposedConv(4, 2).double()
-    nn.init.normal_(grow.bias)
-    inputs = torch.randn(1, 4, 4, 4, dtype=torch.float64)
-    weight, bias = grow.weight.detach().numpy(), grow.bias.detach().numpy()
-    expected = keras_transposed(inputs[0].numpy(), weight, bias, padding)
-    np.testing.assert_allclose(grow(inputs)[0, :, :side, :side].detach(), expected, atol=1e-10)
-
-
 @WITH_DEPTH
 def test_depth_is_one_even_channel_of_its_levels_that_dropout_spares(depth, at):
     network = build("unet", width=2, dropout=0.9, depth=depth).train()

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from saltseg.core.errors import InputError
 from saltseg.core.quantisation import MISSING, SCALE
 from saltseg.ensemble.fusion import LOGITS, Fusion, probability, smooth
 from saltseg.output import next_lines
@@ -66,13 +65,6 @@ def stored(request, tmp_path_factory):
     return folder / "probability.zarr", values
 
 
-@pytest.fixture
-def one_plane(tmp_path):
-    shards, _ = filled(tmp_path, "inline", 1)
-    write_probability(tmp_path / "probability.zarr", GRID, POSITIONS, shards, Fuser())
-    return tmp_path / "probability.zarr"
-
-
 # The store
 
 
@@ -128,19 +120,6 @@ def test_blocks_are_the_whole_volume_once(stored):
     found = np.where(probability == MISSING, np.nan, probability / SCALE)
     np.testing.assert_allclose(found, expected, atol=1e-6)
     np.testing.assert_allclose(disagreement / 510, Probability(stored[0]).disagreement(), atol=1e-6)
-
-
-@pytest.mark.parametrize("name", ["probability", "disagreement"])
-@pytest.mark.parametrize("damage", ["gone", "empty", "a byte"])
-def test_a_damaged_file_is_no_missing_trace(one_plane, name, damage):
-    chunk = next(each for each in (one_plane / name / "c").rglob("*") if each.is_file())
-    data = bytearray(chunk.read_bytes())
-    data[100] ^= 1
-    chunk.unlink() if damage == "gone" else chunk.write_bytes(b"" if damage == "empty" else data)
-    message = "not a readable prediction" if damage == "a byte" else r"c/\S+ is missing or empty"
-    opened = Probability(one_plane)
-    with pytest.raises(InputError, match=rf"probability\.zarr.*{message}.*rebuild it there"):
-        (opened.read if name == "probability" else opened.disagreement)()
 
 
 @pytest.mark.parametrize("shards", [1, 3])

@@ -128,24 +128,6 @@ def test_labels_that_look_wrong_are_asked_about(salt, questions):
         assert notice.startswith("data.labels: ") and question in notice
 
 
-def test_a_flipped_byte_of_labels_is_noticed(tmp_path):
-    labels = np.full((50, 60), UNLABELLED, np.uint8)
-    labels[20] = SALT
-    lines.save(tmp_path / "lines.h5", [line(labels)])
-    data, noticed = (tmp_path / "lines.h5").read_bytes(), 0
-    for place in range(0, len(data), 61):
-        changed = bytearray(data)
-        changed[place] ^= 0xFF
-        (tmp_path / "lines.h5").write_bytes(changed)
-        try:
-            found = Lines(tmp_path / "lines.h5")["inline_1"][1]
-        except InputError:
-            noticed += 1
-        else:
-            np.testing.assert_array_equal(found, labels)
-    assert noticed > 5
-
-
 @given(traces=st.integers(4, 60), pieces=st.integers(1, 4))
 def test_pieces_of_a_line_are_the_line_again(traces, pieces):
     whole = line(drawn_labels(1, (traces, 3), 0.2), first=2)
