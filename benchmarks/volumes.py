@@ -163,7 +163,7 @@ def extrapolated(found: dict[float, float]) -> float:
 
 def processor() -> str:
     """Return the processor's name, such as AMD EPYC."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
 
 

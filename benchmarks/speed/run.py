@@ -335,7 +335,7 @@ def machine() -> dict:
     cpu = platform.processor() or platform.machine()
     info = Path("/proc/cpuinfo")
     if info.exists():
-        cpu = re.search(r"model name\s*: (.*)", info.read_text()).group(1)
+        cpu = re.search(r"model name\s*: (.*)", info.read_text(encoding="utf-8")).group(1)
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     packages = ("torch", "openvino", "onnxruntime", "tensorflow-cpu", "keras")
     packages += ("albumentations", "numpy", "snakemake")

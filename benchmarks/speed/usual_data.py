@@ -50,7 +50,7 @@ def submitting(folder: str, members: int, tiles: int, output: str) -> Callable[[
 
     def repeat() -> int:
         mean = np.mean([Predictions.load(path).values[:] for path in paths], axis=0) / SCALE
-        with open(output, "w") as file:
+        with open(output, "w", encoding="utf-8") as file:
             file.write("id,rle_mask\n")
             for number, mask in enumerate(mean > 0.5):
                 file.write(f"{number},{encode(mask)}\n")

@@ -26,7 +26,7 @@ def main(module: str, function: str, arguments: str) -> None:
         seconds = time.perf_counter() - started
         found = found if isinstance(found, dict) else {"tiles": found}
         # Not from getrusage, whose peak includes the parent process before exec.
-        peak = int(re.search(r"VmHWM:\s*(\d+)", STATUS.read_text()).group(1)) / 1024
+        peak = int(re.search(r"VmHWM:\s*(\d+)", STATUS.read_text(encoding="utf-8")).group(1)) / 1024
         print(json.dumps({**found, "seconds": seconds, "peak_mb": peak}), file=answers, flush=True)
 
 

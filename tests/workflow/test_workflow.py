@@ -362,3 +362,9 @@ def test_stages_compute_with_the_threads_that_are_granted(tmp_path):
 def test_a_stage_draws_whatever_backend_a_notebook_has(monkeypatch):
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
     assert run_stage("plot_data", "--help").returncode == 0
+
+
+def test_texts_are_read_as_utf8_in_any_locale(tmp_path, monkeypatch):
+    for name, value in {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}.items():
+        monkeypatch.setenv(name, value)
+    assert "train" in complete(tmp_path, "--dry-run")

@@ -39,7 +39,7 @@ def generate() -> dict[Path, str]:
 def read_pins(file: Path) -> dict[str, str]:
     """Return the version of each package that an environment's file pins."""
     names = {conda: name for name, conda in CONDA_NAMES.items()}
-    lines = yaml.safe_load(file.read_text())["dependencies"]
+    lines = yaml.safe_load(file.read_text(encoding="utf-8"))["dependencies"]
     flat = chain.from_iterable(each["pip"] if isinstance(each, dict) else [each] for each in lines)
     found = {}
     for line in flat:

@@ -35,7 +35,7 @@ def fetched():
     Snakemake's own cache does not suffice: it may add the commit to each name, and it is deleted
     with the process, which jobs on a cluster may outlive.
     """
-    names = Path(workflow.source_path("../files.txt")).read_text().splitlines()
+    names = Path(workflow.source_path("../files.txt")).read_text("utf-8").splitlines()
     files = {name: Path(workflow.source_path(f"../../{name}")).read_bytes() for name in names}
     digest = hashlib.sha256(repr(sorted(files.items())).encode()).hexdigest()[:16]
     folder = Path(".snakemake/salt-segmentation", digest)

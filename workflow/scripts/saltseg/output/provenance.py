@@ -35,7 +35,7 @@ def find_commit(root: Path) -> str | None:
 def name_processor() -> str:
     """Return the name of this machine's processor, as far as the system knows it."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         lines = []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -43,7 +43,7 @@ def write_table(path: Path | str, ids: list[str], masks: Iterable[np.ndarray]) -
     Return the number of tiles with salt.
     """
     with_salt = 0
-    with replacing(path) as part, open(part, "w", newline="") as file:
+    with replacing(path) as part, open(part, "w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["id", "rle_mask"])
         for name, mask in zip(ids, masks, strict=True):

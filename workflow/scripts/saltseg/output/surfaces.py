@@ -113,13 +113,13 @@ class SurfaceWriter:
     def finish(self) -> None:
         """Write what follows the last rows."""
         for path, like in self._others.items():
-            with open(path, "a") as file:
+            with open(path, "a", encoding="utf-8") as file:
                 file.write(like.tail)
 
     def _add_like_labels(self, name: str, table: pd.DataFrame, like: HorizonFormat) -> None:
         path = self._folder / LIKE_LABELS / f"{name}{like.suffix}"
         path.parent.mkdir(exist_ok=True)
-        with open(path, "a") as file:
+        with open(path, "a", encoding="utf-8") as file:
             file.write(("" if path in self._others else like.head) + like.rows(table))
         self._others[path] = like
 

@@ -40,4 +40,4 @@ def write_page(path: Path, table: pd.DataFrame, said: str) -> None:
         columns=table.columns,
         rows=table.to_numpy().tolist(),
     )
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")

@@ -112,7 +112,7 @@ class Figure:
 def read_figure(path: Path | str) -> Figure:
     """Read one of this project's SVG figures; raise InputError for other files."""
     try:
-        text = Path(path).read_text()
+        text = Path(path).read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise InputError(f"{path}: not readable ({error}); delete it to draw it again") from None
     found = [re.search(rf"<dc:{part}>(.*?)</dc:{part}>", text, re.DOTALL) for part in DESCRIBED]
@@ -249,7 +249,7 @@ def write_page(
         facts=json.dumps(facts, separators=(",", ":")).replace("<", "\\u003c"),
         code=code,
     )
-    path.write_text(text)
+    path.write_text(text, encoding="utf-8")
 
 
 def _beside(modules: list[str], kind: str) -> list[Path]:

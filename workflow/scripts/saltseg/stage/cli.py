@@ -97,7 +97,7 @@ def read_settings(text: str) -> "Settings":
     """Read settings from JSON text, or from a YAML file if the text is not a JSON object."""
     try:
         if not text.startswith("{"):
-            text = Path(text).read_text()
+            text = Path(text).read_text(encoding="utf-8")
         # JSON is YAML, except for numbers such as 1e-05, which YAML reads as text.
         settings = json.loads(text) if text.startswith("{") else yaml.safe_load(text)
     except OSError as error:
@@ -176,9 +176,9 @@ def _logging_to(path: Path, survey: str | None) -> Iterator[None]:
     with ExitStack() as stack:
         with writable(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            lock = stack.enter_context(open(path.with_name(f".{path.name}.lock"), "w"))
+            lock = stack.enter_context(open(path.with_name(f".{path.name}.lock"), "wb"))
             _wait_for(lock, path)
-            handler = logging.FileHandler(path, mode="w")
+            handler = logging.FileHandler(path, mode="w", encoding="utf-8")
         stack.enter_context(_handling(handler, _Messages("%(asctime)s %(message)s", survey)))
         faulthandler.enable(handler.stream)  # ty: ignore[invalid-argument-type]
         try:
@@ -187,7 +187,7 @@ def _logging_to(path: Path, survey: str | None) -> Iterator[None]:
             faulthandler.disable()
 
 
-def _wait_for(lock: IO[str], log: Path) -> None:
+def _wait_for(lock: IO[bytes], log: Path) -> None:
     """Take a job's lock, which is not its log, since Snakemake deletes and recreates that.
 
     A job that outlived its workflow must not run beside the next run's, nor overwrite its results.

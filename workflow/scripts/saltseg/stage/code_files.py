@@ -62,7 +62,7 @@ def behaviour(file: Path) -> str:
     if file.suffix == ".py":
         text = _read(file)[0]
     elif file.suffix == ".yaml":
-        text = repr(yaml.safe_load(file.read_text()))
+        text = repr(yaml.safe_load(file.read_text(encoding="utf-8")))
     else:
         text = file.read_bytes().hex()
     return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -75,7 +75,7 @@ def _read(file: Path) -> tuple[str, set[str]]:
 
     Some of these names may be attributes of what it imports.
     """
-    tree, names = ast.parse(file.read_text()), set()
+    tree, names = ast.parse(file.read_text(encoding="utf-8")), set()
     for node in ast.walk(tree):
         match node:
             case ast.Import():

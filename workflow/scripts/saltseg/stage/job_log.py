@@ -96,4 +96,4 @@ def is_error(line: str) -> bool:
 
 def read_lines(log: Path) -> list[str]:
     """Return the lines of a log; none if it does not exist."""
-    return log.read_text(errors="replace").splitlines() if log.is_file() else []
+    return log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []

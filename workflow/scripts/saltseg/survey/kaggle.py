@@ -191,7 +191,7 @@ def _credentials() -> tuple[set[str], set[str]]:
 def _text(path: Path) -> str:
     """Return a file's text, or an empty string if it cannot be read."""
     try:
-        return path.read_text(errors="replace").strip()
+        return path.read_text(encoding="utf-8", errors="replace").strip()
     except (OSError, ValueError):
         return ""
 
