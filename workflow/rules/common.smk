@@ -1,10 +1,11 @@
 # Configuration, and what all rules share.
 #
 # Of Snakemake's internals this uses four attributes of `workflow`, whose absence ends any run with
-# an AttributeError: modifier, since parameters get no prefix; overwrite_configfiles, since YAML keeps
-# the last of two equal keys without a word (https://github.com/snakemake/snakemake/issues/2323);
-# rules, since a module does not know which files its importer makes; and local_exec, since GPUs are
-# not detected (https://github.com/snakemake/snakemake/issues/281).
+# an AttributeError: overwrite_configfiles, since YAML keeps the last of two equal keys without a word
+# (https://github.com/snakemake/snakemake/issues/2323); rules, since a module does not know which
+# files its importer makes; local_exec, since GPUs are not detected
+# (https://github.com/snakemake/snakemake/issues/281); and deployment_settings, since with conda
+# others compute than the packages installed here.
 # workflow/engine/record.py names the others.
 
 import hashlib
@@ -96,14 +97,6 @@ if not IS_MODULE:
     with exit_on_input_error():
         doubled = map(doubled_keys, workflow.overwrite_configfiles)
         raise_faults("Configuration", list(chain.from_iterable(doubled)))
-
-
-def with_prefix(path):
-    """Return where a file of this workflow lies, by the prefix of a module.
-
-    Snakemake does the same with inputs, outputs, logs and benchmarks, but not with parameters.
-    """
-    return workflow.modifier.path_modifier.replace_prefix(path)
 
 
 class UserFile(str):
@@ -219,8 +212,6 @@ def adopted_in(folder):
     for run in CONFIGS[folder]["ensemble"]["runs"]:
         require_plain_path("ensemble.runs", run)
         with exit_on_input_error("ensemble.runs"):
-            if Path(run).resolve() == Path(with_prefix("results")).resolve():
-                raise InputError(f"{run}: these are this run's own results; leave them out")
             names = Decision.load(f"{run}/threshold.json").members
         found |= {f"{run_name(run)}-{name}": (run, name) for name in names}
     return found

@@ -4,9 +4,6 @@ from saltseg.output.masks import refuse_others
 from saltseg.survey.new_tiles import NewTiles
 from saltseg.survey.segy_files import is_segy, segy_files
 
-# Masks of new tiles, by `snakemake predict`.
-NEW_MASKS = "results/predict/masks"
-
 
 def get_new_tiles(wildcards):
     """Return the new tiles, ignoring their date, since their fingerprint is compared.
@@ -14,7 +11,7 @@ def get_new_tiles(wildcards):
     Exit with a message if the folder of masks has other files, before Snakemake empties it.
     """
     with exit_on_input_error("snakemake predict"):
-        refuse_others(Path(with_prefix(NEW_MASKS)))
+        refuse_others(RESULTS / "predict/masks")
     with exit_on_input_error("predict.source"):
         if config["predict"]["source"] is None:
             raise InputError(

@@ -7,12 +7,17 @@ STAMP = Path(".snakemake/salt-segmentation/started")
 
 record_only_finished()
 retry_only_what_helps()
-if lost_record(Path(with_prefix("results")), STAMP):
+if lost_record(RESULTS, STAMP):
     logger.warning(
         "results/ is older than its record in .snakemake/, or has none, so it is not known how it was "
         "made, and a changed setting goes unseen: restore the .snakemake/ that belongs to it, or "
         "rebuild everything with --forceall."
     )
+
+with exit_on_input_error("ensemble.runs"):
+    for run in chain.from_iterable(each["ensemble"]["runs"] for each in CONFIGS.values()):
+        if Path(run).resolve() == RESULTS.resolve():
+            raise InputError(f"{run}: these are this run's own results; leave them out")
 
 if "apptainer" in map(str, workflow.deployment_settings.deployment_method):
     fault = (

@@ -95,15 +95,15 @@ def get_events(wildcards, input):
 
     As a function of inputs, it makes no training stale.
     """
-    folder = f"results/{wildcards.experiment}{wildcards.round}logs/tensorboard/{wildcards.member}"
+    below = f"{wildcards.experiment}{wildcards.round}logs/tensorboard/{wildcards.member}"
     wanted = config_of(wildcards)["training"]["tensorboard"]
-    return ["--events", with_prefix(folder)] if wanted else []
+    return ["--events", str(RESULTS / below)] if wanted else []
 
 
 def start_of(wildcards):
     """Return the results folder of the run to start from; None for new weights."""
     run = config_of(wildcards)["training"]["start"]
-    if run and Path(run).resolve() == Path(with_prefix("results")).resolve():
+    if run and Path(run).resolve() == RESULTS.resolve():
         with exit_on_input_error("training.start"):
             raise InputError(
                 f"{run}: these are this run's own results, which its members would replace; run it "

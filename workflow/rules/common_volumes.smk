@@ -147,7 +147,7 @@ def get_container(wildcards):
             raise InputError(f"{source}: needs no copy as SEG-Y; leave {SEGY_COPY} out")
         if not (is_elsewhere(source) or Path(source).exists()):
             raise InputError(f"{source}: no such file or folder in {Path.cwd()}")
-        own = Path(with_prefix("results/data")).resolve()
+        own = (RESULTS / "data").resolve()
         if section != "predict" and Path(source).resolve().is_relative_to(own):
             raise InputError(
                 f"{source}: this run's own, which it replaces; run in another --directory"
@@ -304,7 +304,7 @@ def get_run_name(wildcards, input):
     As a function of inputs, so that another name makes nothing stale.
     """
     run = config["predict"]["run"] if is_predicted(wildcards) else None
-    results = Path(with_prefix("results") if run is None else run).resolve()
+    results = Path(RESULTS if run is None else run).resolve()
     return results.parent.name if results.name == "results" else results.name
 
 

@@ -23,6 +23,11 @@ rule demo:
         STAGE
 
 
+# With the prefix of a module, which Snakemake adds to files of rules, but not to parameters. With a
+# default storage provider a rule's file would be the local copy.
+RESULTS = Path(rules.demo.output.archive).parents[1] if IS_MODULE else Path("results")
+
+
 # On the machine that runs Snakemake, since compute nodes often have no internet access.
 rule download:
     output:

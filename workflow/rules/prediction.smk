@@ -20,7 +20,7 @@ else:
             threshold=made(get_threshold),
         output:
             table="results/predict/masks.csv",
-            masks=directory(NEW_MASKS),
+            masks=directory("results/predict/masks"),
         log:
             "results/logs/predict.log",
         benchmark:

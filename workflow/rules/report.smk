@@ -127,7 +127,7 @@ rule plot_training:
         *code("plot_training", "plots"),
         command=command("plot_training"),
         members=TRAINED,
-        benchmarks=with_prefix("results/benchmarks"),
+        benchmarks=str(RESULTS / "benchmarks"),
     shell:
         f"{BARE_STAGE} --members {{params.members:q}} --benchmarks {{params.benchmarks:q}}"
 
@@ -252,6 +252,6 @@ rule page:
     params:
         *code("page", "data"),
         command=command("page"),
-        benchmarks=with_prefix("results/benchmarks"),
+        benchmarks=str(RESULTS / "benchmarks"),
     shell:
         f"{BARE_STAGE} --benchmarks {{params.benchmarks:q}}"

@@ -52,7 +52,7 @@ rule train:
         ),
         contents=contents(get_encoder_weights, get_start),
         # Not an output, which would be deleted if the job fails.
-        state=with_prefix("results/{experiment}{round}states/{member}.pt"),
+        state=str(RESULTS / "{experiment}{round}states/{member}.pt"),
         events=get_events,
     shell:
         f"{STAGE} --member {{wildcards.member}} --state {{params.state:q}} {{params.events:q}}"
