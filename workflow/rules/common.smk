@@ -436,6 +436,12 @@ def settings(*names, ignoring=()):
     return argument
 
 
+def in_report(path, category, shows):
+    """Return an output that Snakemake's own report shows; its caption has the file's name."""
+    caption = f"../report/{Path(path).stem}.rst"
+    return report(path, caption=caption, category=category, labels={"shows": shows})
+
+
 def uncompared(get_argument):
     """Return a parameter that makes no job stale, since it is a function of inputs."""
     return lambda wildcards, input: get_argument(wildcards)

@@ -11,7 +11,6 @@ rule demo:
         "results/benchmarks/demo.tsv"
     conda:
         "../../envs/demo.yaml"
-    threads: 1
     resources:
         mem_mb=growing(1000),
         runtime=growing(30),
@@ -39,7 +38,6 @@ rule download:
     localrule: True
     conda:
         "../../envs/data.yaml"
-    threads: 1
     resources:
         mem_mb=growing(1000),
         runtime=growing(120),
@@ -121,7 +119,6 @@ rule split:
         prefix=LABELLED_PREFIX,
     conda:
         "../../envs/data.yaml"
-    threads: 1
     resources:
         mem_mb=growing(500),
         runtime=growing(10),

@@ -14,7 +14,6 @@ rule export:
         "results/benchmarks/export.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: 1
     resources:
         mem_mb=growing(4000),
         runtime=growing(30),

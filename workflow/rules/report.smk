@@ -16,19 +16,13 @@ rule review:
         predictions=VALIDATION,
         lines_table=if_volume("results/volume/lines.csv"),
     output:
-        review=report(
-            "results/review.csv",
-            caption="../report/review.rst",
-            category="Tiles",
-            labels={"shows": "all labelled tiles, worst first"},
-        ),
+        review=in_report("results/review.csv", "Tiles", "all labelled tiles, worst first"),
     log:
         "results/logs/review.log",
     benchmark:
         "results/benchmarks/review.tsv"
     conda:
         "../../envs/data.yaml"
-    threads: 1
     resources:
         mem_mb=growing(1000),
         runtime=growing(30),
@@ -46,35 +40,12 @@ rule gallery:
         threshold="results/threshold.json",
         predictions=VALIDATION,
     output:
-        gallery=report(
-            "results/gallery.png",
-            caption="../report/gallery.rst",
-            category="Tiles",
-            labels={"shows": "from the worst score to the best"},
-        ),
-        worst=report(
-            "results/figures/worst.png",
-            caption="../report/worst.rst",
-            category="Tiles",
-            labels={"shows": "the worst"},
-        ),
-        typical=report(
-            "results/figures/typical.png",
-            caption="../report/typical.rst",
-            category="Tiles",
-            labels={"shows": "typical ones"},
-        ),
-        best=report(
-            "results/figures/best.png",
-            caption="../report/best.rst",
-            category="Tiles",
-            labels={"shows": "the best"},
-        ),
-        disagreement=report(
-            "results/figures/disagreement.png",
-            caption="../report/disagreement.rst",
-            category="Tiles",
-            labels={"shows": "where members disagree"},
+        gallery=in_report("results/gallery.png", "Tiles", "from the worst score to the best"),
+        worst=in_report("results/figures/worst.png", "Tiles", "the worst"),
+        typical=in_report("results/figures/typical.png", "Tiles", "typical ones"),
+        best=in_report("results/figures/best.png", "Tiles", "the best"),
+        disagreement=in_report(
+            "results/figures/disagreement.png", "Tiles", "where members disagree"
         ),
     log:
         "results/logs/gallery.log",
@@ -82,7 +53,6 @@ rule gallery:
         "results/benchmarks/gallery.tsv"
     conda:
         "../../envs/plots.yaml"
-    threads: 1
     resources:
         mem_mb=growing(1000),
         runtime=growing(10),
@@ -101,25 +71,14 @@ rule plot_training:
         histories=expand("results/models/{member}/history.csv", member=TRAINED),
         checkpoints=expand("results/models/{member}/checkpoint.safetensors", member=TRAINED),
     output:
-        learning=report(
-            "results/figures/learning.svg",
-            caption="../report/learning.rst",
-            category="Training",
-            labels={"shows": "learning curves"},
-        ),
-        times=report(
-            "results/figures/times.svg",
-            caption="../report/times.rst",
-            category="Training",
-            labels={"shows": "time and memory"},
-        ),
+        learning=in_report("results/figures/learning.svg", "Training", "learning curves"),
+        times=in_report("results/figures/times.svg", "Training", "time and memory"),
     log:
         "results/logs/plot_training.log",
     benchmark:
         "results/benchmarks/plot_training.tsv"
     conda:
         "../../envs/plots.yaml"
-    threads: 1
     resources:
         mem_mb=growing(1000),
         runtime=growing(10),
@@ -141,29 +100,13 @@ rule plot_evaluation:
         curve="results/threshold_curve.csv",
         predictions=VALIDATION,
     output:
-        score=report(
-            "results/figures/threshold.svg",
-            caption="../report/threshold.rst",
-            category="Evaluation",
-            labels={"shows": "score against threshold"},
+        score=in_report("results/figures/threshold.svg", "Evaluation", "score against threshold"),
+        tile_scores=in_report(
+            "results/figures/tile_scores.svg", "Evaluation", "score by coverage and depth"
         ),
-        tile_scores=report(
-            "results/figures/tile_scores.svg",
-            caption="../report/tile_scores.rst",
-            category="Evaluation",
-            labels={"shows": "score by coverage and depth"},
-        ),
-        calibration=report(
-            "results/figures/calibration.svg",
-            caption="../report/calibration.rst",
-            category="Evaluation",
-            labels={"shows": "calibration"},
-        ),
-        members=report(
-            "results/figures/members.svg",
-            caption="../report/members.rst",
-            category="Evaluation",
-            labels={"shows": "score against the number of members"},
+        calibration=in_report("results/figures/calibration.svg", "Evaluation", "calibration"),
+        members=in_report(
+            "results/figures/members.svg", "Evaluation", "score against the number of members"
         ),
     log:
         "results/logs/plot_evaluation.log",
@@ -190,19 +133,13 @@ rule plot_data:
         threshold="results/threshold.json",
         predictions=TEST,
     output:
-        figure=report(
-            "results/figures/data.svg",
-            caption="../report/data.rst",
-            category="Data",
-            labels={"shows": "labelled and test tiles"},
-        ),
+        figure=in_report("results/figures/data.svg", "Data", "labelled and test tiles"),
     log:
         "results/logs/plot_data.log",
     benchmark:
         "results/benchmarks/plot_data.tsv"
     conda:
         "../../envs/plots.yaml"
-    threads: 1
     resources:
         mem_mb=growing(1000),
         runtime=growing(30),
@@ -232,12 +169,7 @@ rule page:
         viewer=if_one_volume("results/volume/viewer.json"),
         volume_files=VOLUME_FILES,
     output:
-        page=report(
-            "results/index.html",
-            caption="../report/page.rst",
-            category="Page",
-            labels={"shows": "all of it"},
-        ),
+        page=in_report("results/index.html", "Page", "all of it"),
         pictures=directory("results/tiles"),
     log:
         "results/logs/page.log",

@@ -43,7 +43,6 @@ rule submission:
         "results/benchmarks/submission.tsv"
     conda:
         "../../envs/data.yaml"
-    threads: 1
     resources:
         mem_mb=growing(1000),
         runtime=growing(60),
@@ -68,7 +67,6 @@ rule provenance:
         "results/benchmarks/provenance.tsv"
     conda:
         "../../envs/data.yaml"
-    threads: 1
     resources:
         mem_mb=growing(500),
         runtime=growing(10),
@@ -90,19 +88,13 @@ rule summary:
         submission=with_test("results/submission.csv"),
         volume_files=VOLUME_FILES,
     output:
-        summary=report(
-            "results/summary.txt",
-            caption="../report/summary.rst",
-            category="Evaluation",
-            labels={"shows": "score and threshold, in words"},
-        ),
+        summary=in_report("results/summary.txt", "Evaluation", "score and threshold, in words"),
     log:
         "results/logs/summary.log",
     benchmark:
         "results/benchmarks/summary.tsv"
     conda:
         "../../envs/data.yaml"
-    threads: 1
     resources:
         mem_mb=growing(500),
         runtime=growing(10),
@@ -127,7 +119,6 @@ rule submit:
     localrule: True
     conda:
         "../../envs/data.yaml"
-    threads: 1
     resources:
         mem_mb=growing(500),
         runtime=growing(30),

@@ -81,7 +81,6 @@ if any(ADOPTED.values()):
         priority: 1
         conda:
             "../../envs/torch.yaml"
-        threads: 1
         resources:
             mem_mb=growing(4000),
             runtime=growing(30),
@@ -160,7 +159,6 @@ rule pseudo_labels:
         "results/{experiment}{round}benchmarks/pseudo_labels/{fold}.tsv"
     conda:
         "../../envs/data.yaml"
-    threads: 1
     resources:
         mem_mb=growing(2000),
         runtime=growing(30),

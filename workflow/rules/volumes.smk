@@ -22,7 +22,6 @@ rule demo_volume:
         "results/benchmarks/demo_volume.tsv"
     conda:
         "../../envs/demo.yaml"
-    threads: 1
     resources:
         mem_mb=growing(2000),
         runtime=growing(30),
@@ -45,7 +44,6 @@ rule copy_volume:
         "results/{prefix}benchmarks/copy_volume.tsv"
     conda:
         "../../envs/volumes.yaml"
-    threads: 1
     resources:
         mem_mb=growing(4000),
         runtime=growing(240),
@@ -225,7 +223,6 @@ if VOLUME:
             "results/benchmarks/calibrate.tsv"
         conda:
             "../../envs/data.yaml"
-        threads: 1
         resources:
             mem_mb=growing(4000),
             runtime=growing(60),
@@ -252,7 +249,6 @@ if VOLUME:
             "results/benchmarks/score_lines.tsv"
         conda:
             "../../envs/data.yaml"
-        threads: 1
         resources:
             mem_mb=growing(4000),
             runtime=growing(60),
@@ -281,7 +277,6 @@ if FURTHER:
             "results/benchmarks/score_surveys.tsv"
         conda:
             "../../envs/data.yaml"
-        threads: 1
         resources:
             mem_mb=growing(4000),
             runtime=growing(60),
@@ -456,7 +451,6 @@ rule volume_page:
         "results/benchmarks/volume_page/{folder}.tsv"
     conda:
         "../../envs/volumes.yaml"
-    threads: 1
     resources:
         mem_mb=growing(1000),
         runtime=growing(10),
