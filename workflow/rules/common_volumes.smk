@@ -98,6 +98,17 @@ def of_further(name):
     return [f"results/surveys/{survey}/{name}" for survey in FURTHER]
 
 
+# What members learn from and are scored on, as inputs of the rules that read all of it.
+LABELLED = {
+    "tiles": "results/data/train.h5",
+    "folds": "results/data/folds.h5",
+    "lines": if_volume("results/data/lines.h5"),
+    "survey_lines": of_further("data/lines.h5"),
+    "survey_tiles": of_further("data/train.h5"),
+    "survey_folds": of_further("data/folds.h5"),
+}
+
+
 def segy_for(prefix):
     """Return the SEG-Y file that belongs to a results folder; exit if it cannot be used."""
     name = survey_of(prefix)

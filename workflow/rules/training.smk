@@ -5,16 +5,11 @@
 rule train:
     input:
         get_check,
-        tiles="results/data/train.h5",
-        folds="results/data/folds.h5",
+        **LABELLED,
         pseudo_labels=get_pseudo_labels,
         unlabelled=get_unlabelled,
         encoder_weights=made(get_encoder_weights),
         start=made(get_start),
-        lines=if_volume("results/data/lines.h5"),
-        survey_lines=of_further("data/lines.h5"),
-        survey_tiles=of_further("data/train.h5"),
-        survey_folds=of_further("data/folds.h5"),
     output:
         # Not deleted before their successors are complete.
         checkpoint=update("results/{experiment}{round}models/{member}/checkpoint.safetensors"),
@@ -63,12 +58,7 @@ if any(ADOPTED.values()):
     # Refused if it learnt from a tile that it would be scored on. Copied, so that results are whole.
     rule adopt:
         input:
-            tiles="results/data/train.h5",
-            folds="results/data/folds.h5",
-            lines=if_volume("results/data/lines.h5"),
-            survey_lines=of_further("data/lines.h5"),
-            survey_tiles=of_further("data/train.h5"),
-            survey_folds=of_further("data/folds.h5"),
+            **LABELLED,
         output:
             checkpoint="results/{experiment}models/{member}/checkpoint.safetensors",
         log:
@@ -101,12 +91,7 @@ rule check:
 # A setting that cannot work ends here, before any member is queued.
 rule check_kind:
     input:
-        tiles="results/data/train.h5",
-        folds="results/data/folds.h5",
-        lines=if_volume("results/data/lines.h5"),
-        survey_lines=of_further("data/lines.h5"),
-        survey_tiles=of_further("data/train.h5"),
-        survey_folds=of_further("data/folds.h5"),
+        **LABELLED,
         encoder_weights=made(get_encoder_weights),
         starts=made(get_starts),
     output:
