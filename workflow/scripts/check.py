@@ -9,12 +9,11 @@ from saltseg.core.files import replacing
 from saltseg.device.compute import Compute
 from saltseg.device.gpu_lease import hold_gpu
 from saltseg.inference.runtimes import for_inference
-from saltseg.stage.cli import add_surveys, run, stage_parser
-from saltseg.survey.folds import is_honest, read_folds, train_valid_masks
+from saltseg.stage.cli import add_labelled, run, stage_parser
+from saltseg.survey.folds import is_honest
 from saltseg.survey.former import digests_of_lines
-from saltseg.survey.labelled import LabelledSurvey, load_surveys
+from saltseg.survey.labelled import LabelledData, LabelledSurvey
 from saltseg.survey.lines import Lines
-from saltseg.survey.tiles import Tiles
 from saltseg.training.augmentation import Augmentation
 from saltseg.training.data import Labelled
 from saltseg.training.start import Start, greyscale_of
@@ -27,13 +26,13 @@ def main(args):
     # A run on a volume has no passes over tiles, of which one step takes two.
     changes = {"encoder_weights": args.encoder_weights, "passes_per_epoch": 1.0}
     training = args.settings.training.model_copy(update=changes)
-    surveys = load_surveys(args.survey_lines, args.survey_tiles, args.survey_folds)
-    if args.lines and is_honest(args.settings.validation.scheme):
-        refuse_shared(Lines(args.lines), surveys)
-    starts = check_starts(args, surveys)
-    for notice in compare_polarities(Lines(args.lines), surveys) if args.lines else []:
+    labelled = LabelledData.load(args)
+    if labelled.lines and is_honest(args.settings.validation.scheme):
+        refuse_shared(labelled.lines, labelled.surveys)
+    starts = check_starts(args, labelled)
+    for notice in compare_polarities(labelled.lines, labelled.surveys) if labelled.lines else []:
         logging.warning(notice)
-    height, width = Tiles(args.tiles).images.shape[1:]
+    height, width = labelled.tiles.images.shape[1:]
     tiles = two_tiles(height, width, compute)
     job = TrainingJob(
         training=tiles,
@@ -59,20 +58,16 @@ def main(args):
     logging.info("members can be trained: %s", found)
 
 
-def check_starts(args, surveys: list[LabelledSurvey]) -> list[Start]:
+def check_starts(args, labelled: LabelledData) -> list[Start]:
     """Return the members that this run's start from, by rising seeds; none if from new weights."""
-    settings, lines = args.settings, Lines(args.lines) if args.lines else None
+    settings, lines = args.settings, labelled.lines
     if not args.starts:
         return []
-    tiles, scheme = Tiles(args.tiles), settings.validation.scheme
-    folds = read_folds(args.folds, tiles.ids)
     greyscale = greyscale_of(settings.survey, lines) if lines else None
     found = []
     for seed, path in zip(sorted(settings.ensemble.seeds), args.starts, strict=True):
         found.append(Start.load(path, settings.model.model_dump(), greyscale))
-        if is_honest(scheme):
-            found[-1].refuse_learnt(tiles, lines, train_valid_masks(folds, scheme, seed)[1], seed)
-            found[-1].refuse_learnt_of(surveys, scheme, seed)
+        found[-1].require_honest(labelled, settings.validation.scheme, seed)
     for notice in found[0].notices(lines.character, settings.survey.polarity) if lines else []:
         logging.warning("training.start: %s", notice)
     return found
@@ -118,13 +113,10 @@ def two_tiles(height: int, width: int, compute: Compute) -> Labelled:
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
-    parser.add_input("tiles", "labelled tiles, train.h5, for their size")
+    add_labelled(parser)
     parser.add_input("encoder_weights", "file of an encoder's weights", optional=True)
     parser.add_input(
         "starts", "checkpoints to start from, by rising seeds", many=True, optional=True
     )
-    parser.add_input("folds", "folds.h5, if there are any", optional=True)
-    parser.add_input("lines", "lines.h5 of a volume, likewise", optional=True)
-    add_surveys(parser)
     parser.add_output("report", "text file that says what was checked")
     run(main, parser)

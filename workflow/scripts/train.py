@@ -17,11 +17,11 @@ from saltseg.device.gpu_lease import hold_gpu
 from saltseg.ensemble.pseudo_labels import PseudoLabels
 from saltseg.settings.config import epochs_of
 from saltseg.settings.members import read_member, seed_of
-from saltseg.stage.cli import add_surveys, inputs_of, run, stage_parser
+from saltseg.stage.cli import add_labelled, inputs_of, run, stage_parser
 from saltseg.stage.code_files import behaviour, installed_version, local_files, packages
-from saltseg.survey.folds import is_honest, read_folds, train_valid_masks
-from saltseg.survey.labelled import LabelledSurvey, load_surveys
-from saltseg.survey.lines import Lines, count_lines
+from saltseg.survey.folds import is_honest, train_valid_masks
+from saltseg.survey.labelled import LabelledData
+from saltseg.survey.lines import count_lines
 from saltseg.survey.tiles import Tiles
 from saltseg.training import events
 from saltseg.training.augmentation import Augmentation
@@ -38,15 +38,14 @@ UNUSED = {"training": {"tensorboard"}}
 def main(args):
     hold_gpu(args.settings.compute.device)
     compute = Compute.select(args.settings.compute, threads=args.threads)
-    tiles = Tiles(args.tiles)
+    labelled = LabelledData.load(args)
+    tiles, scheme, seed = labelled.tiles, args.settings.validation.scheme, seed_of(args.member)
     # Rules pass the file alone; by hand, the key that names it suffices.
     weights = args.encoder_weights or getattr(args.settings.training, "encoder_weights", None)
     training = args.settings.training
     epochs = epochs_of(training.epochs, volume=args.lines is not None)
     training = training.model_copy(update={"encoder_weights": weights, "epochs": epochs})
-    scheme = args.settings.validation.scheme
-    folds = read_folds(args.folds, tiles.ids)
-    trains, validates = train_valid_masks(folds, scheme, seed_of(args.member))
+    trains, validates = train_valid_masks(labelled.folds, scheme, seed)
     logging.info(
         "member %s trains on %d tiles and validates on %d%s, on %s",
         args.member, trains.sum(), validates.sum(),
@@ -59,24 +58,20 @@ def main(args):
         # A run with other settings was interrupted, and these are the former ones again.
         logging.info("member %s: trained already, in %s", args.member, args.checkpoint)
         return
-    surveys = load_surveys(args.survey_lines, args.survey_tiles, args.survey_folds)
-    labelled, greyscale = training_data(args, tiles, trains, surveys, compute)
+    shown, greyscale = training_data(args, labelled, trains, compute)
     start = None
     if args.start:
         start = Start.load(args.start, args.settings.model.model_dump(), greyscale)
-        if is_honest(scheme):
-            lines = Lines(args.lines) if args.lines else None
-            start.refuse_learnt(tiles, lines, validates, seed_of(args.member))
-            start.refuse_learnt_of(surveys, scheme, seed_of(args.member))
+        start.require_honest(labelled, scheme, seed)
         logging.info("member %s starts from %s", args.member, args.start)
     saved = Saved(args.state, made_from) if args.state else None
     job = TrainingJob(
-        training=labelled,
+        training=shown,
         validation=Labelled.load(tiles, validates, compute.device),
         recipe=training,
         augmentation=Augmentation(args.settings.augmentation),
         model=args.settings.model.model_dump(),
-        seed=seed_of(args.member),
+        seed=seed,
         member=args.member,
         greyscale=greyscale,
         honest=is_honest(scheme),
@@ -98,34 +93,30 @@ def main(args):
     logging.info("kept epoch %d, in %s", checkpoint.about["epoch"], args.checkpoint)
 
 
-def training_data(
-    args, tiles: Tiles, trains: np.ndarray, surveys: list[LabelledSurvey], compute: Compute
-):
+def training_data(args, labelled: LabelledData, trains: np.ndarray, compute: Compute):
     """Return what a member trains on and, for a volume, the settings of its grey values."""
-    if args.lines:
-        lines, scheme = Lines(args.lines), args.settings.validation.scheme
+    tiles, lines, surveys = labelled.tiles, labelled.lines, labelled.surveys
+    if lines:
         greyscale = greyscale_of(args.settings.survey, lines, [each.lines for each in surveys])
         chosen = [(lines, lines.table["id"].isin(tiles.table["line"][trains]))]
         for survey in surveys:
-            own, _ = survey.masks(scheme, seed_of(args.member))
+            own, _ = survey.masks(args.settings.validation.scheme, seed_of(args.member))
             chosen.append((survey.lines, survey.chosen(own)))
         for name, (of, rows) in zip(["", *(each.name for each in surveys)], chosen, strict=True):
             where = f" of data.surveys.{name}" if name else ""
-            shown = count_lines(of.table[rows.to_numpy()])
-            logging.info("member %s sees windows of %s%s", args.member, shown, where)
-        labelled = LabelledLines(
-            chosen, greyscale["tile"], greyscale["normalisation"], compute.device
-        )
-        return labelled, greyscale
-    labelled = Labelled.load(tiles, trains, compute.device)
+            count = count_lines(of.table[rows.to_numpy()])
+            logging.info("member %s sees windows of %s%s", args.member, count, where)
+        shown = LabelledLines(chosen, greyscale["tile"], greyscale["normalisation"], compute.device)
+        return shown, greyscale
+    shown = Labelled.load(tiles, trains, compute.device)
     if args.pseudo_labels:
         pseudo = PseudoLabels.load(args.pseudo_labels)
         unlabelled = Tiles(args.unlabelled)
         if args.settings.model.depth != "none":
             unlabelled.require_depths()
-        labelled += Labelled.of(pseudo, unlabelled, compute.device)
+        shown += Labelled.of(pseudo, unlabelled, compute.device)
         logging.info("and on %d tiles with pseudo-labels", len(pseudo.ids))
-    return labelled, None
+    return shown, None
 
 
 def is_made_from(path: Path, made_from: str) -> bool:
@@ -152,10 +143,7 @@ def dependencies(args, compute: Compute) -> list[str | bytes]:
 
 if __name__ == "__main__":
     parser = stage_parser(__doc__)
-    parser.add_input("tiles", "labelled tiles, train.h5")
-    parser.add_input("folds", "folds.h5")
-    parser.add_input("lines", "lines.h5 of a volume, to cut windows from", optional=True)
-    add_surveys(parser)
+    add_labelled(parser)
     parser.add_input("pseudo_labels", "HDF5 file of further masks", optional=True)
     parser.add_input("unlabelled", "test.h5, the tiles they are of", optional=True)
     parser.add_input("encoder_weights", "file of an encoder's weights", optional=True)

@@ -22,6 +22,7 @@ def check(finished, tmp_path, capsys):
         status = stage(
             "check",
             "--tiles", finished / "results/data/train.h5",
+            "--folds", finished / "results/data/folds.h5",
             "--settings", json.dumps(chosen),
             "--report", tmp_path / "check.txt",
         )  # fmt: skip

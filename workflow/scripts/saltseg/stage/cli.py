@@ -74,8 +74,11 @@ def add_survey(parser: StageParser) -> None:
     parser.add_argument("--survey", help="name of a further survey, in data.surveys")
 
 
-def add_surveys(parser: StageParser) -> None:
-    """Add the labelled lines of further surveys, in the same order: none, or a file of each."""
+def add_labelled(parser: StageParser) -> None:
+    """Add all that members learn from, of further surveys none or a file of each, in one order."""
+    parser.add_input("tiles", "labelled tiles, train.h5")
+    parser.add_input("folds", "folds.h5")
+    parser.add_input("lines", "lines.h5 of a volume, which the tiles are of", optional=True)
     for name in ("lines", "tiles", "folds"):
         file = "train" if name == "tiles" else name
         parser.add_input(

@@ -1,5 +1,6 @@
-"""Further surveys, whose labelled lines members also learn from, each with folds of its own."""
+"""What members learn from: labelled tiles or lines, and the lines of further surveys."""
 
+from argparse import Namespace
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,9 +40,31 @@ class LabelledSurvey:
         return self.lines.table["id"].isin(self.tiles.table["line"][tiles])
 
 
-def load_surveys(lines: list[Path], tiles: list[Path], folds: list[Path]) -> list[LabelledSurvey]:
-    """Read further surveys from files in the same order; InputError if one is damaged."""
-    return [LabelledSurvey.load(*files) for files in zip(lines, tiles, folds, strict=True)]
+@dataclass(frozen=True)
+class LabelledData:
+    """All that members learn from, and are scored on.
+
+    folds: of the tiles
+    lines: that the tiles are of, None for tiles of their own
+    surveys: further ones, each with folds of its own
+    """
+
+    tiles: Tiles
+    folds: pd.DataFrame
+    lines: Lines | None
+    surveys: list[LabelledSurvey]
+
+    @classmethod
+    def load(cls, args: Namespace) -> "LabelledData":
+        """Read the files that ``cli.add_labelled`` names; InputError if one is damaged."""
+        tiles = Tiles(args.tiles)
+        files = zip(args.survey_lines, args.survey_tiles, args.survey_folds, strict=True)
+        return cls(
+            tiles,
+            read_folds(args.folds, tiles.ids),
+            Lines(args.lines) if args.lines else None,
+            [LabelledSurvey.load(*each) for each in files],
+        )
 
 
 def survey_name(lines: Path) -> str:

@@ -12,8 +12,9 @@ from saltseg.evaluation.decision import read_report
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.settings.config import SurveySettings
 from saltseg.survey.character import Character, compare_with_nearest
+from saltseg.survey.folds import is_honest, train_valid_masks
 from saltseg.survey.former import Former, digests, units_of
-from saltseg.survey.labelled import LabelledSurvey
+from saltseg.survey.labelled import LabelledData
 from saltseg.survey.lines import Lines
 from saltseg.survey.tiles import Tiles
 
@@ -97,13 +98,13 @@ class Start:
                 "validation.scheme: full, which has no honest score"
             )
 
-    def refuse_learnt_of(self, surveys: list[LabelledSurvey], scheme: str, seed: int) -> None:
-        """Raise InputError if it learnt from lines of further surveys that such a member holds out.
-
-        Args:
-            seed: of the member that starts.
-        """
-        for survey in surveys:
+    def require_honest(self, labelled: LabelledData, scheme: str, seed: int) -> None:
+        """Raise InputError if it learnt from what a member of a seed is to be scored on."""
+        if not is_honest(scheme):
+            return
+        _, held_out = train_valid_masks(labelled.folds, scheme, seed)
+        self.refuse_learnt(labelled.tiles, labelled.lines, held_out, seed)
+        for survey in labelled.surveys:
             _, held_out = survey.masks(scheme, seed)
             try:
                 self.refuse_learnt(survey.tiles, survey.lines, held_out, seed)
