@@ -63,7 +63,7 @@ test-compile: $(VENV)/test ## train each network with training.compile on this p
 	SALT_COMPILE=1 $(BIN)/python -m pytest tests/unit/networks/test_networks.py -k compiled_to_the_end --durations 0
 
 test-slurm: $(CLUSTER)/ready ## run the workflow on a real Slurm, started here as root; a quarter of an hour
-	SLURM_TEST_LOG=$(CLUSTER)/slurm-test.txt $(CLUSTER)/bin/python -m pytest tests/engines/test_slurm.py
+	$(CLUSTER)/bin/python -m pytest tests/engines/test_slurm.py
 
 test-engines: $(CLUSTER)/ready ## test the other profiles with stand-ins for a scheduler and for Kubernetes
 	$(CLUSTER)/bin/python -m pytest tests/engines/test_generic.py tests/engines/test_kubernetes.py

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from support import surveys
 from support.running import complete, unpack, with_config
 from support.surveys import LAYOUTS, TINY_VOLUME, Survey
 
@@ -27,16 +26,6 @@ settings.register_profile("steady", deadline=None, derandomize=True, max_example
 settings.register_profile("thorough", deadline=None, max_examples=1000)
 settings.register_profile("fuzz", deadline=None, max_examples=20_000)
 settings.load_profile("steady")
-
-
-@pytest.fixture(scope="session")
-def slow_encode():
-    return surveys.slow_encode
-
-
-@pytest.fixture(scope="session")
-def slow_score():
-    return surveys.slow_score
 
 
 @pytest.fixture

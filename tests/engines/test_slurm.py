@@ -1,9 +1,5 @@
-"""The workflow on a real Slurm with two simulated GPUs: `make test-slurm`.
+"""The workflow on a real Slurm with two simulated GPUs: `make test-slurm`."""
 
-What the jobs did is written down as they do it, where SLURM_TEST_LOG names a file for it.
-"""
-
-import os
 import re
 import subprocess
 import sys
@@ -15,13 +11,11 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-import yaml
 
 from saltseg.survey.segy import TEXT
 from support.cluster import Cluster, missing, said
 from support.running import (
     ROOT,
-    TINY,
     complete,
     of_tiny,
     snakemake,
@@ -57,28 +51,11 @@ def cluster(tmp_path_factory):
         cluster.stop()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def page():
-    """What all tests have seen, for the file that keeps it."""
-    lines: list[str] = []
-    yield lines
-    if "SLURM_TEST_LOG" in os.environ:
-        version = said("slurmd", "-V")
-        Path(os.environ["SLURM_TEST_LOG"]).write_text(
-            f"What `make test-slurm` saw: {version}, one node, two GPUs that are only made up (the "
-            "jobs compute\non the CPU), accounting off. Seconds are since each test began.\n"
-            + "\n".join(lines)
-            + "\n"
-        )
-
-
 class Watch:
     """Records each change of a job while it is open."""
 
-    def __init__(self, lines: list[str], title: str):
-        self.lines, self.started = lines, time.monotonic()
-        self.lines.append(f"\n{title}\n")
-        self.begin = len(lines)
+    def __init__(self):
+        self.lines: list[str] = []
         self.seen: dict[str, str] = {}
         self.first = {job for job, *_ in self._shown()}
         self.together: set[frozenset] = set()
@@ -92,9 +69,6 @@ class Watch:
     def __exit__(self, *exception) -> None:
         self.ended.set()
         self.thread.join()
-
-    def note(self, text: str) -> None:
-        self.lines.append(f"{time.monotonic() - self.started:6.1f} s  {text}")
 
     @staticmethod
     def _shown() -> list[tuple[str, str, str, str, str, str, str]]:
@@ -123,81 +97,61 @@ class Watch:
                     text += f"  GPU {gpu}" * bool(gpu) + f"  restart {restarts}" * (restarts != "0")
                 if self.seen.get(job) != text:
                     self.seen[job] = text
-                    self.note(text)
+                    self.lines.append(text)
             self.together.add(frozenset(running))
 
     def jobs_of(self, rule: str) -> list[str]:
-        found = [line for line in self.lines[self.begin :] if f"  rule_{rule}  RUNNING" in line]
+        found = [line for line in self.lines if f"  rule_{rule}  RUNNING" in line]
         return [re.search(r"job (\d+)", line).group(1) for line in found]
 
 
 @contextmanager
 def started(folder: Path, *args, log: Path, config: Path) -> Iterator[subprocess.Popen]:
     """A run at work, which ends with the block."""
-    with (
-        open(log, "w") as file,
-        subprocess.Popen(
-            snakemake_command(*of_tiny(folder, *args, config=config)),
-            cwd=ROOT,
-            stdout=file,
-            stderr=file,
-        ) as process,
-    ):
-        try:
-            yield process
-        finally:
-            process.kill()
+    command = snakemake_command(*of_tiny(folder, *args, config=config))
+    with open(log, "w") as file:
+        run = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=file)
+    try:
+        yield run
+    finally:
+        run.kill()
+        run.wait()
 
 
-def config_with(folder: Path, seeds: list[int], **training) -> Path:
-    config = yaml.safe_load(TINY.read_text())
-    config["ensemble"]["seeds"] = seeds
-    config["training"] = training
-    folder.mkdir(exist_ok=True)
-    path = folder / "mine.yaml"
-    path.write_text(yaml.safe_dump(config))
-    return path
-
-
-def test_the_demo_ends_with_a_local_runs_bytes_though_members_are_preempted(
-    cluster, page, tmp_path
-):
+def test_the_demo_ends_with_a_local_runs_bytes_though_members_are_preempted(cluster, tmp_path):
     """One member's job is cancelled, and tried again; the other's is put back to the queue."""
-    config = config_with(tmp_path, [0, 1], epochs=20, stopping_patience=20)
+    long = {"epochs": 30, "stopping_patience": 30}
+    config = with_config(tmp_path, {"training": long})
     folder = tmp_path / "run"
     messages = tmp_path / "messages.txt"
     targets = ("--", "results/submission.csv")
     with (
-        Watch(page, "The demo, its two members preempted") as watch,
+        Watch() as watch,
         started(folder, *PROFILE, *targets, log=messages, config=config) as run,
     ):
         states = [folder / f"results/states/{seed}.pt" for seed in (0, 1)]
         wait_for(lambda: all(state.exists() for state in states), 300)
         jobs = {seed: watch.jobs_of(f"train {seed}")[-1] for seed in (0, 1)}
-        watch.note(f"scancel {jobs[0]}")
         said("scancel", jobs[0])
-        watch.note(f"scontrol requeue {jobs[1]}")
         said("scontrol", "requeue", jobs[1])
         # Else Slurm lets it rest for two minutes.
         wait_for(lambda: "PENDING" in said("squeue", "--job", jobs[1], "--noheader", "--format=%T"))
         said("scontrol", "update", f"JobId={jobs[1]}", "StartTime=now")
         status = run.wait(600)
         time.sleep(1)
-        watch.note(f"the workflow has ended with status {status}")
     assert status == 0, messages.read_text()
     # Both GPUs at once, each with another member's job.
     members = {frozenset({("rule_train 0", a), ("rule_train 1", b)}) for a, b in ("01", "10")}
     assert members & watch.together
     # More memory at the second attempt; at a restart by Slurm as much as before.
     _, second = watch.jobs_of("train 0")
-    assert any(f"job {second}  rule_train 0  RUNNING  16000M" in line for line in page)
+    assert any(f"job {second}  rule_train 0  RUNNING  16000M" in line for line in watch.lines)
     assert any(
-        f"job {jobs[1]}  rule_train 1  RUNNING" in line and "restart 1" in line for line in page
+        f"job {jobs[1]}  rule_train 1  RUNNING" in line and "restart 1" in line
+        for line in watch.lines
     )
     for seed in (0, 1):
         log = (folder / f"results/logs/train/{seed}.log").read_text()
-        page.append(f"results/logs/train/{seed}.log, the job that ended:")
-        page.extend(f"    {line}" for line in log.splitlines() if ": loss " not in line)
         assert "resumes after epoch" in log
         assert re.search("the scheduler chose the GPU: CUDA_VISIBLE_DEVICES is [01]", log)
     complete(tmp_path / "local", *targets, config=config)
@@ -205,28 +159,25 @@ def test_the_demo_ends_with_a_local_runs_bytes_though_members_are_preempted(
                  "models/1/checkpoint.safetensors"):  # fmt: skip
         ours, theirs = (tmp_path / where / "results" / name for where in ("run", "local"))
         assert ours.read_bytes() == theirs.read_bytes(), name
-    page.append("All bytes are those of a run on this machine alone.")
     assert "Nothing to be done" in complete(folder, *targets, config=config)
 
 
-def test_a_member_that_needs_longer_than_the_limit_ends_in_several_jobs(cluster, page, tmp_path):
-    config = config_with(tmp_path, [0], epochs=400, stopping_patience=400)
+def test_a_member_that_needs_longer_than_the_limit_ends_in_several_jobs(cluster, tmp_path):
+    long = {"epochs": 600, "stopping_patience": 600}
+    config = with_config(tmp_path, {"training": long, "ensemble": {"seeds": [0]}})
     folder = tmp_path / "run"
     target = "results/models/0/checkpoint.safetensors"
-    with Watch(
-        page, "A member that needs longer than its limit, of one minute at the first two attempts"
-    ) as watch:
+    with Watch() as watch:
+        # One minute at the first two attempts.
         limit = ["train:runtime=1 if attempt < 3 else 60", "train:slurm_partition=gpu"]
         options = [*PROFILE, "--set-resources", *limit]
         once = ["--retries", "0", "--preemptible-retries", "0"]
         failed = snakemake(folder, *options, *once, "--", target, config=config)
-        watch.note("the workflow has ended, without a second attempt")
         text = complete(folder, *options, "--", target, config=config)
-        watch.note("the workflow has ended")
     jobs = watch.jobs_of("train 0")
     assert len(jobs) >= 3
     for job in jobs[:2]:
-        assert any(f"job {job}  rule_train 0  TIMEOUT" in line for line in page)
+        assert any(f"job {job}  rule_train 0  TIMEOUT" in line for line in watch.lines)
     reason = "SLURM-job '{}' failed, SLURM status is: 'TIMEOUT'."
     assert failed.returncode == 1
     _, _, last = failed.stderr.partition("Failed, by the log to open:\nresults/logs/train/0.log:\n")
@@ -234,20 +185,16 @@ def test_a_member_that_needs_longer_than_the_limit_ends_in_several_jobs(cluster,
     assert "A job reached its time limit. Raise it, for example with --set-resources" in last
     # Tried again, it is one line of the run that ends well.
     assert f" train 0 | {reason.format(jobs[1])}" in text
-    page.extend(
-        ["The last words of the first run:", *(f"    {line}" for line in last.splitlines())]
-    )
     log = (folder / "results/logs/train/0.log").read_text()
     assert "resumes after epoch" in log
     assert (folder / target).exists()
 
 
-def test_a_volume_is_filled_with_a_local_runs_bytes(cluster, page, tmp_path):
+def test_a_volume_is_filled_with_a_local_runs_bytes(cluster, tmp_path):
     config = with_config(tmp_path, {**TINY_VOLUME, "inference": {"shards": 2}})
     targets = ("--", "results/volume/mask.sgy", "results/volume/next_lines.csv")
-    with Watch(page, "A volume, filled in two slabs") as watch:
+    with Watch() as watch:
         complete(tmp_path / "run", *PROFILE, *targets, config=config)
-        watch.note("the workflow has ended")
     assert all(watch.jobs_of(f"predict_volume {shard}") for shard in (0, 1))
     complete(tmp_path / "local", *targets, config=config)
     for name in ("mask.sgy", "probability.sgy", "next_lines.csv"):
@@ -255,4 +202,3 @@ def test_a_volume_is_filled_with_a_local_runs_bytes(cluster, page, tmp_path):
         # The text header names the run's folder.
         begin = TEXT if name.endswith(".sgy") else 0
         assert ours.read_bytes()[begin:] == theirs.read_bytes()[begin:], name
-    page.append("All bytes but those of text headers are those of a run on this machine alone.")

@@ -3,20 +3,7 @@
 import zipfile
 from pathlib import Path
 
-from saltseg.evaluation.decision import write_report
 from support.surveys import image_png, png, zipped
-
-SETTINGS = {
-    "plugins": [],
-    "inference": {"flip": True, "batch_size": 3, "threshold": None},
-    "compute": {
-        "device": "cpu",
-        "precision": "fp32",
-        "runtime": "torch",
-        "threads": 1,
-        "deterministic": True,
-    },
-}
 
 
 def files_of(tiles):
@@ -40,15 +27,4 @@ def pack(path: Path, packing: str, files: dict[str, bytes]) -> Path:
             for i, (name, data) in enumerate(files.items())
         }
     path.write_bytes(zipped(files, zipfile.ZIP_DEFLATED))
-    return path
-
-
-def threshold_json(path: Path, **changes) -> Path:
-    found = {
-        "threshold": 0.5,
-        "flip": True,
-        "members": {"0": 1, "1": 1, "2": 1},
-        "score": 0.7,
-    } | changes
-    write_report(path, {key: value for key, value in found.items() if value is not ...})
     return path

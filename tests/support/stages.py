@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 import yaml
 from PIL import Image
@@ -17,6 +18,7 @@ from PIL.PngImagePlugin import PngInfo
 
 from saltseg.output.masks import SOFTWARE
 from support.running import ROOT
+from support.segy_files import amplitudes, grid_numbers, write_segy
 from support.surveys import Survey
 
 CONFIG = yaml.safe_load((ROOT / "config/config.yaml").read_text())
@@ -171,32 +173,24 @@ def tree(folder: Path) -> dict[str, bytes | None]:
 
 
 def assert_refused(case: Case, run: Path, folder: Path, capsys, **changes) -> str:
-    """Run a case's stage without earlier outputs, then with some; return what it printed.
+    """Run a case's stage beside outputs of an earlier run; return what it printed.
 
-    Each time it has to print the message, on the terminal and in its log, with no traceback, and to
-    leave its outputs alone. A message with ^ in front has to follow ``Error:`` at once.
+    It has to print the message, on the terminal and in its log, with no traceback, and to leave all
+    outputs alone. A message with ^ in front has to follow ``Error:`` at once.
     """
-    for number, old in enumerate(([], OLD[case.stage])):
-        out = folder / f"out{number}"
-        out.mkdir()
-        for file in old:
-            (out / file).parent.mkdir(exist_ok=True)
-            (out / file).write_bytes(
-                OLD_MASK if file == "masks/old.png" else b"id,rle_mask\nold,\n"
-            )
-        before = tree(out)
-        capsys.readouterr()
-        log = folder / f"{number}.log"
-        given = arguments(case.stage, run, out, **changes)
-        assert stage(case.stage, *given, "--log", log) == 1
-        printed = capsys.readouterr().err
-        for text in (printed, log.read_text()):
-            if case.message.startswith("^"):
-                assert f"Error: {case.message[1:]}" in text
-            else:
-                assert case.message in text
-            assert "Traceback" not in text
-        assert tree(out) == before
+    out, log = folder / "out", folder / "stage.log"
+    for file in OLD[case.stage]:
+        (out / file).parent.mkdir(parents=True, exist_ok=True)
+        (out / file).write_bytes(OLD_MASK if file == "masks/old.png" else b"id,rle_mask\nold,\n")
+    before = tree(out)
+    capsys.readouterr()
+    given = arguments(case.stage, run, out, **changes)
+    assert stage(case.stage, *given, "--log", log) == 1
+    printed = capsys.readouterr().err
+    message = f"Error: {case.message[1:]}" if case.message.startswith("^") else case.message
+    for text in (printed, log.read_text()):
+        assert message in text and "Traceback" not in text
+    assert tree(out) == before
     return printed
 
 
@@ -221,3 +215,36 @@ def zip_survey(survey: Survey, folder: Path, layout: str = "nested zip") -> None
     """Write a survey to ``survey.zip``, where `arguments` expects it."""
     survey.write(folder / "survey", layout).rename(folder / "survey.zip")
     (folder / "survey").rmdir()
+
+
+def import_survey(folder: Path, inlines, *, name="", traces=40, first=0.0, changes=None, **segy):
+    """Import and split a survey of eight inlines by its stages; return the last status.
+
+    inlines: the labelled ones
+    name: of a further survey, whose files lie in surveys/NAME/data
+    first: the first label's value
+    changes: of the configuration, by section
+    """
+    numbers = grid_numbers(range(1, 9), range(1, traces + 1))
+    write_segy(folder / "volume.sgy", amplitudes(8 * traces, 24), *numbers, **segy)
+    some = np.isin(numbers[0], inlines)
+    salt = np.repeat(np.arange(24)[None] > 15, some.sum(), axis=0).astype(np.float32)
+    salt[0, 0] = first
+    write_segy(folder / "salt.sgy", salt, numbers[0][some], numbers[1][some], **segy)
+    changes = {"survey": {}, "validation": {}} | (changes or {})
+    config = {"survey": TINY["survey"] | {"tile": 16} | changes["survey"]}
+    config["validation"] = TINY["validation"] | {"folds": 5} | changes["validation"]
+    given = ["--settings", json.dumps(config), *(["--survey", name] if name else [])]
+    data = folder / f"surveys/{name}/data" if name else folder
+    data.mkdir(parents=True, exist_ok=True)
+    geometry = ["--geometry", data / "geometry.json"]
+    volume = ["--source", folder / "volume.sgy", *geometry, "--traces", data / "traces.h5"]
+    store, lines = ["--volume", data / "volume.zarr"], ["--lines", data / "lines.h5"]
+    tiles = [*lines, "--tiles", data / "train.h5", *geometry]
+    steps = [
+        ("scan_volume", *volume),
+        ("import_volume", *volume, *store),
+        ("import_lines", "--labels", folder / "salt.sgy", *store, *tiles),
+        ("split", *tiles, "--folds", data / "folds.h5"),
+    ]
+    return next((code for each, *rest in steps if (code := stage(each, *given, *rest))), 0)

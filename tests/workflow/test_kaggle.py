@@ -5,7 +5,6 @@ import json
 import os
 import shlex
 import shutil
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -18,7 +17,7 @@ from saltseg.evaluation.decision import write_report
 from saltseg.survey import kaggle
 from saltseg.survey.kaggle import CONTEST, TEST_TILES
 from saltseg.survey.tiles import Tiles
-from support.running import complete, copy_project, planned, run_stage, snakemake, with_config
+from support.running import complete, copy_project, planned, snakemake, with_config
 
 pytestmark = pytest.mark.slow
 
@@ -152,15 +151,6 @@ def submission(tmp_path) -> Path:
     return folder / "submission.csv"
 
 
-def by_hand(stage: str, folder: Path, *args) -> subprocess.CompletedProcess:
-    return run_stage(stage, *args, "--log", "hand.log", cwd=folder)
-
-
-def submit_by_hand(folder: Path) -> subprocess.CompletedProcess:
-    files = ("--submission", "results/submission.csv", "--threshold", "results/threshold.json")
-    return by_hand("submit", folder, *files, "--record", "results/submitted.txt")
-
-
 def assert_no_secret(folder: Path, *texts: str) -> None:
     files = [file for file in folder.rglob("*") if file.is_file()]
     assert files
@@ -246,13 +236,12 @@ def test_missing_credentials_are_reported_with_every_place(client, tmp_path, mon
     assert client.calls() == []
 
 
-def test_a_client_that_only_seems_to_submit_is_not_believed(key, tmp_path, submission):
+def test_a_client_that_only_seems_to_submit_is_not_believed(key, submission):
     key.does("nothing")
-    done = submit_by_hand(tmp_path / "run")
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert "expected the answer 'successfully submitted', found another" in done.stderr
-    assert f"{CONTEST}/submissions" in done.stderr and "  Could not submit\n" in done.stderr
-    assert not submission.with_name("submitted.txt").exists()
+    expected = "expected the answer 'successfully submitted', found another"
+    with pytest.raises(InputError, match=rf"{expected}(?s:.)*{CONTEST}/submissions") as error:
+        kaggle.submit(submission, "hello")
+    assert "  Could not submit\n" in f"{error.value}\n"
 
 
 @pytest.mark.parametrize(

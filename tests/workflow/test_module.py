@@ -152,13 +152,10 @@ def test_a_module_of_a_commit_runs_under_a_prefix_and_other_names(repository, tm
     assert "Adding index.html" in report
 
 
-@pytest.mark.parametrize(
-    ("more", "results"), [("", "results"), ('    prefix: "a b"', "a b/results")]
-)
-def test_a_local_module_completes_a_few_keys_from_the_defaults(tmp_path, more, results):
-    module(tmp_path, ROOT / "workflow/Snakefile", demo(50), more)
-    complete(tmp_path, "--", f"{results}/data/folds.h5")
-    folds = folds_in(tmp_path / results / "data/folds.h5")["fold"]
+def test_a_local_module_completes_a_few_keys_from_the_defaults(tmp_path):
+    module(tmp_path, ROOT / "workflow/Snakefile", demo(50))
+    complete(tmp_path, "--", "results/data/folds.h5")
+    folds = folds_in(tmp_path / "results/data/folds.h5")["fold"]
     # Two by default.
     assert len(folds) == 50 and set(folds) == {0, 1}
 
@@ -179,10 +176,11 @@ def test_only_what_is_wrong_in_a_modules_configuration_is_named(tmp_path, config
 
 def test_two_modules_keep_their_results_apart(tmp_path):
     tiles = {"one": 48, "two": 60}
-    targets = [f"{name}/results/data/folds.h5" for name in tiles]
+    targets = [f"{name} of us/results/data/folds.h5" for name in tiles]
     modules = [
         f"module {name}:\n    snakefile: {str(ROOT / 'workflow/Snakefile')!r}\n"
-        f'    prefix: "{name}"\n    config: {demo(count)!r}\nuse rule * from {name} as {name}_*\n'
+        f'    prefix: "{name} of us"\n    config: {demo(count)!r}\n'
+        f"use rule * from {name} as {name}_*\n"
         for name, count in tiles.items()
     ]
     both = f"rule both:\n    default_target: True\n    input: {targets!r}\n"

@@ -68,18 +68,6 @@ def draw_masks(results, folder, places):
             (folder / f"inline_{number}.png").write_bytes(mask_png(salt.T))
 
 
-def test_labels_can_be_masks_drawn_line_by_line(finished_volume, tmp_path):
-    """The source of the demo as a user's own file, with some of its truth as PNG files."""
-    results = finished_volume / "results"
-    draw_masks(results, tmp_path / "my masks", (2, 9))
-    shutil.copy(results / "demo/volume.sgy", tmp_path / "a survey.sgy")
-    own = {"source": "a survey.sgy", "labels": "my masks"}
-    config = config_of(tmp_path, data=own)
-    complete(tmp_path, "--", "results/data/folds.h5", config=config)
-    table = Lines(tmp_path / "results/data/lines.h5").table
-    assert table["line"].tolist() == [1203, 1210]
-
-
 def test_a_second_round_starts_from_the_first_ones_members(finished_volume, tmp_path):
     """The lines of the first round and one of those that it proposes, by the documented command."""
     first = shutil.copytree(finished_volume, tmp_path / "survey") / "results"

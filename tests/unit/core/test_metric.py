@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from saltseg.core import metric
+from support.surveys import slow_score
 
 
 @st.composite
@@ -22,7 +23,7 @@ def pairs_of_masks(draw):
 
 
 @given(pairs_of_masks())
-def test_scores_equal_the_definition(slow_score, masks):
+def test_scores_equal_the_definition(masks):
     predicted, truth = masks
     expected = [slow_score(p, t) for p, t in zip(predicted.tolist(), truth.tolist(), strict=True)]
     scores = metric.tile_scores(predicted, truth)

@@ -51,16 +51,6 @@ def test_smoothing_is_a_mean_of_the_known_samples_near(seed, deviation):
             assert found[place] == pytest.approx(total / weights, abs=1e-3)
 
 
-@pytest.mark.parametrize("start", [0, 3, 11])
-def test_a_part_with_its_neighbours_is_smoothed_to_the_same_bytes(start):
-    values = np.random.default_rng(1).integers(0, MISSING, (20, 4, 5), dtype=np.uint16)
-    whole = smooth(values, 0, range(20), 1.5)
-    first, stop = max(start - halo(1.5), 0), start + 9 + halo(1.5)
-    inner = range(start - first, start - first + min(9, 20 - start))
-    part = smooth(values[first:stop], 0, inner, 1.5)
-    assert part.tobytes() == whole[start : start + 9].tobytes()
-
-
 def lines_of(fusion, count, size=4000):
     random, lines = np.random.default_rng(7), []
     for _ in range(count):

@@ -17,6 +17,7 @@ from saltseg.ensemble.predictions import Predictions
 from saltseg.evaluation.summary import NOT_TUNED, describe, honesty, warning
 from saltseg.evaluation.threshold import evaluate, steps, steps_of_members, tune
 from saltseg.survey import tiles as packed
+from support.surveys import slow_score
 
 UNIT = 10
 
@@ -31,7 +32,7 @@ def surveys(draw, least=1):
     return np.clip(values, 0, UNIT).astype(np.uint32), masks
 
 
-def slow_scores(slow_score, values, masks, limit):
+def slow_scores(values, masks, limit):
     """Return the tiles' scores, in fractions, if values above a limit are salt."""
     return tuple(
         slow_score((tile > limit).tolist(), mask.tolist())
@@ -39,23 +40,23 @@ def slow_scores(slow_score, values, masks, limit):
     )
 
 
-def slow_segments(slow_score, values, masks, unit):
+def slow_segments(values, masks, unit):
     """Return start, end and scores of the threshold intervals in which no score changes."""
     segments = []
     for limit in range(unit + 1):
-        scores = slow_scores(slow_score, values, masks, limit)
+        scores = slow_scores(values, masks, limit)
         if not segments or segments[-1][1] != scores:
             segments.append((limit, scores))
     ends = [start for start, _ in segments[1:]] + [unit]
     return [(start, end, scores) for (start, scores), end in zip(segments, ends, strict=True)]
 
 
-def slow_best(slow_score, values, masks, unit):
+def slow_best(values, masks, unit):
     """Return the midpoint of the first widest range of the best thresholds, as a fraction of one.
 
     Best by the mean score within a tenth, beyond whose ends the score stays.
     """
-    segments = slow_segments(slow_score, values, masks, unit)
+    segments = slow_segments(values, masks, unit)
     near, far = Fraction(unit, 10), 2 * unit
     segments[0] = (-far, *segments[0][1:])
     segments[-1] = (segments[-1][0], far, segments[-1][2])
@@ -80,24 +81,14 @@ def whole_curve(values, masks, unit=UNIT):
 
 
 @given(surveys())
-def test_the_score_at_every_threshold_equals_the_definition(slow_score, survey):
+def test_the_score_at_every_threshold_equals_the_definition(survey):
     values, masks = survey
     curve = whole_curve(values, masks)
     # At every value, between them, and beyond the last.
     for quarter in range(4 * UNIT + 3):
-        expected = slow_scores(slow_score, values, masks, Fraction(quarter, 4))
+        expected = slow_scores(values, masks, Fraction(quarter, 4))
         found = curve.score(quarter / (4 * UNIT))
         assert found == pytest.approx(float(sum(expected) / len(expected)), abs=1e-12)
-
-
-@given(surveys())
-def test_the_curve_changes_where_a_tile_s_score_does_and_nowhere_else(slow_score, survey):
-    values, masks = survey
-    curve = whole_curve(values, masks)
-    segments = slow_segments(slow_score, values, masks, UNIT)
-    assert curve.starts.tolist() == [start for start, _, _ in segments]
-    assert curve.totals.tolist() == [10 * sum(scores) for _, _, scores in segments]
-    assert curve.tiles == len(values)
 
 
 SHAPE = (3, 2)
@@ -145,21 +136,21 @@ def slow_means(members, ids):
 
 
 @given(ensembles())
-def test_members_are_averaged_exactly_over_those_that_have_the_tile(slow_score, ensemble):
+def test_members_are_averaged_exactly_over_those_that_have_the_tile(ensemble):
     members, ids, masks = ensemble
     curve = steps_of_members(members, ids, masks).curve(np.ones(len(ids), dtype=bool))
     means = slow_means(members, ids)
     values = sorted({Fraction(0), *means.ravel().tolist()})
     between = [(a + b) / 2 for a, b in pairwise(values)]
     for threshold in (*values, *between, Fraction(1)):
-        expected = sum(slow_scores(slow_score, means, masks, threshold))
+        expected = sum(slow_scores(means, masks, threshold))
         segment = sum(Fraction(int(s), curve.unit) <= threshold for s in curve.starts) - 1
         assert Fraction(int(curve.totals[segment]), 10) == expected
-    best = max(sum(slow_scores(slow_score, means, masks, value)) for value in values)
+    best = max(sum(slow_scores(means, masks, value)) for value in values)
     assert Fraction(int(curve.totals.max()), 10) == best
 
 
-def test_tiles_are_summed_chunk_by_chunk_without_a_seam(slow_score):
+def test_tiles_are_summed_chunk_by_chunk_without_a_seam():
     random = np.random.default_rng(0)
     ids = [f"tile{i}" for i in range(300)]
     masks = random.random((300, *SHAPE)) < 0.5
@@ -167,7 +158,7 @@ def test_tiles_are_summed_chunk_by_chunk_without_a_seam(slow_score):
     values = random.integers(0, 2, (300, *SHAPE)).astype(np.uint16) * np.uint16(SCALE)
     member = Predictions(Path("member.h5"), [ids[i] for i in order], values[order])
     found = steps_of_members([member], ids, masks)
-    expected = slow_scores(slow_score, values, masks, SCALE // 2)
+    expected = slow_scores(values, masks, SCALE // 2)
     for i in (0, 127, 128, 255, 256, 299):
         only = np.arange(300) == i
         assert found.curve(only).score(0.5) == float(expected[i])
@@ -186,23 +177,23 @@ def test_too_many_different_numbers_of_members_are_refused():
         steps_of_members(members, [f"tile{count}" for count in counts], masks)
 
 
-def slow_tune(slow_score, values, masks, groups, unit):
+def slow_tune(values, masks, groups, unit):
     """Score each group at the best threshold of the other groups, by brute force."""
     by_group, total = {}, Fraction(0)
     for group in sorted(set(groups)):
         here = [i for i, g in enumerate(groups) if g == group]
         others = [i for i, g in enumerate(groups) if g != group]
-        threshold = slow_best(slow_score, values[others], masks[others], unit)
-        scores = slow_scores(slow_score, values[here], masks[here], threshold * unit)
+        threshold = slow_best(values[others], masks[others], unit)
+        scores = slow_scores(values[here], masks[here], threshold * unit)
         total += sum(scores)
         by_group[str(group)] = {
             "threshold": pytest.approx(float(threshold), abs=1e-4),
             "score": pytest.approx(float(sum(scores) / len(here)), abs=1e-12),
             "tiles": len(here),
         }
-    best = slow_best(slow_score, values, masks, unit)
+    best = slow_best(values, masks, unit)
     mean = {
-        name: float(sum(slow_scores(slow_score, values, masks, limit)) / len(values))
+        name: float(sum(slow_scores(values, masks, limit)) / len(values))
         for name, limit in [("best", best * unit), ("half", Fraction(unit, 2))]
     }
     return {
@@ -215,11 +206,11 @@ def slow_tune(slow_score, values, masks, groups, unit):
 
 
 @given(surveys(least=3), st.lists(st.integers(0, 2), min_size=5, max_size=5))
-def test_each_group_is_scored_at_the_threshold_of_the_others(slow_score, survey, folds):
+def test_each_group_is_scored_at_the_threshold_of_the_others(survey, folds):
     values, masks = survey
     groups = np.array([0, 1, *folds][: len(values)])
     result = tune(steps(values, masks, UNIT), groups)
-    assert result == slow_tune(slow_score, values, masks, groups.tolist(), UNIT)
+    assert result == slow_tune(values, masks, groups.tolist(), UNIT)
 
 
 @pytest.fixture
@@ -258,9 +249,7 @@ def coarse(values):
         ([None, None], "the other folds", 4 / 12),
     ],
 )
-def test_tiles_are_scored_by_the_members_that_predicted_them(
-    slow_score, labelled, held_out, tuned_on, empty
-):
+def test_tiles_are_scored_by_the_members_that_predicted_them(labelled, held_out, tuned_on, empty):
     members, tiles, folds, values, masks = labelled
     whole = Predictions(Path("all.h5"), tiles.ids[::-1], values[::-1])
     members = [whole if fold is None else members[fold] for fold in held_out]
@@ -268,7 +257,7 @@ def test_tiles_are_scored_by_the_members_that_predicted_them(
     result, curve = evaluate(members, tiles, folds, honest=honest)
     covered = np.flatnonzero(folds["fold"].isin(held_out) | (not honest))
     groups = [0, 1, 0, 1] if len(held_out) == 1 else folds["fold"][covered].tolist()
-    expected = slow_tune(slow_score, coarse(values[covered]), masks[covered], groups, 7)
+    expected = slow_tune(coarse(values[covered]), masks[covered], groups, 7)
     assert result == expected | {
         "score_all_empty": pytest.approx(empty),
         "tuned_on": tuned_on,
@@ -281,17 +270,17 @@ def test_tiles_are_scored_by_the_members_that_predicted_them(
     assert curve["threshold"].is_monotonic_increasing and curve["threshold"].iloc[0] == 0
     for row in curve.itertuples():
         limit = Fraction(round(7 * row.threshold))
-        scores = slow_scores(slow_score, coarse(values[covered]), masks[covered], limit)
+        scores = slow_scores(coarse(values[covered]), masks[covered], limit)
         assert row.score == pytest.approx(float(sum(scores) / len(covered)), abs=1e-12)
 
 
 @pytest.mark.parametrize("held_out", [[0, 1, 2], [1]])
-def test_a_chosen_threshold_is_scored_as_it_is_and_tuned_on_nothing(slow_score, labelled, held_out):
+def test_a_chosen_threshold_is_scored_as_it_is_and_tuned_on_nothing(labelled, held_out):
     members, tiles, folds, values, masks = labelled
     members = [members[fold] for fold in held_out]
     result, _ = evaluate(members, tiles, folds, honest=True, chosen=0.3)
     covered = np.flatnonzero(folds["fold"].isin(held_out))
-    scores = slow_scores(slow_score, values[covered], masks[covered], 0.3 * SCALE)
+    scores = slow_scores(values[covered], masks[covered], 0.3 * SCALE)
     expected = float(sum(scores) / len(covered))
     assert (result["threshold"], result["tuned_on"], result["honest"]) == (0.3, NOT_TUNED, True)
     assert result["score"] == result["score_on_tuned_tiles"] == pytest.approx(expected)

@@ -1,6 +1,5 @@
 """Every network of the registry, through all that training and prediction ask of one."""
 
-import argparse
 import inspect
 import os
 import shlex
@@ -8,27 +7,23 @@ import shutil
 import sys
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 from torch import nn
 
-import predict
-import predict_test
 from saltseg.core.errors import InputError
-from saltseg.ensemble.predictions import Predictions, mean_probabilities
+from saltseg.ensemble.predictions import Predictions, mean_probabilities, save
+from saltseg.evaluation.decision import Decision
+from saltseg.inference.predict import predict
+from saltseg.inference.predict_new import decide
 from saltseg.networks import model
+from saltseg.networks.checkpoint import Checkpoint
 from saltseg.networks.cpu_kernels import Dropout
 from saltseg.networks.network import Network
 from saltseg.networks.registry import NETWORKS, OPTIONAL, Entry
-from saltseg.output.submission import write_submission
-from saltseg.settings.check import given
-from saltseg.survey import tiles as packed
 from saltseg.training import trainer as train
 from support.networks import FIRST_OF_CLASS, NAMES, NEEDED, options_of
-from support.new_tiles import SETTINGS, pack, threshold_json
-from support.new_tiles import files_of as png_files
-from support.training import labelled, member
+from support.training import CPU, labelled, member
 
 EVERY = pytest.mark.parametrize("name", NAMES)
 SIZES = [(16, 16), (17, 17), (31, 31), (32, 32), (33, 33), (16, 64), (64, 31), (101, 101)]
@@ -101,51 +96,22 @@ def test_a_network_without_an_encoder_is_not_trained_as_if_it_had_one(key, value
 def test_new_tiles_get_the_masks_that_test_tiles_get(tmp_path, name):
     """One member for each choice, trained, saved, and predicting in both ways."""
     random = np.random.default_rng(3)
-    ids = ["a", "b", "c", "d", "e"]
     images = random.integers(0, 256, (5, 17, 20), dtype=np.uint8)
-    depths = [float(50 + 9 * i) for i in range(5)]
-    table = pd.DataFrame({"id": ids, "depth": depths})
-    packed.save(tmp_path / "test.h5", table, images)
-    files = png_files(dict(zip(ids, images, strict=True)))
-    rows = "".join(f"{each},{depth}\n" for each, depth in zip(ids, depths, strict=True))
-    source = pack(tmp_path / "new", "folder", files | {"depths.csv": b"id,z\n" + rows.encode()})
-    checkpoints, members = [], []
+    ids, depths = list("abcde"), np.linspace(50, 90, 5, dtype=np.float32)
+    networks, members = [], []
     for number, options in enumerate(options_of(name)):
         settings = settings_of(name, **options) | {"width": 4}
         checkpoint, _ = member(labelled(4), labelled(2), model=settings, epochs=1)
-        checkpoints.append(tmp_path / f"{number}.safetensors")
-        checkpoint.save(checkpoints[-1])
-        predict_test.main(
-            argparse.Namespace(
-                settings=given({**SETTINGS, "inference": SETTINGS["inference"] | {"shards": 1}}),
-                threads=1,
-                tiles=tmp_path / "test.h5",
-                checkpoint=checkpoints[-1],
-                shard=0,
-                predictions=tmp_path / f"{number}.h5",
-            )
-        )
+        checkpoint.save(tmp_path / f"{number}.safetensors")
+        networks.append(Checkpoint.load(tmp_path / f"{number}.safetensors").rebuild())
+        batches = predict(networks[-1], images, depths, CPU, batch_size=3, flip=True)
+        save(tmp_path / f"{number}.h5", ids, (17, 20), batches)
         members.append(Predictions.load(tmp_path / f"{number}.h5"))
     means = np.concatenate([mean for _, mean in mean_probabilities(members, ids)])
-    threshold = float(np.median(means))
-    write_submission(tmp_path / "submission.csv", ids, members, len(members), threshold)
-    predict.main(
-        argparse.Namespace(
-            settings=given(SETTINGS),
-            threads=1,
-            tiles=source,
-            checkpoints=checkpoints,
-            threshold=threshold_json(
-                tmp_path / "threshold.json",
-                threshold=threshold,
-                members={path.stem: 1 for path in checkpoints},
-            ),
-            table=tmp_path / "out/masks.csv",
-            masks=tmp_path / "out/masks",
-        )
-    )
-    assert 0 < (means > threshold).mean() < 1
-    assert (tmp_path / "out/masks.csv").read_text() == (tmp_path / "submission.csv").read_text()
+    decision = Decision(float(np.median(means)), True, {str(i): 1 for i in range(len(members))})
+    assert 0 < (means > decision.threshold).mean() < 1
+    masks = np.stack(list(decide(networks, images, depths, CPU, decision, 3)))
+    np.testing.assert_array_equal(masks, means > decision.threshold)
 
 
 @EVERY

@@ -11,7 +11,7 @@ from saltseg.core.quantisation import MISSING, SCALE
 from saltseg.ensemble.fusion import LOGITS, Fusion, probability, smooth
 from saltseg.output import next_lines
 from saltseg.output.next_lines import Change, Disagreement, choose_lines
-from saltseg.output.shards import LINES, Layout, Shards
+from saltseg.output.shards import Layout, Shards
 from saltseg.output.surfaces import MOST_BODIES, writing_surfaces
 from saltseg.output.volume import (
     Block,
@@ -107,19 +107,6 @@ def test_disagreement_is_that_of_all_members_in_both_planes(tmp_path):
         expected = np.std(four, axis=0)[block.live]
         found = block.disagreement[block.live] / 510
         np.testing.assert_allclose(found, expected.clip(0, 0.5), atol=0.5 / 510 + 1e-3)
-
-
-def test_blocks_are_the_whole_volume_once(stored):
-    probability, disagreement = np.zeros((2, *SHAPE))
-    for block in Probability(stored[0]).blocks():
-        part = block.inlines, block.crosslines
-        probability[part] += block.probability
-        disagreement[part] += block.disagreement
-        assert block.probability.shape[0] <= LINES
-    expected = Probability(stored[0]).read()
-    found = np.where(probability == MISSING, np.nan, probability / SCALE)
-    np.testing.assert_allclose(found, expected, atol=1e-6)
-    np.testing.assert_allclose(disagreement / 510, Probability(stored[0]).disagreement(), atol=1e-6)
 
 
 @pytest.mark.parametrize("shards", [1, 3])

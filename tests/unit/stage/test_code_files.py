@@ -65,19 +65,6 @@ def test_every_way_to_import_is_followed(project, statement):
     assert found == ["stage.py", "pack/__init__.py", "pack/one.py"]
 
 
-def test_imports_of_imports_are_followed_also_in_a_circle(project):
-    folder = project(stage="import a", a="import b", b="import c\nimport a", c="", d="import a")
-    found = [file.name for file in local_files(folder / "stage.py")]
-    assert found == ["stage.py", "a.py", "b.py", "c.py"]
-
-
-def test_what_a_package_imports_itself_is_followed(project):
-    folder = project(stage="from pack import one", pack__one="", pack__two="", pack__three="")
-    (folder / "pack/__init__.py").write_text("from pack import two")
-    found = [str(file.relative_to(folder)) for file in local_files(folder / "stage.py")]
-    assert found == ["stage.py", "pack/__init__.py", "pack/one.py", "pack/two.py"]
-
-
 def test_the_packages_that_a_stage_computes_with_are_found(project):
     late = "def late():\n    import scipy.fft\n    import tqdm"
     folder = project(stage="import json, a", a=f"from PIL import Image\nimport yaml\n{late}")

@@ -261,35 +261,28 @@ def test_a_body_of_two_traces_is_not_joined_where_others_are_picked_on_each(tmp_
     assert np.flatnonzero(labels[:, 20]).tolist() == [0, 30]
 
 
+def along(z, crosslines=CROSSLINES):
+    """Picks on traces of inline 104."""
+    return picks_on([104], crosslines, z)
+
+
 @pytest.mark.parametrize(
     ("files", "message"),
     [
         (
-            [(picks_on([104], CROSSLINES, 60), picks_on([104], CROSSLINES, 40))],
+            [(along(60), along(40))],
             r"inline 104, trace 300: row 1 of .*base_0.dat is above its top, row 1 of .*top_0.dat",
         ),
         (
-            [
-                (picks_on([104], CROSSLINES, 60), picks_on([104], CROSSLINES, 80)),
-                (picks_on([104], CROSSLINES[3:], 72), None),
-            ],
+            [(along(60), along(80)), (along(72, CROSSLINES[3:]), None)],
             r"trace 303: the body of row 1 of .*top_1.dat begins inside another, whose base is "
             r"row 4 of .*base_0.dat",
         ),
         (
-            [
-                (picks_on([104], CROSSLINES, 40), None),
-                (picks_on([104], CROSSLINES, np.linspace(20, 60, 40)), None),
-            ],
+            [(along(40), None), (along(np.linspace(20, 60, 40)), None)],
             r"trace 320: the top of row 21 of .*top_0.dat crosses that of row 21 of .*top_1.dat",
         ),
-        (
-            [
-                (picks_on([104], CROSSLINES, 40), picks_on([104], CROSSLINES, 80)),
-                (picks_on([104], CROSSLINES, 40), picks_on([104], CROSSLINES, 60)),
-            ],
-            "begins inside another",
-        ),
+        ([(along(40), along(80)), (along(40), along(60))], "begins inside another"),
     ],
 )
 def test_horizons_that_contradict_each_other_are_named(tmp_path, in_time, files, message):

@@ -1,6 +1,5 @@
 """Labels of lines: from masks drawn line by line, and from SEG-Y files of part of the volume."""
 
-import json
 from dataclasses import replace
 
 import numpy as np
@@ -17,8 +16,7 @@ from saltseg.survey.import_lines import (
     refuse_other_geometry,
 )
 from saltseg.survey.lines import UNLABELLED, Lines, save
-from support.segy_files import amplitudes, grid_numbers, write_segy
-from support.stages import stage
+from support.stages import import_survey
 from support.surveys import folds_in, mask_png
 
 VOLUME = Grid(Axis(100, 2, 6), Axis(300, 1, 8), Axis(0, 4, 5))
@@ -252,30 +250,8 @@ def test_labels_of_another_geometry_are_refused_with_what_differs():
     assert "samples: the labels have 0 to 16, step 2, the volume 0 to 16, step 4" in message
 
 
-def import_labels(folder, labelled, traces, scheme="kfold", **options):
-    """Import labels of some inlines of a survey of eight, by its stages; return split's status."""
-    inlines, crosslines = grid_numbers(np.arange(1, 9), np.arange(1, traces + 1))
-    write_segy(folder / "volume.sgy", amplitudes(len(inlines), 24), inlines, crosslines, **options)
-    some = np.isin(inlines, labelled)
-    salt = np.repeat(np.arange(24)[None] > 15, some.sum(), axis=0).astype(np.float32)
-    write_segy(folder / "salt.sgy", salt, inlines[some], crosslines[some], **options)
-    header = dict.fromkeys(["inline_byte", "crossline_byte", "endian", "format", "domain"])
-    cut = {"tile": 16, "normalisation": "volume", "unlabelled": None, "percentile": 99.9}
-    cut["polarity"] = "normal"
-    folds = {"folds": 5, "scheme": scheme, "seed": 0, "stratified": True}
-    given = ("--settings", json.dumps({"survey": header | cut, "validation": folds}))
-    geometry = ("--geometry", folder / "geometry.json")
-    index, store = ("--traces", folder / "traces.h5"), ("--volume", folder / "volume.zarr")
-    lines, tiles = ("--lines", folder / "lines.h5"), ("--tiles", folder / "train.h5")
-    source, labels = ("--source", folder / "volume.sgy"), ("--labels", folder / "salt.sgy")
-    assert stage("scan_volume", *given, *source, *geometry, *index) == 0
-    assert stage("import_volume", *given, *source, *geometry, *index, *store) == 0
-    assert stage("import_lines", *given, *labels, *geometry, *store, *lines, *tiles) == 0
-    return stage("split", *given, *tiles, *lines, *geometry, "--folds", folder / "folds.h5")
-
-
 def test_labels_of_one_line_are_read_by_the_bytes_found_in_the_volume(tmp_path):
-    assert import_labels(tmp_path, [4], 40, lines_at=(9, 21)) == 0
+    assert import_survey(tmp_path, [4], lines_at=(9, 21)) == 0
     assert Lines(tmp_path / "lines.h5").table["line"].unique().tolist() == [4]
 
 
@@ -293,7 +269,8 @@ def test_labels_of_one_line_are_read_by_the_bytes_found_in_the_volume(tmp_path):
 def test_few_or_short_lines_have_as_many_folds_as_pieces(
     tmp_path, caplog, labelled, traces, scheme, pieces, folds
 ):
-    assert import_labels(tmp_path, labelled, traces, scheme) == 0
+    changes = {"validation": {"scheme": scheme}}
+    assert import_survey(tmp_path, labelled, traces=traces, changes=changes) == 0
     assert len(Lines(tmp_path / "lines.h5").table) == pieces
     assert folds_in(tmp_path / "folds.h5")["fold"].nunique() == folds
     assert (f"{folds} folds instead of 5" in caplog.text) == (folds < 5 and scheme != "full")
@@ -302,5 +279,5 @@ def test_few_or_short_lines_have_as_many_folds_as_pieces(
 
 
 def test_a_line_with_room_for_one_window_has_nothing_to_hold_out(tmp_path, caplog):
-    assert import_labels(tmp_path, [4], 20) == 1
+    assert import_survey(tmp_path, [4], traces=20) == 1
     assert "not for a second beside it to hold out; label more, lower survey.tile" in caplog.text

@@ -20,8 +20,7 @@ from saltseg.survey.labelled import LabelledSurvey
 from saltseg.survey.lines import SALT, UNLABELLED, Line, Lines, hold_out_blocks, save
 from saltseg.survey.segy_files import labelled_files
 from saltseg.training.lines import LabelledLines
-from support.segy_files import amplitudes, grid_numbers, write_segy
-from support.stages import TINY, stage
+from support.stages import TINY, import_survey, stage
 
 
 def line(file="", samples=40, value=0.0, number=1, traces=30):
@@ -127,34 +126,6 @@ def test_a_further_survey_is_scored_by_members_alone(tmp_path):
     assert hold_out_alone(lines, [LinePredictions(path)]) == []
 
 
-def import_survey(folder, inlines, third=0.0, **changes):
-    """Import and split a further survey of eight inlines by its stages; return the last status."""
-    numbers = grid_numbers(np.arange(1, 9), np.arange(1, 41))
-    write_segy(folder / "volume.sgy", amplitudes(len(numbers[0]), 24), *numbers)
-    some = np.isin(numbers[0], inlines)
-    salt = np.repeat(np.arange(24)[None] > 15, some.sum(), axis=0).astype(np.float32)
-    salt[0, 0] = third
-    write_segy(folder / "salt.sgy", salt, numbers[0][some], numbers[1][some])
-    settings = {
-        "survey": TINY["survey"] | {"tile": 16} | changes,
-        "validation": TINY["validation"] | {"folds": 5},
-    }
-    given = ("--settings", json.dumps(settings), "--survey", "north")
-    data = folder / "surveys/north/data"
-    data.mkdir(parents=True, exist_ok=True)
-    source, labels = ("--source", folder / "volume.sgy"), ("--labels", folder / "salt.sgy")
-    names = {"geometry": "geometry.json", "traces": "traces.h5", "volume": "volume.zarr"}
-    names |= {"lines": "lines.h5", "tiles": "train.h5", "folds": "folds.h5"}
-    file = {name: (f"--{name}", data / path) for name, path in names.items()}
-    steps = [
-        ("scan_volume", *source, *file["geometry"], *file["traces"]),
-        ("import_volume", *source, *file["geometry"], *file["traces"], *file["volume"]),
-        ("import_lines", *labels, *(x for name in [*names][:5] for x in file[name])),
-        ("split", *file["tiles"], *file["lines"], *file["geometry"], *file["folds"]),
-    ]
-    return next((code for name, *rest in steps if (code := stage(name, *given, *rest))), 0)
-
-
 def survey_in(folder):
     data = folder / "surveys/north/data"
     return LabelledSurvey.load(data / "lines.h5", data / "train.h5", data / "folds.h5")
@@ -162,7 +133,7 @@ def survey_in(folder):
 
 @pytest.mark.parametrize(("labelled", "pieces", "folds"), [([4], 1, 1), ([2, 6], 4, 4)])
 def test_a_single_line_is_whole_and_only_trained_on(tmp_path, labelled, pieces, folds):
-    assert import_survey(tmp_path, labelled) == 0
+    assert import_survey(tmp_path, name="north", inlines=labelled) == 0
     survey = survey_in(tmp_path)
     assert survey.name == "north" and len(survey.lines.table) == pieces
     assert survey.folds["fold"].nunique() == folds
@@ -172,16 +143,17 @@ def test_a_single_line_is_whole_and_only_trained_on(tmp_path, labelled, pieces, 
 
 
 def test_messages_name_the_keys_of_the_survey(tmp_path, capsys):
-    assert import_survey(tmp_path, [2, 6], third=7) == 1
+    assert import_survey(tmp_path, name="north", inlines=[2, 6], first=7) == 1
     said = capsys.readouterr().err
     assert "data.surveys.north.labels: expected a value for salt, above 0" in said
     assert "set data.surveys.north.unlabelled to it" in said
-    assert import_survey(tmp_path, [2, 6], inline_byte=1, crossline_byte=1) == 1
+    bytes_ = {"survey": {"inline_byte": 1, "crossline_byte": 1}}
+    assert import_survey(tmp_path, name="north", inlines=[2, 6], changes=bytes_) == 1
     assert "set data.surveys.north.inline_byte and data.surveys." in capsys.readouterr().err
 
 
 def test_a_finished_run_knows_what_its_further_surveys_showed(tmp_path):
-    assert import_survey(tmp_path, [2, 4, 6]) == 0
+    assert import_survey(tmp_path, name="north", inlines=[2, 4, 6]) == 0
     filled = saved(tmp_path / "lines.h5", *(line(number=n, value=n) for n in (1, 2)))
     (tmp_path / "data").mkdir()
     (tmp_path / "lines.h5").rename(tmp_path / "data/lines.h5")
@@ -206,7 +178,7 @@ def test_a_finished_run_knows_what_its_further_surveys_showed(tmp_path):
 
 
 def test_a_survey_that_is_there_under_another_name_is_refused(tmp_path, capsys):
-    assert import_survey(tmp_path, [2, 4, 6]) == 0
+    assert import_survey(tmp_path, name="north", inlines=[2, 4, 6]) == 0
     data = tmp_path / "surveys/north/data"
     files = {"lines": "lines.h5", "tiles": "train.h5", "folds": "folds.h5"}
     given = [(f"--{name}", data / file) for name, file in files.items()]
