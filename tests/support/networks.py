@@ -49,9 +49,14 @@ def seen_data(seed: int = 0, **settings) -> Network:
     torch.manual_seed(seed)
     network = model.build(**settings).train()
     network.set_depth_range(torch.tensor([50.0, 950.0]))
+    return settle(network, torch.rand(8, 1, 64, 64), torch.linspace(50, 950, 8))
+
+
+def settle(network, *inputs):
+    """Have normalisations see some input, as in training; return the network to evaluate."""
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0
     with torch.no_grad():
-        network(torch.rand(8, 1, 64, 64), torch.linspace(50, 950, 8))
+        network.train()(*inputs)
     return network.eval()

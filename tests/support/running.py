@@ -125,7 +125,11 @@ def snakemake(folder: Path, *args, **kwargs) -> subprocess.CompletedProcess:
 
 
 def complete(folder: Path, *args, **kwargs) -> str:
-    done = snakemake(folder, *args, **kwargs)
+    return printed(snakemake(folder, *args, **kwargs))
+
+
+def printed(done: subprocess.CompletedProcess) -> str:
+    """Return what a process printed that has to succeed."""
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
 
@@ -137,9 +141,7 @@ def planned(folder: Path, *args, **kwargs) -> dict[str, int]:
 
 def planned_in(project: Path, *args) -> dict[str, int]:
     """Return the number of jobs that a run in a project's own folder would do, by rule."""
-    done = run_snakemake("--dry-run", *args, cwd=project)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return _jobs_in(done.stdout + done.stderr)
+    return _jobs_in(printed(run_snakemake("--dry-run", *args, cwd=project)))
 
 
 def _jobs_in(text: str) -> dict[str, int]:

@@ -4,7 +4,6 @@ Functions that take names return a function that spoils a given survey. In names
 SECOND and LAST stand for ids of labelled tiles, and TEST for that of the first test tile.
 """
 
-import io
 import struct
 import zlib
 from collections.abc import Callable
@@ -13,7 +12,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pandas as pd
-from PIL import Image
 
 from support.surveys import Survey
 
@@ -75,13 +73,6 @@ def rename_first(name: str) -> Callable[[Survey], None]:
 
 
 # Pictures
-
-
-def encoded(pixels: np.ndarray, mode: str | None = None, kind: str = "PNG", **options) -> bytes:
-    """Encode pixels, converted to one of Pillow's modes."""
-    buffer = io.BytesIO()
-    Image.fromarray(pixels).convert(mode).save(buffer, format=kind, **options)
-    return buffer.getvalue()
 
 
 def handmade_png(width: int, height: int, bits: int, colour: int, data: bytes) -> bytes:

@@ -132,27 +132,6 @@ def arguments(name: str, run: Path, out: Path, seed: int = 0, **changes) -> list
 PICTURES = ("gallery", "worst", "typical", "best", "disagreement")
 REPORT = ("gallery", "plot_training", "plot_evaluation", "plot_data", "page")
 
-# Outputs of an earlier run.
-OLD = {
-    "import_train": ["train.h5"],
-    "import_test": ["test.h5"],
-    "split": ["folds.h5"],
-    "train": ["0.safetensors", "0.csv"],
-    "predict_validation": ["0.h5"],
-    "predict_test": ["0.h5"],
-    "threshold": ["threshold.json", "curve.csv"],
-    "submission": ["submission.csv"],
-    "summary": ["summary.txt"],
-    "submit": ["sent.txt"],
-    "review": ["review.csv"],
-    "gallery": ["gallery.png", "worst.png"],
-    "plot_training": ["learning.svg", "times.svg"],
-    "plot_evaluation": ["score.svg"],
-    "plot_data": ["data.svg"],
-    "page": ["index.html", "tiles/labelled-0-grey.webp"],
-    "predict": ["masks.csv", "masks/old.png"],
-}
-
 
 def mask_of_an_earlier_run() -> bytes:
     data, mark = io.BytesIO(), PngInfo()
@@ -179,12 +158,13 @@ def assert_refused(case: Case, run: Path, folder: Path, capsys, **changes) -> st
     outputs alone. A message with ^ in front has to follow ``Error:`` at once.
     """
     out, log = folder / "out", folder / "stage.log"
-    for file in OLD[case.stage]:
-        (out / file).parent.mkdir(parents=True, exist_ok=True)
-        (out / file).write_bytes(OLD_MASK if file == "masks/old.png" else b"id,rle_mask\nold,\n")
+    given = arguments(case.stage, run, out, **changes)
+    for path in [path for path in given if isinstance(path, Path) and path.is_relative_to(out)]:
+        file = path if path.suffix else path / "old.png"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(OLD_MASK if file.suffix == ".png" else b"id,rle_mask\nold,\n")
     before = tree(out)
     capsys.readouterr()
-    given = arguments(case.stage, run, out, **changes)
     assert stage(case.stage, *given, "--log", log) == 1
     printed = capsys.readouterr().err
     message = f"Error: {case.message[1:]}" if case.message.startswith("^") else case.message

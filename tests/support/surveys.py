@@ -61,9 +61,9 @@ def folds_in(path: Path) -> pd.DataFrame:
     return file.table({"id": str, "fold": np.int64, **groups})
 
 
-def png(pixels: np.ndarray) -> bytes:
+def png(pixels: np.ndarray, **options) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, format="PNG")
+    Image.fromarray(pixels).save(buffer, format="PNG", **options)
     return buffer.getvalue()
 
 

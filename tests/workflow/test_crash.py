@@ -1,12 +1,10 @@
 """After a kill, a full disk or running out of memory: a clear message and a resumable state."""
 
-import fcntl
 import os
 import re
 import shutil
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -132,25 +130,6 @@ def test_members_are_there_until_their_successors_are_and_come_back_at_once(long
 
 def stage(name: str, *args) -> subprocess.Popen:
     return subprocess.Popen(stage_command(name, *args), stderr=subprocess.PIPE, text=True)
-
-
-def test_a_job_waits_for_the_one_that_outlived_its_workflow(tmp_path):
-    log, archive = tmp_path / "demo.log", tmp_path / "survey.zip"
-    settings = yaml.safe_load((ROOT / "config/config.yaml").read_text())
-    settings["data"]["demo"] |= {"tiles": 47, "test_tiles": 1}
-    (tmp_path / "config.yaml").write_text(yaml.safe_dump(settings))
-    arguments = ["--settings", tmp_path / "config.yaml", "--log", log, "--archive", archive]
-    log.write_text("what the other one has to say\n" * 100)
-    with open(tmp_path / ".demo.log.lock", "w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        process = stage("demo", *arguments, "--sections", tmp_path / "sections.csv")
-        assert f"{log}: a process of an earlier run is still running" in process.stderr.readline()
-        time.sleep(0.5)
-        assert process.poll() is None and not archive.exists()
-    _, text = process.communicate(timeout=60)
-    assert process.returncode == 0, text
-    assert archive.exists()
-    assert "other one" not in log.read_text()
 
 
 @pytest.fixture

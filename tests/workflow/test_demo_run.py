@@ -13,7 +13,7 @@ from saltseg.networks.checkpoint import Checkpoint
 from saltseg.settings.config import ComputeSettings
 from saltseg.survey.folds import train_valid_masks
 from saltseg.survey.tiles import Tiles
-from support.running import ROOT, run_snakemake
+from support.running import ROOT, printed, run_snakemake
 from support.surveys import folds_in
 
 pytestmark = pytest.mark.slow
@@ -21,20 +21,16 @@ pytestmark = pytest.mark.slow
 FINE = 2**31 - 1  # keeps every bit of a float32 between 2^-8 and 1
 
 
-def snakemake(*args) -> str:
-    done = run_snakemake(*args)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
 @pytest.fixture(scope="module")
 def results(tmp_path_factory) -> Path:
     """Results of `make run`, if it ran here with this very code and nothing is left to do."""
     made = ROOT / "results"
-    if (made / "submission.csv").exists() and "Nothing to be done" in snakemake("--dry-run"):
+    if (made / "submission.csv").exists() and "Nothing to be done" in printed(
+        run_snakemake("--dry-run")
+    ):
         return made
     folder = tmp_path_factory.mktemp("demo")
-    snakemake("--directory", folder)
+    printed(run_snakemake("--directory", folder))
     return folder / "results"
 
 

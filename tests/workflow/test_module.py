@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from saltseg.core.errors import rebuild_hint
-from support.running import ROOT, TINY, run_snakemake
+from support.running import ROOT, TINY, printed, run_snakemake
 from support.surveys import Survey, folds_in
 
 pytestmark = pytest.mark.slow
@@ -62,9 +62,7 @@ def snakemake(folder: Path, *args) -> subprocess.CompletedProcess:
 
 
 def complete(folder: Path, *args) -> str:
-    done = snakemake(folder, *args)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    return printed(snakemake(folder, *args))
 
 
 def module(folder: Path, snakefile: object, config: dict, more: str = "", names: str = "") -> None:

@@ -24,6 +24,7 @@ from support.running import (
     copy_project,
     planned,
     planned_in,
+    printed,
     rule_texts,
     run_snakemake,
     stages_by_environment,
@@ -246,8 +247,7 @@ def test_another_version_of_a_package_reruns_what_computes_with_it(project, tmp_
 def test_what_is_stale_reruns_and_leaves_nothing_to_do(project):
     edit_config("ensemble", "seeds", [0])(project)
     assert planned_in(project, "--configfile", "mine.yaml") == below("threshold")
-    done = run_snakemake("--cores", "2", "--configfile", "mine.yaml", cwd=project)
-    assert done.returncode == 0, done.stderr
+    printed(run_snakemake("--cores", "2", "--configfile", "mine.yaml", cwd=project))
     assert planned_in(project, "--configfile", "mine.yaml") == {}
 
 

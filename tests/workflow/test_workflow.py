@@ -22,7 +22,6 @@ from saltseg.ensemble.predictions import Predictions
 from saltseg.evaluation.decision import write_report
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.output.submission import write_submission
-from saltseg.survey.tiles import Tiles
 from support.running import (
     ROOT,
     SUBMISSION,
@@ -301,22 +300,14 @@ def test_members_that_validate_on_training_tiles_are_marked_as_not_honest(copied
     assert report["scheme"] == "full" and report["honest"] is False
     assert report["tiles_scored"] == report["tiles"] == 48
     assert "NOT honest" in (results / "summary.txt").read_text()
-    assert not pd.read_csv(results / "threshold_curve.csv")["honest"].any()
     page = (results / "index.html").read_text()
     assert '<span class="dishonest">mean score of 48 labelled tiles; NOT honest' in page
     for name in ("threshold", "tile_scores", "calibration", "learning"):
         assert "NOT honest" in (results / f"figures/{name}.svg").read_text()
     text = (results / "figures/members.svg").read_text()
     assert "Not drawn: the members trained on these tiles" in text
-    for log in ("threshold.log", "train/0.log"):
-        assert "NOT honest" in (results / "logs" / log).read_text()
+    assert "NOT honest" in (results / "logs/threshold.log").read_text()
     for seed in (0, 1):
-        assert not pd.read_csv(results / f"models/{seed}/history.csv")["honest"].any()
-        checkpoint = Checkpoint.load(results / f"models/{seed}/checkpoint.safetensors")
-        assert checkpoint.about["honest"] is False
-        assert checkpoint.about["model"]["name"] == "unet"
-        depths = Tiles(results / "data/train.h5").depths
-        assert checkpoint.state["depth_range"].tolist() == [depths.min(), depths.max()]
         assert len(Predictions.load(results / f"predictions/validation/{seed}.h5").ids) == 48
         assert list((results / f"logs/tensorboard/{seed}").glob("events.out.tfevents.*"))
 

@@ -47,12 +47,3 @@ def test_an_iou_of_exactly_a_threshold_does_not_pass_it(percent, scale):
     assert metric.tenths(*map(torch.tensor, areas)) == passed
     # One more pixel does.
     assert metric.tenths(np.array(areas[0] + 1), np.array(areas[1])) == passed + 1
-
-
-def test_empty_tiles():
-    empty, full = np.zeros((1, 3, 3), dtype=bool), np.ones((1, 3, 3), dtype=bool)
-    one_pixel = empty.copy()
-    one_pixel[0, 1, 1] = True
-    assert metric.tile_scores(empty, empty) == [1]
-    assert metric.tile_scores(empty, full) == [0]
-    assert metric.tile_scores(one_pixel, empty) == [0]

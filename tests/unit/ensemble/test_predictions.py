@@ -13,12 +13,10 @@ from torch import nn
 
 from saltseg.core.errors import InputError
 from saltseg.core.quantisation import SCALE
-from saltseg.device.compute import Compute
 from saltseg.ensemble.predictions import Predictions, save, shard_of, sum_values
 from saltseg.inference.predict import predict
 from saltseg.networks import model
-
-CPU = Compute(torch.device("cpu"), "fp32")
+from support.training import CPU
 
 
 def test_what_is_saved_in_batches_is_loaded_in_one_piece(tmp_path):

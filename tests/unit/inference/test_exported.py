@@ -5,20 +5,18 @@ import re
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 
-from saltseg.device.compute import Compute
 from saltseg.evaluation.decision import Decision
 from saltseg.inference.exported import FORMAT, write_export
 from saltseg.inference.predict import predict
 from support.networks import FIRST_OF_CLASS, NAMES, OPENVINO, options_of, seen_data
 from support.running import ROOT
+from support.training import CPU
 
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs ONNX Runtime")
 
-CPU = Compute(torch.device("cpu"), "fp32")
 SHAPES = [(3, 101, 101), (1, 50, 73), (2, 256, 128), (5, 16, 16), (1, 17, 40)]
 # All options of the first of each class, and all but the richest in slow tests.
 EVERY = [

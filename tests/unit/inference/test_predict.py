@@ -16,7 +16,6 @@ from PIL import Image
 
 from saltseg.core import rle
 from saltseg.core.errors import InputError
-from saltseg.device.compute import Compute
 from saltseg.ensemble import predictions
 from saltseg.ensemble.predictions import Predictions, mean_probabilities
 from saltseg.evaluation.decision import Decision
@@ -29,10 +28,10 @@ from saltseg.survey.new_tiles import NewTiles
 from support.new_tiles import files_of, pack
 from support.running import ROOT
 from support.surveys import image_png, png
+from support.training import CPU
 
 SCRIPTS = ROOT / "workflow/scripts"
 PACKINGS = ("folder", "zip", "zip of folders")
-CPU = Compute(torch.device("cpu"), "fp32")
 SHAPE = (17, 20)
 IDS = ["007", "1e5", "NA", "b_-9", "c", "d", "e"]
 

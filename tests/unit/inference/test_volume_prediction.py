@@ -13,7 +13,6 @@ from torch.nn import functional
 
 from saltseg.core.errors import InputError
 from saltseg.core.quantisation import MISSING, SCALE, quantise
-from saltseg.device.compute import Compute
 from saltseg.ensemble.fusion import average, probability, to_logits
 from saltseg.inference.predict import predict_batch
 from saltseg.inference.sections import SectionPredictor, windows_for
@@ -29,9 +28,8 @@ from saltseg.survey.character import Character
 from saltseg.survey.grid import Axis, Grid
 from saltseg.survey.volume import Volume
 from saltseg.survey.windows import Windows
-from support.training import NEEDS_TIMM
+from support.training import CPU, NEEDS_TIMM
 
-CPU = Compute(torch.device("cpu"), "fp32")
 WHOLE = Windows(10**6, 0)
 CUT = Windows(160, 32)
 REACHES = [

@@ -7,7 +7,7 @@ from scipy import ndimage
 
 from saltseg.networks import model
 from saltseg.networks.efficientnet_unet import Hypercolumn, resampling
-from support.networks import VARIANTS
+from support.networks import VARIANTS, settle
 
 SCALES = pytest.mark.parametrize("scale", [1, 2])
 
@@ -15,16 +15,6 @@ SCALES = pytest.mark.parametrize("scale", [1, 2])
 def build(variant=0, **changes):
     settings = {"width": 2, "dropout": 0.0, "scale": 1, "hypercolumn": True} | changes
     return model.build(f"efficientnet_lite{variant}_unet", **settings)
-
-
-def settle(network):
-    """Set batch normalisation statistics from some input, as training does."""
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = 1.0
-    with torch.no_grad():
-        network.train()(torch.rand(8, 1, 101, 101))
-    return network.eval()
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
@@ -81,7 +71,7 @@ def test_a_logit_depends_on_its_own_place(scale, hypercolumn):
         torch.manual_seed(seed)
         network = build(scale=scale, hypercolumn=hypercolumn, width=4)
         network.encoder.load_pretrained()
-        settle(network)
+        settle(network, torch.rand(8, 1, 101, 101))
         for row, column in [(20, 75), (50, 50), (81, 30)]:
             tile = torch.rand(1, 1, 101, 101, requires_grad=True)
             network(tile)[0, 0, row, column].backward()
@@ -130,7 +120,7 @@ def test_a_hypercolumn_holds_every_level_at_its_place():
 @SCALES
 def test_a_network_in_bf16_gives_nearly_the_same(scale):
     torch.manual_seed(0)
-    network = settle(build(scale=scale, width=4))
+    network = settle(build(scale=scale, width=4), torch.rand(8, 1, 101, 101))
     tiles = torch.rand(4, 1, 101, 101)
     with torch.no_grad():
         exact = network(tiles)

@@ -11,6 +11,7 @@ from saltseg.core.errors import InputError
 from saltseg.networks import model
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.networks.timm_unet import TimmEncoder, timm
+from support.networks import settle
 from support.training import NEEDS_TIMM, labelled, member
 
 pytestmark = [NEEDS_TIMM, pytest.mark.slow]
@@ -22,13 +23,7 @@ SETTINGS = {"name": "timm_unet", "encoder": "resnet18", "width": 1, "dropout": 0
 def settled(name, **options):
     """Return a model of timm whose normalisation has seen some pictures."""
     torch.manual_seed(1)
-    found = timm().create_model(name, **options)
-    for module in found.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.momentum = 1.0
-    with torch.no_grad():
-        found.train()(torch.randn(4, 3, 64, 64))
-    return found.eval()
+    return settle(timm().create_model(name, **options), torch.randn(4, 3, 64, 64))
 
 
 def saved(path, name="resnet18", **changes):

@@ -143,12 +143,6 @@ def test_other_bytes_are_used_as_set_and_named_if_they_are_not(path):
     np.testing.assert_array_equal(traces.ravel(), np.arange(40))
 
 
-def test_bytes_that_are_set_to_the_wrong_place_are_refused(path):
-    file, _ = full(path)
-    with pytest.raises(InputError, match=r"inlines 0 \(byte 197\).*survey\.inline_byte"):
-        scan(file, HeaderSettings(inline_byte=197, crossline_byte=207))
-
-
 @pytest.mark.parametrize("byte", [1, 5, 17, 21])
 def test_a_2d_line_is_numbered_by_trace(path, byte):
     file = write_segy(
@@ -338,10 +332,20 @@ def test_an_unknown_format_is_refused_with_the_keys(path, code):
     assert scan(file, HeaderSettings(format=5))[0].format == 5
 
 
-def test_the_wrong_byte_order_is_refused_with_the_key(path):
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"endian": "little"}, r"set survey\.format.*survey\.endian to big"),
+        (
+            {"inline_byte": 197, "crossline_byte": 207},
+            r"inlines 0 \(byte 197\).*survey\.inline_byte",
+        ),
+    ],
+)
+def test_what_is_set_wrongly_is_refused_with_the_key(path, wrong, message):
     file, _ = full(path)
-    with pytest.raises(InputError, match=r"set survey\.format.*survey\.endian to big"):
-        scan(file, HeaderSettings(endian="little"))
+    with pytest.raises(InputError, match=message):
+        scan(file, HeaderSettings(**wrong))
 
 
 STANZA = "((OGP: P1/11))".ljust(3200)
