@@ -23,6 +23,7 @@ from saltseg.survey.horizons import (
     files_of,
     labels_from_horizons,
     name_line,
+    refuse_repeated,
 )
 from saltseg.survey.import_lines import (
     cut_lines,
@@ -138,6 +139,7 @@ def read_horizons(args, geometry: Geometry) -> Iterator[tuple[str, int, np.ndarr
         return read_picks(next(files), survey, Reading(found.columns, found.unit))
 
     bodies = [Body(read_next(), read_next() if body.base else None) for body in found.bodies]
+    refuse_repeated(bodies)
     for picks in files_of(bodies):
         logging.info("%s", picks.found.about)
     chosen = choose_lines(bodies, geometry, found.lines)

@@ -1,5 +1,6 @@
 """Labels from picks: text files of horizons, on the grid of a volume that tests make."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from saltseg.survey.horizons import (
     choose_lines,
     count_picks,
     labels_from_horizons,
+    refuse_repeated,
 )
 from saltseg.survey.lines import OTHER, SALT, UNLABELLED
 from saltseg.survey.picks import Reading, Survey, read_picks
@@ -98,6 +100,7 @@ BAD = [
     (text("inline crossline z", scale=10), "no columns recognised"),
     ("inline crossline z\n" + text("inline crossline z", scale=1000), "z 40000, 40000 ms down"),
     ("inline crossline z_m\n" + text("inline crossline z"), "z in m, but the volume is in ms"),
+    ("inline crossline z_km\n" + text("inline crossline z", scale=0.001), "z in km, .* convert it"),
     ("inline crossline z_ms\n" + text("inline crossline z", scale=0.001), "cannot be right"),
     (text("inline z"), "no picks; expected rows of at least 3 numbers"),
     (text("inline x z"), "no columns recognised"),
@@ -288,6 +291,18 @@ def along(z, crosslines=CROSSLINES):
 def test_horizons_that_contradict_each_other_are_named(tmp_path, in_time, files, message):
     with pytest.raises(InputError, match=message):
         labelled(bodies_of(tmp_path, in_time, *files), in_time)
+
+
+def test_a_file_is_the_top_or_base_of_one_body(tmp_path, in_time):
+    (body, other) = bodies_of(tmp_path, in_time, (LINES, LINES), (LINES, None))
+    # The base of one may be the top of the next.
+    refuse_repeated([body, replace(other, top=body.base)])
+    with pytest.raises(
+        InputError, match=r"data\.labels\.bodies: .*\n  - .*top_0.dat is the top of s"
+    ):
+        refuse_repeated([body, replace(body, base=None)])
+    with pytest.raises(InputError, match=r"base_0.dat is the base of several; give each a file"):
+        refuse_repeated([body, replace(other, base=body.base)])
 
 
 @pytest.mark.parametrize("line", [105, 300, "crossline_100"])

@@ -131,6 +131,18 @@ def files_of(bodies: list[Body]) -> list[Picks]:
     return [each for body in bodies for each in (body.top, body.base) if each]
 
 
+def refuse_repeated(bodies: list[Body]) -> None:
+    """Raise InputError if a file is the top, or the base, of several bodies."""
+    faults = []
+    for side in ("top", "base"):
+        paths = [getattr(body, side).path for body in bodies if getattr(body, side)]
+        twice = sorted({str(path) for path in paths if paths.count(path) > 1})
+        faults += [
+            f"{path} is the {side} of several; give each a file of its own" for path in twice
+        ]
+    raise_faults("data.labels.bodies", faults)
+
+
 def count_picks(bodies: list[Body], line: Line) -> int:
     """Return how many picks there are on a line."""
     return sum(len(_on_line(picks, line)[0]) for picks in files_of(bodies))

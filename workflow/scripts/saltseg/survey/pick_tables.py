@@ -22,12 +22,12 @@ TOKENS = re.compile(r'"[^"]*"|[^\s,;]+(?:\s*[(\[][^)\]]*[)\]])?')
 # "# Field: 3 z meters" of EarthVision, "# 3: Z (ms)" of OpendTect.
 NUMBERED = re.compile(r"(?:field\s*:\s*(\d+)\s+|(\d+)\s*:\s*)(.+)", re.I)
 UNIT = re.compile(
-    r"[\s_\[(]+(ms|msec|millisec\w*|s|sec|seconds|m|met(?:er|re)s|ft|feet)[\])]?$", re.I
+    r"[\s_\[(]+(ms|msec|millisec\w*|s|sec|seconds|m|met(?:er|re)s|ft|feet|k(?:m|ft))[\])]?$", re.I
 )
 UNITS = {"mi": "ms", "me": "m", "fe": "ft", "se": "s"}
 # In the comments of Petrel.
 DEPTH_UNIT = re.compile(r"\W*unit in depth\s*:\s*(\w+)", re.I)
-PETREL_UNIT = re.compile(r"\W*unit in depth\s*:\s*(ms|s|m|ft)\b", re.I)
+PETREL_UNIT = re.compile(r"\W*unit in depth\s*:\s*(ms|s|m|ft|km|kft)\b", re.I)
 DOWN = ("z", "time", "depth")
 NAMES = {
     "inline": "inline il iline inl ilno inlineno inlinenumber inline3d line",

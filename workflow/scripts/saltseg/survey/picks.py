@@ -308,9 +308,10 @@ def _samples(
     named = table.units[of["z"]] if table.units else None
     unit = unit or named or _unit(table.path, z, survey.geometry)
     if (unit, survey.geometry.unit) not in FACTORS:
+        known = unit in {each for each, _ in FACTORS}
+        remedy = "correct survey.domain or data.labels.unit" if known else "convert it"
         raise InputError(
-            f"{table.path}: z in {unit}, but the volume is in {survey.geometry.unit}; correct "
-            "survey.domain or data.labels.unit"
+            f"{table.path}: z in {unit}, but the volume is in {survey.geometry.unit}; {remedy}"
         )
     z = z * FACTORS[unit, survey.geometry.unit]
     inside = _within(z, samples)
