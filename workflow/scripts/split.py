@@ -88,8 +88,12 @@ def keep_folds(args, tiles: Tiles, number: int) -> tuple[int, np.ndarray | None]
         many,
         former.run,
     )
-    if lines and not lines.table["file"].any():
-        kept = near_lines(lines.table, kept)
+    if lines:
+        # Folds of which no line is left get new ones, which no member has seen.
+        new = (name for name in units_of(tiles).unique() if name not in kept)
+        kept = kept | dict(zip(new, sorted({*range(many)} - {*kept.values()}), strict=False))
+        if not lines.table["file"].any():
+            kept = near_lines(lines.table, kept)
     return many, units_of(tiles).map(kept).fillna(-1).to_numpy(dtype=np.int64)
 
 

@@ -12,6 +12,7 @@ from saltseg.core.hdf import writing
 from saltseg.evaluation.decision import write_report
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.survey import lines, tiles
+from saltseg.survey.folds import read_folds
 from saltseg.survey.former import Former, digests
 from saltseg.survey.grid import INLINE
 from saltseg.survey.lines import Line, Lines, near_lines
@@ -134,6 +135,20 @@ def test_tiles_of_both_runs_stay_in_their_folds(run, tmp_path):
     assert stage("split", "--settings", settings(folds=2), *files) == 0
     table = pd.read_csv(tmp_path / "folds.csv").set_index("id")["fold"].to_dict()
     assert FOLDS.items() <= table.items() and {table[name] for name in "mno"} == {0, 1}
+
+
+@pytest.mark.parametrize("new", ["", "m"])
+def test_a_fold_of_which_nothing_is_labelled_any_more_gets_what_is_new(run, tmp_path, capsys, new):
+    images = {name: IMAGES[name] for name in "ade"} | dict.fromkeys(new, IMAGES["b"] + 1)
+    own = Tiles(pack(tmp_path / "train.h5", images))
+    files = [*("--tiles", own.path, "--folds", tmp_path / "folds.h5"), "--former"]
+    files += [run / f"data/{name}.h5" for name in ("train", "folds")]
+    assert stage("split", "--settings", settings(folds=2), *files) == (not new)
+    if new:
+        assert read_folds(tmp_path / "folds.h5", own.ids)["fold"].tolist() == [0, 0, 0, 1]
+    else:
+        said = "training.start: all that was in fold 1 of 2 there is no longer labelled"
+        assert said in " ".join(capsys.readouterr().err.split())
 
 
 def test_other_folds_of_the_same_tiles_are_refused(run, tmp_path, capsys):

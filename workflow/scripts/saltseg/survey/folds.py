@@ -36,15 +36,16 @@ def split(
     Without groups, fold sizes differ by at most one tile, and so do the counts of each coverage
     class if ``stratified``. With groups, any values (tiles), each group stays in one fold, and the
     folds are at least as balanced as an average random assignment of groups. Kept folds are int64
-    (tiles), -1 for none, and those of a group are its own.
+    (tiles), -1 for none, and those of a group are its own; others even them out.
 
     Return the columns id, coverage_class, group (only with groups) and fold (0 to folds - 1), in
-    the order of ``tiles``. Raises InputError for fewer tiles, or groups, than folds.
+    the order of ``tiles``. Raises InputError for fewer tiles, or groups, than folds, and for folds
+    that would have none.
     """
     many, what = (len(tiles), "labelled tiles")
     if groups is not None:
         many, what = len(np.unique(groups)), "groups of labelled tiles"
-    if many < folds:
+    if many < folds and kept is None:
         remedy = "set it to that many or fewer" if many > 1 else TOO_FEW[groups is None]
         raise InputError(f"validation.folds is {folds}, but there are only {many} {what}; {remedy}")
     random = np.random.default_rng(seed)
@@ -57,9 +58,11 @@ def split(
         fold = _keep_groups(fold, groups)
     rest = fold < 0
     if groups is None:
-        fold[rest] = _deal_tiles(strata[rest], folds, random)
+        order = np.argsort(np.bincount(fold[~rest], minlength=folds), kind="stable")
+        fold[rest] = order[_deal_tiles(strata[rest], folds, random)]
     elif rest.any():
-        fold[rest] = _deal_groups(strata[rest], groups[rest], folds, random)
+        fold = _deal_groups(strata, groups, fold, folds, random)
+    _refuse_empty(fold, folds)
     return pd.DataFrame({**table, "fold": fold})
 
 
@@ -78,6 +81,18 @@ def _keep_groups(kept: np.ndarray, groups: np.ndarray) -> np.ndarray:
     return pd.Series(groups).map(known.first()).fillna(-1).to_numpy(dtype=np.int64)
 
 
+def _refuse_empty(fold: np.ndarray, folds: int) -> None:
+    """Raise InputError if a fold has no tile, whose members would be scored on nothing."""
+    empty = sorted({*range(folds)} - {*fold.tolist()})
+    if empty:
+        named = f"fold{'s' * (len(empty) > 1)} {', '.join(map(str, empty))}"
+        raise InputError(
+            f"training.start: all that was in {named} of {folds} there is no longer labelled, and "
+            f"too little is new, so members that held it out would be scored on nothing; label "
+            "some of it again, or more, or set training.start to null"
+        )
+
+
 def _deal_tiles(strata: np.ndarray, folds: int, random: np.random.Generator) -> np.ndarray:
     """Deal tiles to folds in turn, one stratum after another."""
     shuffled = random.permutation(len(strata))
@@ -88,19 +103,30 @@ def _deal_tiles(strata: np.ndarray, folds: int, random: np.random.Generator) -> 
 
 
 def _deal_groups(
-    strata: np.ndarray, groups: np.ndarray, folds: int, random: np.random.Generator
+    strata: np.ndarray,
+    groups: np.ndarray,
+    kept: np.ndarray,
+    folds: int,
+    random: np.random.Generator,
 ) -> np.ndarray:
-    """Assign groups, largest first, to the fold with the fewest tiles of the group's strata."""
+    """Assign groups, largest first, to the fold with the fewest tiles of the group's strata.
+
+    Those with folds that are ``kept``, int64 (tiles), -1 for none, are there already.
+    """
     counts = pd.crosstab(groups, strata)
     # Shuffle before the stable sort, so that the seed breaks ties.
     counts = counts.iloc[random.permutation(len(counts))]
     counts = counts.iloc[np.argsort(-counts.sum(axis=1).to_numpy(), kind="stable")]
     share = counts.to_numpy() / counts.sum().to_numpy()
-    dealt, sizes, fold_of = np.zeros((folds, share.shape[1])), np.zeros(folds), {}
-    for group, made_of, size in zip(counts.index, share, counts.sum(axis=1), strict=True):
+    dealt, sizes = np.zeros((folds, share.shape[1])), np.zeros(folds)
+    fold_of = dict(zip(groups[kept >= 0], kept[kept >= 0], strict=True))
+    # Those that are kept first; a stable sort leaves the others in their order.
+    order = sorted(range(len(counts)), key=lambda row: counts.index[row] not in fold_of)
+    for row in order:
+        group, made_of, size = counts.index[row], share[row], counts.iloc[row].sum()
         # Increase of the sum of squared shares over all folds, less the terms equal for every fold.
-        chosen = np.lexsort((sizes, (dealt @ made_of).round(9)))[0]
-        fold_of[group] = chosen
+        least = np.lexsort((sizes, (dealt @ made_of).round(9)))[0]
+        chosen = fold_of.setdefault(group, least)
         dealt[chosen] += made_of
         sizes[chosen] += size
     return pd.Series(groups).map(fold_of).to_numpy(dtype=np.int64)
