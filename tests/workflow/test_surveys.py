@@ -1,5 +1,6 @@
 """Members of several surveys, and of 2-D lines, through the whole workflow."""
 
+import json
 import shutil
 
 import numpy as np
@@ -56,9 +57,13 @@ def test_a_survey_is_added_without_reading_the_first_again(finished_volume, tmp_
 
 
 def write_lines(results, folder):
-    """Write inlines of the demo volume as 2-D lines of two lengths, and labels of three of four."""
+    """Write inlines of the demo volume as 2-D lines of two lengths, and labels of three of four.
+
+    Return where salt is, bool (traces, samples), by line.
+    """
     geometry = Geometry.load(results / "data/geometry.json")
     _, traces, _ = scan(geometry.path)
+    found = []
     for name in ("lines", "labels"):
         (folder / name).mkdir()
     for number, place in enumerate((2, 6, 10, 14)):
@@ -74,11 +79,13 @@ def write_lines(results, folder):
             (folder / "labels/L1.png").write_bytes(mask_png(salt.T > 0))
         elif number < 3:
             write_segy(folder / f"labels/L{number}.sgy", (salt > 0) * 1.0, 0, 0, **fields)
+        found.append(salt > 0)
+    return found
 
 
 def test_a_folder_of_2d_lines_is_filled_line_by_line(finished_volume, tmp_path, monkeypatch):
     monkeypatch.chdir(finished_volume)
-    write_lines(finished_volume / "results", tmp_path)
+    salt = write_lines(finished_volume / "results", tmp_path)
     data = {"source": "lines", "labels": "labels", "demo_volume": {}}
     config = with_config(tmp_path, TINY_VOLUME | {"data": data})
     targets = ("--", "results/summary.txt", "results/volume/L3/index.html")
@@ -93,6 +100,21 @@ def test_a_folder_of_2d_lines_is_filled_line_by_line(finished_volume, tmp_path, 
     with Segy(tmp_path / "lines/L3.sgy") as source, Segy(results / "volume/L3/mask.sgy") as mask:
         assert (source.layout.traces, source.layout.samples) == (37, 64)
         assert mask.layout.traces == 37
+    # Labelled lines are delivered as labelled; the others are what the summary leads with.
+    for number in range(3):
+        with Segy(results / f"volume/L{number}/mask.sgy") as mask:
+            found = mask.read_traces(np.arange(len(salt[number]))) > 0
+        np.testing.assert_array_equal(found, salt[number])
+    facts = [json.loads((results / f"volume/L{k}/volume.json").read_text()) for k in range(4)]
+    assert [(each["labelled"], each["picked_share"]) for each in facts] == [(True, 1)] * 3 + [
+        (False, 0)
+    ]
+    assert [each["expected_iou"] is None for each in facts] == [True] * 3 + [False]
+    assert "to expect of unlabelled lines" in (results / "summary.txt").read_text()
+    assert (
+        "100% of the traces, which are as labelled"
+        in (results / "volume/L2/index.html").read_text()
+    )
     assert planned(tmp_path, *targets, config=config) == {}
     # The same folder as a further survey is imported by files, too, and split by lines.
     surveys = {"lines": {name: str(tmp_path / data[name]) for name in ("source", "labels")}}

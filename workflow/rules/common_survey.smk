@@ -140,16 +140,6 @@ def if_one_volume(*files):
     return list(files) if VOLUME and not OF_LINES else []
 
 
-# Scores and facts of a volume, for its summary and its page.
-VOLUME_FILES = if_volume(
-    "results/volume/scores.json",
-    "results/volume/lines.csv",
-    *if_one_volume("results/volume/volume.json", "results/volume/next_lines.csv"),
-)
-if FURTHER:
-    VOLUME_FILES.append("results/volume/surveys.csv")
-
-
 def get_groups(wildcards):
     """Return the file of groups, if any; exit with a message if it is missing."""
     warn_of_uncovered_folds()

@@ -62,6 +62,21 @@ LINES = find_lines()
 LABELLED_LINES = {prefix: paths for prefix, paths in LINES.items() if paths[1]}
 # Folders of the outputs of what is filled.
 FILLED = [f"results/volume/{prefix.split('/')[1]}/" for prefix in LINES] or ["results/volume/"]
+# Folders with the times of a run's jobs, also of those for its 2-D lines and further surveys.
+BENCHMARKS = [
+    str(RESULTS / f"{prefix}benchmarks")
+    for name, files in {"": LINES, **FURTHER_FILES}.items()
+    for prefix in dict.fromkeys([f"surveys/{name}/" if name else "", *files])
+]
+# Scores and facts of a volume, for its summary and its page.
+VOLUME_FILES = if_volume(
+    "results/volume/scores.json",
+    "results/volume/lines.csv",
+    *expand("{folder}volume.json", folder=FILLED),
+    *if_one_volume("results/volume/next_lines.csv"),
+)
+if FURTHER:
+    VOLUME_FILES.append("results/volume/surveys.csv")
 
 
 def labelled_of(prefix):
@@ -321,4 +336,10 @@ def get_run_name(wildcards, input):
 
 def get_labelled_lines(wildcards):
     """Return the labelled lines, which need no interpretation; none for other volumes."""
-    return [] if prefix_of(wildcards) else "results/data/lines.h5"
+    return "results/data/lines.h5" if prefix_of(wildcards) in labelled_of("") else []
+
+
+def name_labelled_file(wildcards):
+    """Return the arguments that name a labelled 2-D line among the labelled lines."""
+    prefix = prefix_of(wildcards)
+    return ["--file", Path(prefix).name] if prefix in LABELLED_LINES else []

@@ -86,7 +86,7 @@ rule plot_training:
         *code("plot_training", "plots"),
         command=command("plot_training"),
         members=TRAINED,
-        benchmarks=str(RESULTS / "benchmarks"),
+        benchmarks=BENCHMARKS,
     shell:
         f"{BARE_STAGE} --members {{params.members:q}} --benchmarks {{params.benchmarks:q}}"
 
@@ -184,6 +184,6 @@ rule page:
     params:
         *code("page", "data"),
         command=command("page"),
-        benchmarks=str(RESULTS / "benchmarks"),
+        benchmarks=BENCHMARKS,
     shell:
         f"{BARE_STAGE} --benchmarks {{params.benchmarks:q}}"

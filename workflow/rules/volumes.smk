@@ -350,9 +350,10 @@ rule merge_volume:
         command=command("merge_volume", source=get_segy, calibration=get_calibration),
         settings=settings("volume.prior", "volume.honour_labels", "volume.smoothing"),
         run=get_run_name,
+        file=name_labelled_file,
         contents=contents(get_segy, get_calibration),
     shell:
-        f"{STAGE} --run={{params.run:q}}"
+        f"{STAGE} --run={{params.run:q}} {{params.file:q}}"
 
 
 # All that depends on the threshold.
@@ -396,10 +397,11 @@ rule mask_volume:
         ),
         settings=settings("inference.threshold", "volume.honour_labels", "volume.smallest_body"),
         run=get_run_name,
+        file=name_labelled_file,
         horizons=get_horizons,
         contents=contents(get_segy, get_volume_threshold, get_calibration, get_example_horizons),
     shell:
-        f"{STAGE} --run={{params.run:q}} {{params.horizons:q}}"
+        f"{STAGE} --run={{params.run:q}} {{params.file:q}} {{params.horizons:q}}"
 
 
 # Beside the run's volume, or a predicted one.
@@ -429,8 +431,9 @@ rule viewer:
         *code("viewer", "volumes"),
         command=command("viewer"),
         members=lambda wildcards: len(get_volume_members(wildcards)),
+        file=name_labelled_file,
     shell:
-        f"{BARE_STAGE} --members {{params.members}}"
+        f"{BARE_STAGE} --members {{params.members}} {{params.file:q}}"
 
 
 # The page of a predicted volume; that of the run's own is rule page's.

@@ -24,7 +24,7 @@ from saltseg.survey.picks import Reading, Survey
 
 def main(args):
     geometry, probability = Geometry.load(args.geometry), Probability(args.probability)
-    lines = Lines(args.lines) if args.lines else None
+    lines = Lines(args.lines, args.file) if args.lines else None
     labelled = labels_by_line(lines, geometry) if lines else {}
     threshold = choose_threshold(args)
     positions = load_positions(args.traces, geometry)
@@ -66,7 +66,8 @@ def main(args):
     what = f"Bodies of salt, 1 the largest, other rock 0: {cut}"
     about = describe_output(what, args.run, args.source)
     write_copy(geometry, args.source, args.bodies_segy, numbered, traces, about)
-    facts = {"threshold": threshold, "bodies": count, **expectation.facts()}
+    facts = {"threshold": threshold, "bodies": count, "labelled": bool(labelled)}
+    facts |= {"picked_share": float(picked.mean()), **expectation.facts()}
     with replacing(args.facts) as path:
         path.write_text(json.dumps(facts, indent=2) + "\n")
     logging.info(
@@ -106,6 +107,7 @@ if __name__ == "__main__":
     parser.add_input("threshold", "threshold.json of members of tiles", optional=True)
     parser.add_input("calibration", "calibration.json of members of lines", optional=True)
     parser.add_input("lines", "lines.h5 of the labelled lines", optional=True)
+    parser.add_argument("--file", help="name of the SEG-Y file among several in lines.h5")
     parser.add_input("labels", "top and base, if labels are horizons", many=True, optional=True)
     parser.add_argument(
         "--horizons",

@@ -39,7 +39,7 @@ def choose_fuser(args, geometry: Geometry) -> Fuser:
     calibration = Calibration.load(args.calibration)
     if not args.lines:
         return Fuser(calibration.alone, calibration.smoothing)
-    labels = labels_by_line(Lines(args.lines), geometry)
+    labels = labels_by_line(Lines(args.lines, args.file), geometry)
     return Fuser(
         calibration.fusion,
         settings.smoothing,
@@ -56,6 +56,7 @@ if __name__ == "__main__":
     parser.add_input("shards", "Zarr stores, in order", many=True)
     parser.add_input("calibration", "calibration.json of the members", optional=True)
     parser.add_input("lines", "lines.h5 of the labelled lines", optional=True)
+    parser.add_argument("--file", help="name of the SEG-Y file among several in lines.h5")
     parser.add_argument("--run", required=True, help="name of the run, for the text header")
     parser.add_output("probability", "Zarr store")
     parser.add_output("segy", "SEG-Y file")

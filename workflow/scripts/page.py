@@ -82,7 +82,9 @@ if __name__ == "__main__":
     parser.add_input("viewer", "JSON file of a volume's viewer", optional=True)
     parser.add_input("volume_files", VOLUME_FILES, many=True, optional=True)
     parser.add_input("figures", "SVG files", many=True)
-    parser.add_argument("--benchmarks", type=Path, required=True, help="folder of benchmarks")
+    parser.add_argument(
+        "--benchmarks", type=Path, nargs="+", required=True, help="folders of benchmarks"
+    )
     parser.add_output("page", "HTML file")
     parser.add_output("pictures", "folder of tiles")
     run(main, parser)

@@ -24,7 +24,9 @@ if __name__ == "__main__":
     parser.add_argument("--members", nargs="+", required=True, help="their names")
     parser.add_input("histories", "history.csv of each", many=True)
     parser.add_input("checkpoints", "checkpoint of each", many=True)
-    parser.add_argument("--benchmarks", type=Path, required=True, help="folder of benchmarks")
+    parser.add_argument(
+        "--benchmarks", type=Path, nargs="+", required=True, help="folders of benchmarks"
+    )
     parser.add_output("learning", "SVG file")
     parser.add_output("times", "SVG file")
     run(main, parser)

@@ -26,7 +26,7 @@ def main(args):
         disagreement=probability.disagreement if args.members > 1 else None,
         threshold=threshold,
         exists=load_traces(args.traces, geometry) >= 0,
-        truth=salt_by_line(Lines(args.lines), geometry) if args.lines else {},
+        truth=salt_by_line(Lines(args.lines, args.file), geometry) if args.lines else {},
         spacing=measure_spacing(load_positions(args.traces, geometry)),
     )
     with replacing_folder(args.pictures) as folder:
@@ -60,6 +60,7 @@ if __name__ == "__main__":
     parser.add_input("bodies", "Zarr store of bodies")
     parser.add_input("volume_facts", "volume.json, with the threshold")
     parser.add_input("lines", "lines.h5 of the labelled lines", optional=True)
+    parser.add_argument("--file", help="name of the SEG-Y file among several in lines.h5")
     parser.add_argument("--members", type=int, required=True, help="how many there are")
     parser.add_output("pictures", "folder of pictures")
     parser.add_output("facts", "JSON file")

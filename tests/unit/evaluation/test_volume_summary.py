@@ -21,7 +21,9 @@ def results_of(honest, pieces):
     scores = scored | {"honest": honest, "lines": pieces, "compared": own, "interpolation": theirs}
     facts = {"expected_iou": None, "bodies": 1, "salt_share": 0.25, "threshold": 0.5}
     following = pd.DataFrame({"direction": ["inline"], "line": [9]})
-    return VolumeResults(scores, pd.DataFrame(rows), facts, following)
+    return VolumeResults(
+        scores, pd.DataFrame(rows), {"volume": facts | {"labelled": True}}, following
+    )
 
 
 @pytest.mark.parametrize(
@@ -34,7 +36,7 @@ def results_of(honest, pieces):
 def test_nothing_is_held_out_with_full_and_pieces_are_no_lines(tmp_path, honest, pieces, said):
     found = results_of(honest, pieces)
     text = summarise(found, {"0": 1}, Path("results"))
-    head = volume_headline(found, {"0": 1}, tmp_path)
+    head = volume_headline(found, {"0": 1}, [tmp_path])
     write_page(tmp_path / "index.html", head, [], {}, lines=line_rows(found))
     page = (tmp_path / "index.html").read_text()
     assert said in text and said in page
@@ -49,13 +51,32 @@ def test_further_surveys_and_2d_lines_are_scored_by_name(tmp_path):
         {"survey": ["north", "south"], "lines": [4, 0], "of_lines": [4, 1]}
         | {"iou": [0.5, None], "dice": [0.667, None]}
     )
-    found = replace(results_of(True, 2), surveys=surveys, facts=None, next=None)
+    counts = [(30, 100, 0, 0, 0), (20, 100, 0, 0, 0), (10, 200, 10, 8, 6), (10, 100, 10, 4, 4)]
+    names = ("salt", "samples", "marked", "inside", "outside")
+    filled = {
+        f"L{k}": {"counts": dict(zip(names, each, strict=True)), "labelled": k < 3, "bodies": k}
+        | {"expected_iou": each[3] / 16, "threshold": 0.5}
+        for k, each in enumerate(counts, 1)
+    }
+    found = replace(results_of(True, 2), surveys=surveys, filled=filled, next=None)
+    found.lines["file"] = ["L1", "L2"]
+    text = summarise(found, {"0": 1}, Path("results"))
+    # (8 + 4) / (20 + 10), of the lines without a label.
+    assert "IoU         0.400 to expect of unlabelled lines, by their probabilities\n" in text
+    assert "Salt        14.0%, in 10 bodies; probabilities above 0.50; line by line in" in text
+    rows = {row["line"]: (row["page"], row["note"]) for row in line_rows(found)}
+    assert rows["L3"] == ("volume/L3/index.html", "not labelled; IoU to expect 0.500")
+    found.scores["iou"] = 0.3
+    said = "0.30 to 0.40 to expect of unlabelled lines, by those held out, and by"
+    assert said in summarise(found, {"0": 1}, Path("results"))
+
+    found = replace(results_of(True, 2), surveys=surveys, filled=dict(list(filled.items())[:2]))
     found.lines["file"] = ["L1", "L2"]
     text = summarise(found, {"0": 1}, Path("results"))
     assert "Survey      north IoU 0.500, Dice 0.667, on 4 of its 4 lines or pieces, held" in text
     assert "Survey      south not scored, since its only labelled line is trained on" in text
     assert "IoU         0.500 on held-out lines" in text and "on 2 lines held out" in text
-    head = volume_headline(found, {"0": 1}, tmp_path)
+    head = volume_headline(found, {"0": 1}, [tmp_path])
     assert [row["line"] for row in line_rows(found)] == ["L1", "L2"]
     write_page(tmp_path / "index.html", head, [], {}, lines=line_rows(found))
     page = (tmp_path / "index.html").read_text()

@@ -86,11 +86,13 @@ def test_times_are_by_step_the_longest_first_and_other_files_are_ignored(tmp_pat
     assert found["step"].tolist() == ["train", "train", "demo", "predict_test"]
     assert found["seconds"].tolist() == [5, 6, 7.5, 1]
     assert found["megabytes"].isna().tolist() == [False, True, False, True]
-    plot_training.draw_times(tmp_path / "times.svg", tmp_path)
+    plot_training.draw_times(tmp_path / "times.svg", [tmp_path])
     text = (tmp_path / "times.svg").read_text()
     assert "train (2 jobs)" in text and "currentColor" in text
     assert times.read_times(tmp_path / "nowhere").empty
-    plot_training.draw_times(tmp_path / "empty.svg", tmp_path / "nowhere")
+    # Further surveys have folders of their own.
+    assert len(times.read_times(tmp_path, tmp_path / "nowhere", tmp_path / "train")) == 6
+    plot_training.draw_times(tmp_path / "empty.svg", [tmp_path / "nowhere"])
     assert "Not drawn: no benchmarks in" in (tmp_path / "empty.svg").read_text()
 
 

@@ -223,12 +223,14 @@ def test_a_predicted_volume_has_a_page_without_tiles(made, tmp_path):
     members = {"3": {"survey": {"frequency": 0.1, "polarity": -1.0}}, "wide-5": {}}
     geometry = SimpleNamespace(path="/data/other <1>.sgy")
     volume = SimpleNamespace(character=Character(frequency=0.1, polarity=1.0), polarity="normal")
-    head = describe_volume(geometry, {"threshold": 0.25, "bodies": 7}, members, volume)
+    found = {"threshold": 0.25, "bodies": 7, "picked_share": 0.5}
+    head = describe_volume(geometry, found, members, volume)
     write_page(tmp_path / "index.html", head, [], viewed)
     text = (tmp_path / "index.html").read_text()
     assert "<title>Salt in other &lt;1&gt;.sgy</title>" in text
     assert '<p class="notice">Polarity looks reversed' in text
     assert "<dd>2 (3, wide-5)</dd>" in text and "<dd>0.2500</dd>" in text
+    assert "<dd>50% of the traces, which are as labelled</dd>" in text
     assert '<a href="mask.sgy">' in text and '<a href="#volume">' in text
     assert not any(word in text for word in ("review.csv", "Tiles", "Figures", "{{", "{%"))
 

@@ -26,3 +26,22 @@ def tile_tenths(predicted, truth):
 def tile_scores(predicted, truth):
     """Return the score of each tile in [0, 1], otherwise like ``tile_tenths``."""
     return tile_tenths(predicted, truth) / 10
+
+
+def expected_scores(salt, samples, marked, inside, outside):
+    """Return the share of salt, and the IoU and Dice that probabilities promise, as a dict.
+
+    The expected intersection of mask and salt is the sum of the probabilities inside the mask, the
+    expected union that sum outside it and all that is marked. None without any salt.
+
+    Args:
+        salt, samples: samples that are marked, and all of them
+        marked: samples that are marked, of those that count
+        inside, outside: sums of the probabilities of those, inside and outside the mask
+    """
+    union = marked + outside
+    return {
+        "salt_share": salt / max(samples, 1),
+        "expected_iou": inside / union if union else None,
+        "expected_dice": 2 * inside / (inside + union) if union else None,
+    }

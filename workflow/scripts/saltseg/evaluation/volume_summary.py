@@ -2,19 +2,21 @@
 
 import json
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from saltseg.core.errors import InputError
+from saltseg.core.metric import expected_scores
 from saltseg.core.tables import read_csv
 from saltseg.survey.lines import count_lines
 
 REMEDY = "delete it to rebuild it"
 VOLUME_FILES = (
-    "scores.json and lines.csv of a volume, volume.json and next_lines.csv unless it is of 2-D "
-    "lines, and surveys.csv if there are further surveys"
+    "scores.json, lines.csv, volume.json and next_lines.csv of a volume, without the last one of "
+    "2-D lines, each of which has a volume.json, and surveys.csv if there are further surveys"
 )
 NEXT = 3  # lines to interpret next that are named
 
@@ -25,49 +27,84 @@ class VolumeResults:
 
     scores: scores.json, of held-out lines together
     lines: lines.csv, of each held-out line
-    facts: volume.json, of the filled volume; None of 2-D lines
+    filled: volume.json, of the filled volume, or of each 2-D line by its name
     next: next_lines.csv, lines to interpret next; None of 2-D lines
     surveys: surveys.csv, of further surveys, if there are any
     """
 
     scores: dict
     lines: pd.DataFrame
-    facts: dict | None
+    filled: dict[str, dict]
     next: pd.DataFrame | None
     surveys: pd.DataFrame | None = None
 
     @classmethod
     def load(cls, files: list[Path]) -> "VolumeResults":
         """Read the files, known by their names; InputError if one is damaged."""
+        filled = {path.parent.name: _read(path) for path in files if path.name == "volume.json"}
         found: dict[str, Any] = {
             path.name: _read(path) if path.suffix == ".json" else read_csv(path, REMEDY, "table")
             for path in files
+            if path.name != "volume.json"
         }
-        others = map(found.get, ("volume.json", "next_lines.csv", "surveys.csv"))
-        return cls(found["scores.json"], found["lines.csv"], *others)
+        others = map(found.get, ("next_lines.csv", "surveys.csv"))
+        return cls(found["scores.json"], found["lines.csv"], filled, *others)
+
+    @cached_property
+    def facts(self) -> dict:
+        """What volume.json says, of 2-D lines together."""
+        found = [*self.filled.values()]
+        if not self.of_lines:
+            return found[0]
+        counts = {key: sum(each["counts"][key] for each in found) for key in found[0]["counts"]}
+        bodies = sum(each["bodies"] for each in found)
+        return found[0] | expected_scores(**counts) | {"bodies": bodies}
+
+    @property
+    def of_lines(self) -> bool:
+        """Whether 2-D lines are filled, each with a page of its own."""
+        return "file" in self.lines
+
+    @property
+    def unlabelled(self) -> dict[str, str]:
+        """The IoU to expect of each 2-D line without a label, by its name."""
+        return {
+            name: format_score(facts["expected_iou"])
+            for name, facts in self.filled.items()
+            if not facts["labelled"]
+        }
 
     @property
     def expected(self) -> str:
-        """The IoU to expect of unlabelled lines, perhaps as a range; of 2-D lines, what it was."""
-        if self.facts is None:
+        """The IoU to expect of unlabelled lines, perhaps as a range.
+
+        Where each 2-D line is labelled, that of held-out lines.
+        """
+        if self._is_labelled:
             return format_score(self.scores["iou"])
         most = self.facts["expected_iou"]
         return f"{self.scores['iou']:.2f} to {most:.2f}" if self._is_range else format_score(most)
 
     @property
+    def _is_labelled(self) -> bool:
+        """Whether nothing is left to expect anything of."""
+        return self.of_lines and not self.unlabelled
+
+    @property
     def _is_range(self) -> bool:
         """Whether no held-out line lies between others, to calibrate what probabilities promise."""
-        least, most = self.scores["iou"], (self.facts or {}).get("expected_iou")
+        least, most = self.scores["iou"], self.facts["expected_iou"]
         few = self.scores["honest"] and self.scores["interpolation"]["iou"] is None
         return few and least is not None and most is not None and least < most
 
     @property
     def meaning(self) -> str:
         """What the IoU to expect is of, and what it rests on."""
-        if self.facts is None:
+        if self._is_labelled:
             return f"on {self.kind}"
         if self._is_range:
-            return "to expect of unlabelled lines, by the few held out, and by their probabilities"
+            few = "those" if self.of_lines else "the few"
+            return f"to expect of unlabelled lines, by {few} held out, and by their probabilities"
         calibrated = "" if self.scores["honest"] else ", which no held-out line has calibrated"
         return f"to expect of unlabelled lines, by their probabilities{calibrated}"
 
@@ -85,7 +122,9 @@ class VolumeResults:
         said += f", on {count_lines(self.lines)}"
         if not scores["honest"]:
             return f"{said} that members trained on (NOT honest)"
-        return f"{said} held out" + ", farther from labels than most lines are" * bool(self.facts)
+        return f"{said} held out" + ", farther from labels than most lines are" * (
+            not self.of_lines
+        )
 
     @property
     def baseline(self) -> str:
@@ -125,12 +164,12 @@ class VolumeResults:
     @property
     def salt(self) -> str:
         """How much salt there is, and in how many bodies."""
-        if self.facts is None:
-            return "line by line, in volume/LINE/index.html"
         bodies = self.facts["bodies"]
         return (
             f"{self.facts['salt_share']:.1%}, in {bodies} bod{'y' if bodies == 1 else 'ies'}; "
             f"probabilities above {self.facts['threshold']:.2f}"
+            + "; line by line in volume/LINE/index.html"
+            * self.of_lines
         )
 
 
@@ -150,7 +189,7 @@ def summarise(found: VolumeResults, members: dict[str, int], results: Path) -> s
     """Return the summary of a run on a volume."""
     further = "".join(f"Survey      {each}\n" for each in found.further)
     suspect = f"Suspect     {', '.join(found.suspect)}: members contradict these labels\n"
-    folder = f"{results}/volume" if found.facts else f"{results}/volume/LINE"
+    folder = f"{results}/volume/LINE" if found.of_lines else f"{results}/volume"
     following = f"Label next  {found.following}; more in {results}/volume/next_lines.csv\n"
     return f"""\
 IoU         {found.expected} {found.meaning}
@@ -159,7 +198,7 @@ Baseline    interpolation of the other labelled lines: {found.baseline}
 {further}{suspect if found.suspect else ""}\
 Salt        {found.salt}
 Volume      {folder}/mask.sgy, probability.sgy; surfaces top_salt.csv, base_salt.csv
-{following if found.facts else ""}\
+{"" if found.of_lines else following}\
 Members     {results}/models/MEMBER/checkpoint.safetensors for MEMBER {",".join(members)}
 Report      {results}/index.html; {found.kind}, one by one, in {results}/volume/lines.csv
 """

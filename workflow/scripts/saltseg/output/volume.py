@@ -19,6 +19,7 @@ import zarr
 from tqdm import tqdm
 
 from saltseg.core.files import replacing_folder
+from saltseg.core.metric import expected_scores
 from saltseg.core.quantisation import MISSING, SCALE, quantise
 from saltseg.core.stores import CHUNK, ArraySpec, Store, create_store, shard_shape
 from saltseg.ensemble.fusion import Fusion, average, probability, smooth, surround
@@ -125,17 +126,13 @@ class Marked:
 
 
 class Expectation:
-    """What a mask is expected to be worth on unlabelled lines, if probabilities are calibrated.
-
-    The expected intersection of mask and salt is the sum of the probabilities within the mask, the
-    expected union that sum without it and all that is marked.
-    """
+    """What a mask is expected to be worth on unlabelled lines, if probabilities are calibrated."""
 
     def __init__(self, labels: Labels):
         """Take labelled lines, whose labelled samples do not count."""
         self._labels = labels
-        self._marked = self._inside = self._outside = 0.0
-        self._salt = self._samples = 0
+        self._inside = self._outside = 0.0
+        self._salt = self._samples = self._marked = 0
 
     def add(self, block: Block, salt: np.ndarray) -> None:
         """Add a block, and what is marked there, bool (inlines, crosslines, samples)."""
@@ -154,15 +151,16 @@ class Expectation:
         """The share of all samples that is marked."""
         return self._salt / max(self._samples, 1)
 
-    def facts(self) -> dict[str, float | None]:
-        """Return the share of salt, and the IoU and Dice to expect; None without any salt."""
-        union = self._marked + self._outside
-        both = self._marked + self._inside + self._outside
-        return {
-            "salt_share": self.salt_share,
-            "expected_iou": self._inside / union if union else None,
-            "expected_dice": 2 * self._inside / both if both else None,
+    def facts(self) -> dict[str, Any]:
+        """Return ``metric.expected_scores``, and the counts that they follow from."""
+        counts = {
+            "salt": self._salt,
+            "samples": self._samples,
+            "marked": self._marked,
+            "inside": self._inside,
+            "outside": self._outside,
         }
+        return {**expected_scores(**counts), "counts": counts}
 
 
 def is_salt(values: np.ndarray, threshold: float) -> np.ndarray:

@@ -130,7 +130,7 @@ def read_figure(path: Path | str) -> Figure:
     return Figure(Path(path).stem, title, description, drawing.group(1), svg)
 
 
-def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Path) -> dict:
+def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Sequence[Path]) -> dict:
     """Return the page's headline: the score, whether it is honest, and the run's key facts."""
     said = honesty(report)
     facts = {
@@ -151,7 +151,9 @@ def headline(report: dict, test_tiles: int, with_salt: int, benchmarks: Path) ->
     }
 
 
-def volume_headline(found: VolumeResults, members: dict[str, int], benchmarks: Path) -> dict:
+def volume_headline(
+    found: VolumeResults, members: dict[str, int], benchmarks: Sequence[Path]
+) -> dict:
     """Return the headline of a volume's page: what to expect of it, and how that is known."""
     facts = {
         found.kind.capitalize(): found.held_out,
@@ -169,18 +171,18 @@ def volume_headline(found: VolumeResults, members: dict[str, int], benchmarks: P
         "said": f"IoU {found.meaning}",
         "facts": facts,
         # Of 2-D lines, each has a page of its own.
-        "files": [] if found.facts else ["volume/lines.csv", "review.csv"],
+        "files": ["volume/lines.csv", "review.csv"] if found.of_lines else [],
     }
 
 
 def line_rows(found: VolumeResults) -> list[dict]:
-    """Return a row of texts for each held-out line."""
+    """Return a row of texts for each held-out line, and each 2-D line without a label."""
     rows = found.lines.astype(object).where(found.lines.notna(), None).to_dict("records")
     return [
         {
             "line": name,
             # A 2-D line has a page of its own.
-            "page": f"volume/{name}/index.html" if "file" in row else None,
+            "page": f"volume/{name}/index.html" if found.of_lines else None,
             "iou": format_score(row["iou"]),
             "interpolation": format_score(row["interpolation_iou"]),
             "members": format_score(row["members_iou"]),
@@ -188,6 +190,14 @@ def line_rows(found: VolumeResults) -> list[dict]:
             "note": row["note"] or "",
         }
         for name, row in zip(name_lines(found.lines), rows, strict=True)
+    ] + [
+        {
+            "line": name,
+            "page": f"volume/{name}/index.html",
+            **dict.fromkeys(("iou", "interpolation", "members", "top"), ""),
+            "note": f"not labelled; IoU to expect {expected}",
+        }
+        for name, expected in found.unlabelled.items()
     ]
 
 
@@ -197,9 +207,9 @@ def name_members(members: dict[str, int]) -> str:
     return f"{len(members)} ({', '.join(members)})" + (f"; weights {weights}" if weights else "")
 
 
-def sum_times(benchmarks: Path) -> str:
+def sum_times(benchmarks: Sequence[Path]) -> str:
     """Return the time that all jobs took together."""
-    times = read_times(benchmarks)
+    times = read_times(*benchmarks)
     spent = duration(times["seconds"].sum()) if len(times) else "not recorded"
     return f"{spent}, summed over all jobs, each since its last start or resume"
 

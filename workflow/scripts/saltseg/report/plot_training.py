@@ -1,5 +1,6 @@
 """Plot learning curves, and time and memory per step."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -79,11 +80,11 @@ def draw_learning(
     save_svg(figure, path, "Learning curves", text)
 
 
-def draw_times(path: Path | str, folder: Path | str) -> None:
+def draw_times(path: Path | str, folders: Sequence[Path | str]) -> None:
     """Draw time and peak memory of each job, one row per step, from Snakemake's benchmarks."""
-    title, times = "Time and memory of each step", read_times(folder)
+    title, times = "Time and memory of each step", read_times(*folders)
     if times.empty:
-        absent(path, title, f"no benchmarks in {folder}.")
+        absent(path, title, f"no benchmarks in {folders[0]}.")
         return
     steps = times["step"].unique().tolist()
     rows = times["step"].map(steps.index)

@@ -14,9 +14,10 @@ def describe_volume(
     """Return the headline of a volume that finished members predicted.
 
     Args:
-        found: threshold and number of bodies, from volume.json.
+        found: volume.json.
         members: what the checkpoints' headers say, by the members' names.
     """
+    picked = found["picked_share"]
     trained_on = next(iter(members.values())).get("survey") or {}
     return {
         "title": f"Salt in {Path(geometry.path).name}",
@@ -25,6 +26,9 @@ def describe_volume(
             "Members": name_members(dict.fromkeys(members, 1)),
             "Threshold": f"{found['threshold']:.4f}",
             "Bodies of salt": f"{found['bodies']}",
+            **(
+                {"Labelled": f"{picked:.0%} of the traces, which are as labelled"} if picked else {}
+            ),
         },
         "files": [*OUTPUTS, "volume.json"],
     }

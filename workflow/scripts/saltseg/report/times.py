@@ -5,14 +5,15 @@ from pathlib import Path
 import pandas as pd
 
 
-def read_times(folder: Path | str) -> pd.DataFrame:
+def read_times(*folders: Path | str) -> pd.DataFrame:
     """Return a row per job: step (str), seconds and megabytes (float64, NaN if not measured).
 
-    The slowest steps come first. Files are ``STEP.tsv`` or below ``STEP/``; unreadable ones are
-    skipped, since no result depends on them.
+    The slowest steps come first. Files are ``STEP.tsv`` or below ``STEP/`` of a folder; unreadable
+    ones are skipped, since no result depends on them.
     """
-    folder, rows = Path(folder), []
-    for path in sorted(folder.rglob("*.tsv")):
+    rows = []
+    found = [(path, each) for each in folders for path in sorted(Path(each).rglob("*.tsv"))]
+    for path, folder in found:
         step = path.relative_to(folder).parts[0].removesuffix(".tsv")
         try:
             table = pd.read_csv(path, sep="\t")

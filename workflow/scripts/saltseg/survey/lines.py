@@ -217,8 +217,8 @@ class Lines:
     character: of their volume
     """
 
-    def __init__(self, path: Path | str):
-        """Open lines; InputError if they are damaged."""
+    def __init__(self, path: Path | str, of_file: str | None = None):
+        """Open lines, of several files those ``of_file`` alone; InputError if they are damaged."""
         self.path = Path(path)
         file = HdfFile(path)
         # Runs of earlier versions, whose members others may start from, have no files.
@@ -231,6 +231,8 @@ class Lines:
         self.labels = file.rows("labels", np.uint8, (traces, None))
         found = file.rows("character", np.float64, (len(fields(Character)),))[:].tolist()
         self.character = Character(*(None if isnan(value) else value for value in found))
+        if of_file is not None:
+            self.table = self.table[self.table["file"] == of_file]
 
     def __getitem__(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Return the amplitude and labels of a line, each (traces, samples), by its id."""
@@ -398,7 +400,8 @@ def labels_by_line(lines: Lines, grid: Grid) -> Labels:
         key = row.plane, grid.line_axis(row.plane).index(row.line)
         unknown = (grid.trace_axis(row.plane).count, grid.samples.count), UNLABELLED
         whole = found.setdefault(key, np.full(*unknown, np.uint8))
-        labels = lines[row.id][1]
+        # Of several files, lines are as long as the longest.
+        labels = lines[row.id][1][:, : grid.samples.count]
         whole[row.first : row.first + len(labels)] = labels
     return found
 
