@@ -62,12 +62,6 @@ LINES = find_lines()
 LABELLED_LINES = {prefix: paths for prefix, paths in LINES.items() if paths[1]}
 # Folders of the outputs of what is filled.
 FILLED = [f"results/volume/{prefix.split('/')[1]}/" for prefix in LINES] or ["results/volume/"]
-# Folders with the times of a run's jobs, also of those for its 2-D lines and further surveys.
-BENCHMARKS = [
-    str(RESULTS / f"{prefix}benchmarks")
-    for name, files in {"": LINES, **FURTHER_FILES}.items()
-    for prefix in dict.fromkeys([f"surveys/{name}/" if name else "", *files])
-]
 # Scores and facts of a volume, for its summary and its page.
 VOLUME_FILES = if_volume(
     "results/volume/scores.json",

@@ -6,6 +6,12 @@ VALIDATION = expand("results/predictions/validation/{member}.h5", member=MEMBERS
 TEST = with_test(
     *expand("results/predictions/test/{member}/{shard}.h5", member=MEMBERS, shard=range(SHARDS))
 )
+# Folders with the times of a run's jobs, also of those for its 2-D lines and further surveys.
+BENCHMARKS = [
+    str(RESULTS / f"{prefix}benchmarks")
+    for name, files in {"": LINES, **FURTHER_FILES}.items()
+    for prefix in dict.fromkeys([f"surveys/{name}/" if name else "", *files])
+]
 
 
 rule review:
