@@ -17,7 +17,7 @@ X, Y = 5000 + 20 * INLINE + 15 * CROSSLINE, 90000 - 30 * INLINE + 10 * CROSSLINE
 def surveyed(folder: Path, domain: str = "time") -> Survey:
     """Write a volume of 15 x 40 traces, with samples at 0 to 196 ms or m, and scan it."""
     path, values = folder / "volume.sgy", amplitudes(len(INLINE), SAMPLES)
-    write_segy(path, values, INLINE, CROSSLINE, fields={(181, 4): X, (185, 4): Y})
+    write_segy(path, values, INLINE, CROSSLINE, fields={(71, 2): 1, (181, 4): X, (185, 4): Y})
     return Survey(*scan(path, HeaderSettings(domain=domain))[::2])
 
 

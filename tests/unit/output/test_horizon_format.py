@@ -36,7 +36,9 @@ def test_columns_stay_aligned_and_other_numbers_are_undefined(tmp_path):
     assert like.rows(surface[:1]) == "104 305 40 1e30 top%1\n" and like.head == names
 
 
-def test_surfaces_of_bodies_are_also_written_like_the_labels(tmp_path):
+@pytest.fixture
+def surfaces(tmp_path):
+    """A survey, and the folder of the surfaces of two bodies on it."""
     survey = surveyed(tmp_path)
     files = [written(tmp_path / "top.txt", text("x y z")), written(tmp_path / "base.csv",
         text("inline crossline z", scale=0.001).replace(" ", ","))]  # fmt: skip
@@ -49,6 +51,11 @@ def test_surfaces_of_bodies_are_also_written_like_the_labels(tmp_path):
         for line in (3, 4):
             part = slice(line, line + 1), slice(0, 40)
             writer.add(part, bodies[part], np.zeros((1, 40), bool))
+    return survey, folder
+
+
+def test_surfaces_of_bodies_are_also_written_like_the_labels(surfaces):
+    survey, folder = surfaces
     names = sorted(path.name for path in (folder / "like_labels").iterdir())
     assert names == ["body_1_base.csv", "body_1_top.txt", "body_2_base.csv", "body_2_top.txt"]
     assert (folder / "like_labels/body_1_base.csv").read_text() == "".join(
@@ -56,3 +63,19 @@ def test_surfaces_of_bodies_are_also_written_like_the_labels(tmp_path):
     )
     found = read_picks(folder / "like_labels/body_2_top.txt", survey)
     assert found.inline.tolist() == [3, 3, 4, 4] and found.sample.tolist() == [30] * 4
+
+
+def test_xtgeo_reads_surfaces_at_the_traces_of_the_volume(surfaces):
+    # Not a dependency, since it is under the LGPL and brings many others.
+    xtgeo = pytest.importorskip("xtgeo", reason="needs xtgeo, tried with 4.27.0")
+    survey, folder = surfaces
+    cube = xtgeo.cube_from_file(survey.geometry.path, fformat="segy")
+    assert (cube.ncol, cube.nrow, cube.nlay) == survey.geometry.shape
+    like, own = folder / "like_labels/body_2_top.txt", folder / "body_2_top.dat"
+    table = pd.read_csv(own, sep=" ")
+    points = xtgeo.points_from_file(like, fformat="xyz").get_dataframe().to_numpy()
+    np.testing.assert_array_equal(points, table[["x", "y", "z_ms"]])
+    places = [(i, j) for i in (4, 5) for j in (5, 6)]  # from 1
+    there = [cube.get_xy_value_from_ij(*place) for place in places]
+    np.testing.assert_allclose(points[:, :2], there, atol=0.1)
+    assert (points[:, 2] == cube.zori + 30 * cube.zinc).all()
