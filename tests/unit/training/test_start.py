@@ -19,6 +19,7 @@ from saltseg.survey.lines import Line, Lines, near_lines
 from saltseg.survey.tiles import Tiles
 from saltseg.training.start import Start
 from saltseg.training.trainer import Trainer
+from support.horizons import surveyed
 from support.stages import TINY, stage
 from support.training import member
 
@@ -209,3 +210,28 @@ def test_a_new_line_joins_the_fold_of_the_nearest_and_other_pieces_are_refused(t
     assert near_lines(pd.concat([same.table, new]), kept)["piece"] == 1
     with pytest.raises(InputError, match=r"inline_10 was cut into pieces in .* \(folds 0, 1\)"):
         former.kept(digests(None, Lines(tmp_path / "whole.h5")))
+
+
+def test_a_new_line_replaces_one_that_was_alone_in_its_fold(tmp_path):
+    surveyed(tmp_path).geometry.save(tmp_path / "geometry.json")
+
+    def pack_lines(folder, numbers):
+        folder.mkdir(parents=True)
+        lines.save(folder / "lines.h5", [volume_line(number, number) for number in numbers])
+        names = [f"inline_{number}" for number in numbers]
+        table = {"id": [f"{name}_0" for name in names], "line": names, "depth": 0.0}
+        pixels = np.zeros((len(names), 16, 16), np.uint8)
+        tiles.save(folder / "train.h5", pd.DataFrame(table | {"coverage": 0.5}), pixels, pixels > 0)
+        return table["id"]
+
+    names = pack_lines(tmp_path / "run/data", [100, 104, 108])
+    with writing(tmp_path / "run/data/folds.h5") as file:
+        file.put_table(pd.DataFrame({"id": names, "fold": [0, 1, 2]}))
+    names = pack_lines(tmp_path / "own", [100, 102, 106, 108])
+    files = [f"--former={tmp_path / 'run/data/train.h5'}"]
+    files += [f"--{name}={tmp_path / f'own/{file}.h5'}" for name, file in
+              (("tiles", "train"), ("lines", "lines"), ("folds", "folds"))]  # fmt: skip
+    files.append(f"--geometry={tmp_path / 'geometry.json'}")
+    assert stage("split", "--settings", settings(folds=3), *files) == 0
+    # Without 104, fold 1 has the first new line, and the other joins its neighbour.
+    assert read_folds(tmp_path / "own/folds.h5", names)["fold"].tolist() == [0, 1, 2, 2]
