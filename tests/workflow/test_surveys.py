@@ -88,7 +88,8 @@ def test_a_folder_of_2d_lines_is_filled_line_by_line(finished_volume, tmp_path, 
     salt = write_lines(finished_volume / "results", tmp_path)
     data = {"source": "lines", "labels": "labels", "demo_volume": {}}
     config = with_config(tmp_path, TINY_VOLUME | {"data": data})
-    targets = ("--", "results/summary.txt", "results/volume/L3/index.html")
+    pages = [f"results/volume/L{number}/index.html" for number in (2, 3)]
+    targets = ("--", "results/summary.txt", *pages)
     complete(tmp_path, *targets, config=config)
     results = tmp_path / "results"
     scored = pd.read_csv(results / "volume/lines.csv")
