@@ -56,14 +56,3 @@ def test_no_flipped_byte_of_a_threshold_changes_a_decision(tmp_path):
             else:
                 # White space.
                 assert found == decision and json.loads(bytes(changed)) == json.loads(data)
-
-
-@pytest.mark.parametrize("missing", ["digest", "threshold", "flip", "members"])
-def test_a_threshold_of_another_format_is_refused(tmp_path, missing):
-    path = tmp_path / "threshold.json"
-    write_report(path, REPORT)
-    report = json.loads(path.read_text())
-    del report[missing]
-    path.write_text(json.dumps(report))
-    with pytest.raises(InputError, match=rf"threshold\.json: .*{missing} missing"):
-        Decision.load(path)

@@ -128,6 +128,7 @@ HEADERS = [
     ("no architecture", FIT, header(lambda about: about.pop("model") and None)),
     ("seed in quotes", SEED, set_header(seed="0")),
     ("extra weight", FIT, weights(lambda state: state.update(evil=torch.zeros(1)))),
+    ("missing weight", FIT, weights(lambda state: state.pop("head.bias"))),
     ("weight nan", "non-finite weights in head.bias; delete it to train", weights(set_nan)),
 ]
 CHECKPOINTS = [

@@ -36,7 +36,6 @@ def equal_depths(survey):
 
 
 ODD_SURVEYS = {
-    "constant tiles": constant_tiles(128),
     "black tiles": constant_tiles(0),
     "all masks empty": equal_masks(False, ""),
     "all masks full": equal_masks(True, f"1 {16 * 18}"),

@@ -18,7 +18,6 @@ from support.running import (
     complete,
     planned,
     snakemake,
-    stage_command,
     wait_for,
     with_config,
 )
@@ -128,10 +127,6 @@ def test_members_are_there_until_their_successors_are_and_come_back_at_once(long
     assert "Nothing to be done" in complete(copied)
 
 
-def stage(name: str, *args) -> subprocess.Popen:
-    return subprocess.Popen(stage_command(name, *args), stderr=subprocess.PIPE, text=True)
-
-
 @pytest.fixture
 def disk(finished, copied):
     """Finished results on a separate disk, whose mount options a test may change."""
@@ -176,22 +171,6 @@ def test_a_full_disk_is_reported_and_the_same_command_resumes(
     assert not list(results.rglob("*.part"))
     disk("size=100m")
     complete(copied, *command)
-    assert outputs(copied) == outputs(finished)
-
-
-def test_a_read_only_folder_is_reported_and_the_same_command_resumes(finished, copied, disk):
-    results = copied / "results"
-    disk("ro")
-    done = snakemake(copied, "--forcerun", "summary")
-    assert done.returncode == 1
-    assert "Write-protected output files for rule summary" in done.stdout + done.stderr
-    arguments = ["--threshold", results / "threshold.json", "--summary", results / "summary.txt"]
-    script = stage("summary", *arguments, "--submission", results / "submission.csv")
-    _, text = script.communicate()
-    assert script.returncode == 1 and "Traceback" not in text
-    assert "summary.txt: cannot be written (Read-only file system); free disk space or fix" in text
-    disk("rw")
-    complete(copied, "--forcerun", "summary")
     assert outputs(copied) == outputs(finished)
 
 

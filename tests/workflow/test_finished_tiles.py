@@ -71,13 +71,6 @@ def test_tables_and_masks_have_copies_in_plain_formats(finished):
     pd.testing.assert_frame_equal(folds[["id", "fold"]], folds_in(data / "folds.h5"))
 
 
-def test_history_has_a_row_per_epoch(finished):
-    history = pd.read_csv(finished / "results/models/0/history.csv")
-    assert history["epoch"].tolist() == [1]
-    assert history.pop("honest").all()
-    assert np.isfinite(history.to_numpy()).all()
-
-
 def test_summary_and_picture_are_there(finished):
     summary = (finished / "results/summary.txt").read_text()
     score = json.loads((finished / "results/threshold.json").read_text())["score"]

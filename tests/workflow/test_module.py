@@ -146,8 +146,6 @@ def test_a_module_of_a_commit_runs_under_a_prefix_and_other_names(repository, tm
     assert {"salt/results/submission.csv", "salt/results/index.html"} < made
     assert all(name.startswith("salt/results/") for name in made)
     assert "Nothing to be done" in complete(tmp_path)
-    report = complete(tmp_path, "--report", "report.html")
-    assert "Adding index.html" in report
 
 
 def test_a_local_module_completes_a_few_keys_from_the_defaults(tmp_path):

@@ -84,7 +84,6 @@ OLD = "predict.run: FOLDER/old/threshold.json: flip, members, digest missing or 
 UNSET = "predict.source: not set; give it the path of a folder or zip of PNG files"
 WIDTH = "model.width: expected integer, 1 to 512, found 'a'"
 TO_ALL = [
-    ({"training": {"epoch": 3}}, "training.epoch: unknown key"),
     ({"model": {"width": "a"}}, WIDTH),
     (source("nowhere.zip"), "nowhere.zip: no such file or folder; data.source is demo"),
     (MASKS | {"self_training": {"rounds": 1}}, "self_training.rounds: 1"),

@@ -1,7 +1,6 @@
 """The record of failed jobs, their retries, and what is left after a run."""
 
 import asyncio
-import inspect
 import os
 import shutil
 from types import SimpleNamespace
@@ -62,14 +61,6 @@ def test_a_failed_update_keeps_the_file_and_its_record(persistence, tmp_path):
     # Its next attempt succeeds.
     asyncio.run(persistence.finished(job))
     assert persistence.jobs == [job]
-
-
-def test_snakemake_still_has_what_is_replaced():
-    finished, restored = record.FINISHED, PersistenceBase.restore_output
-    assert inspect.iscoroutinefunction(finished)
-    assert list(inspect.signature(finished).parameters) == ["self", "job"]
-    assert len(inspect.signature(restored).parameters) == 2
-    assert isinstance(record.RESTART_TIMES, property)
 
 
 def test_a_job_whose_log_ends_with_an_error_is_not_retried(monkeypatch, tmp_path):

@@ -5,6 +5,7 @@ import re
 import signal
 import subprocess
 import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,9 +26,8 @@ from saltseg.networks import model
 from saltseg.output.masks import write_masks
 from saltseg.output.submission import write_submission
 from saltseg.survey.new_tiles import NewTiles
-from support.new_tiles import files_of, pack
 from support.running import ROOT
-from support.surveys import image_png, png
+from support.surveys import image_png, png, zipped
 from support.training import CPU
 
 SCRIPTS = ROOT / "workflow/scripts"
@@ -39,6 +39,30 @@ IDS = ["007", "1e5", "NA", "b_-9", "c", "d", "e"]
 def tiles_of(ids=IDS, shape=SHAPE):
     random = np.random.default_rng(3)
     return {name: random.integers(0, 256, shape, dtype=np.uint8) for name in ids}
+
+
+def files_of(tiles):
+    """PNG files as bytes, of 8-bit grey and of RGB in turn."""
+    makers = (image_png, png)
+    return {f"{name}.png": makers[i % 2](tile) for i, (name, tile) in enumerate(tiles.items())}
+
+
+def pack(path: Path, packing: str, files: dict[str, bytes]) -> Path:
+    """Files to a new folder or zip in one of the ways that are understood."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if packing == "folder":
+        path.mkdir()
+        for name, data in files.items():
+            (path / name).parent.mkdir(parents=True, exist_ok=True)
+            (path / name).write_bytes(data)
+        return path
+    if packing == "zip of folders":
+        files = {
+            name if name == "depths.csv" else f"deep/{i % 3}/{name}": data
+            for i, (name, data) in enumerate(files.items())
+        }
+    path.write_bytes(zipped(files, zipfile.ZIP_DEFLATED))
+    return path
 
 
 @pytest.fixture(params=PACKINGS)
@@ -66,9 +90,6 @@ def stored(folder, networks, ids, images, depths, flip=True, batch_size=3) -> li
         predictions.save(folder / f"{number}.h5", ids, images.shape[1:], batches)
         members.append(Predictions.load(folder / f"{number}.h5"))
     return members
-
-
-# Reading
 
 
 def test_tiles_are_returned_unchanged_and_sorted_by_id(tmp_path, packing):
@@ -147,9 +168,6 @@ def test_all_problems_are_named_at_once(tmp_path, packing):
     assert f"{path}/other.png: 17x20 pixels, but {path}/007.png has 20x17" in text
 
 
-# What tells that tiles are others
-
-
 def fingerprint(path: Path) -> str:
     with NewTiles(path) as tiles:
         return tiles.fingerprint()
@@ -180,9 +198,6 @@ def test_every_change_of_a_tile_or_depth_changes_the_fingerprint(tmp_path, packi
     ]
     found = {fingerprint(pack(tmp_path / str(i), packing, each)) for i, each in enumerate(variants)}
     assert len(found) == len(variants)
-
-
-# Deciding
 
 
 @pytest.mark.parametrize("flip", [True, False])
@@ -231,9 +246,6 @@ def test_one_batch_of_probabilities_is_held_at_a_time(networks):
     assert seen == [(0, 3), (1, 3)]
     assert len(list(masks)) == 6
     assert seen[2:] == [(0, 3), (1, 3), (0, 1), (1, 1)]
-
-
-# Writing
 
 
 def random_masks(count, seed=0):

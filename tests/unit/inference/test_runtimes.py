@@ -145,9 +145,6 @@ def in_process(code, **environment):
     )
 
 
-# Which runtime
-
-
 @pytest.fixture
 def calls(monkeypatch):
     """Networks that a stand-in for OpenVINO, installed, was asked to translate."""

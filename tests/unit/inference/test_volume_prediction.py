@@ -94,9 +94,6 @@ def read_all(shards: Shards, plane: str):
     return shards.read(plane, slice(0, inlines), slice(0, crosslines))
 
 
-# Sections
-
-
 @pytest.mark.parametrize("side", [1, 31, 32, 96, 97, 160, 161, 500, 5000])
 def test_cores_cover_a_side_once_within_windows_of_the_requested_size(side):
     cores = CUT.cores(side)
@@ -207,9 +204,6 @@ def test_members_are_averaged_and_their_spread_is_returned():
     assert not single[0][1].any()
 
 
-# Volumes
-
-
 @pytest.fixture(scope="module")
 def volume(tmp_path_factory):
     gaps = [(0, 0), (5, 7), (5, 8), (70, 99)]
@@ -299,9 +293,6 @@ def test_no_more_than_one_block_of_lines_and_one_window_is_read(tmp_path, networ
 def test_members_with_depth_are_refused(tmp_path, volume):
     with pytest.raises(InputError, match=r"model\.depth: none"):
         predicted(tmp_path, volume, [network_of("unet", depth="both")])
-
-
-# Shards on disk
 
 
 @pytest.fixture(scope="module")

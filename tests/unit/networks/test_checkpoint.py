@@ -97,20 +97,3 @@ def test_another_format_is_refused(path, checkpoint, metadata, found):
     save_file(state, path, metadata)
     with pytest.raises(InputError, match=f"expected a checkpoint of format .*, found {found}"):
         Checkpoint.load(path)
-
-
-@pytest.mark.parametrize(
-    ("model", "weights"),
-    [
-        ({"width": 3}, {}),
-        ({"name": "unet"}, {}),
-        ({"depth": "bottleneck"}, {}),
-        ({}, {"head.bias": None}),
-        ({}, {"head.more": torch.zeros(1)}),
-    ],
-)
-def test_weights_that_do_not_fit_the_header_are_refused(path, checkpoint, model, weights):
-    state = {key: each for key, each in (checkpoint.state | weights).items() if each is not None}
-    Checkpoint(checkpoint.about | {"model": SETTINGS | model}, state).save(path)
-    with pytest.raises(InputError, match=r"do not fit the network .*unet.*delete it"):
-        Checkpoint.load(path).rebuild()

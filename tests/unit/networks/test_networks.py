@@ -137,17 +137,6 @@ def test_batches_too_small_for_a_network_are_refused(name, scale, side, small):
         member(labelled(4, side=side), labelled(2, side=side), model=settings, **small)
 
 
-def test_an_encoder_may_train_on_single_tiles_if_they_are_large_enough():
-    for scale, side in ((1, 33), (2, 17)):
-        settings = settings_of("efficientnet_lite0_unet", scale=scale)
-        tiles = labelled(2, side=side)
-        _, history = member(tiles, tiles, model=settings, batch_size=1, epochs=1)
-        assert len(history) == 1
-
-
-# Compilation
-
-
 def compiled_and_not(name):
     """Train a member on two batches, once compiled; returns both checkpoints."""
     torch.compiler.reset()

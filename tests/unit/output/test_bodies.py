@@ -14,10 +14,6 @@ SHAPE = (3 * SLAB + 3, 12, 14)
 GRID = Grid(Axis(100, 1, SHAPE[0]), Axis(7, 1, SHAPE[1]), Axis(0.0, 4.0, SHAPE[2]))
 
 
-def nowhere(slab):
-    return np.zeros((slab.stop - slab.start, *SHAPE[1:]), bool)
-
-
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.9])
 def test_components_across_slabs_are_those_of_the_whole_volume(share):
     values = np.random.default_rng(int(10 * share)).random(SHAPE) < share

@@ -65,9 +65,6 @@ def stored(request, tmp_path_factory):
     return folder / "probability.zarr", values
 
 
-# The store
-
-
 def test_the_logit_is_the_mean_over_planes_and_missing_where_these_are(stored):
     path, values = stored
     found = Probability(path).read()
@@ -157,9 +154,6 @@ def test_what_to_expect_of_a_mask_is_summed_over_what_nobody_labelled(stored):
     assert facts["salt_share"] == marked.sum() / np.isfinite(Probability(path).read()).sum()
 
 
-# Surfaces
-
-
 @pytest.mark.parametrize("threshold", [0.0, 0.25, 0.5, 1 / 3, 1.0])
 def test_salt_is_above_the_threshold(threshold):
     values = np.arange(MISSING + 1).astype(np.uint16)
@@ -228,9 +222,6 @@ def test_each_large_body_has_a_top_and_a_base_of_its_own(tmp_path):
     # Above it lies another one, whose top is that of all salt there.
     first = pd.read_csv(files[0]).set_index(["inline", "crossline"])
     assert first.loc[(110, 14), "z"] == 1012 and first.loc[(110, 14), "thickness"] == 28
-
-
-# Lines to interpret next
 
 
 def lines_from(doubt, interpreted=None, count=20):

@@ -97,9 +97,6 @@ def page(folder):
         assert browser.said == []
 
 
-# --- what is drawn -------------------------------------------------------------------------------
-
-
 def test_lines_are_spread_evenly_and_labelled_ones_preferred():
     assert choose_lines(5, 9, [2]).tolist() == [0, 1, 2, 3, 4]
     lines = choose_lines(1000, 50, [5, 105, 205, 305])
@@ -233,9 +230,6 @@ def test_a_predicted_volume_has_a_page_without_tiles(made, tmp_path):
     assert "<dd>50% of the traces, which are as labelled</dd>" in text
     assert '<a href="mask.sgy">' in text and '<a href="#volume">' in text
     assert not any(word in text for word in ("review.csv", "Tiles", "Figures", "{{", "{%"))
-
-
-# --- in the browser ------------------------------------------------------------------------------
 
 
 def press(page, value: str) -> None:

@@ -60,11 +60,6 @@ def test_the_decoder_is_the_first_group_however_fast_the_encoder_learns(share):
     assert (first["share"], second["share"]) == (1, share)
 
 
-def test_one_rate_for_all_is_one_group_in_the_networks_own_order():
-    (group,) = make_optimiser(PLAIN, built := network()).param_groups
-    assert [id(weight) for weight in group["params"]] == [id(w) for w in built.parameters()]
-
-
 @pytest.mark.parametrize("name", OPTIMISERS)
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 def test_vectors_step_as_pytorchs_own_optimisers_do(name, decay):

@@ -348,22 +348,6 @@ test_train.member(trainer=test_train.OfTilewise, compile=True)
     )
 
 
-def test_the_loss_falls_on_an_easy_problem():
-    easy = labelled(8)
-    checkpoint, history = member(
-        training=easy,
-        validation=easy,
-        epochs=20,
-        batch_size=4,
-        passes_per_epoch=2,
-        learning_rate=0.01,
-        augmentation=STILL,
-        model={"name": "residual_unet", "width": 2, "dropout": 0.0},
-    )
-    assert history[-1].train_loss < 0.5 * history[0].train_loss
-    assert checkpoint.about["valid_score"] > 0.8 > history[0].valid_score
-
-
 class Bright(torch.nn.Module):
     """Says salt where a tile is bright."""
 
