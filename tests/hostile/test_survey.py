@@ -19,7 +19,7 @@ from support.stages import Case, assert_refused, cases, zip_survey
 from support.surveys import image_png, mask_png, png
 
 TEST = "import_test"
-NO_ROW, NO_ROW_T = "has no row in train.csv", "has no row in sample_submission.csv"
+NO_ROW = "has no row in train.csv"
 UNSAFE = "may hold only letters, digits, '-' and '_' (64 at most)"
 NOT_8_BIT = f"{IMAGE}: expected 8-bit grey or RGB, found mode"
 NOT_A_MASK = f"{MASK}: expected a mask of 1, 8 or 16 bits, found mode"

@@ -1,6 +1,7 @@
 """Run the workflow as a user does, on a tiny demo survey."""
 
 import io
+import os
 import re
 import shutil
 import subprocess
@@ -94,6 +95,12 @@ def stage_command(name: str, *args) -> list[str]:
 def run_stage(name: str, *args, **options) -> subprocess.CompletedProcess:
     """Run a stage's script in its own process, with options of subprocess.run."""
     return _run(stage_command(name, *args), **options)
+
+
+def run_code(code: str, *args, **environment: str) -> subprocess.CompletedProcess:
+    """Run Python code in a process of its own, where it can import the package."""
+    command = [sys.executable, "-c", code, *map(str, args)]
+    return _run(command, cwd=ROOT / "workflow/scripts", env=os.environ | environment)
 
 
 def snakemake_command(*args) -> list[str]:

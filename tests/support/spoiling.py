@@ -1,7 +1,7 @@
 """Break one thing at a time in a survey or in a file, for the catalogues of broken input.
 
 Functions that take names return a function that spoils a given survey. In names and messages FIRST,
-SECOND and LAST stand for ids of labelled tiles, and TEST for that of the first test tile.
+SECOND and LAST stand for ids of labelled tiles.
 """
 
 import struct
@@ -15,14 +15,13 @@ import pandas as pd
 
 from support.surveys import Survey
 
-IMAGE, MASK, TEST_IMAGE = "train/images/FIRST.png", "train/masks/LAST.png", "test/images/TEST.png"
+IMAGE, MASK = "train/images/FIRST.png", "train/masks/LAST.png"
 
 
 def filled(text: str, survey: Survey) -> str:
-    """Replace FIRST, SECOND, LAST and TEST by a survey's ids."""
+    """Replace FIRST, SECOND and LAST by a survey's ids."""
     first, second, last = survey.ids[0], survey.ids[1], survey.ids[-1]
-    ids = {"FIRST": first, "SECOND": second, "LAST": last, "TEST": survey.test_ids[0]}
-    for word, name in ids.items():
+    for word, name in {"FIRST": first, "SECOND": second, "LAST": last}.items():
         text = text.replace(word, name)
     return text
 

@@ -77,7 +77,7 @@ def test_an_unlocked_run_resumes_a_killed_one_and_a_live_one_is_left_alone(copie
 @pytest.mark.parametrize(
     ("how", "target"), [("job", []), ("whole group", ["--until", "train"])], ids=["job", "group"]
 )
-def test_a_change_is_not_forgotten_by_a_kill(finished, copied, tmp_path, target, how):
+def test_a_change_is_not_forgotten_by_a_kill(copied, tmp_path, target, how):
     """Even if the killed jobs' outputs are gone, which Snakemake alone considers up to date."""
     config = with_config(tmp_path, {"training": {"loss": "bce", "epochs": 3}})
     run = Run(copied, 2, ["--configfile", str(config), *target])

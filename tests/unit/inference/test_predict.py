@@ -227,7 +227,7 @@ def test_masks_are_those_of_a_submission_also_at_a_tie(tmp_path, networks, flip)
             assert ours.read_bytes() == theirs.read_bytes()
 
 
-def test_one_batch_of_probabilities_is_held_at_a_time(networks):
+def test_one_batch_of_probabilities_is_held_at_a_time():
     seen = []
 
     class Watched(torch.nn.Module):

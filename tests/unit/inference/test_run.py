@@ -2,8 +2,6 @@
 
 import re
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +25,7 @@ from saltseg.survey.geometry import Geometry, load_traces
 from saltseg.survey.segy import Segy
 from saltseg.survey.tiles import Tiles
 from saltseg.survey.volume import Volume
-from support.running import ROOT
+from support.running import ROOT, run_code
 
 DOCUMENT = ROOT / "docs/python.md"
 
@@ -144,14 +142,12 @@ def test_errors_name_the_file_and_the_remedy(finished_volume, section, tmp_path)
 
 def test_the_package_alone_is_cheap_to_import_and_no_stage_depends_on_more():
     code = "import saltseg, sys; assert not {'numpy', 'torch', 'pydantic'} & sys.modules.keys()"
-    assert (
-        subprocess.run([sys.executable, "-c", code], cwd=ROOT / "workflow/scripts").returncode == 0
-    )
+    assert run_code(code).returncode == 0
     names = {file.name for file in local_files(ROOT / "workflow/scripts/submission.py")}
     assert "__init__.py" in names and "run.py" not in names
 
 
-def test_the_documented_lines_run(finished, tmp_path, monkeypatch):
+def test_the_documented_lines_run(finished, monkeypatch):
     code = re.search(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL).group(1)
     monkeypatch.chdir(finished)
     images = Tiles(Path("results/data/test.h5")).images[:]

@@ -1,8 +1,6 @@
 """What computes finished members: which runtime, and that it predicts what PyTorch does."""
 
 import logging
-import os
-import subprocess
 import sys
 
 import numpy as np
@@ -15,6 +13,7 @@ from saltseg.inference.predict import predict
 from saltseg.inference.registry import RUNTIMES, Runtime
 from saltseg.inference.runtimes import LEAST_WEIGHTS, for_inference
 from support.networks import NAMES, OPENVINO, options_of, seen_data
+from support.running import run_code
 
 CPU = torch.device("cpu")
 # One tile of a single pixel at the coarsest level, odd sides, an even one, and one past a step.
@@ -133,16 +132,9 @@ except InputError as error:
 @OPENVINO
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
 def test_a_batch_that_does_not_fit_into_memory_is_an_error_with_the_value_to_try():
-    done = in_process(SHORT_OF_MEMORY)
+    done = run_code(SHORT_OF_MEMORY)
     assert "not enough memory for 4000 tiles at once" in done.stdout, done.stdout + done.stderr
     assert "set inference.batch_size to 2000" in done.stdout
-
-
-def in_process(code, **environment):
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        **{"capture_output": True, "text": True, "env": os.environ | environment},
-    )
 
 
 @pytest.fixture

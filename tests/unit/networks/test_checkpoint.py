@@ -66,7 +66,7 @@ def test_the_file_alone_rebuilds_either_network_with_its_range_of_depth(tmp_path
         assert rebuilt.depth_range.tolist() == [53, 959]
 
 
-def test_a_checkpoint_from_before_there_was_depth_is_of_a_network_without(network, checkpoint):
+def test_a_checkpoint_from_before_there_was_depth_is_of_a_network_without(checkpoint):
     assert "depth" not in checkpoint.about["model"]
     assert not checkpoint.rebuild().uses_depth
 

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from skimage import color
+from skimage.color import colorconv
 
 from saltseg.ensemble.predictions import Predictions, save
 from saltseg.report import gallery, palette, plot_evaluation, plot_training, times
@@ -119,14 +121,10 @@ BLINDNESS = {
 
 def lab(colour: str, eye: list[float]) -> np.ndarray:
     """Return a colour as perceived by an eye, in CIE L*a*b*."""
-    value = np.array(palette.rgb(colour)) / 255
-    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-    to_xyz = np.array(
-        [[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]]
+    seen = np.reshape(eye, (3, 3)) @ np.linalg.solve(
+        colorconv.xyz_from_rgb, color.rgb2xyz(np.array(palette.rgb(colour)) / 255)
     )
-    xyz = to_xyz @ (np.reshape(eye, (3, 3)) @ linear).clip(0, 1) / np.array([0.9505, 1.0, 1.089])
-    f = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
-    return np.array([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+    return color.xyz2lab(colorconv.xyz_from_rgb @ seen.clip(0, 1))
 
 
 @pytest.mark.parametrize("eye", BLINDNESS)

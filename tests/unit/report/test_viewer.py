@@ -177,7 +177,7 @@ def test_files_hold_each_layer_in_its_place(made, folder):
         assert picture.size == (30 * fine, 40 * fine)
 
 
-def test_maps_hold_live_dead_missing_and_labelled_traces(made, folder):
+def test_maps_hold_live_dead_missing_and_labelled_traces(folder):
     with Image.open(folder / "sections/map-traces.webp") as picture:
         drawn = np.asarray(picture.convert("RGBA"))[::-1]
     assert drawn.shape == (24, 30, 4)

@@ -92,7 +92,7 @@ def test_a_plugin_that_fails_is_named_with_the_line_and_the_remedy(tmp_path, tex
     assert re.search(message, complete_error({"plugins": [written(tmp_path, text)]}))
 
 
-def test_missing_plugins_and_other_values_are_refused(tmp_path):
+def test_missing_plugins_and_other_values_are_refused():
     assert re.search(
         r"plugins: 2 problems found\n"
         r"  - a\.py: no such file in .*; give the path of a Python file\n  - b\.py: no such",

@@ -1,10 +1,5 @@
 """A store of amplitudes is the survey's, in any direction, or an error."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -14,9 +9,8 @@ from saltseg.survey import volume as module
 from saltseg.survey.scan import scan
 from saltseg.survey.segy import Segy
 from saltseg.survey.volume import Volume, import_volume
+from support.running import run_code
 from support.segy_files import amplitudes, grid_numbers, write_segy
-
-SCRIPTS = Path(module.__file__).parents[2]
 
 
 def survey(folder, inlines=70, crosslines=300, samples=20, gaps=True, order=None, **options):
@@ -179,16 +173,15 @@ def test_nothing_is_left_of_an_import_that_failed(tmp_path, monkeypatch):
 
 MEMORY = """
 import resource, sys
-sys.path.insert(0, sys.argv[1])
 from saltseg.survey.scan import scan
 from saltseg.survey.volume import import_volume
 from saltseg.output.segy import write_copy
 import numpy as np
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-geometry, traces, _ = scan(sys.argv[2], threads=2)
-import_volume(sys.argv[2], geometry, traces, sys.argv[3], threads=2)
+geometry, traces, _ = scan(sys.argv[1], threads=2)
+import_volume(sys.argv[1], geometry, traces, sys.argv[2], threads=2)
 write_copy(
-    geometry, sys.argv[2], sys.argv[4],
+    geometry, sys.argv[1], sys.argv[3],
     lambda slab: np.ones((slab.stop - slab.start, *geometry.shape[1:]), np.float32), traces,
 )
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
@@ -210,11 +203,6 @@ def test_memory_does_not_grow_with_the_volume(tmp_path):
             line["header"][:, 47] = inline
             file.write(line.tobytes())
     assert path.stat().st_size > 300e6
-    command = [sys.executable, "-c", MEMORY, str(SCRIPTS), str(path)]
-    done = subprocess.run(
-        [*command, str(tmp_path / "v.zarr"), str(tmp_path / "copy.sgy")],
-        capture_output=True, text=True, check=False,
-        env=os.environ | {"MALLOC_ARENA_MAX": "2"},
-    )  # fmt: skip
+    done = run_code(MEMORY, path, tmp_path / "v.zarr", tmp_path / "c.sgy", MALLOC_ARENA_MAX="2")
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) < 500

@@ -2,10 +2,8 @@
 
 import logging
 import math
-import os
 import re
 import shlex
-import subprocess
 import sys
 from itertools import chain
 from pathlib import Path
@@ -24,10 +22,9 @@ from saltseg.training.data import Labelled
 from saltseg.training.losses import LOSSES
 from saltseg.training.saved import Saved
 from saltseg.training.trainer import Trainer, evaluate
+from support.running import ROOT, run_code
 from support.surveys import slow_score
 from support.training import CPU, STILL, labelled, member, on_cpu
-
-ROOT = Path(__file__).parents[3]
 
 
 def test_chosen_tiles_are_loaded_as_8_bits_with_one_channel_and_their_depths(tmp_path):
@@ -334,13 +331,7 @@ sys.path += [{str(Path(__file__).parent)!r}, {str(ROOT / "tests")!r}]
 import test_train
 test_train.member(trainer=test_train.OfTilewise, compile=True)
 """
-    environment = {"TORCHINDUCTOR_CACHE_DIR": str(tmp_path), "CXX": "/nowhere/c++"}
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-    )
+    done = run_code(code, TORCHINDUCTOR_CACHE_DIR=str(tmp_path), CXX="/nowhere/c++")
     assert re.search(
         r"InputError: training\.compile: it needs a C\+\+ compiler, .*/nowhere/c.*; install one, "
         "such as .*, or set it to false",
