@@ -19,7 +19,7 @@ from pathlib import Path
 
 import yaml
 
-from saltseg.evaluation.decision import write_report
+from saltseg.core.sealed_json import write_sealed
 
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ROOT / "workflow/scripts"
@@ -72,7 +72,7 @@ def train() -> None:
     written = ("--checkpoint", "0.safetensors", "--history", "0.csv")
     stage("train", *with_settings, *tiles, "--folds", "folds.h5", "--member", 0, *written)
     report = {"threshold": 0.5, "flip": True, "members": {"0": 1}}
-    write_report(FOLDER / "threshold.json", report)
+    write_sealed(FOLDER / "threshold.json", report)
 
 
 def measure(count: int) -> dict[str, list[tuple[float, float]]]:

@@ -447,9 +447,13 @@ def uncompared(get_argument):
     return lambda wildcards, input: get_argument(wildcards)
 
 
-def growing(value):
-    """Return a resource that grows with each attempt, up to three times."""
-    return lambda wildcards, attempt: value * min(attempt, 3)
+def growing(**resources):
+    """Return resources, by name, that grow with each attempt, up to three times."""
+
+    def grow(value):
+        return lambda wildcards, attempt: value * min(attempt, 3)
+
+    return {name: grow(value) for name, value in resources.items()}
 
 
 def get_gpus(wildcards):

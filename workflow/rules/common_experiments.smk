@@ -34,8 +34,3 @@ def get_validation(wildcards):
         experiment=wildcards.experiment,
         member=members_of(wildcards),
     )
-
-
-def get_folder(wildcards, output):
-    """Return the folder of the experiments, beside their table."""
-    return output.table.removesuffix(".csv")

@@ -12,8 +12,7 @@ rule demo:
     conda:
         "../../envs/demo.yaml"
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(30),
+        **growing(mem_mb=1000, runtime=30),
     params:
         *code("demo", "demo"),
         command=command("demo"),
@@ -39,8 +38,7 @@ rule download:
     conda:
         "../../envs/data.yaml"
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(120),
+        **growing(mem_mb=1000, runtime=120),
     params:
         command=command("download"),
     shell:
@@ -64,8 +62,7 @@ if not VOLUME:
             "../../envs/data.yaml"
         threads: 2
         resources:
-            mem_mb=growing(2000),
-            runtime=growing(30),
+            **growing(mem_mb=2000, runtime=30),
         params:
             *code("import_train", "data"),
             command=command("import_train"),
@@ -90,8 +87,7 @@ rule import_test:
         "../../envs/data.yaml"
     threads: 2
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        **growing(mem_mb=2000, runtime=30),
     params:
         *code("import_test", "data"),
         command=command("import_test"),
@@ -120,8 +116,7 @@ rule split:
     conda:
         "../../envs/data.yaml"
     resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
+        **growing(mem_mb=500, runtime=10),
     params:
         *code("split", "data"),
         command=command("split", groups=get_groups, former=get_former),

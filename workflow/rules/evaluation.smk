@@ -17,8 +17,7 @@ rule threshold:
         "../../envs/data.yaml"
     threads: 2
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        **growing(mem_mb=2000, runtime=30),
     params:
         *code("threshold", "data"),
         command=command("threshold"),

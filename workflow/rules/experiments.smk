@@ -46,12 +46,10 @@ rule experiments:
         "../../envs/data.yaml"
     threads: 2
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(60),
+        **growing(mem_mb=2000, runtime=60),
     params:
         *code("experiments", "data"),
         command=command("experiments"),
         differences=lambda wildcards: json.dumps(differences(EXPERIMENTS)),
-        folder=get_folder,
     shell:
-        f"{BARE_STAGE} --differences={{params.differences:q}} --folder {{params.folder:q}}"
+        f"{BARE_STAGE} --differences={{params.differences:q}}"

@@ -15,8 +15,7 @@ rule export:
     conda:
         "../../envs/torch.yaml"
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(30),
+        **growing(mem_mb=4000, runtime=30),
     params:
         *code("export", "torch"),
         command=command("export"),

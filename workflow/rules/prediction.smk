@@ -29,9 +29,8 @@ else:
             "../../envs/torch.yaml"
         threads: THREADS
         resources:
+            **growing(mem_mb=4000, runtime=240),
             gpu=get_gpus,
-            mem_mb=growing(4000),
-            runtime=growing(240),
         params:
             *code("predict", "torch"),
             command=command(

@@ -30,8 +30,7 @@ rule review:
     conda:
         "../../envs/data.yaml"
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(30),
+        **growing(mem_mb=1000, runtime=30),
     params:
         *code("review", "data"),
         command=command("review"),
@@ -60,8 +59,7 @@ rule gallery:
     conda:
         "../../envs/plots.yaml"
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **growing(mem_mb=1000, runtime=10),
     params:
         *code("gallery", "plots"),
         command=command("gallery"),
@@ -86,8 +84,7 @@ rule plot_training:
     conda:
         "../../envs/plots.yaml"
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **growing(mem_mb=1000, runtime=10),
     params:
         *code("plot_training", "plots"),
         command=command("plot_training"),
@@ -122,8 +119,7 @@ rule plot_evaluation:
         "../../envs/plots.yaml"
     threads: 2
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        **growing(mem_mb=2000, runtime=30),
     params:
         *code("plot_evaluation", "plots"),
         command=command("plot_evaluation"),
@@ -147,8 +143,7 @@ rule plot_data:
     conda:
         "../../envs/plots.yaml"
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(30),
+        **growing(mem_mb=1000, runtime=30),
     params:
         *code("plot_data", "plots"),
         command=command("plot_data"),
@@ -185,8 +180,7 @@ rule page:
         "../../envs/data.yaml"
     threads: 2
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(60),
+        **growing(mem_mb=2000, runtime=60),
     params:
         *code("page", "data"),
         command=command("page"),

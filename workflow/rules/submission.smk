@@ -15,9 +15,8 @@ rule predict_test:
         "../../envs/torch.yaml"
     threads: THREADS
     resources:
+        **growing(mem_mb=4000, runtime=240),
         gpu=get_gpus,
-        mem_mb=growing(4000),
-        runtime=growing(240),
     params:
         *code("predict_test", "torch"),
         command=command("predict_test"),
@@ -44,8 +43,7 @@ rule submission:
     conda:
         "../../envs/data.yaml"
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(60),
+        **growing(mem_mb=1000, runtime=60),
     params:
         *code("submission", "data"),
         command=command("submission"),
@@ -68,8 +66,7 @@ rule provenance:
     conda:
         "../../envs/data.yaml"
     resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
+        **growing(mem_mb=500, runtime=10),
     params:
         *code("provenance", "data"),
         command=command("provenance"),
@@ -96,8 +93,7 @@ rule summary:
     conda:
         "../../envs/data.yaml"
     resources:
-        mem_mb=growing(500),
-        runtime=growing(10),
+        **growing(mem_mb=500, runtime=10),
     params:
         *code("summary", "data"),
         command=command("summary"),
@@ -120,8 +116,7 @@ rule submit:
     conda:
         "../../envs/data.yaml"
     resources:
-        mem_mb=growing(500),
-        runtime=growing(30),
+        **growing(mem_mb=500, runtime=30),
     params:
         command=command("submit"),
     shell:

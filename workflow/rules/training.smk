@@ -24,8 +24,8 @@ rule train:
         "../../envs/torch.yaml"
     threads: THREADS
     resources:
+        **growing(mem_mb=8000),
         gpu=get_gpus,
-        mem_mb=growing(8000),
         runtime=1440,
     params:
         *code("train", "torch"),
@@ -72,8 +72,7 @@ if any(ADOPTED.values()):
         conda:
             "../../envs/torch.yaml"
         resources:
-            mem_mb=growing(4000),
-            runtime=growing(30),
+            **growing(mem_mb=4000, runtime=30),
         params:
             *code("adopt", "torch"),
             command=command("adopt", source=get_adopted),
@@ -104,9 +103,8 @@ rule check_kind:
         "../../envs/torch.yaml"
     threads: THREADS
     resources:
+        **growing(mem_mb=4000, runtime=30),
         gpu=get_gpus,
-        mem_mb=growing(4000),
-        runtime=growing(30),
     params:
         # Stale only with a member, since one that is repeated retrains all of them. An ancient() input
         # of theirs would not do: Snakemake does not look at what else is new to jobs after another.
@@ -145,8 +143,7 @@ rule pseudo_labels:
     conda:
         "../../envs/data.yaml"
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        **growing(mem_mb=2000, runtime=30),
     params:
         *code("pseudo_labels", "data"),
         command=command("pseudo_labels"),
@@ -170,9 +167,8 @@ rule predict_validation:
         "../../envs/torch.yaml"
     threads: THREADS
     resources:
+        **growing(mem_mb=4000, runtime=60),
         gpu=get_gpus,
-        mem_mb=growing(4000),
-        runtime=growing(60),
     params:
         *code("predict_validation", "torch"),
         command=command("predict_validation"),

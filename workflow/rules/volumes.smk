@@ -23,8 +23,7 @@ rule demo_volume:
     conda:
         "../../envs/demo.yaml"
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(30),
+        **growing(mem_mb=2000, runtime=30),
     params:
         *code("demo_volume", "demo"),
         command=command("demo_volume"),
@@ -45,8 +44,7 @@ rule copy_volume:
     conda:
         "../../envs/volumes.yaml"
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(240),
+        **growing(mem_mb=4000, runtime=240),
     params:
         *code("copy_volume", "volumes"),
         command=command("copy_volume", source=get_container),
@@ -75,8 +73,7 @@ rule scan_volume:
         "../../envs/volumes.yaml"
     threads: 2
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(120),
+        **growing(mem_mb=2000, runtime=120),
     params:
         *code("scan_volume", "volumes"),
         command=command("scan_volume", source=get_segy),
@@ -109,8 +106,7 @@ rule import_volume:
         "../../envs/volumes.yaml"
     threads: 2
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(480),
+        **growing(mem_mb=2000, runtime=480),
     params:
         *code("import_volume", "volumes"),
         command=command("import_volume", source=get_segy),
@@ -146,8 +142,7 @@ if VOLUME:
             "../../envs/volumes.yaml"
         threads: 2
         resources:
-            mem_mb=growing(4000),
-            runtime=growing(120),
+            **growing(mem_mb=4000, runtime=120),
         params:
             *code("import_lines", "volumes"),
             command=command("import_lines", labels=get_labels, former=get_former_lines),
@@ -188,9 +183,8 @@ if VOLUME:
             "../../envs/torch.yaml"
         threads: THREADS
         resources:
+            **growing(mem_mb=4000, runtime=480),
             gpu=get_gpus,
-            mem_mb=growing(4000),
-            runtime=growing(480),
         params:
             *code("predict_lines", "torch"),
             command=command("predict_lines"),
@@ -224,8 +218,7 @@ if VOLUME:
         conda:
             "../../envs/data.yaml"
         resources:
-            mem_mb=growing(4000),
-            runtime=growing(60),
+            **growing(mem_mb=4000, runtime=60),
         params:
             *code("calibrate", "data"),
             command=command("calibrate"),
@@ -250,8 +243,7 @@ if VOLUME:
         conda:
             "../../envs/data.yaml"
         resources:
-            mem_mb=growing(4000),
-            runtime=growing(60),
+            **growing(mem_mb=4000, runtime=60),
         params:
             *code("score_lines", "data"),
             command=command("score_lines"),
@@ -278,8 +270,7 @@ if FURTHER:
         conda:
             "../../envs/data.yaml"
         resources:
-            mem_mb=growing(4000),
-            runtime=growing(60),
+            **growing(mem_mb=4000, runtime=60),
         params:
             *code("score_surveys", "data"),
             command=command("score_surveys"),
@@ -303,9 +294,8 @@ rule predict_volume:
         "../../envs/torch.yaml"
     threads: THREADS
     resources:
+        **growing(mem_mb=4000, runtime=1440),
         gpu=get_gpus,
-        mem_mb=growing(4000),
-        runtime=growing(1440),
     params:
         *code("predict_volume", "torch"),
         command=command("predict_volume", members=get_volume_members, weights=get_weights),
@@ -343,8 +333,7 @@ rule merge_volume:
         "../../envs/volumes.yaml"
     threads: 2
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(480),
+        **growing(mem_mb=4000, runtime=480),
     params:
         *code("merge_volume", "volumes"),
         command=command("merge_volume", source=get_segy, calibration=get_calibration),
@@ -384,8 +373,7 @@ rule mask_volume:
         "../../envs/volumes.yaml"
     threads: 2
     resources:
-        mem_mb=growing(4000),
-        runtime=growing(240),
+        **growing(mem_mb=4000, runtime=240),
     params:
         *code("mask_volume", "volumes"),
         command=command(
@@ -425,8 +413,7 @@ rule viewer:
         "../../envs/volumes.yaml"
     threads: 2
     resources:
-        mem_mb=growing(2000),
-        runtime=growing(120),
+        **growing(mem_mb=2000, runtime=120),
     params:
         *code("viewer", "volumes"),
         command=command("viewer"),
@@ -455,8 +442,7 @@ rule volume_page:
     conda:
         "../../envs/volumes.yaml"
     resources:
-        mem_mb=growing(1000),
-        runtime=growing(10),
+        **growing(mem_mb=1000, runtime=10),
     params:
         *code("volume_page", "volumes"),
         command=command("volume_page", members=get_volume_members),

@@ -27,7 +27,7 @@ def main(args):
     for path in args.predictions:
         # NAME/predictions/validation/SEED.h5
         members[path.parents[2].name].append(path)
-    size = tiles.masks.shape[1:]
+    size, folder = tiles.masks.shape[1:], args.table.with_suffix("")
     scores = {
         name: tile_scores(load_all(paths, tiles.ids, size), tiles, folds, report["groups"])
         for (name, paths), report in zip(members.items(), reports, strict=True)
@@ -35,7 +35,7 @@ def main(args):
     table = compare(scores)
     table["honest"] = [report["honest"] for report in reports]
     table["members"] = [len(paths) for paths in members.values()]
-    table["training_seconds"] = [training_seconds(args.folder / name) for name in members]
+    table["training_seconds"] = [training_seconds(folder / name) for name in members]
     for key in next(iter(args.differences.values())):
         table[key] = [json.dumps(args.differences[name][key]) for name in members]
     shown = format_table(table)
@@ -62,7 +62,6 @@ if __name__ == "__main__":
     parser.add_argument(
         "--differences", type=json.loads, required=True, help="JSON: NAME to keys that differ"
     )
-    parser.add_argument("--folder", type=Path, required=True, help="folder of the experiments")
     parser.add_output("table", "CSV file")
     parser.add_output("page", "HTML file")
     run(main, parser)

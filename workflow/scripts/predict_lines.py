@@ -3,10 +3,10 @@
 import logging
 
 import numpy as np
+from scipy.special import expit
 
 from saltseg.device.compute import Compute
 from saltseg.device.gpu_lease import hold_gpu
-from saltseg.ensemble.fusion import probability
 from saltseg.evaluation.held_out_lines import save_predictions
 from saltseg.inference.runtimes import for_inference
 from saltseg.inference.sections import SectionPredictor, windows_for
@@ -47,7 +47,7 @@ def main(args):
         traces = range(row.first, row.first + row.stop - row.start)
         own = (row.plane,) if args.files else planes
         logits = predictor.predict_line(volume, own, (row.plane, index), traces, deviation)
-        return dict(zip(planes, map(probability, logits.values()), strict=True))
+        return dict(zip(planes, map(expit, logits.values()), strict=True))
 
     held_out = survey.tiles.table["line"][validates].unique().tolist()
     rows = lines.table.set_index("id", drop=False).loc[held_out].itertuples()

@@ -2,9 +2,9 @@
 
 import logging
 
+from saltseg.core.sealed_json import write_sealed
 from saltseg.core.tables import write_csv
 from saltseg.ensemble.predictions import load_all
-from saltseg.evaluation.decision import write_report
 from saltseg.evaluation.summary import describe_weights, warning
 from saltseg.evaluation.threshold import evaluate
 from saltseg.evaluation.weights import mixtures
@@ -27,7 +27,7 @@ def main(args):
     # The threshold holds for predictions made in the same way.
     result["flip"] = args.settings.inference.flip
     write_csv(curve, args.curve)
-    write_report(args.threshold, result)
+    write_sealed(args.threshold, result)
     note = warning(result)
     note = f" ({note})" if note else ""
     weights = describe_weights(result["members"])

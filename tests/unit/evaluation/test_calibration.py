@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from saltseg.core.errors import InputError
-from saltseg.ensemble.fusion import LOGITS, average, probability, typical
+from saltseg.ensemble.fusion import LOGITS, average, typical
 from saltseg.evaluation.calibration import (
     Calibration,
     HeldOutLine,
@@ -46,7 +47,7 @@ def survey(folder, tops, wrong=None):
     for member in range(len(tops)):
         at, top = list(tops.items())[member]
         noise = np.random.default_rng(at).normal(0, 1, (50, 60))
-        found = probability(np.where(layer(top), 2.5, -2.5) + noise).astype(np.float32)
+        found = expit(np.where(layer(top), 2.5, -2.5) + noise).astype(np.float32)
         save_predictions(
             folder / f"{member}.h5", loaded, [f"inline_{at}"], iter([{INLINE: found}]), [INLINE]
         )
@@ -112,7 +113,7 @@ def test_the_threshold_is_pulled_to_a_half_and_stays_near_it():
     random = np.random.default_rng(3)
     logits = random.normal(0, 2, (40, 60)).astype(np.float32)
     # Everything above a probability of 0.8 is salt, and nothing below.
-    labels = (probability(logits) > 0.8).astype(np.uint8)
+    labels = (expit(logits) > 0.8).astype(np.uint8)
     labels[:, :5] = UNLABELLED
     line = HeldOutLine("a", INLINE, 1, labels, {INLINE: logits}, np.zeros_like(logits))
     found = [choose_threshold([line] * count, average([INLINE])) for count in (0, 1, 10, 1000)]

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 
 import saltseg
 from saltseg.core import rle
 from saltseg.core.errors import InputError
 from saltseg.core.quantisation import MISSING, SCALE
 from saltseg.ensemble.fusion import LOGITS
-from saltseg.ensemble.fusion import probability as expit
 from saltseg.ensemble.predictions import Predictions
 from saltseg.evaluation.calibration import Calibration
 from saltseg.inference.sections import SectionPredictor, windows_for

@@ -8,12 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from scipy.special import expit
 from torch import nn
 from torch.nn import functional
 
 from saltseg.core.errors import InputError
 from saltseg.core.quantisation import MISSING, SCALE, quantise
-from saltseg.ensemble.fusion import average, probability, to_logits
+from saltseg.ensemble.fusion import average, to_logits
 from saltseg.inference.predict import predict_batch
 from saltseg.inference.sections import SectionPredictor, windows_for
 from saltseg.inference.volume import Greyscale, VolumePredictor
@@ -196,10 +197,10 @@ def test_members_are_averaged_and_their_spread_is_returned():
     single = [predict_section([one], section) for one in networks]
     mean, deviation = predict_section(networks, section)
     stack = np.stack([each for each, _ in single])
-    np.testing.assert_allclose(mean, probability(to_logits(stack).mean(0)), atol=1e-6)
+    np.testing.assert_allclose(mean, expit(to_logits(stack).mean(0)), atol=1e-6)
     np.testing.assert_allclose(deviation, stack.std(0), atol=1e-6)
     heavy, _ = SectionPredictor(networks, CPU, CUT, True, [1, 0, 3]).predict(section)
-    expected = probability(np.average(to_logits(stack), axis=0, weights=[1, 0, 3]))
+    expected = expit(np.average(to_logits(stack), axis=0, weights=[1, 0, 3]))
     np.testing.assert_allclose(heavy, expected, atol=1e-6)
     assert not single[0][1].any()
 
@@ -349,4 +350,4 @@ def test_a_line_is_predicted_as_the_volume_is_filled(tmp_path, line, windows):
     logits = average(logits).logits(logits)
     plane, at = line
     expected = whole[at, 3:45] if plane == "inline" else whole[3:45, at]
-    np.testing.assert_array_equal(quantise(probability(logits)), expected)
+    np.testing.assert_array_equal(quantise(expit(logits)), expected)

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.special import expit
 
 from saltseg.core.quantisation import MISSING, SCALE
-from saltseg.ensemble.fusion import LOGITS, Fusion, probability, smooth
+from saltseg.ensemble.fusion import LOGITS, Fusion, smooth
 from saltseg.output import next_lines
 from saltseg.output.next_lines import Change, Disagreement, choose_lines
 from saltseg.output.shards import Layout, Shards
@@ -70,7 +71,7 @@ def test_the_logit_is_the_mean_over_planes_and_missing_where_these_are(stored):
     found = Probability(path).read()
     each = [LOGITS[p] for p, _ in values.values()]
     assert found.dtype == np.float32
-    np.testing.assert_allclose(found, probability(np.mean(each, axis=0)), atol=1 / SCALE)
+    np.testing.assert_allclose(found, expit(np.mean(each, axis=0)), atol=1 / SCALE)
     assert 0 < np.isnan(found).all(axis=2).sum() == np.isnan(found[..., 0]).sum()
 
 
@@ -127,7 +128,7 @@ def test_fused_samples_are_the_same_bytes_in_any_block_and_number_of_shards(tmp_
     planes = [found.read(plane, slice(0, 70), slice(0, 90))[0] for plane in ("inline", "crossline")]
     smoothed = [smooth(each, k, range(SHAPE[k]), 1.5) for k, each in enumerate(planes)]
     distance = fuser.interpolation.distance(slice(0, 70), slice(0, 90))
-    expected = probability(0.6 * smoothed[0] + 0.2 * smoothed[1] + 0.3 * distance - 0.2)
+    expected = expit(0.6 * smoothed[0] + 0.2 * smoothed[1] + 0.3 * distance - 0.2)
     expected[9] = labels["inline", 9]
     expected[40] = np.where(labels["inline", 40] == UNLABELLED, expected[40], labels["inline", 40])
     expected[:, 33] = labels["crossline", 33]

@@ -9,7 +9,7 @@ import torch
 
 from saltseg.core.errors import InputError
 from saltseg.core.hdf import writing
-from saltseg.evaluation.decision import write_report
+from saltseg.core.sealed_json import write_sealed
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.survey import lines, tiles
 from saltseg.survey.folds import read_folds
@@ -52,7 +52,7 @@ def run(tmp_path, weights):
     pack(folder / "data/train.h5", IMAGES)
     with writing(folder / "data/folds.h5") as file:
         file.put_table(pd.DataFrame({"id": list(FOLDS), "fold": FOLDS.values()}))
-    write_report(folder / "threshold.json", {"scheme": "kfold"})
+    write_sealed(folder / "threshold.json", {"scheme": "kfold"})
     for seed in (0, 1):
         path = folder / f"models/{seed}/checkpoint.safetensors"
         path.parent.mkdir(parents=True)

@@ -97,18 +97,13 @@ def learn(lines: list[tuple[Members, np.ndarray, np.ndarray]], start: Fusion) ->
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         logits = weights @ inputs
         off = weights - usual
-        error = share * (probability(logits) - salt)
+        error = share * (special.expit(logits) - salt)
         total = share @ (np.logaddexp(0, logits) - salt * logits) + STRENGTH / 2 * off @ off
         return float(total), inputs @ error + STRENGTH * off
 
     bounds = [*[(0, 3)] * (len(usual) - 1), (-3, 3)]
     *slopes, weight, offset = optimize.minimize(loss, usual, jac=True, bounds=bounds).x.tolist()
     return Fusion(dict(zip(start.slopes, slopes, strict=True)), weight, offset)
-
-
-def probability(logits: np.ndarray) -> np.ndarray:
-    """Return probabilities of logits, of any shape, in their type."""
-    return special.expit(logits)
 
 
 def smooth(values: np.ndarray, axis: int, lines: range, deviation: float) -> np.ndarray:

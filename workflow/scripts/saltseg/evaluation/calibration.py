@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.special import expit
 
 from saltseg.core.errors import InputError, rebuild_hint
 from saltseg.core.sealed_json import read_sealed, write_sealed
-from saltseg.ensemble.fusion import LOGITS, Fusion, Members, learn, probability, typical
+from saltseg.ensemble.fusion import LOGITS, Fusion, Members, learn, typical
 from saltseg.evaluation.held_out_lines import Counts, LinePredictions, count
 from saltseg.survey.grid import PLANES, Grid
 from saltseg.survey.interpolation import Interpolation
@@ -210,7 +211,7 @@ def choose_threshold(lines: list[HeldOutLine], fusion: Fusion) -> float:
     salt, marked, both = np.zeros((3, len(THRESHOLDS)))
     for line in lines:
         members, distance, truth = line.sample()
-        probabilities = probability(fusion.logits(members, distance))
+        probabilities = expit(fusion.logits(members, distance))
         # How many samples are above each threshold, of all and of salt.
         marked += len(truth) - np.searchsorted(np.sort(probabilities), THRESHOLDS, "right")
         inside = np.sort(probabilities[truth])

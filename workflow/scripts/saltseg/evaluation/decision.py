@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from saltseg.core.errors import DamagedError, InputError, rebuild_hint
-from saltseg.core.sealed_json import DIGEST, digest_of, write_sealed
+from saltseg.core.sealed_json import DIGEST, digest_of
 from saltseg.settings.members import members_of
 
 
@@ -44,11 +44,6 @@ def weights_of(report: Path | None, files: list[Path]) -> list[int] | None:
         return None
     members = Decision.load(report).members
     return [members[name] for name in members_of(files, members)]
-
-
-def write_report(path: Path | str, report: dict) -> None:
-    """Write threshold.json, with a digest of its content."""
-    write_sealed(path, report)
 
 
 def read_report(path: Path | str, keys: list[str]) -> dict:

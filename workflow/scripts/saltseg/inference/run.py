@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.special import expit
 
 from saltseg.core.errors import InputError
 from saltseg.core.quantisation import SCALE, quantise
 from saltseg.device.compute import Compute
-from saltseg.ensemble.fusion import probability, to_logits
+from saltseg.ensemble.fusion import to_logits
 from saltseg.evaluation.calibration import Calibration
 from saltseg.evaluation.decision import Decision
 from saltseg.inference.predict_new import mean_batches
@@ -156,7 +157,7 @@ class FinishedRun:
         mean, _ = self._sections.predict(grey)
         if self._calibration:
             # Of one plane, which stands for both.
-            mean = probability(self._calibration.alone.logits({"section": to_logits(mean)}))
+            mean = expit(self._calibration.alone.logits({"section": to_logits(mean)}))
         return np.where(np.isnan(amplitude), np.nan, quantise(mean) / SCALE)
 
     def _clip_of(self, sections: np.ndarray) -> float:

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from itertools import product
 
 import numpy as np
+from scipy.special import expit
 
 from saltseg.core.errors import InputError, oom_hint
 from saltseg.device.compute import Compute
-from saltseg.ensemble.fusion import probability, to_logits
+from saltseg.ensemble.fusion import to_logits
 from saltseg.inference.predict import predict_batch
 from saltseg.networks.network import Network
 from saltseg.survey.windows import Windows
@@ -97,7 +98,7 @@ class SectionPredictor:
                 yield found[0], np.zeros_like(found[0])
             else:
                 yield (
-                    probability(self._mean(to_logits(np.stack(found)))),
+                    expit(self._mean(to_logits(np.stack(found)))),
                     np.std(found, axis=0),
                 )
 

@@ -16,13 +16,14 @@ from typing import Any
 
 import numpy as np
 import zarr
+from scipy.special import expit
 from tqdm import tqdm
 
 from saltseg.core.files import replacing_folder
 from saltseg.core.metric import expected_scores
 from saltseg.core.quantisation import MISSING, SCALE, quantise
 from saltseg.core.stores import CHUNK, ArraySpec, Store, create_store, shard_shape
-from saltseg.ensemble.fusion import Fusion, average, probability, smooth, surround
+from saltseg.ensemble.fusion import Fusion, average, smooth, surround
 from saltseg.output.bodies import honour
 from saltseg.output.shards import DEVIATIONS, Shards
 from saltseg.survey.grid import CROSSLINE, DIMENSIONS, INLINE, PLANES, Grid
@@ -202,7 +203,7 @@ class Fuser:
             planes.append([each[here] for each in found])
         distance = self.interpolation.distance(*part) if self.interpolation else None
         fusion = self.fusion or average(logits)
-        values = quantise(probability(fusion.logits(logits, distance)))
+        values = quantise(expit(fusion.logits(logits, distance)))
         honour(values, self.labels, *part, salt=SCALE)
         return Block(*part, values, _deviation(*planes))
 

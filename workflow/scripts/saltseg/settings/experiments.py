@@ -17,7 +17,7 @@ def experiments(config: dict) -> dict[str, dict]:
     """Return each experiment's own keys by its name; a grid gives one for each combination."""
     found = {}
     for name, changes in config.get("experiments", {}).items():
-        found |= _grid(changes) if name == GRID else {name: changes or {}}
+        found |= dict(_combinations(changes)) if name == GRID else {name: changes or {}}
     return found
 
 
@@ -71,10 +71,6 @@ def repeated(config: dict) -> Iterator[str]:
     for name, count in Counter(names).items():
         if count > 1:
             yield f"experiments: {count} are named {name}; give them names of your own"
-
-
-def _grid(grid: dict[str, list]) -> dict[str, dict]:
-    return dict(_combinations(grid))
 
 
 def _combinations(grid: dict[str, list]) -> Iterator[tuple[str, dict]]:

@@ -1,10 +1,10 @@
 """Members by name, such as ``0`` and ``lovasz-0``: the kind, if it has a name, and the seed."""
 
-import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from saltseg.core.errors import RESULTS, InputError
+from saltseg.core.files import plain_name
 from saltseg.settings.experiments import NAME
 
 # Sections that kinds may differ in.
@@ -26,7 +26,7 @@ def run_name(run: str) -> str:
     """Return what members of a finished run are called: its folder, or the one of its results."""
     path = Path(run).resolve()
     name = path.parent.name if path.name == RESULTS else path.name
-    return re.sub(r"[^A-Za-z0-9_-]+", "-", name)
+    return plain_name(name)
 
 
 def read_member(text: str) -> str:
