@@ -6,16 +6,15 @@ Both are CSV files with the columns id and rle_mask; others do not matter.
 """
 
 import argparse
-import io
 import sys
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from saltseg.core.errors import InputError, printable, raise_faults
 from saltseg.core.metric import tile_scores
 from saltseg.core.rle import decode
+from saltseg.core.tables import TEXTS, read_csv
 
 
 def main() -> None:
@@ -61,10 +60,7 @@ def score(submission: Path, answers: Path, shape: tuple[int, int]) -> np.ndarray
 
 def read(path: Path) -> dict[str, str]:
     """Return the runs of each id; InputError if it is not readable, or an id is doubled."""
-    try:
-        table = pd.read_csv(io.BytesIO(path.read_bytes()), dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable table ({error})") from None
+    table = read_csv(path, "", **TEXTS)
     if not {"id", "rle_mask"} <= set(table.columns):
         found = printable(",".join(map(str, table.columns)))
         raise InputError(f"{path}: expected the columns id and rle_mask, found {found}")

@@ -10,15 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
+from saltseg.output.surfaces import find_surfaces
+from saltseg.report.figures import plt
+from saltseg.report.palette import PREDICTION, TRUTH
+from saltseg.survey.geometry import Geometry, load_traces
+from saltseg.survey.lines import Lines
+from saltseg.survey.segy import Segy
+
 ROOT = Path(__file__).parents[1]
-
-from saltseg.output.surfaces import find_surfaces  # noqa: E402
-from saltseg.report.figures import plt  # noqa: E402
-from saltseg.report.palette import PREDICTION, TRUTH  # noqa: E402
-from saltseg.survey.geometry import Geometry, load_traces  # noqa: E402
-from saltseg.survey.lines import Lines  # noqa: E402
-from saltseg.survey.segy import Segy  # noqa: E402
-
 INLINE, CROSSLINE, TIME = 1247, 2520, 1480
 NO_SALT = "#D8D8D8"
 

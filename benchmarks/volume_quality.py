@@ -20,16 +20,15 @@ import pandas as pd
 import yaml
 from PIL import Image
 
+from saltseg.evaluation.held_out_lines import Counts, count
+from saltseg.output.volume import Probability
+from saltseg.survey.geometry import Geometry, load_traces
+from saltseg.survey.interpolation import Interpolation
+from saltseg.survey.lines import Lines, labels_by_line
+from saltseg.survey.scan import HeaderSettings, scan
+from saltseg.survey.segy import Segy
+
 ROOT = Path(__file__).parents[1]
-
-from saltseg.evaluation.held_out_lines import Counts, count  # noqa: E402
-from saltseg.output.volume import Probability  # noqa: E402
-from saltseg.survey.geometry import Geometry, load_traces  # noqa: E402
-from saltseg.survey.interpolation import Interpolation  # noqa: E402
-from saltseg.survey.lines import Lines, labels_by_line  # noqa: E402
-from saltseg.survey.scan import HeaderSettings, scan  # noqa: E402
-from saltseg.survey.segy import Segy  # noqa: E402
-
 EVERY = 20
 TWENTIETH = range(EVERY // 2, 10_000, EVERY)
 DEMO = {"inlines": 120, "crosslines": 150, "samples": 180, "labelled_every": EVERY}
