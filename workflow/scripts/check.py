@@ -7,7 +7,6 @@ import torch
 from saltseg.core.errors import InputError
 from saltseg.core.files import replacing
 from saltseg.device.compute import Compute
-from saltseg.device.gpu_lease import hold_gpu
 from saltseg.inference.runtimes import for_inference
 from saltseg.stage.cli import add_labelled, run, stage_parser
 from saltseg.survey.folds import is_honest
@@ -21,8 +20,7 @@ from saltseg.training.trainer import Trainer, TrainingJob
 
 
 def main(args):
-    hold_gpu(args.settings.compute.device)
-    compute = Compute.select(args.settings.compute, args.settings.compute.runtime, args.threads)
+    compute = Compute.take(args.settings.compute, args.threads)
     # A run on a volume has no passes over tiles, of which one step takes two.
     changes = {"encoder_weights": args.encoder_weights, "passes_per_epoch": 1.0}
     training = args.settings.training.model_copy(update=changes)

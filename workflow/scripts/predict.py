@@ -3,7 +3,6 @@
 import logging
 
 from saltseg.device.compute import Compute
-from saltseg.device.gpu_lease import hold_gpu
 from saltseg.evaluation.decision import Decision
 from saltseg.inference.predict_new import decide, read_tiles
 from saltseg.inference.runtimes import for_inference
@@ -14,8 +13,7 @@ from saltseg.stage.cli import run, stage_parser
 
 
 def main(args):
-    hold_gpu(args.settings.compute.device)
-    compute = Compute.select(args.settings.compute, args.settings.compute.runtime, args.threads)
+    compute = Compute.take(args.settings.compute, args.threads)
     inference = args.settings.inference
     decision = Decision.load(args.threshold, inference.threshold)
     names = members_of(args.checkpoints, decision.members)

@@ -6,7 +6,6 @@ import numpy as np
 from scipy.special import expit
 
 from saltseg.device.compute import Compute
-from saltseg.device.gpu_lease import hold_gpu
 from saltseg.evaluation.held_out_lines import save_predictions
 from saltseg.inference.runtimes import for_inference
 from saltseg.inference.sections import SectionPredictor, windows_for
@@ -23,8 +22,7 @@ from saltseg.survey.volume import Volume
 
 
 def main(args):
-    hold_gpu(args.settings.compute.device)
-    compute = Compute.select(args.settings.compute, args.settings.compute.runtime, args.threads)
+    compute = Compute.take(args.settings.compute, args.threads)
     inference, checkpoint = args.settings.inference, Checkpoint.load(args.checkpoint)
     network = for_inference(checkpoint.rebuild(), compute)
     survey = LabelledSurvey.load(args.lines, args.tiles, args.folds)

@@ -3,9 +3,8 @@
 import logging
 
 from saltseg.device.compute import Compute
-from saltseg.device.gpu_lease import hold_gpu
 from saltseg.ensemble.predictions import save
-from saltseg.inference.predict import predict, show_progress
+from saltseg.inference.predict import predict_all
 from saltseg.inference.runtimes import for_inference
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.stage.cli import run, stage_parser
@@ -14,8 +13,7 @@ from saltseg.survey.tiles import Tiles
 
 
 def main(args):
-    hold_gpu(args.settings.compute.device)
-    compute = Compute.select(args.settings.compute, args.settings.compute.runtime, args.threads)
+    compute = Compute.take(args.settings.compute, args.threads)
     checkpoint = Checkpoint.load(args.checkpoint)
     network = for_inference(checkpoint.rebuild(), compute)
     tiles = Tiles(args.tiles)
@@ -24,16 +22,7 @@ def main(args):
     scheme, seed = args.settings.validation.scheme, checkpoint.seed
     _, validates = train_valid_masks(read_folds(args.folds, tiles.ids), scheme, seed)
     images, depths = tiles.images[validates], tiles.depths[validates]
-    batch_size = args.settings.inference.batch_size
-    batches = predict(
-        network,
-        images,
-        depths,
-        compute,
-        batch_size=batch_size,
-        flip=args.settings.inference.flip,
-    )
-    batches = show_progress(batches, len(images), batch_size)
+    batches = predict_all(network, images, depths, compute, args.settings.inference)
     save(args.predictions, tiles.table["id"][validates].tolist(), tiles.images.shape[1:], batches)
     logging.info("%d validation tiles predicted to %s", validates.sum(), args.predictions)
 

@@ -5,7 +5,6 @@ from argparse import BooleanOptionalAction
 from time import perf_counter
 
 from saltseg.device.compute import Compute
-from saltseg.device.gpu_lease import hold_gpu
 from saltseg.evaluation.decision import weights_of
 from saltseg.inference.runtimes import for_inference
 from saltseg.inference.sections import SectionPredictor, windows_for
@@ -17,8 +16,7 @@ from saltseg.survey.volume import Volume
 
 
 def main(args):
-    hold_gpu(args.settings.compute.device)
-    compute = Compute.select(args.settings.compute, args.settings.compute.runtime, args.threads)
+    compute = Compute.take(args.settings.compute, args.threads)
     inference, volume = args.settings.inference, Volume(args.volume)
     checkpoints = [Checkpoint.load(path) for path in args.members]
     members = [for_inference(checkpoint.rebuild(), compute) for checkpoint in checkpoints]

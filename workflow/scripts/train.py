@@ -13,7 +13,6 @@ from saltseg.core.errors import InputError
 from saltseg.core.header import read_checkpoint
 from saltseg.core.tables import write_csv
 from saltseg.device.compute import Compute
-from saltseg.device.gpu_lease import hold_gpu
 from saltseg.ensemble.pseudo_labels import PseudoLabels
 from saltseg.settings.config import epochs_of
 from saltseg.settings.members import read_member, seed_of
@@ -36,8 +35,7 @@ UNUSED = {"training": {"tensorboard"}}
 
 
 def main(args):
-    hold_gpu(args.settings.compute.device)
-    compute = Compute.select(args.settings.compute, threads=args.threads)
+    compute = Compute.take(args.settings.compute, args.threads)
     labelled = LabelledData.load(args)
     tiles, scheme, seed = labelled.tiles, args.settings.validation.scheme, seed_of(args.member)
     # Rules pass the file alone; by hand, the key that names it suffices.

@@ -3,6 +3,7 @@
 The GPUs are fake and nothing computes on them; the processes, locks and kills are real.
 """
 
+import inspect
 import os
 import signal
 import stat
@@ -14,6 +15,7 @@ import pytest
 
 from saltseg.core.errors import InputError
 from saltseg.device import gpu_lease as lease
+from saltseg.device.compute import Compute
 from saltseg.device.gpu_lease import chosen, hold_gpu, installed
 from support.imports import STAGES
 
@@ -262,7 +264,7 @@ def test_what_another_user_placed_there_is_reported_and_not_followed(machine, tm
 
 def test_each_stage_that_computes_holds_a_gpu_first():
     texts = [script.read_text() for script in STAGES]
-    computing = [text for text in texts if "Compute.select(" in text]
-    assert len(computing) >= 6
-    for text in computing:
-        assert text.index("hold_gpu(args.settings.compute.device)") < text.index("Compute.select(")
+    assert sum("Compute.take(" in text for text in texts) >= 6
+    assert not any("Compute.select(" in text for text in texts)
+    taken = inspect.getsource(Compute.take)
+    assert taken.index("hold_gpu(") < taken.index("select(settings")

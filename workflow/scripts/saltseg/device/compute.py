@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 
 from saltseg.core.errors import InputError
+from saltseg.device.gpu_lease import hold_gpu
 from saltseg.settings.config import ComputeSettings
 
 logger = logging.getLogger(__name__)
@@ -32,6 +33,13 @@ class Compute:
     precision: str = "fp32"
     runtime: str = "torch"
     threads: int = 1
+
+    @classmethod
+    def take(cls, settings: ComputeSettings, threads: int | None) -> "Compute":
+        """Reserve a GPU for this process, if there is one, and choose as ``select`` does."""
+        hold_gpu(settings.device)
+        # Stages that predict nothing are passed no runtime.
+        return cls.select(settings, getattr(settings, "runtime", "torch"), threads)
 
     @classmethod
     def select(

@@ -12,6 +12,7 @@ from saltseg.core.errors import oom_hint
 from saltseg.device.compute import Compute
 from saltseg.networks import model
 from saltseg.networks.network import Network
+from saltseg.settings.config import InferenceSettings
 from saltseg.survey.tiles import RowRange
 
 Batch = TypeVar("Batch")
@@ -40,6 +41,19 @@ def predict(
         with oom_hint("inference.batch_size", batch_size):
             probabilities = predict_batch(network, np.array(images[part]), depth, compute, flip)
         yield probabilities
+
+
+def predict_all(
+    network: Network,
+    images: np.ndarray | RowRange,
+    depths: np.ndarray,
+    compute: Compute,
+    inference: InferenceSettings,
+) -> Iterable[np.ndarray]:
+    """Return what ``predict`` yields, by the section ``inference``, with a bar on a terminal."""
+    size = inference.batch_size
+    batches = predict(network, images, depths, compute, batch_size=size, flip=inference.flip)
+    return show_progress(batches, len(images), size)
 
 
 def show_progress(batches: Iterator[Batch], tiles: int, batch_size: int) -> Iterable[Batch]:
