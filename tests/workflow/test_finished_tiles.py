@@ -110,5 +110,7 @@ def test_the_summary_is_printed_only_where_it_is_asked_for(copied):
 
 def test_every_rule_has_what_an_engine_needs_to_know():
     for rule in rule_texts():
-        for directive in ("log", "benchmark", "conda", "threads", "resources", "shell"):
+        for directive in ("log", "benchmark", "conda", "resources", "shell"):
             assert re.search(rf"^    {directive}:", rule, re.MULTILINE), (rule, directive)
+        # Others have one thread, Snakemake's default, or as many as they name.
+        assert ("gpu=get_gpus" in rule) == ("threads: THREADS" in rule), rule
