@@ -5,7 +5,8 @@ import json
 import pytest
 
 from saltseg.core.errors import InputError
-from saltseg.evaluation.decision import Decision, write_report
+from saltseg.core.sealed_json import write_sealed
+from saltseg.evaluation.decision import Decision
 from saltseg.networks import model
 from saltseg.networks.checkpoint import Checkpoint
 
@@ -42,7 +43,7 @@ def test_each_flipped_byte_of_a_checkpoint_is_refused(alone):
 
 def test_no_flipped_byte_of_a_threshold_changes_a_decision(tmp_path):
     path = tmp_path / "threshold.json"
-    write_report(path, REPORT)
+    write_sealed(path, REPORT)
     data, decision = path.read_bytes(), Decision.load(path)
     for place in range(len(data)):
         for bit in (1, 4, 32):

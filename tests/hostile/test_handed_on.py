@@ -13,7 +13,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save
 
 from saltseg.core.header import UNSEALED, seal
-from saltseg.evaluation.decision import write_report
+from saltseg.core.sealed_json import write_sealed
 from saltseg.networks.checkpoint import Checkpoint
 from support.spoiling import at, cut, delete, edit, edit_hdf, edit_table, flip, replace
 from support.stages import Case, assert_refused, cases
@@ -70,7 +70,7 @@ def weights(change):
 def report(**changes):
     def spoil(run):
         path = run / "threshold.json"
-        write_report(path, json.loads(path.read_text()) | changes)
+        write_sealed(path, json.loads(path.read_text()) | changes)
 
     return spoil
 

@@ -13,7 +13,7 @@ from urllib.parse import quote
 import pytest
 
 from saltseg.core.errors import InputError
-from saltseg.evaluation.decision import write_report
+from saltseg.core.sealed_json import write_sealed
 from saltseg.survey import kaggle
 from saltseg.survey.kaggle import CONTEST, TEST_TILES
 from saltseg.survey.tiles import Tiles
@@ -147,7 +147,7 @@ def submission(tmp_path) -> Path:
     folder.mkdir()
     rows = (f"{number:010x},1 5\n" for number in range(TEST_TILES))
     (folder / "submission.csv").write_text("id,rle_mask\n" + "".join(rows))
-    write_report(folder / "threshold.json", THRESHOLD)
+    write_sealed(folder / "threshold.json", THRESHOLD)
     return folder / "submission.csv"
 
 

@@ -17,9 +17,9 @@ from snakemake.utils import update_config
 
 from saltseg.core import rle
 from saltseg.core.quantisation import SCALE
+from saltseg.core.sealed_json import write_sealed
 from saltseg.device.gpu_lease import has_gpu
 from saltseg.ensemble.predictions import Predictions
-from saltseg.evaluation.decision import write_report
 from saltseg.networks.checkpoint import Checkpoint
 from saltseg.output.submission import write_submission
 from support.running import (
@@ -143,7 +143,7 @@ def other_run(finished, tmp_path_factory) -> Path:
         Predictions.load(finished / f"results/predictions/test/{seed}/0.h5") for seed in (0, 1)
     ]
     report["threshold"] = float(np.median(np.mean([m.values[:] / SCALE for m in members], axis=0)))
-    write_report(results / "threshold.json", report)
+    write_sealed(results / "threshold.json", report)
     write_submission(results / "submission.csv", members[0].ids, members, 2, report["threshold"])
     return results
 
