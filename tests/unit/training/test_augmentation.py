@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from skimage import transform
 
 from saltseg.settings.config import AugmentationSettings
-from saltseg.training.augmentation import Augmentation, retone, warp
+from saltseg.training.augmentation import Augmentation, control_gain, retone, warp
 
 STILL = {
     "horizontal_flip": False,
@@ -129,7 +129,7 @@ def test_tiles_are_only_flipped_after_the_last_epoch_of_warps():
     assert torch.equal(flips[:, [0, 1], [0, 1]], maps(3)[:, [0, 1], [0, 1]].sign())
 
 
-TONES = {"brightness": 0.1, "contrast": 0.2}
+TONES = {"brightness": 0.1, "contrast": 0.2, "gain_control": 0.5}
 
 
 def tones(count=1, seed=0, **changes):
@@ -158,7 +158,7 @@ def test_without_a_change_of_tone_an_image_stays_to_the_bit():
     images, masks = tiles(2, 20, 30)
     still = Augmentation(AugmentationSettings(**STILL))
     maps = draw(2)
-    moved, _ = still.apply(images, masks, maps, tones(2))
+    moved, _ = still.apply(images, masks, maps, tones(2), torch.tensor([True, True]))
     assert torch.equal(moved, warp(images, masks, maps)[0])
     torch.testing.assert_close(retone(images, tones(2)), images, rtol=0, atol=1e-6)
 
@@ -173,3 +173,28 @@ def test_each_tone_changes_images_and_no_mask(tone):
     assert not torch.equal(changed, warp(images, masks, drawn[0])[0])
     assert 0 <= changed.min() <= changed.max() <= 1
     assert torch.equal(same, warp(images, masks, drawn[0])[1])
+
+
+def test_gain_control_divides_by_the_loudness_of_the_samples_around():
+    images, _ = tiles(3, 40, 5)
+    found = control_gain(images, torch.tensor([True, False, True]))
+    assert torch.equal(found[1], images[1])
+    for image, evened in zip(images[::2, 0].double() - 0.5, found[::2, 0], strict=True):
+        for row in range(40):
+            around = image[max(0, row - 12) : row + 13]
+            loudness = around.square().mean(dim=0).sqrt()
+            expected = 0.5 + image[row] * 0.15 / (loudness + 0.02)
+            torch.testing.assert_close(
+                evened[row].double(), expected.clamp(0, 1), rtol=0, atol=1e-5
+            )
+
+
+def test_a_share_of_the_tiles_is_gain_controlled_and_other_draws_stay():
+    def draw_all(share):
+        augmentation = Augmentation(AugmentationSettings(**ALL, gain_control=share))
+        return augmentation.draw(4000, 20, 30, torch.Generator().manual_seed(0))
+
+    *others, none = draw_all(None)
+    *same, some = draw_all(0.3)
+    assert not none.any() and 0.28 < some.float().mean() < 0.32
+    assert all(map(torch.equal, others, same))

@@ -403,6 +403,11 @@ def folds_of(folds: int | None, volume: bool) -> int:
     return folds or (5 if volume else 2)
 
 
+def gain_control_of(share: float | None, volume: bool) -> float:
+    """Return ``augmentation.gain_control``, or what null stands for there."""
+    return (0.5 if volume else 0.0) if share is None else share
+
+
 def epochs_of(epochs: int | None, volume: bool = False) -> int:
     """Return ``training.epochs``, or what null stands for there.
 
@@ -533,6 +538,13 @@ class AugmentationSettings(Section):
     )
     contrast: float = key(
         0, "maximum change of the factor that scales values around mid-grey, up or down", ge=0, le=1
+    )
+    gain_control: float | None = key(
+        None,
+        "share of the tiles whose loudness is evened out down each trace, as by automatic gain "
+        "control; null: 0.5 of a volume's windows, 0 of other tiles",
+        ge=0,
+        le=1,
     )
     extra: list[Annotated[str, OneOf(plugins.AUGMENTATIONS)]] = key(
         [],

@@ -1,4 +1,7 @@
-"""Random flips, rotation, shifts and zoom of a batch; image and mask in a single resampling."""
+"""Random flips, rotation, shifts, zoom, tones and gain of a batch.
+
+Image and mask are resampled once, together.
+"""
 
 import math
 from dataclasses import dataclass
@@ -9,6 +12,10 @@ from torch.nn import functional as F
 
 from saltseg.settings.config import AugmentationSettings
 from saltseg.settings.plugins import AUGMENTATIONS
+
+# Of gain control: pixels down a trace, as of its windows in seismic processing; the mean amplitude
+# that it aims at, and what is added to the one that it finds; all in fractions of the value range.
+GAIN_WINDOW, GAIN_TARGET, GAIN_FLOOR = 25, 0.15, 0.02
 
 
 @dataclass(frozen=True)
@@ -27,11 +34,13 @@ class Augmentation:
 
     def draw(
         self, count: int, height: int, width: int, generator: torch.Generator, epoch: int = 1
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Draw the random parameters of ``apply`` for ``count`` tiles in an epoch from 1 on."""
         warps = epoch <= (self.ranges.warp_until or epoch)
         maps = self.draw_maps(count, height, width, generator, warps=warps)
-        return maps, self.draw_tones(count, generator)
+        tones = self.draw_tones(count, generator)
+        share = self.ranges.gain_control or 0
+        return maps, tones, torch.rand(count, generator=generator) < share
 
     def draw_maps(
         self, count: int, height: int, width: int, generator: torch.Generator, *, warps: bool = True
@@ -78,14 +87,15 @@ class Augmentation:
         return free * (high - low) + low
 
     def apply(
-        self, images: Tensor, masks: Tensor, maps: Tensor, tones: Tensor
+        self, images: Tensor, masks: Tensor, maps: Tensor, tones: Tensor, controlled: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Warp images and masks, retone images, and apply what plugins add.
+        """Warp images and masks, change the images' values, and apply what plugins add.
 
         Both are float32 (batch, 1, height, width).
         """
         images, masks = warp(images, masks, maps)
         images = retone(images, tones) if self.retones else images
+        images = control_gain(images, controlled) if self.ranges.gain_control else images
         for name in self.ranges.extra:
             images, masks = AUGMENTATIONS[name](images, masks)
         return images, masks
@@ -110,3 +120,22 @@ def retone(images: Tensor, tones: Tensor) -> Tensor:
     """
     added, factor = tones.to(images.device).t()[..., None, None, None]
     return ((images - 0.5) * factor + 0.5 + added).clamp(0, 1)
+
+
+def control_gain(images: Tensor, controlled: Tensor) -> Tensor:
+    """Even out the loudness of some images down each trace, as automatic gain control does.
+
+    Args:
+        images: float32 (batch, 1, height, width) in [0, 1]; mid-grey is an amplitude of 0.
+        controlled: bool (batch), those to change.
+    """
+    amplitudes = images - 0.5
+    power = F.avg_pool2d(
+        amplitudes.square(),
+        (GAIN_WINDOW, 1),
+        stride=1,
+        padding=(GAIN_WINDOW // 2, 0),
+        count_include_pad=False,
+    )
+    evened = amplitudes * (GAIN_TARGET / (power.sqrt() + GAIN_FLOOR)) + 0.5
+    return torch.where(controlled[:, None, None, None], evened.clamp(0, 1), images)
