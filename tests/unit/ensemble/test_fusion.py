@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import expit
 
 from saltseg.core.quantisation import MISSING, SCALE
 from saltseg.ensemble.fusion import (
@@ -12,7 +13,6 @@ from saltseg.ensemble.fusion import (
     average,
     halo,
     learn,
-    probability,
     smooth,
     typical,
 )
@@ -21,7 +21,7 @@ from saltseg.survey.grid import PLANES
 
 def test_logits_are_those_of_probabilities_within_what_members_are_trusted_for():
     values = np.arange(700, SCALE - 700, 997)
-    np.testing.assert_allclose(probability(LOGITS[values]), values / SCALE, atol=1e-6)
+    np.testing.assert_allclose(expit(LOGITS[values]), values / SCALE, atol=1e-6)
     assert LOGITS[[0, SCALE]].tolist() == [-7, 7]
     assert np.isnan(LOGITS[MISSING])
 
@@ -56,7 +56,7 @@ def lines_of(fusion, count, size=4000):
     for _ in range(count):
         *members, distance = random.normal(0, 2, (3, size)).astype(np.float32)
         members = dict(zip(PLANES, members, strict=True))
-        salt = random.random(size) < probability(fusion.logits(members, distance))
+        salt = random.random(size) < expit(fusion.logits(members, distance))
         lines.append((members, distance, salt))
     return lines
 
