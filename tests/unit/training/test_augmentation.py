@@ -18,6 +18,7 @@ STILL = {
     "zoom": (1.0, 1.0),
     "brightness": 0.0,
     "contrast": 0.0,
+    "gain_control": 0.0,
 }
 ALL = {
     "horizontal_flip": True,
@@ -194,7 +195,7 @@ def test_a_share_of_the_tiles_is_gain_controlled_and_other_draws_stay():
         augmentation = Augmentation(AugmentationSettings(**ALL, gain_control=share))
         return augmentation.draw(4000, 20, 30, torch.Generator().manual_seed(0))
 
-    *others, none = draw_all(None)
+    *others, none = draw_all(0)
     *same, some = draw_all(0.3)
     assert not none.any() and 0.28 < some.float().mean() < 0.32
     assert all(map(torch.equal, others, same))

@@ -17,7 +17,6 @@ from saltseg.settings.config import (
     Settings,
     epochs_of,
     folds_of,
-    gain_control_of,
 )
 from saltseg.settings.experiments import experiments, malformed, overlay, repeated
 from saltseg.settings.plugins import load_plugins
@@ -63,7 +62,7 @@ SEEDS = ([0, 1], [0, 1, 2, 3, 4])
 
 
 def resolve(config: dict, volume: bool) -> dict:
-    """Return a configuration in which no folds, seeds, epochs or shares of gain control are null.
+    """Return a configuration in which no folds, seeds or epochs are null.
 
     Seeds stay null where ``ensemble.members`` have their own.
     """
@@ -72,9 +71,7 @@ def resolve(config: dict, volume: bool) -> dict:
     if not config["ensemble"]["members"]:
         seeds = seeds or SEEDS[volume]
     epochs = epochs_of(config["training"]["epochs"], volume)
-    share = gain_control_of(config["augmentation"]["gain_control"], volume)
     return config | {
-        "augmentation": config["augmentation"] | {"gain_control": share},
         "validation": config["validation"] | {"folds": folds},
         "ensemble": config["ensemble"] | {"seeds": seeds},
         "training": config["training"] | {"epochs": epochs},

@@ -403,11 +403,6 @@ def folds_of(folds: int | None, volume: bool) -> int:
     return folds or (5 if volume else 2)
 
 
-def gain_control_of(share: float | None, volume: bool) -> float:
-    """Return ``augmentation.gain_control``, or what null stands for there."""
-    return (0.5 if volume else 0.0) if share is None else share
-
-
 def epochs_of(epochs: int | None, volume: bool = False) -> int:
     """Return ``training.epochs``, or what null stands for there.
 
@@ -539,10 +534,10 @@ class AugmentationSettings(Section):
     contrast: float = key(
         0, "maximum change of the factor that scales values around mid-grey, up or down", ge=0, le=1
     )
-    gain_control: float | None = key(
-        None,
+    gain_control: float = key(
+        0,
         "share of the tiles whose loudness is evened out down each trace, as by automatic gain "
-        "control; null: 0.5 of a volume's windows, 0 of other tiles",
+        "control",
         ge=0,
         le=1,
     )

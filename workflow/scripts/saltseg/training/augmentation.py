@@ -39,8 +39,8 @@ class Augmentation:
         warps = epoch <= (self.ranges.warp_until or epoch)
         maps = self.draw_maps(count, height, width, generator, warps=warps)
         tones = self.draw_tones(count, generator)
-        share = self.ranges.gain_control or 0
-        return maps, tones, torch.rand(count, generator=generator) < share
+        controlled = torch.rand(count, generator=generator) < self.ranges.gain_control
+        return maps, tones, controlled
 
     def draw_maps(
         self, count: int, height: int, width: int, generator: torch.Generator, *, warps: bool = True
