@@ -34,12 +34,13 @@ def volume_source():
 VOLUME = volume_source()
 # Whether what is filled are 2-D lines, each with results of its own.
 OF_LINES = is_folder_of_lines(VOLUME) if VOLUME else False
-with exit_on_input_error("data.surveys"):
-    if FURTHER and not VOLUME:
-        raise InputError(
-            f"needs a volume to fill, but data.source is {config['data']['source']}; name a SEG-Y "
-            "file there, or leave the surveys out"
-        )
+for key in ("labels", "surveys"):
+    if config["data"][key] and not VOLUME:
+        with exit_on_input_error(f"data.{key}"):
+            raise InputError(
+                f"only a volume has any, but data.source is {config['data']['source']}; name a SEG-Y "
+                "file there, or set it to null"
+            )
 DEMO_SECTIONS = "results/demo/sections.csv"
 
 NEEDS_DEPTH = any(each["model"]["depth"] != "none" for each in ALL_KINDS)
