@@ -138,7 +138,7 @@ def test_pods_run_the_demo_and_a_member_resumes_in_another_pod(server, project, 
     with open(tmp_path / "said.txt", "w") as said:
         run = subprocess.Popen(command, cwd=project, stdout=said, stderr=said)
         state = tmp_path / "pods/volumes/salt-states/0.pt"
-        wait_for(lambda: state.exists() or run.poll() is not None, 300)
+        wait_for(lambda: state.exists() or run.poll() is not None)
         training = [name for name, job in server.jobs.items() if job.poll() is None]
         for name in training:
             os.killpg(server.jobs[name].pid, signal.SIGKILL)

@@ -130,7 +130,7 @@ def test_the_demo_ends_with_a_local_runs_bytes_though_members_are_preempted(clus
         started(folder, *PROFILE, *targets, log=messages, config=config) as run,
     ):
         states = [folder / f"results/states/{seed}.pt" for seed in (0, 1)]
-        wait_for(lambda: all(state.exists() for state in states), 300)
+        wait_for(lambda: all(state.exists() for state in states))
         jobs = {seed: watch.jobs_of(f"train {seed}")[-1] for seed in (0, 1)}
         said("scancel", jobs[0])
         said("scontrol", "requeue", jobs[1])

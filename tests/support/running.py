@@ -178,7 +178,7 @@ def unpack(archive: Path, folder: Path) -> None:
                 outer.extract(name, folder)
 
 
-def wait_for(condition, seconds=120, otherwise=lambda: None):
+def wait_for(condition, seconds=900, otherwise=lambda: None):
     """Wait until a condition holds; AssertionError with what ``otherwise`` returns after that."""
     end = time.monotonic() + seconds
     while not condition():

@@ -96,7 +96,7 @@ TO_ALL = [
     (further("new"), "data.surveys.north.labels: expected a folder, since data.surveys.north.sou"),
     (
         source("demo", surveys=NORTH),
-        "data.surveys: needs a volume to fill, but data.source is demo",
+        "data.surveys: only a volume has any, but data.source is demo",
     ),
     (DEEP, f"{LINES} depth; set it to none"),
     (groups("gone.csv"), "validation.groups: gone.csv: no such file"),
