@@ -231,6 +231,7 @@ def test_tiles_all_at_one_depth_carry_no_information_and_break_nothing(name, dep
 
 @BOTH
 def test_weights_start_within_glorot_s_bounds_and_biases_at_zero(name):
+    torch.manual_seed(0)
     network = build(name, width=4, depth="both")
     for module in network.modules():
         if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
