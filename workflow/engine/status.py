@@ -18,7 +18,7 @@ def running(logs: Path) -> Iterator[str]:
     """Yield the last log line of each running job, which holds the lock of its log."""
     for lock in sorted(logs.rglob(".*.log.lock")):
         log = lock.with_name(lock.name.removeprefix(".").removesuffix(".lock"))
-        with open(lock, encoding="utf-8") as file:
+        with open(lock, "rb") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:

@@ -16,7 +16,7 @@ if lost_record(RESULTS, STAMP):
 
 with exit_on_input_error("ensemble.runs"):
     for run in chain.from_iterable(each["ensemble"]["runs"] for each in CONFIGS.values()):
-        if Path(run).resolve() == RESULTS.resolve():
+        if is_own(run):
             raise InputError(f"{run}: these are this run's own results; leave them out")
 
 if "apptainer" in map(str, workflow.deployment_settings.deployment_method):

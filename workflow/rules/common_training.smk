@@ -103,7 +103,7 @@ def get_events(wildcards, input):
 def start_of(wildcards):
     """Return the results folder of the run to start from; None for new weights."""
     run = config_of(wildcards)["training"]["start"]
-    if run and Path(run).resolve() == RESULTS.resolve():
+    if run and is_own(run):
         with exit_on_input_error("training.start"):
             raise InputError(
                 f"{run}: these are this run's own results, which its members would replace; run it "

@@ -122,9 +122,8 @@ class VolumeResults:
         said += f", on {count_lines(self.lines)}"
         if not scores["honest"]:
             return f"{said} that members trained on (NOT honest)"
-        return f"{said} held out" + ", farther from labels than most lines are" * (
-            not self.of_lines
-        )
+        farther = "" if self.of_lines else ", farther from labels than most lines are"
+        return f"{said} held out{farther}"
 
     @property
     def baseline(self) -> str:
@@ -165,11 +164,10 @@ class VolumeResults:
     def salt(self) -> str:
         """How much salt there is, and in how many bodies."""
         bodies = self.facts["bodies"]
+        where = "; line by line in volume/LINE/index.html" if self.of_lines else ""
         return (
             f"{self.facts['salt_share']:.1%}, in {bodies} bod{'y' if bodies == 1 else 'ies'}; "
-            f"probabilities above {self.facts['threshold']:.2f}"
-            + "; line by line in volume/LINE/index.html"
-            * self.of_lines
+            f"probabilities above {self.facts['threshold']:.2f}{where}"
         )
 
 
