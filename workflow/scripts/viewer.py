@@ -3,12 +3,10 @@
 import json
 import logging
 
-import numpy as np
-
 from saltseg.core.files import replacing, replacing_folder
 from saltseg.output.bodies import Bodies
 from saltseg.output.volume import Probability
-from saltseg.report.viewer import Reader, VolumeView, measure_spacing, write_viewer
+from saltseg.report.viewer import VolumeView, as_masked, measure_spacing, write_viewer
 from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.geometry import Geometry, load_positions, load_traces
 from saltseg.survey.lines import Lines, salt_by_line
@@ -22,7 +20,7 @@ def main(args):
         grid=geometry,
         unit=geometry.unit,
         amplitude=Volume(args.volume).read,
-        probability=as_masked(probability, Bodies(args.bodies), threshold),
+        probability=as_masked(probability.read, Bodies(args.bodies).read, threshold),
         disagreement=probability.disagreement if args.members > 1 else None,
         threshold=threshold,
         exists=load_traces(args.traces, geometry) >= 0,
@@ -35,20 +33,6 @@ def main(args):
     with replacing(args.facts) as path:
         path.write_text(json.dumps(facts) + "\n")
     logging.info("%s Pictures to %s", facts["summary"], args.pictures)
-
-
-def as_masked(probability: Probability, bodies: Bodies, threshold: float) -> Reader:
-    """Return a reader of probabilities that are above the threshold where the mask has salt alone.
-
-    So specks that are no bodies show neither in outlines nor in maps.
-    """
-
-    def read(*part: slice) -> np.ndarray:
-        values, salt = probability.read(*part), bodies.read(*part) > 0
-        above = np.float32(threshold + 1e-6)
-        return np.where(salt, np.maximum(values, above), np.minimum(values, np.float32(threshold)))
-
-    return read
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from saltseg.report.page import NO_TEST, write_page
 from saltseg.report.predicted import describe_volume
 from saltseg.report.viewer import (
     VolumeView,
+    as_masked,
     choose_lines,
     fill,
     write_viewer,
@@ -234,6 +235,19 @@ def test_a_predicted_volume_has_a_page_without_tiles(made, tmp_path):
 
 def press(page, value: str) -> None:
     page.run(f"document.querySelector('#view [value={value}]').click()")
+
+
+@pytest.mark.parametrize("threshold", [0.4983, 0.5, 0.5017])
+def test_pictures_have_salt_above_the_threshold_where_there_are_bodies_alone(threshold):
+    made = Made()
+    bodies = np.zeros(made.shape, np.uint16)
+    bodies[:, :10] = 1
+    masked = as_masked(made.reader(made.probability), made.reader(bodies), threshold)
+    view = Made(probability=masked, threshold=threshold).view
+    (inlines, *_), maps = fill(view)
+    drawn = inlines.layers[1] > 255 * threshold
+    assert drawn[:, :10].all() and not drawn[:, 10:].any()
+    assert (np.isfinite(maps["top"]) == (np.arange(30) < 10)).all()
 
 
 @needs_chromium

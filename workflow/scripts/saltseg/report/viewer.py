@@ -83,6 +83,22 @@ class VolumeView:
     spacing: tuple[float, float] | None = None
 
 
+def as_masked(probability: Reader, bodies: Reader, threshold: float) -> Reader:
+    """Return a reader of probabilities that are above the threshold where there are bodies alone.
+
+    So specks that are no bodies show neither in outlines nor in maps. The nearest grey levels below
+    and above it are used, since a probability just below could be drawn as one above.
+    """
+    below = np.floor(255 * threshold)
+
+    def read(*part: slice) -> np.ndarray:
+        values, salt = probability(*part), bodies(*part) > 0
+        least, most = np.float32((below + 1) / 255), np.float32(below / 255)
+        return np.where(salt, np.maximum(values, least), np.minimum(values, most))
+
+    return read
+
+
 @dataclass
 class Plane:
     """The pictures in one direction, filled block by block.
