@@ -173,6 +173,11 @@ def stored_digest(stored):
     return f"{stored.size()} bytes of {stored.mtime()}" if stored.exists() else ""
 
 
+def is_own(run):
+    """Return whether the results folder of a finished run is this run's."""
+    return Path(run).resolve() == RESULTS.resolve()
+
+
 def require_plain_path(what, path):
     """Exit with a message if Snakemake cannot use a path as it is."""
     text = str(path or "")

@@ -26,11 +26,6 @@ rule demo:
 RESULTS = Path(rules.demo.output.archive).parents[1] if IS_MODULE else Path("results")
 
 
-def is_own(run):
-    """Return whether the results folder of a finished run is this run's."""
-    return Path(run).resolve() == RESULTS.resolve()
-
-
 # On the machine that runs Snakemake, since compute nodes often have no internet access.
 rule download:
     output:
