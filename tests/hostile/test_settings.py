@@ -60,9 +60,15 @@ def test_containers_that_no_rule_names_are_refused(tmp_path):
     assert "--sdm apptainer: no rule names a container" in done.stderr.splitlines()[-1]
 
 
-def test_keys_that_only_volumes_have_are_refused_with_tiles(tmp_path):
-    config = with_config(tmp_path, {"data": {"labels": "salt.sgy"}})
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("demo", "data.labels: only a volume has any, but data.source is demo;"),
+        ("demo-volume", "data.labels: demo-volume has labels of its own;"),
+    ],
+)
+def test_labels_are_refused_where_they_would_be_ignored(tmp_path, source, expected):
+    config = with_config(tmp_path, {"data": {"source": source, "labels": "salt.sgy"}})
     done = snakemake(tmp_path, "--dry-run", config=config)
     assert done.returncode == 1
-    expected = "data.labels: only a volume has any, but data.source is demo;"
     assert done.stderr.splitlines()[-1].startswith(expected)

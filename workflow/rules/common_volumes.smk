@@ -239,10 +239,8 @@ def horizons_of(wildcards):
     """Return data.labels of the volume that a job is of if they are horizons, else None."""
     if getattr(wildcards, "folder", "volume") != "volume":
         return None
-    prefix = getattr(wildcards, "prefix", "")
-    labels, _ = labels_for(prefix)
-    demo = not prefix and config["data"]["source"] == "demo-volume"
-    return labels if isinstance(labels, dict) and not demo else None
+    labels, _ = labels_for(getattr(wildcards, "prefix", ""))
+    return labels if isinstance(labels, dict) else None
 
 
 def get_example_horizons(wildcards):

@@ -305,6 +305,8 @@ def test_the_optimisers_are_those_that_can_be_named():
         (("ensemble", "seeds"), ["0", "1"], [0, 1]),
         (("augmentation", "zoom"), ["0.9", "1"], (0.9, 1.0)),
         (("data", "source"), "2018", "2018"),
+        (("data", "source"), "~/a.zip", str(Path.home() / "a.zip")),
+        (("predict", "run"), "~/gom", str(Path.home() / "gom")),
         (("data", "demo", "tiles"), "48", 48),
     ],
 )

@@ -1,16 +1,19 @@
 """What a section of the configuration is, and what a key of it says about itself."""
 
 import ast
+import os.path
 from collections.abc import Iterable
 from itertools import chain
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, get_args
 
 import yaml
-from pydantic import BaseModel, Field, model_validator
+from pydantic import AfterValidator, BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError, core_schema
 
 Text = Annotated[str, Field(min_length=1)]
-FilePath = Annotated[Text, Field(json_schema_extra={"format": "path"})]
+# A shell expands ~ in words that begin with it, but not in a file of settings.
+HomePath = Annotated[Text, AfterValidator(os.path.expanduser)]
+FilePath = Annotated[HomePath, Field(json_schema_extra={"format": "path"})]
 NULLS = ("null", "none", "~")
 Seed = Annotated[int, Field(ge=0, le=2**32 - 1)]
 

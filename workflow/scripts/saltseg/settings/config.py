@@ -16,6 +16,7 @@ from saltseg.settings.base import (
     KEYS,
     TEXT,
     FilePath,
+    HomePath,
     OneOf,
     Section,
     Seed,
@@ -231,7 +232,7 @@ class DataSettings(Section):
 
     reruns = EVERYTHING
 
-    source: Text = key(
+    source: HomePath = key(
         "demo",
         "`demo`, `kaggle`, `demo-volume`, or the path of tiles (zip or folder), of a SEG-Y "
         "file, or of a folder of [2-D lines](../docs/volumes.md#2-d-lines). `kaggle` [downloads "
