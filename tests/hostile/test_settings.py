@@ -1,5 +1,7 @@
 """Settings that contradict each other or that a survey cannot satisfy, with their messages."""
 
+import pytest
+
 from support.running import snakemake, with_config
 from support.stages import Case, arguments, assert_refused, cases, stage, zip_survey
 from support.surveys import Survey

@@ -43,7 +43,9 @@ for key in ("labels", "surveys"):
             )
 if config["data"]["labels"] and VOLUME == DEMO_VOLUME:
     with exit_on_input_error("data.labels"):
-        raise InputError("demo-volume has labels of its own; set it to null, or name another source")
+        raise InputError(
+            "demo-volume has labels of its own; set it to null, or name another source"
+        )
 DEMO_SECTIONS = "results/demo/sections.csv"
 
 NEEDS_DEPTH = any(each["model"]["depth"] != "none" for each in ALL_KINDS)
