@@ -156,12 +156,6 @@ def test_a_late_loss_after_the_last_epoch_is_a_contradiction():
     assert faults(config) == []
 
 
-def test_warps_until_after_the_last_epoch_are_a_contradiction():
-    (fault,) = faults(changed(("augmentation", "warp_until"), 7))
-    assert fault.startswith("augmentation.warp_until: epoch 7 is after the last of training.epochs")
-    assert faults(changed(("augmentation", "warp_until"), 6)) == []
-
-
 @pytest.mark.parametrize(
     ("source", "epochs"),
     [("demo-volume", 30), ("survey", 30), ("folder", 6), ("a.ZIP", 6), ("kaggle", 6)],

@@ -115,21 +115,6 @@ def test_draws_fill_their_ranges_and_never_leave_them(height, width):
     assert abs(np.corrcoef(flips.T)[0, 1]) < 0.1
 
 
-def test_tiles_are_only_flipped_after_the_last_epoch_of_warps():
-    ranges = AugmentationSettings(**ALL, warp_until=3)
-
-    def maps(epoch, **changes):
-        generator = torch.Generator().manual_seed(0)
-        chosen = Augmentation(ranges.model_copy(update=changes))
-        return chosen.draw(64, 20, 30, generator, epoch)[0]
-
-    assert torch.equal(maps(3), maps(1, warp_until=None))
-    flips = maps(4)
-    assert torch.equal(flips.abs(), IDENTITY.expand(64, 2, 3))
-    # Draws are the same ones, so that flips are.
-    assert torch.equal(flips[:, [0, 1], [0, 1]], maps(3)[:, [0, 1], [0, 1]].sign())
-
-
 TONES = {"brightness": 0.1, "contrast": 0.2, "gain_control": 0.5}
 
 

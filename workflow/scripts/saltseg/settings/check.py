@@ -152,12 +152,6 @@ def _contradictions(settings: Settings) -> Iterator[str]:
             f"training.late_from: epoch {training.late_from} is after the last of training.epochs, "
             f"{epochs}; lower it, or set training.late_loss to null"
         )
-    warps = settings.augmentation.warp_until
-    if warps is not None and warps > epochs:
-        yield (
-            f"augmentation.warp_until: epoch {warps} is after the last of training.epochs, "
-            f"{epochs}; lower it, or set it to null"
-        )
     tiles = settings.data.demo.tiles + settings.data.demo.test_tiles
     if not LEAST_TILES <= tiles <= MOST_TILES:
         yield (

@@ -526,9 +526,6 @@ class AugmentationSettings(Section):
     zoom: tuple[Zoom, Zoom] = key(
         (0.9, 1.2), "minimum and maximum side of the visible window, in tiles", strict=False
     )
-    warp_until: int | None = key(
-        None, "last epoch with rotation, shift and zoom, null for all", ge=1
-    )
     brightness: float = key(
         0, "maximum offset, as a fraction of the value range, up or down", ge=0, le=1
     )

@@ -33,18 +33,15 @@ class Augmentation:
         return bool(self.ranges.brightness or self.ranges.contrast)
 
     def draw(
-        self, count: int, height: int, width: int, generator: torch.Generator, epoch: int = 1
+        self, count: int, height: int, width: int, generator: torch.Generator
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Draw the random parameters of ``apply`` for ``count`` tiles in an epoch from 1 on."""
-        warps = epoch <= (self.ranges.warp_until or epoch)
-        maps = self.draw_maps(count, height, width, generator, warps=warps)
+        """Draw the random parameters of ``apply`` for ``count`` tiles."""
+        maps = self.draw_maps(count, height, width, generator)
         tones = self.draw_tones(count, generator)
         controlled = torch.rand(count, generator=generator) < self.ranges.gain_control
         return maps, tones, controlled
 
-    def draw_maps(
-        self, count: int, height: int, width: int, generator: torch.Generator, *, warps: bool = True
-    ) -> Tensor:
+    def draw_maps(self, count: int, height: int, width: int, generator: torch.Generator) -> Tensor:
         """Draw an affine map per tile, from output to input coordinates: float32 (count, 2, 3).
 
         Coordinates follow torch.nn.functional.affine_grid: x then y, from -1 to 1 between the
@@ -55,21 +52,16 @@ class Augmentation:
         def uniform(low: float, high: float) -> Tensor:
             return torch.rand(count, generator=generator) * (high - low) + low
 
-        def size() -> Tensor:
-            drawn = uniform(*self.ranges.zoom)
-            return drawn if warps else torch.ones(count)
-
         def sign(flip: bool) -> Tensor:
             coin = torch.rand(count, generator=generator) < 0.5
             return torch.where(coin & flip, -1.0, 1.0)
 
         angle = uniform(-math.radians(self.ranges.rotation), math.radians(self.ranges.rotation))
-        angle *= warps
         # Coordinates span 2, so a fraction s of the side is a shift of 2 s.
-        shift_x = uniform(-2 * self.ranges.shift, 2 * self.ranges.shift) * warps
-        shift_y = uniform(-2 * self.ranges.shift, 2 * self.ranges.shift) * warps
-        zoom_x = size() * sign(self.ranges.horizontal_flip)
-        zoom_y = size() * sign(self.ranges.vertical_flip)
+        shift_x = uniform(-2 * self.ranges.shift, 2 * self.ranges.shift)
+        shift_y = uniform(-2 * self.ranges.shift, 2 * self.ranges.shift)
+        zoom_x = uniform(*self.ranges.zoom) * sign(self.ranges.horizontal_flip)
+        zoom_y = uniform(*self.ranges.zoom) * sign(self.ranges.vertical_flip)
         # Rotate in pixel units: on a non-square tile, x and y have different units.
         aspect = width / height
         cos, sin = angle.cos(), angle.sin()

@@ -207,7 +207,7 @@ class Trainer:
         generator = torch.Generator().manual_seed(seed)
         order = self.job.training.draw(self.batches * self.recipe.batch_size, generator)
         size = self.job.training.size
-        drawn = self.job.augmentation.draw(len(order), *size, generator, epoch=number)
+        drawn = self.job.augmentation.draw(len(order), *size, generator)
         parts = [
             each.to(self.compute.device).split(self.recipe.batch_size) for each in (order, *drawn)
         ]
