@@ -5,89 +5,93 @@ import re
 import shutil
 import signal
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import yaml
 
-from support.running import (
-    ROOT,
-    SUBMISSION,
-    TINY,
-    below,
-    complete,
-    planned,
-    snakemake,
-    wait_for,
-    with_config,
-)
-from support.soak import HOWS, WHENS, Run, outputs, soak
+from support.running import ROOT, TINY, complete, planned, snakemake, wait_for, with_config
+from support.soak import PATIENCE, Run, compare, outputs
 
 pytestmark = pytest.mark.slow
 
+SCORED = ("--", "results/threshold.json")
 CGROUPS = Path("/sys/fs/cgroup")
 
 
-@pytest.fixture(scope="module")
-def longer(tmp_path_factory) -> Path:
-    """The tiny configuration with a few seconds of training, long enough to kill it."""
-    config = yaml.safe_load(TINY.read_text())
-    config["training"] = {"epochs": 12, "passes_per_epoch": 1}
-    path = tmp_path_factory.mktemp("config") / "longer.yaml"
-    path.write_text(yaml.safe_dump(config))
-    return path
+@pytest.fixture
+def run(copied, tmp_path) -> Iterator[Run]:
+    """A run in a finished folder that trains one member for some seconds more, and scores it."""
+    longer = {"ensemble": {"seeds": [0]}, "training": {"epochs": 8, "passes_per_epoch": 1}}
+    config = with_config(tmp_path, longer)
+    started = Run(copied, 2, ["--configfile", str(config), *SCORED])
+    yield started
+    for process in started.jobs():
+        os.kill(process, signal.SIGKILL)
 
 
-def test_a_run_that_is_killed_and_killed_again_ends_with_the_same_bytes(longer, tmp_path):
-    counts = soak(tmp_path / "soak", 4, ["--configfile", str(longer), *SUBMISSION])
-    assert {how for how, _ in counts} == set(HOWS)
-    assert {when for _, when in counts} == set(WHENS)
+def await_message(run: Run, message: str) -> None:
+    """Wait until a run that has just started prints a message."""
+    log = run.folder / "soak.log"
+    count = log.read_text().count(message)
+    wait_for(lambda: log.read_text().count(message) > count, otherwise=log.read_text)
 
 
-def test_an_unlocked_run_resumes_a_killed_one_and_a_live_one_is_left_alone(copied, tmp_path):
-    training = ["--until", "train"]
-    # Long enough that its jobs are still alive when the next run starts.
-    training_for_long = {"epochs": 60, "passes_per_epoch": 1, "stopping_patience": 60}
-    longer = with_config(tmp_path, {"training": training_for_long})
-    run = Run(copied, 2, ["--configfile", str(longer), *training])
-    locks = run.folder / ".snakemake/locks"
+def test_a_run_that_is_killed_in_every_way_ends_with_the_same_bytes(
+    finished, run, tmp_path, tmp_path_factory
+):
+    """What was changed is not forgotten, and what is finished is neither lost nor done again."""
+    config, before = tmp_path / "config.yaml", members(run.folder)
+    state, locks = run.folder / "results/states/0.pt", run.folder / ".snakemake/locks"
+    reference = shutil.copytree(finished, tmp_path_factory.mktemp("whole"), dirs_exist_ok=True)
+    complete(reference, *SCORED, config=config)
+
+    # A job, for lack of memory, as soon as it saves.
     run.start()
-    wait_for(lambda: (run.folder / "soak.log").read_text().count("trains on") == 2)
+    wait_for(lambda: run.saving() or state.exists())
+    run.kill("job", run.jobs("train"))
+    assert run.main.wait(PATIENCE) == 1
+
+    # Ctrl-C.
+    run.start()
+    await_message(run, "trains on")
+    wait_for(state.exists)
+    os.killpg(run.main.pid, signal.SIGINT)
+    assert run.main.wait(PATIENCE) != 0
+    run.await_end()
+    assert members(run.folder) == before
+
+    # The main process alone, whose job lives on. While it runs, another run is refused.
+    run.start()
+    await_message(run, "resumes after epoch")
+    (job,) = run.jobs("train")
+    os.kill(job, signal.SIGSTOP)
     held = sorted(locks.iterdir())
-    assert held
-    second = snakemake(run.folder, *training, config=longer)
+    second = snakemake(run.folder, *SCORED, config=config)
     assert second.returncode == 1
     assert "Directory cannot be locked" in second.stdout + second.stderr
-    assert sorted(locks.iterdir()) == held
-    run.main.kill()
-    run.main.wait()
-    assert sorted(locks.iterdir()) == held
-    # The killed run's jobs are still alive and must not run twice in parallel.
-    assert run.jobs("train")
-    complete(run.folder, "--unlock", config=longer)
-    text = complete(run.folder, *training, config=longer)
-    assert text.count("a process of an earlier run is still running") == 2
-    # Their work is not done again.
-    assert text.count("resumes after epoch") + text.count("trained already") == 2
-    # What wrote the last file may still be exiting.
-    run.await_end()
-    assert not list(locks.glob("*"))
-
-
-@pytest.mark.parametrize(
-    ("how", "target"), [("job", []), ("whole group", ["--until", "train"])], ids=["job", "group"]
-)
-def test_a_change_is_not_forgotten_by_a_kill(copied, tmp_path, target, how):
-    """Even if the killed jobs' outputs are gone, which Snakemake alone considers up to date."""
-    config = with_config(tmp_path, {"training": {"loss": "bce", "epochs": 3}})
-    run = Run(copied, 2, ["--configfile", str(config), *target])
+    run.kill("main process", [])
+    assert sorted(locks.iterdir()) == held != []
+    # An unlocked run waits for it, and does not do its work again.
     run.start()
-    wait_for(lambda: len(run.jobs("train")) == 2)
-    for job in run.jobs("train"):
-        run.kill(how, [job])
-    run.main.wait()
-    assert (copied / "results/submission.csv").exists()
-    assert planned(copied, config=config) == below("train")
+    await_message(run, "a process of an earlier run is still running")
+    os.kill(job, signal.SIGCONT)
+    await_message(run, "trained already")
+
+    # Another job, as a scheduler does that needs its place.
+    wait_for(lambda: run.jobs("predict"))
+    run.kill("job, politely", run.jobs("predict"))
+    assert run.main.wait(PATIENCE) == 1
+
+    # The machine.
+    run.start()
+    wait_for(lambda: run.jobs("predict"))
+    run.kill("whole group", [])
+
+    run.start()
+    assert run.main.wait(PATIENCE) == 0
+    compare(run, outputs(reference))
+    assert planned(run.folder, *SCORED, config=config) == {}
 
 
 def members(folder: Path) -> dict[str, tuple[bytes, float]]:
@@ -106,24 +110,6 @@ def test_a_setting_that_cannot_work_leaves_the_members(copied, tmp_path):
         "install a CUDA build of PyTorch",
     ]
     assert members(copied) == before
-    assert "Nothing to be done" in complete(copied)
-
-
-def test_members_are_there_until_their_successors_are_and_come_back_at_once(longer, copied):
-    before = members(copied)
-    run = Run(copied, 2, ["--configfile", str(longer), "--until", "train"])
-    run.start()
-    wait_for(lambda: len(list((copied / "results/states").glob("*.pt"))) == 2)
-    os.killpg(run.main.pid, signal.SIGINT)
-    assert run.main.wait(60) != 0
-    run.await_end()
-    assert members(copied) == before
-    assert len(list((copied / "results/states").glob("*.pt"))) == 2
-    text = complete(copied)
-    assert text.count("trained already") == 2
-    assert [found for found, _ in members(copied).values()] == [
-        found for found, _ in before.values()
-    ]
     assert "Nothing to be done" in complete(copied)
 
 

@@ -65,17 +65,22 @@ def test_one_target_needs_no_cores_on_the_command_line(finished):
 
 
 def test_stages_run_by_hand_to_the_same_bytes(finished, tmp_path):
-    """And predict without PyTorch's compiler, whose import takes longer than PyTorch itself."""
+    """And predict without PyTorch's compiler, whose import takes longer than PyTorch itself.
+
+    A member that is asked for again is there at once, as if other settings were tried in between.
+    """
     results = finished / "results"
     settings = yaml.safe_load((ROOT / "config/config.yaml").read_text())
     update_config(settings, yaml.safe_load(TINY.read_text()))
     files = ("--tiles", results / "data/train.h5", "--folds", results / "data/folds.h5")
     member = ("--checkpoint", "checkpoint.safetensors")
     with_importtime = {**os.environ, "PYTHONPROFILEIMPORTTIME": "1"}
-    for stage, options in {
-        "train": ("--member", "1", "--history", "history.csv", "--state", "state.pt"),
-        "predict_validation": ("--predictions", "1.h5"),
-    }.items():
+    trained = ("--member", "1", "--history", "history.csv", "--state", "state.pt")
+    for stage, options, again in (
+        ("train", trained, False),
+        ("train", trained, True),
+        ("predict_validation", ("--predictions", "1.h5"), False),
+    ):
         options = ("--settings", json.dumps(settings), *files, *member, *options)
         done = run_stage(stage, *options, cwd=tmp_path, env=with_importtime)
         assert done.returncode == 0, done.stderr[-3000:]
@@ -83,6 +88,7 @@ def test_stages_run_by_hand_to_the_same_bytes(finished, tmp_path):
         assert "torch" in imported
         compiler = {n for n in imported if n.startswith(("torch._dynamo", "torch._inductor"))}
         assert stage == "train" or not compiler
+        assert ("trained already" in done.stderr) == again
     theirs = results / "models/1"
     assert (tmp_path / "history.csv").read_bytes() == (theirs / "history.csv").read_bytes()
     predicted = (results / "predictions/validation/1.h5").read_bytes()
