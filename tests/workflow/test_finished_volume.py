@@ -40,6 +40,11 @@ def test_a_change_predicts_again_only_what_it_has_to(finished_volume, tmp_path, 
     assert of_volume & jobs.keys() == rerun
 
 
+def test_figures_of_tiles_say_that_the_volume_has_another_threshold(finished_volume):
+    drawn = (finished_volume / "results/figures/threshold.svg").read_text()
+    assert "have a threshold of their own" in drawn
+
+
 def test_the_filled_volume_has_the_sources_headers_and_traces(finished_volume):
     source = read(finished_volume / "results/demo/volume.sgy")
     probability, mask = (

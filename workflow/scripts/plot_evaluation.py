@@ -18,6 +18,11 @@ from saltseg.stage.cli import run, stage_parser
 from saltseg.survey.folds import read_folds
 from saltseg.survey.tiles import Tiles
 
+OF_LINES = (
+    "By the contest's metric, for single tiles of the labelled lines; masks of lines and volumes "
+    "have a threshold of their own"
+)
+
 
 def main(args):
     tiles = Tiles(args.tiles)
@@ -26,10 +31,11 @@ def main(args):
     loaded = load_all(args.predictions, tiles.ids, tiles.masks.shape[1:], report["members"])
     # Alone or in subsets, members weigh the same.
     members = {member.path.stem: replace(member, weight=1) for member in loaded}
-    note = warning(report)
+    notes = (warning(report), OF_LINES if args.lines_table else "")
+    note = ". ".join(filter(None, notes))
     # All is read before anything is written.
     curve, review = read_curve(args.curve), read_review(args.review, tiles.ids)
-    draw_threshold(args.score, curve, members, tiles, report)
+    draw_threshold(args.score, curve, members, tiles, report, note)
     draw_tiles(args.tile_scores, review, note)
     draw_calibration(args.calibration, loaded, tiles, report["threshold"], note)
     draw_members(args.members, members, tiles, folds, note)
@@ -43,6 +49,7 @@ if __name__ == "__main__":
     parser.add_input("review", "review.csv")
     parser.add_input("threshold", "threshold.json")
     parser.add_input("curve", "threshold_curve.csv")
+    parser.add_input("lines_table", "lines.csv of a volume", optional=True)
     parser.add_input("predictions", "each member's predictions of them", many=True)
     for name in ("score", "tile_scores", "calibration", "members"):
         parser.add_output(name, "SVG file")

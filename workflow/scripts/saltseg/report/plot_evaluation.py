@@ -13,7 +13,6 @@ from saltseg.core.errors import InputError
 from saltseg.core.tables import read_csv
 from saltseg.ensemble.predictions import Predictions, mean_probabilities, predicted_rows
 from saltseg.evaluation.review import counts
-from saltseg.evaluation.summary import warning
 from saltseg.evaluation.threshold import steps_of_members, tune, tuning_groups
 from saltseg.report.figures import (
     FAINT,
@@ -51,13 +50,15 @@ def draw_threshold(
     members: dict[str, Predictions],
     tiles: Tiles,
     report: dict,
+    note: str,
 ) -> None:
     """Draw score against threshold for each member on its held-out tiles, and for the ensemble.
 
     Args:
         curve: threshold and score of each segment of the ensemble's step function.
         members: predictions by name.
-        report: threshold, score, honest and tuned_on, from threshold.json.
+        report: threshold and score, from threshold.json.
+        note: what a reader should know of the scores first, if anything.
     """
     figure, (axis,) = panels(1, high=3.2)
     _draw_members(axis, members, tiles)
@@ -76,7 +77,7 @@ def draw_threshold(
     )
     axis.legend(**beside, ncols=1 + len(members) // 6)
     text = noted(
-        warning(report),
+        note,
         "Mean score on validation tiles if pixels above the threshold count as salt. The "
         f"chosen threshold, {chosen:.4f}, scores {height:.4f} on all of these tiles; the "
         f"score to quote is {report['score']:.4f}. Members that hold out different folds are "
