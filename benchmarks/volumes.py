@@ -32,6 +32,7 @@ WHOLE = 100  # GB
 CROSSLINES, SAMPLES = 1_000, 1_000
 SHARD = 2  # GB
 HEADS, TRACE_HEADER, INLINE, CROSSLINE = 3_600, 240, slice(188, 192), slice(192, 196)
+QUALITY = "\n## Quality\n"
 SHARE = re.compile(r"(\d+) % of the time by the members")
 STAGES = ("scan_volume", "import_volume", "predict_volume", "merge_volume", "mask_volume")
 SMALL = {
@@ -176,7 +177,10 @@ def main(sizes: list[float]) -> None:
         measured |= {f"{size:g}": measured.get(f"{size:g}") or measure(size)}
         kept.write_text(json.dumps(measured))
     text = page({size: measured[f"{size:g}"] for size in sorted(sizes)})
-    (ROOT / "benchmarks/volumes.md").write_text(text)
+    path = ROOT / "benchmarks/volumes.md"
+    # The rest of the page is of `make volume-quality`.
+    rest = path.read_text(encoding="utf-8").partition(QUALITY)[1:]
+    path.write_text("".join([text, *rest]), encoding="utf-8")
     print(text)
 
 
