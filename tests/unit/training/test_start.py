@@ -102,7 +102,7 @@ def test_another_network_or_grey_scale_is_refused_by_its_keys(
 def test_a_member_that_learnt_from_what_is_held_out_is_refused(run, tmp_path):
     own = Tiles(pack(tmp_path / "train.h5", IMAGES))
     start(run).refuse_learnt(own, None, held_out(own, "adeg"), 0)
-    # Equal tiles in both folds were nothing new to either.
+    # Black tiles show nothing.
     start(run).refuse_learnt(own, None, held_out(own, "adegh"), 0)
     with pytest.raises(InputError, match=r"learnt from 1 of the tiles .* member 3 holds out.* b,"):
         start(run).refuse_learnt(own, None, held_out(own, "ab"), 3)
@@ -112,7 +112,7 @@ def test_a_member_that_learnt_from_what_is_held_out_is_refused(run, tmp_path):
 
 
 def test_what_a_member_learnt_before_it_started_counts(run, tmp_path, weights):
-    own = Tiles(pack(tmp_path / "train.h5", {"z": BLACK + 1}))
+    own = Tiles(pack(tmp_path / "train.h5", {"z": IMAGES["a"] + 1}))
     seen = sorted(digests(own, None)["z"])
     about = weights.about | {"start": {"path": "older", "learnt": seen}}
     Checkpoint(about, weights.state).save(run / "models/0/checkpoint.safetensors")
@@ -136,6 +136,12 @@ def test_tiles_of_both_runs_stay_in_their_folds(run, tmp_path):
     assert stage("split", "--settings", settings(folds=2), *files) == 0
     table = pd.read_csv(tmp_path / "folds.csv").set_index("id")["fold"].to_dict()
     assert FOLDS.items() <= table.items() and {table[name] for name in "mno"} == {0, 1}
+
+
+def test_black_tiles_alone_are_nothing_in_common(run, tmp_path):
+    new = {name: RANDOM.integers(256, size=(16, 16), dtype=np.uint8) for name in "mnop"}
+    own = Tiles(pack(tmp_path / "train.h5", new | dict.fromkeys("qr", BLACK)))
+    assert Former.load(run).kept(digests(own, None)) == {}
 
 
 @pytest.mark.parametrize("new", ["", "m"])

@@ -21,11 +21,14 @@ Shown = dict[str, set[str]]
 
 
 def digests(tiles: Tiles, lines: Lines | None) -> Shown:
-    """Return digests of what each labelled tile shows or, of a volume, each labelled line."""
+    """Return digests of what each labelled tile shows or, of a volume, each labelled line.
+
+    Empty for a tile of a single grey value: it shows nothing, and surveys that have nothing else in
+    common have black ones.
+    """
     if lines is None:
-        return {
-            name: {_digest(image)} for name, image in zip(tiles.ids, tiles.images[:], strict=True)
-        }
+        images = zip(tiles.ids, tiles.images[:], strict=True)
+        return {name: {_digest(each)} if np.ptp(each) else set() for name, each in images}
     return digests_of_lines(lines)
 
 
@@ -106,10 +109,12 @@ class Former:
                 owners.setdefault(each, []).append(name)
         found = {}
         for name, own in shown.items():
-            # Of several equal tiles, such as black ones, that of the same name.
+            # Of several equal tiles, that of the same name.
             same = [sorted(owners[each], key=lambda other: other != name)[0]
                     for each in own & owners.keys()]  # fmt: skip
             folds = {self.folds[other] for other in same}
+            if not own and self.shown.get(name) == own:
+                folds = {self.folds[name]}
             if len(folds) > 1:
                 raise InputError(
                     f"training.start: {printable(name)} was cut into pieces in {self.run}, which "
