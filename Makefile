@@ -22,10 +22,13 @@ CLUSTER := $(VENV)/cluster
 PYTEST = $(BIN)/python -m pytest --dist worksteal --durations 20 \
 	-n $$($(BIN)/python -c 'import os; print(min(os.cpu_count(), 4))')
 
+ENGINES = $(CLUSTER)/bin/python -m pytest --durations 10 \
+	tests/engines/test_generic.py tests/engines/test_kubernetes.py
+
 FINDINGS := residual unet bce depth vertical_flip full
 RECIPES := $(filter-out proxy,$(basename $(notdir $(wildcard benchmarks/recipes/*.yaml))))
 
-.PHONY: run demo-volume volume-quality volume-picture score test test-slow test-long test-all coverage test-compile test-slurm test-engines lint status report grouped config files lock soak combinations fuzz \
+.PHONY: run demo-volume volume-quality volume-picture score test test-slow test-long test-all test-rest coverage test-compile test-slurm test-engines lint status report grouped config files lock soak combinations fuzz \
 	bench bench-surveys bench-volumes findings recipes clean clean-results help
 
 run: $(VENV)/run ## run the demo, from nothing to results/submission.csv; some minutes
@@ -50,7 +53,16 @@ test-slow: $(VENV)/test ## test crashes, modules, self-training and other whole 
 test-long: $(VENV)/test ## run the longest of the slow tests, whose parts others test; some minutes
 	$(PYTEST) -m long
 
-test-all: test test-slow test-long test-engines ## run all tests
+test-all: ## run all tests, on runs that are made once for all; a quarter of an hour
+	@SALT_TEST_RUNS=$$(mktemp -d) && export SALT_TEST_RUNS; \
+	$(MAKE) test && $(MAKE) test-rest; failed=$$?; rm -rf "$$SALT_TEST_RUNS"; exit $$failed
+
+# Tests of engines mostly wait for a scheduler, so they run beside the slow ones, and are shown last.
+SLOW ?= slow
+test-rest: $(CLUSTER)/ready ## run what `make test` leaves: the slow tests and, beside them, those of engines
+	@$(ENGINES) >$(VENV)/engines.txt 2>&1 & engines=$$!; failed=0; \
+	$(PYTEST) -m "$(SLOW)" || failed=1; \
+	wait $$engines || failed=1; cat $(VENV)/engines.txt; exit $$failed
 
 coverage: $(VENV)/test ## measure which statements each tier of tests executes; half an hour
 	$(BIN)/python -m coverage erase
@@ -66,7 +78,7 @@ test-slurm: $(CLUSTER)/ready ## run the workflow on a real Slurm, started here a
 	$(CLUSTER)/bin/python -m pytest tests/engines/test_slurm.py
 
 test-engines: $(CLUSTER)/ready ## test the other profiles with stand-ins for a scheduler and for Kubernetes
-	$(CLUSTER)/bin/python -m pytest tests/engines/test_generic.py tests/engines/test_kubernetes.py
+	$(ENGINES)
 
 lint: $(VENV)/lint ## check style, types, imports between packages, and the workflow
 	$(BIN)/python -m ruff check .

@@ -41,10 +41,14 @@ def layout(request) -> str:
 
 @pytest.fixture(scope="session")
 def run_once(tmp_path_factory):
-    """Return a function that gives each worker a copy of a folder that one of them makes."""
+    """Return a function that gives each worker a copy of a folder that one of them makes.
+
+    All that name the same folder in SALT_TEST_RUNS share it; else the workers of one run of pytest.
+    """
     own = tmp_path_factory.getbasetemp()
     # Workers of pytest-xdist have folders of their own beside each other.
-    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "shared"
+    own = own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+    shared = Path(os.environ.get("SALT_TEST_RUNS", own / "shared"))
 
     def copy_of(name: str, make: Callable[[Path], object]) -> Path:
         shared.mkdir(exist_ok=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.running import ROOT, complete, snakemake, wait_for, with_config
+from support.running import ROOT, SUBMISSION, complete, snakemake, wait_for, with_config
 from support.surveys import folds_in
 
 pytestmark = [
@@ -70,8 +70,8 @@ def test_a_run_on_a_cluster_survives_the_kill_of_a_job_and_asks_for_gpus(jobs, c
     """Even if this machine, like a cluster's head node, has no GPU."""
     training = {"epochs": 12, "stopping_patience": 12}
     config = with_config(tmp_path, {"training": training, "ensemble": {"seeds": [0]}})
-    done = []
-    run = threading.Thread(target=lambda: done.append(snakemake(copied, *PROFILE, config=config)))
+    done, targets = [], (*PROFILE, *SUBMISSION)
+    run = threading.Thread(target=lambda: done.append(snakemake(copied, *targets, config=config)))
     run.start()
     wait_for(lambda: (copied / "results/states/0.pt").exists() or done, otherwise=lambda: done)
     assert not done, done[0].stdout + done[0].stderr
@@ -85,7 +85,7 @@ def test_a_run_on_a_cluster_survives_the_kill_of_a_job_and_asks_for_gpus(jobs, c
     assert asked.format(8000) in first and asked.format(16000) in second
     (threshold,) = arguments_of(jobs, "threshold")
     assert "-l walltime=30:00 -l select=1:ncpus=2:mem=2000mb:ngpus=0 " in threshold
-    assert "Nothing to be done" in complete(copied, config=config)
+    assert "Nothing to be done" in complete(copied, *SUBMISSION, config=config)
 
 
 @pytest.mark.parametrize("device", ["auto", "cpu", "cuda"])

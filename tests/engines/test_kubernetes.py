@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from support.running import TINY, complete, copy_project, wait_for
+from support.running import SUBMISSION, TINY, complete, copy_project, wait_for
 
 ABSENT = [
     *(f"snakemake_{name}" for name in ("executor_plugin_kubernetes", "storage_plugin_fs")
@@ -154,7 +154,7 @@ def test_pods_run_the_demo_and_a_member_resumes_in_another_pod(server, project, 
         wanted = re.search(r"--target-jobs '?(\w+):", container["args"][1]).group(1)
         computes = wanted in ("check_kind", "train", "predict_validation", "predict_test")
         assert asked["nvidia.com/gpu"] == str(int(computes))
-    complete(tmp_path / "local", config=project / "mine.yaml")
+    complete(tmp_path / "local", *SUBMISSION, config=project / "mine.yaml")
     ours, theirs = (
         (folder / "submission.csv").read_bytes() for folder in (results, tmp_path / "local/results")
     )
