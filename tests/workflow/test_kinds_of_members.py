@@ -17,6 +17,7 @@ from support.running import SUBMISSION, complete, planned, with_config
 from support.surveys import slow_encode
 
 WIDE = {"name": "wide", "seeds": [0, 1], "model": {"width": 3}}
+SUMMARY = ("--", "results/summary.txt", "results/run.yaml")
 ONCE = {"threshold": 1, "submission": 1}
 NAMES = ["0", "1", "wide-0", "wide-1"]
 
@@ -27,8 +28,8 @@ def test_members_of_two_kinds_are_one_ensemble_that_another_adopts(copied, finis
     config = with_config(copied, {"ensemble": given})
     results = copied / "results"
     before = (results / "models/0/checkpoint.safetensors").read_bytes()
-    complete(copied, config=config)
-    assert planned(copied, config=config) == {}
+    complete(copied, *SUMMARY, config=config)
+    assert planned(copied, *SUMMARY, config=config) == {}
     assert (results / "models/0/checkpoint.safetensors").read_bytes() == before
 
     assert json.loads((results / "threshold.json").read_text())["members"] == dict.fromkeys(

@@ -16,6 +16,7 @@ def test_a_plugin_trains_members_and_makes_them_stale(copied, tmp_path):
     text = re.search(r"```python\n(.*?)```", (ROOT / "docs/plugins.md").read_text(), re.DOTALL)
     (copied / "mine.py").write_text(text.group(1))
     changes = {"training": {"loss": "focal"}, "augmentation": {"extra": ["noise"]}}
+    changes["ensemble"] = {"seeds": [0]}
     config = with_config(tmp_path, changes)
     config.write_text(f"plugins: [mine.py]\n{config.read_text()}")
     run = (copied, "--", "results/run.yaml")
@@ -31,7 +32,7 @@ def test_a_plugin_trains_members_and_makes_them_stale(copied, tmp_path):
     assert "train" not in planned(*run, config=config)
     plugin.write_text(plugin.read_text().replace("** 2", "** 3"))
     jobs = planned(*run, config=config)
-    assert jobs["check_kind"] == 1 and jobs["train"] == jobs["predict_test"] == 2
+    assert jobs["check_kind"] == jobs["train"] == jobs["predict_test"] == 1
     assert "import_train" not in jobs and "split" not in jobs
 
     plugin.unlink()
