@@ -100,6 +100,20 @@ def members(folder: Path) -> dict[str, tuple[bytes, float]]:
     return {str(file): (file.read_bytes(), file.stat().st_mtime) for file in files}
 
 
+def test_members_come_back_at_once_with_the_former_settings(run):
+    before = members(run.folder)
+    run.start()
+    wait_for((run.folder / "results/states/0.pt").exists)
+    os.killpg(run.main.pid, signal.SIGINT)
+    run.main.wait(PATIENCE)
+    run.await_end()
+    assert "trained already" in complete(run.folder)
+    assert [found for found, _ in members(run.folder).values()] == [
+        found for found, _ in before.values()
+    ]
+    assert "Nothing to be done" in complete(run.folder)
+
+
 def test_a_setting_that_cannot_work_leaves_the_members(copied, tmp_path):
     before = members(copied)
     done = snakemake(copied, config=with_config(tmp_path, {"compute": {"device": "cuda"}}))
