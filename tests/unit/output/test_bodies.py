@@ -14,22 +14,38 @@ SHAPE = (3 * SLAB + 3, 12, 14)
 GRID = Grid(Axis(100, 1, SHAPE[0]), Axis(7, 1, SHAPE[1]), Axis(0.0, 4.0, SHAPE[2]))
 
 
+@pytest.mark.parametrize("smallest", [1, 6])
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.9])
-def test_components_across_slabs_are_those_of_the_whole_volume(share):
+def test_components_across_slabs_are_those_of_the_whole_volume(share, smallest):
     values = np.random.default_rng(int(10 * share)).random(SHAPE) < share
     chosen = np.random.default_rng(1).random(SHAPE) < 0.01
-    found = Components.find(values.__getitem__, chosen.__getitem__, SHAPE[0])
+    found = Components.find(values.__getitem__, chosen.__getitem__, SHAPE[0], smallest)
     labels, count = ndimage.label(values)
-    sizes = np.bincount(labels.ravel())[1:]
-    assert sorted(found.sizes.tolist()) == sorted(sizes.tolist())
-    numbers = np.arange(1, count + 1)
+    sizes = np.bincount(labels.ravel())
+    marked = np.isin(np.arange(count + 1), labels[chosen & values])
+    matters = (sizes >= smallest) | marked
+    matters[0] = False
+    kept = (found.sizes >= smallest) | found.marked
+    assert sorted(found.sizes[kept].tolist()) == sorted(sizes[matters].tolist())
+    numbers = np.where(kept, np.arange(1, len(kept) + 1), 0)
     slabs = [slice(k, min(k + SLAB, SHAPE[0])) for k in range(0, SHAPE[0], SLAB)]
-    again = np.concatenate([found.read(values.__getitem__, slab, numbers) for slab in slabs])
+    again = [found.read(values.__getitem__, slab, numbers, rest=0) for slab in slabs]
     # The same parts, by other numbers.
-    pairs = np.unique(np.stack([labels.ravel(), again.ravel()]), axis=1)
-    assert pairs.shape[1] == count + (not values.all())
-    touched = set(np.unique(again[chosen & values]).tolist())
-    assert {k + 1 for k in np.flatnonzero(found.marked).tolist()} == touched
+    own = np.where(matters, np.arange(count + 1), 0)[labels]
+    pairs = np.unique(np.stack([own.ravel(), np.concatenate(again).ravel()]), axis=1)
+    assert pairs.shape[1] == matters.sum() + (not values.all())
+    assert (pairs[0] > 0).tolist() == (pairs[1] > 0).tolist()
+    of_marked = {number for mine, number in pairs.T.tolist() if marked[mine]}
+    assert of_marked - {0} == {number + 1 for number in np.flatnonzero(found.marked).tolist()}
+
+
+def test_small_parts_inside_of_a_slab_take_no_memory():
+    values = np.zeros(SHAPE, bool)
+    values[1 : SLAB - 1 : 2, ::2, ::2] = True  # specks of a single sample each
+    values[SLAB - 1 : SLAB + 1, 3, 3] = True
+    nothing = np.zeros(SHAPE, bool)
+    found = Components.find(values.__getitem__, nothing.__getitem__, SHAPE[0], 3)
+    assert found.sizes.tolist() == [2]
 
 
 def written(tmp_path, salt, smallest, labels=None, live=None):

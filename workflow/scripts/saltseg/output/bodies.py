@@ -29,54 +29,70 @@ Read = Callable[[slice], np.ndarray]
 
 @dataclass(frozen=True)
 class Components:
-    """The connected parts of a volume.
+    """The connected parts of a volume, but for small ones inside of a slab, for the sake of memory.
 
-    of_label: the component of each label, int64 (labels), slab by slab
-    first: the first label of each slab, int64 (slabs + 1)
+    labels: those of each slab that are parts of a component, int64
+    of_label: the component of each of them, int32, slab by slab
+    first: the first of these of each slab, int64 (slabs + 1)
     sizes: samples of each component, int64
     marked: whether a component has a sample where ``find`` was told to look, bool
     """
 
+    labels: list[np.ndarray]
     of_label: np.ndarray
     first: np.ndarray
     sizes: np.ndarray
     marked: np.ndarray
 
     @classmethod
-    def find(cls, read: Read, look: Read, inlines: int) -> "Components":
-        """Find the connected parts of what ``read`` returns; ``look`` marks some of them."""
-        first, sizes, marks, joints = [0], [], [], []
+    def find(cls, read: Read, look: Read, inlines: int, smallest: int) -> "Components":
+        """Find the connected parts of what ``read`` returns; ``look`` marks some of them.
+
+        Parts of fewer samples than ``smallest`` are left out if they are unmarked and lie between
+        the faces of a slab.
+        """
+        chosen, first, sizes, marks, joints = [], [0], [], [], []
         above = None
         for slab in slabs(inlines):
             labels, count = ndimage.label(read(slab))
-            sizes.append(np.bincount(labels.ravel(), minlength=count + 1)[1:])
-            marked = np.zeros(count + 1, bool)
+            size = np.bincount(labels.ravel(), minlength=count + 1)
+            marked, goes_on = np.zeros((2, count + 1), bool)
             marked[labels[look(slab)]] = True
-            marks.append(marked[1:])
+            goes_on[labels[0]] = slab.start > 0
+            goes_on[labels[-1]] |= slab.stop < inlines
+            matters = marked | goes_on | (size >= smallest)
+            matters[0] = False
+            chosen.append(np.flatnonzero(matters))
+            sizes.append(size[matters])
+            marks.append(marked[matters])
+            numbers = first[-1] + np.cumsum(matters) - 1
             if above is not None:
-                touching = (above > 0) & (labels[0] > 0)
-                pairs = np.stack([above[touching] + first[-2], labels[0][touching] + first[-1]])
-                joints.append(np.unique(pairs, axis=1) - 1)
-            first.append(first[-1] + count)
-            above = labels[-1].copy()
+                touching = (above >= 0) & (labels[0] > 0)
+                pairs = np.stack([above[touching], numbers[labels[0][touching]]])
+                joints.append(np.unique(pairs, axis=1))
+            first.append(first[-1] + len(chosen[-1]))
+            above = np.where(labels[-1] > 0, numbers[labels[-1]], -1)
         total = first[-1]
         one, other = np.concatenate([np.zeros((2, 0), np.int64), *joints], axis=1)
         graph = sparse.coo_array((np.ones(len(one), bool), (one, other)), shape=(total, total))
         count, of_label = sparse.csgraph.connected_components(graph, directed=False)
-        weights = np.concatenate([np.zeros(0), *sizes])
-        found = np.bincount(of_label, weights, count).astype(np.int64)
+        found = np.bincount(of_label, np.concatenate([np.zeros(0), *sizes]), count)
         marked = np.bincount(of_label, np.concatenate([np.zeros(0), *marks]), count) > 0
-        return cls(of_label, np.array(first), found, marked)
+        return cls(chosen, of_label, np.array(first), found.astype(np.int64), marked)
 
-    def read(self, read: Read, slab: slice, values: np.ndarray) -> np.ndarray:
+    def read(self, read: Read, slab: slice, values: np.ndarray, rest: int) -> np.ndarray:
         """Return the value of each sample's component, 0 for none, of the same slab again.
 
-        values: of each component
+        Args:
+            values: of each component.
+            rest: the value of those that were left out.
         """
         labels, count = ndimage.label(read(slab))
-        first = self.first[slab.start // SLAB]
-        own = values[self.of_label[first : first + count]]
-        return np.concatenate([np.zeros(1, values.dtype), own])[labels]
+        number = slab.start // SLAB
+        own = np.full(count + 1, rest, values.dtype)
+        own[0] = 0
+        own[self.labels[number]] = values[self.of_label[slice(*self.first[number : number + 2])]]
+        return own[labels]
 
 
 def slabs(stop: int, first: int = 0) -> Iterator[slice]:
@@ -121,13 +137,13 @@ def write_bodies(
         beside = missing[slab.start - first : slab.stop - first]
         return faces(slab, grid.shape) | beside | labelled(slab, OTHER)
 
-    holes = Components.find(other_rock, kept_open, count)
+    holes = Components.find(other_rock, kept_open, count, smallest)
     fills = (holes.sizes < smallest) & ~holes.marked
 
     def filled(slab: slice) -> np.ndarray:
-        return read(slab)[0] | holes.read(other_rock, slab, fills)
+        return read(slab)[0] | holes.read(other_rock, slab, fills, rest=True)
 
-    bodies = Components.find(filled, lambda slab: labelled(slab, SALT), count)
+    bodies = Components.find(filled, lambda slab: labelled(slab, SALT), count, smallest)
     kept = np.flatnonzero((bodies.sizes >= smallest) | bodies.marked)
     # The largest first; of equal ones, that of the first inline.
     order = kept[np.argsort(-bodies.sizes[kept], kind="stable")]
@@ -142,7 +158,7 @@ def write_bodies(
         step = arrays["body"].shards[0]
         for start in range(0, count, step):
             stop = min(start + step, count)
-            found = [bodies.read(filled, slab, numbers) for slab in slabs(stop, start)]
+            found = [bodies.read(filled, slab, numbers, rest=0) for slab in slabs(stop, start)]
             arrays["body"][start:stop] = np.concatenate(found)
     return len(order)
 
