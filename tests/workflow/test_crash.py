@@ -101,17 +101,17 @@ def members(folder: Path) -> dict[str, tuple[bytes, float]]:
 
 
 def test_members_come_back_at_once_with_the_former_settings(run):
-    before = members(run.folder)
+    before, member = members(run.folder), ("--", "results/models/0/checkpoint.safetensors")
     run.start()
     wait_for((run.folder / "results/states/0.pt").exists)
     os.killpg(run.main.pid, signal.SIGINT)
     run.main.wait(PATIENCE)
     run.await_end()
-    assert "trained already" in complete(run.folder)
+    assert "trained already" in complete(run.folder, *member)
     assert [found for found, _ in members(run.folder).values()] == [
         found for found, _ in before.values()
     ]
-    assert "Nothing to be done" in complete(run.folder)
+    assert "Nothing to be done" in complete(run.folder, *member)
 
 
 def test_a_setting_that_cannot_work_leaves_the_members(copied, tmp_path):
