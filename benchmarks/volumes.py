@@ -116,7 +116,6 @@ def measure(gigabytes: float) -> dict:
 
 def page(measured: dict[float, dict]) -> str:
     less, greatest = sorted(measured)[-2:]
-    head = f"| stage | {' | '.join(f'{size:g} GB' for size in measured)} | {WHOLE} GB |"
     lines = [
         "# Large volumes",
         "",
@@ -130,13 +129,17 @@ def page(measured: dict[float, dict]) -> str:
     titles = ("CPU seconds, total over jobs", "Wall seconds, total over jobs",
               "Peak memory of a job, MB")  # fmt: skip
     for column, title in enumerate(titles):
-        lines += ["", f"## {title}", "", head, "|---|" + "---|" * (len(measured) + 1)]
+        # Memory is bounded, so that two sizes say nothing of a third.
+        whole = "memory" not in title
+        names = [f"{size:g} GB" for size in measured] + [f"{WHOLE} GB"] * whole
+        lines += ["", f"## {title}", "", f"| stage | {' | '.join(names)} |"]
+        lines += ["|---|" + "---|" * len(names)]
         for name in STAGES:
             found = {size: each["stages"][name][column] for size, each in measured.items()}
-            lines.append(as_row(name, found))
+            lines.append(as_row(name, found, whole))
         if "Wall" in title:
             elapsed = {size: each["elapsed"] for size, each in measured.items()}
-            lines.append(as_row("from start to end", elapsed))
+            lines.append(as_row("from start to end", elapsed, whole))
     by_members = ", ".join(f"{each['by_members']:.0f} %" for each in measured.values())
     hours = extrapolated({size: each["elapsed"] for size, each in measured.items()}) / 3600
     lines += [
@@ -149,9 +152,9 @@ def page(measured: dict[float, dict]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def as_row(name: str, found: dict[float, float]) -> str:
-    """Return a row of values by size, and of that extrapolated to ``WHOLE``."""
-    values = [*found.values(), extrapolated(found)]
+def as_row(name: str, found: dict[float, float], whole: bool) -> str:
+    """Return a row of values by size, and of that extrapolated to ``WHOLE`` if so."""
+    values = [*found.values(), *([extrapolated(found)] if whole else [])]
     return f"| {name} | {' | '.join(f'{value:,.0f}' for value in values)} |"
 
 
