@@ -53,7 +53,7 @@ test-slow: $(VENV)/test ## test crashes, modules, self-training and other whole 
 test-long: $(VENV)/test ## run the longest of the slow tests, whose parts others test; some minutes
 	$(PYTEST) -m long
 
-test-all: ## run all tests, on runs that are made once for all; a quarter of an hour
+test-all: ## run all tests, on runs that are made once for all; twenty minutes
 	@SALT_TEST_RUNS=$$(mktemp -d) && export SALT_TEST_RUNS; \
 	$(MAKE) test && $(MAKE) test-rest; failed=$$?; rm -rf "$$SALT_TEST_RUNS"; exit $$failed
 

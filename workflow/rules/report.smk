@@ -101,7 +101,6 @@ rule plot_evaluation:
         review="results/review.csv",
         threshold="results/threshold.json",
         curve="results/threshold_curve.csv",
-        lines_table=if_volume("results/volume/lines.csv"),
         predictions=VALIDATION,
     output:
         score=in_report("results/figures/threshold.svg", "Evaluation", "score against threshold"),

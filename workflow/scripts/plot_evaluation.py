@@ -31,7 +31,7 @@ def main(args):
     loaded = load_all(args.predictions, tiles.ids, tiles.masks.shape[1:], report["members"])
     # Alone or in subsets, members weigh the same.
     members = {member.path.stem: replace(member, weight=1) for member in loaded}
-    notes = (warning(report), OF_LINES if args.lines_table else "")
+    notes = (warning(report), OF_LINES if "line" in tiles.table else "")
     note = ". ".join(filter(None, notes))
     # All is read before anything is written.
     curve, review = read_curve(args.curve), read_review(args.review, tiles.ids)
@@ -49,7 +49,6 @@ if __name__ == "__main__":
     parser.add_input("review", "review.csv")
     parser.add_input("threshold", "threshold.json")
     parser.add_input("curve", "threshold_curve.csv")
-    parser.add_input("lines_table", "lines.csv of a volume", optional=True)
     parser.add_input("predictions", "each member's predictions of them", many=True)
     for name in ("score", "tile_scores", "calibration", "members"):
         parser.add_output(name, "SVG file")

@@ -90,10 +90,10 @@ def as_masked(probability: Reader, bodies: Reader, threshold: float) -> Reader:
     and above it are used, since a probability just below could be drawn as one above.
     """
     below = np.floor(255 * threshold)
+    least, most = np.float32((below + 1) / 255), np.float32(below / 255)
 
     def read(*part: slice) -> np.ndarray:
         values, salt = probability(*part), bodies(*part) > 0
-        least, most = np.float32((below + 1) / 255), np.float32(below / 255)
         return np.where(salt, np.maximum(values, least), np.minimum(values, most))
 
     return read

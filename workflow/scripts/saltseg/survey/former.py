@@ -113,6 +113,7 @@ class Former:
             same = [sorted(owners[each], key=lambda other: other != name)[0]
                     for each in own & owners.keys()]  # fmt: skip
             folds = {self.folds[other] for other in same}
+            # One that shows nothing is known by its name alone.
             if not own and self.shown.get(name) == own:
                 folds = {self.folds[name]}
             if len(folds) > 1:
