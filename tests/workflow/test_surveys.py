@@ -111,7 +111,8 @@ def test_a_folder_of_2d_lines_is_filled_line_by_line(finished_volume, tmp_path, 
         (False, 0)
     ]
     assert [each["expected_iou"] is None for each in facts] == [True] * 3 + [False]
-    assert "to expect of unlabelled lines" in (results / "summary.txt").read_text()
+    summary = (results / "summary.txt").read_text()
+    assert "to expect of unlabelled lines" in summary and "Label next  L3; more in" in summary
     assert (
         "100% of the traces, which are as labelled"
         in (results / "volume/L2/index.html").read_text()

@@ -66,8 +66,8 @@ FILLED = [f"results/volume/{prefix.split('/')[1]}/" for prefix in LINES] or ["re
 VOLUME_FILES = if_volume(
     "results/volume/scores.json",
     "results/volume/lines.csv",
+    "results/volume/next_lines.csv",
     *expand("{folder}volume.json", folder=FILLED),
-    *if_one_volume("results/volume/next_lines.csv"),
 )
 if FURTHER:
     VOLUME_FILES.append("results/volume/surveys.csv")

@@ -252,6 +252,28 @@ if VOLUME:
             STAGE
 
 
+if OF_LINES:
+
+    rule rank_lines:
+        input:
+            lines=expand("{folder}next_lines.csv", folder=FILLED),
+        output:
+            next="results/volume/next_lines.csv",
+        log:
+            "results/logs/rank_lines.log",
+        benchmark:
+            "results/benchmarks/rank_lines.tsv"
+        conda:
+            "../../envs/volumes.yaml"
+        resources:
+            **growing(mem_mb=500, runtime=10),
+        params:
+            *code("rank_lines", "volumes"),
+            command=command("rank_lines"),
+        shell:
+            BARE_STAGE
+
+
 if FURTHER:
 
     rule score_surveys:

@@ -58,9 +58,11 @@ def test_further_surveys_and_2d_lines_are_scored_by_name(tmp_path):
         | {"expected_iou": each[3] / 16, "threshold": 0.5}
         for k, each in enumerate(counts, 1)
     }
-    found = replace(results_of(True, 2), surveys=surveys, filled=filled, next=None)
+    found = replace(results_of(True, 2), surveys=surveys, filled=filled)
+    found = replace(found, next=pd.DataFrame({"file": ["L4", "L3"]}))
     found.lines["file"] = ["L1", "L2"]
     text = summarise(found, {"0": 1}, Path("results"))
+    assert "Label next  L4, L3; more in results/volume/next_lines.csv\n" in text
     # (8 + 4) / (20 + 10), of the lines without a label.
     assert "IoU         0.400 to expect of unlabelled lines, by their probabilities\n" in text
     assert "Salt        14.0%, in 10 bodies; probabilities above 0.50; line by line in" in text

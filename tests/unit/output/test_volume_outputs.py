@@ -276,6 +276,21 @@ def test_a_single_line_is_the_only_one(shape, direction):
     assert lines_from(np.zeros(shape)).empty
 
 
+def test_2d_lines_are_ranked_by_disagreement_without_those_interpreted():
+    row = {"rank": 1, "direction": "inline", "line": 1, "settled": 1.0}
+    values = {"NA": (0.2, 0.1, 0.5), "L2": (0.3, 0.0, np.nan), "L10": (0.25, 0.2, 0.4)}
+    keys = ("disagreement", "changed", "expected_iou")
+    tables = {
+        name: pd.DataFrame([row | dict(zip(keys, each, strict=True))])
+        for name, each in values.items()
+    }
+    interpreted = tables["NA"].head(0)
+    ranked = next_lines.rank_files({"L1": interpreted, **tables})
+    assert ranked["file"].tolist() == ["L2", "L10", "NA"] and ranked["rank"].tolist() == [1, 2, 3]
+    np.testing.assert_equal(ranked[[*keys]].to_numpy(), [values[file] for file in ranked["file"]])
+    assert next_lines.rank_files({"L1": interpreted}).columns.tolist() == ranked.columns.tolist()
+
+
 def test_disagreement_is_the_mean_over_a_trace_and_none_where_it_is_missing():
     probability = np.full((1, 2, 4), SCALE // 2, dtype=np.uint16)
     probability[0, 1] = MISSING

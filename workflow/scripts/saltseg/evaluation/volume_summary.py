@@ -15,8 +15,8 @@ from saltseg.survey.lines import count_lines
 
 REMEDY = "delete it to rebuild it"
 VOLUME_FILES = (
-    "scores.json, lines.csv, volume.json and next_lines.csv of a volume, without the last one of "
-    "2-D lines, each of which has a volume.json, and surveys.csv if there are further surveys"
+    "scores.json, lines.csv, next_lines.csv and volume.json of a volume, the last one of each 2-D "
+    "line, and surveys.csv if there are further surveys"
 )
 NEXT = 3  # lines to interpret next that are named
 
@@ -28,14 +28,14 @@ class VolumeResults:
     scores: scores.json, of held-out lines together
     lines: lines.csv, of each held-out line
     filled: volume.json, of the filled volume, or of each 2-D line by its name
-    next: next_lines.csv, lines to interpret next; None of 2-D lines
+    next: next_lines.csv, lines to interpret next
     surveys: surveys.csv, of further surveys, if there are any
     """
 
     scores: dict
     lines: pd.DataFrame
     filled: dict[str, dict]
-    next: pd.DataFrame | None
+    next: pd.DataFrame
     surveys: pd.DataFrame | None = None
 
     @classmethod
@@ -47,8 +47,8 @@ class VolumeResults:
             for path in files
             if path.name != "volume.json"
         }
-        others = map(found.get, ("next_lines.csv", "surveys.csv"))
-        return cls(found["scores.json"], found["lines.csv"], filled, *others)
+        read = (found[name] for name in ("scores.json", "lines.csv"))
+        return cls(*read, filled, found["next_lines.csv"], found.get("surveys.csv"))
 
     @cached_property
     def facts(self) -> dict:
@@ -157,8 +157,8 @@ class VolumeResults:
     @property
     def following(self) -> str:
         """The first lines to interpret next."""
-        rows = self.next.head(NEXT) if self.next is not None else pd.DataFrame()
-        return ", ".join(f"{row.direction} {row.line}" for row in rows.itertuples()) or "none"
+        rows = self.next.head(NEXT).rename(columns={"direction": "plane"})
+        return ", ".join(name_lines(rows)) or "none"
 
     @property
     def salt(self) -> str:
@@ -172,7 +172,7 @@ class VolumeResults:
 
 
 def name_lines(table: pd.DataFrame) -> list[str]:
-    """Return what lines of lines.csv are called: by plane and number or, if several, by files."""
+    """Return what lines of a table are called: by plane and number or, if several, by files."""
     if "file" in table:
         return [str(file) for file in table["file"]]
     return [f"{row.plane} {row.line}" for row in table.itertuples()]
@@ -188,7 +188,6 @@ def summarise(found: VolumeResults, members: dict[str, int], results: Path) -> s
     further = "".join(f"Survey      {each}\n" for each in found.further)
     suspect = f"Suspect     {', '.join(found.suspect)}: members contradict these labels\n"
     folder = f"{results}/volume/LINE" if found.of_lines else f"{results}/volume"
-    following = f"Label next  {found.following}; more in {results}/volume/next_lines.csv\n"
     return f"""\
 IoU         {found.expected} {found.meaning}
 {"Held out  " if found.scores["honest"] else "Trained on"}  {found.held_out}
@@ -196,7 +195,7 @@ Baseline    interpolation of the other labelled lines: {found.baseline}
 {further}{suspect if found.suspect else ""}\
 Salt        {found.salt}
 Volume      {folder}/mask.sgy, probability.sgy; surfaces top_salt.csv, base_salt.csv
-{"" if found.of_lines else following}\
+Label next  {found.following}; more in {results}/volume/next_lines.csv
 Members     {results}/models/MEMBER/checkpoint.safetensors for MEMBER {",".join(members)}
 Report      {results}/index.html; {found.kind}, one by one, in {results}/volume/lines.csv
 """

@@ -3,7 +3,8 @@
 An interpreted line is assumed to settle itself and, decreasingly, its neighbours: 60 % of those
 ``INFLUENCE`` lines away. Lines are chosen one by one, each settling most of the disagreement that
 the previous ones leave, and never closer than that in the same direction. What an interpretation of
-each would change follows from its own probabilities, as far as they are calibrated.
+each would change follows from its own probabilities, as far as they are calibrated. 2-D lines
+settle nothing of each other, and are ranked by their disagreement alone.
 """
 
 from pathlib import Path
@@ -20,6 +21,7 @@ from saltseg.survey.grid import INLINE, PLANES, Grid
 INFLUENCE = 5  # lines
 COUNT = 20  # lines that are listed
 COLUMNS = ["rank", "direction", "line", "disagreement", "settled"]
+FILE_COLUMNS = ["rank", "file", "disagreement", "changed", "expected_iou"]
 
 
 class Disagreement:
@@ -124,6 +126,17 @@ def choose_lines(
         _settle(left, axis, line)
         candidates[plane][max(line - INFLUENCE + 1, 0) : line + INFLUENCE] = False
     return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def rank_files(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Rank the 2-D lines that are not interpreted, from the table of ``choose_lines`` of each file.
+
+    Columns: rank; file; and disagreement, changed and expected_iou of its line.
+    """
+    rows = [table.assign(file=file) for file, table in tables.items() if len(table)]
+    found = pd.concat(rows) if rows else pd.DataFrame(columns=FILE_COLUMNS)
+    ranked = found.sort_values("disagreement", ascending=False, kind="stable", ignore_index=True)
+    return ranked.assign(rank=ranked.index + 1)[FILE_COLUMNS]
 
 
 def save(path: Path, table: pd.DataFrame) -> None:
