@@ -19,8 +19,8 @@ BENCH := $(VENV)/bench
 # Apart, since a plugin that is not whole stops every snakemake, and most need none.
 CLUSTER := $(VENV)/cluster
 
-PYTEST = $(BIN)/python -m pytest --dist worksteal --durations 20 \
-	-n $$($(BIN)/python -c 'import os; print(min(os.cpu_count(), 4))')
+WORKERS = $$($(BIN)/python -c 'import os; print(min(os.cpu_count(), 4))')
+PYTEST = $(BIN)/python -m pytest --dist worksteal --durations 20 -n $(WORKERS)
 
 ENGINES = $(CLUSTER)/bin/python -m pytest --durations 10 \
 	tests/engines/test_generic.py tests/engines/test_kubernetes.py
@@ -58,10 +58,11 @@ test-all: ## run all tests, on runs that are made once for all; twenty minutes
 	$(MAKE) test && $(MAKE) test-rest; failed=$$?; rm -rf "$$SALT_TEST_RUNS"; exit $$failed
 
 # Tests of engines mostly wait for a scheduler, so they run beside the slow ones, and are shown last.
+# Slow ones wait, too: for what they kill.
 SLOW ?= slow
 test-rest: $(CLUSTER)/ready ## run what `make test` leaves: the slow tests and, beside them, those of engines
 	@$(ENGINES) >$(VENV)/engines.txt 2>&1 & engines=$$!; failed=0; \
-	$(PYTEST) -m "$(SLOW)" || failed=1; \
+	$(PYTEST) -n $$(($(WORKERS) + 1)) -m "$(SLOW)" || failed=1; \
 	wait $$engines || failed=1; cat $(VENV)/engines.txt; exit $$failed
 
 coverage: $(VENV)/test ## measure which statements each tier of tests executes; half an hour

@@ -34,5 +34,5 @@ def test_a_damaged_file_that_kept_its_date_is_named_and_restored(finished, copie
     path.unlink()
     complete(copied, "--", name)
     assert "train" not in planned(copied)
-    complete(copied, "--forcerun", reader)
+    complete(copied, "--forcerun", reader, *SUBMISSION)
     assert outputs(copied) == outputs(finished)

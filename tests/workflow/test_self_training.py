@@ -121,10 +121,11 @@ SELF_TRAINING = {
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("self_training")
-    complete(folder, *SUBMISSION, config=with_config(folder, SELF_TRAINING))
-    return folder
+def trained(run_once) -> Path:
+    return run_once(
+        "self_training",
+        lambda folder: complete(folder, *SUBMISSION, config=with_config(folder, SELF_TRAINING)),
+    )
 
 
 def weights(folder, seed, stage="results"):
