@@ -43,6 +43,21 @@ def test_a_gpu_without_bf16_computes_in_fp16(monkeypatch, bf16, expected):
     assert found.precision == expected and found.scaler().is_enabled() is not bf16
 
 
+@pytest.mark.parametrize(
+    ("capabilities", "expected"),
+    [
+        ({"cpu_name": "AMD EPYC", "avx512_bf16": True, "amx_bf16": False}, "bf16"),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": True}, "bf16"),
+        ({"cpu_name": "Intel Xeon", "avx512_bf16": True, "amx_bf16": False}, "fp32"),
+        ({"cpu_name": "AMD EPYC", "avx2": True}, "fp32"),
+        ({}, "fp32"),
+    ],
+)
+def test_a_cpu_computes_in_bf16_only_where_that_is_faster(monkeypatch, capabilities, expected):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
+    assert select(precision="auto").precision == expected
+
+
 @pytest.mark.parametrize("precision", ["auto", "bf16", "fp32"])
 def test_fp32_is_fp32_in_convolutions_too(precision):
     select(precision=precision)

@@ -680,7 +680,7 @@ class ComputeSettings(Section):
     )
     precision: Literal["auto", "bf16", "fp16", "fp32"] = key(
         "auto",
-        "`auto` uses bf16 if the hardware computes in it, and fp16 on GPUs that do not, with a "
+        "`auto` uses bf16 if the hardware is faster in it, and fp16 on GPUs without it, with a "
         "scaled loss",
     )
     runtime: Annotated[str, OneOf(["auto", "torch"], RUNTIMES)] = key(
