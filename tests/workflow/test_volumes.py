@@ -72,7 +72,7 @@ def test_a_second_round_starts_from_the_first_ones_members(finished_volume, tmp_
     """The lines of the first round and one of those that it proposes, by the documented command."""
     first = shutil.copytree(finished_volume, tmp_path / "survey") / "results"
     lines = Lines(first / "data/lines.h5").table["line"].tolist()
-    proposed = pd.read_csv(first / "volume/next_lines.csv").query("direction == 'inline'")
+    proposed = pd.read_csv(first / "volume/next_lines.csv").query("plane == 'inline'")
     new = int(proposed["line"].iloc[0])
     masks = tmp_path / "masks"
     draw_masks(first, masks, [line - 1201 for line in [*lines, new]])

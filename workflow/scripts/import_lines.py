@@ -14,7 +14,7 @@ from saltseg.settings.config import HorizonSettings, folds_of
 from saltseg.stage.cli import add_survey, run, stage_parser
 from saltseg.survey import lines, tiles
 from saltseg.survey.folds import is_honest
-from saltseg.survey.geometry import Geometry, load_positions
+from saltseg.survey.geometry import Geometry, load_positions, load_traces
 from saltseg.survey.horizons import (
     Body,
     choose_gaps,
@@ -32,6 +32,7 @@ from saltseg.survey.import_lines import (
     labels_from_segy,
     read_lines,
     refuse_other_geometry,
+    refuse_part_of_line,
 )
 from saltseg.survey.picks import Picks, Reading, Survey, read_picks
 from saltseg.survey.scan import HeaderSettings, scan
@@ -99,7 +100,8 @@ def read_file(args, number: int) -> list[lines.Line]:
     if path.is_dir():
         return read_lines(volume, geometry, labels_from_masks(path, geometry))
     if path.suffix.lower() == ".png":
-        return read_lines(volume, geometry, labels_from_mask(path, geometry), file)
+        traces = load_traces(args.traces[number], geometry)
+        return read_lines(volume, geometry, labels_from_mask(path, geometry, traces), file)
     return read_segy_labels(args, path, volume, geometry, file)
 
 
@@ -112,6 +114,7 @@ def read_segy_labels(
     bytes_found = geometry.inline_byte, geometry.crossline_byte
     header = HeaderSettings(*bytes_found, survey.endian, survey.format)
     own, traces, _ = scan(path, header)
+    refuse_part_of_line(path, own, geometry)
     refuse_other_geometry(path, own, geometry)
     if own.nan:
         logging.warning(
@@ -175,7 +178,12 @@ if __name__ == "__main__":
     )
     parser.add_argument("--files", nargs="+", help="names of a survey's SEG-Y files, if several")
     parser.add_input("geometry", "geometry.json of the volume, or of each file", many=True)
-    parser.add_input("traces", "traces.h5, for x and y of horizons", many=True, optional=True)
+    parser.add_input(
+        "traces",
+        "traces.h5, for horizons by x and y and masks of 2-D lines",
+        many=True,
+        optional=True,
+    )
     parser.add_input("volume", "Zarr stores of amplitudes", many=True)
     parser.add_input(
         "former", "lines.h5 of the run that members start from", many=True, optional=True

@@ -70,7 +70,14 @@ def keep_folds(args, tiles: Tiles, number: int) -> tuple[int, np.ndarray | None]
     """
     formers, lines = Former.load_all(args.former[0].parents[1]), args.lines and Lines(args.lines)
     shown = digests(tiles, lines)
-    # What all members of that run learnt from cannot be held out.
+    for former in formers:
+        known = former.kept(shown) if former.count == 1 else {}
+        if known:
+            raise InputError(
+                f"training.start: all members of {former.run} learnt from {next(iter(known))}, so "
+                "none that starts from them can hold it out; leave it out, or set training.start "
+                "to null or validation.scheme to full"
+            )
     found = ((former, former.kept(shown)) for former in formers if former.count > 1)
     former, kept = next((each for each in found if each[1]), (formers[0], {}))
     if not kept:

@@ -20,7 +20,7 @@ def results_of(honest, pieces):
     own, theirs = {"iou": 0.5}, {"iou": None}
     scores = scored | {"honest": honest, "lines": pieces, "compared": own, "interpolation": theirs}
     facts = {"expected_iou": None, "bodies": 1, "salt_share": 0.25, "threshold": 0.5}
-    following = pd.DataFrame({"direction": ["inline"], "line": [9]})
+    following = pd.DataFrame({"plane": ["inline"], "line": [9]})
     return VolumeResults(
         scores, pd.DataFrame(rows), {"volume": facts | {"labelled": True}}, following
     )

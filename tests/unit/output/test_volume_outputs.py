@@ -235,11 +235,11 @@ def test_lines_are_where_members_disagree_best_first_and_spread_out():
     doubt[38:43] = 0.3
     doubt[90] = 0.2
     table = lines_from(doubt)
-    assert table["direction"][0] == "inline"
+    assert table["plane"][0] == "inline"
     assert table["line"][0] == 140
     assert table["rank"].tolist() == list(range(1, 21))
     assert (np.diff(table["settled"]) <= 1e-12).all()
-    inlines = table["line"][table["direction"] == "inline"].to_numpy()
+    inlines = table["line"][table["plane"] == "inline"].to_numpy()
     assert 190 in inlines[:3]
     # Lines next to each other are not asked for one by one.
     assert np.abs(np.subtract.outer(inlines, inlines))[~np.eye(len(inlines), dtype=bool)].min() >= 5
@@ -256,7 +256,7 @@ def test_first_line_settles_most_of_all():
             weights = np.exp(-((away / next_lines.INFLUENCE) ** 2) / 2)
             settled = (np.moveaxis(doubt, axis, 0) * weights[:, None]).sum() / doubt.sum()
             best[settled] = direction, 100 + place
-    assert (table["direction"][0], table["line"][0]) == best[max(best)]
+    assert (table["plane"][0], table["line"][0]) == best[max(best)]
     assert table["settled"][0] == pytest.approx(max(best), rel=1e-3)
 
 
@@ -264,20 +264,20 @@ def test_interpreted_lines_and_their_neighbours_are_not_proposed():
     doubt = np.full((60, 50), 0.1)
     done = {"inline": list(range(100, 160, 10)), "crossline": [125]}
     table = lines_from(doubt, done, 5)
-    assert not set(done["inline"]) & set(table["line"][table["direction"] == "inline"])
-    crosslines = table["line"][table["direction"] == "crossline"]
+    assert not set(done["inline"]) & set(table["line"][table["plane"] == "inline"])
+    crosslines = table["line"][table["plane"] == "crossline"]
     assert (crosslines - 125).abs().min() > next_lines.INFLUENCE
 
 
-@pytest.mark.parametrize(("shape", "direction"), [((1, 40), "inline"), ((40, 1), "crossline")])
-def test_a_single_line_is_the_only_one(shape, direction):
+@pytest.mark.parametrize(("shape", "plane"), [((1, 40), "inline"), ((40, 1), "crossline")])
+def test_a_single_line_is_the_only_one(shape, plane):
     table = lines_from(np.full(shape, 0.2))
-    assert table[["direction", "line"]].values.tolist() == [[direction, 100]]
+    assert table[["plane", "line"]].values.tolist() == [[plane, 100]]
     assert lines_from(np.zeros(shape)).empty
 
 
 def test_2d_lines_are_ranked_by_disagreement_without_those_interpreted():
-    row = {"rank": 1, "direction": "inline", "line": 1, "settled": 1.0}
+    row = {"rank": 1, "plane": "inline", "line": 1, "settled": 1.0}
     values = {"NA": (0.2, 0.1, 0.5), "L2": (0.3, 0.0, np.nan), "L10": (0.25, 0.2, 0.4)}
     keys = ("disagreement", "changed", "expected_iou")
     tables = {
@@ -316,7 +316,7 @@ def test_the_change_to_expect_of_a_line_follows_from_its_own_probabilities():
         block = Block(part, slice(0, 2), probability[part], np.zeros((1, 2, 2), np.uint8))
         change.add(block, salt[part])
     asked = [("inline", 100), ("inline", 101), ("crossline", 7)]
-    table = change.of(pd.DataFrame(asked, columns=["direction", "line"]), grid)
+    table = change.of(pd.DataFrame(asked, columns=["plane", "line"]), grid)
     np.testing.assert_allclose(table["changed"], [0.25, 0, 0.125], atol=1e-4)
     np.testing.assert_allclose(table["expected_iou"], [0.6, np.nan, 0.6], atol=1e-4)
 

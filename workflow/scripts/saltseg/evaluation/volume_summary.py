@@ -157,8 +157,7 @@ class VolumeResults:
     @property
     def following(self) -> str:
         """The first lines to interpret next."""
-        rows = self.next.head(NEXT).rename(columns={"direction": "plane"})
-        return ", ".join(name_lines(rows)) or "none"
+        return ", ".join(name_lines(self.next.head(NEXT))) or "none"
 
     @property
     def salt(self) -> str:

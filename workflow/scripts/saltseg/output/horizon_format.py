@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from saltseg.survey.pick_tables import field_spans, read_table
@@ -40,7 +41,8 @@ class HorizonFormat:
         row = ""
         for i, (between, text) in enumerate(_parts(table.example)):
             if i in names:
-                row += _place(between, text, _decimals(step) if names[i] == "z" else 0)
+                column = table.values[:, i]
+                row += _place(between, text, _decimals(step) if names[i] == "z" else _most(column))
             else:
                 same = not text or (0, i) in table.texts
                 row += (between + (text if same else NOTHING)).replace("%", "%%")
@@ -70,6 +72,12 @@ def _place(between: str, text: str, decimals: int) -> str:
     width = blanks - 1 + len(text) if blanks > 1 else ""
     before = words.replace("%", "%%") + " " * min(blanks, 1)
     return f"{before}%{width}.{max(decimals, _decimals(text))}f"
+
+
+def _most(numbers: np.ndarray) -> int:
+    """Return how many decimals some numbers need, up to ``MOST_DECIMALS``."""
+    known = numbers[~np.isnan(numbers)]
+    return max((_decimals(f"{each:.{MOST_DECIMALS}f}".rstrip("0")) for each in known), default=0)
 
 
 def _decimals(number: str) -> int:

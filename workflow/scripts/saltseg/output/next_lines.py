@@ -20,7 +20,7 @@ from saltseg.survey.grid import INLINE, PLANES, Grid
 
 INFLUENCE = 5  # lines
 COUNT = 20  # lines that are listed
-COLUMNS = ["rank", "direction", "line", "disagreement", "settled"]
+COLUMNS = ["rank", "plane", "line", "disagreement", "settled"]
 FILE_COLUMNS = ["rank", "file", "disagreement", "changed", "expected_iou"]
 
 
@@ -74,7 +74,7 @@ class Change:
         expected_iou: of the mask on this line; NaN without any salt
         """
         rows = []
-        for plane, number in table[["direction", "line"]].itertuples(index=False):
+        for plane, number in table[["plane", "line"]].itertuples(index=False):
             index = grid.line_axis(plane).index(number)
             marked, there, within, outside = self._sums[plane][:, index]
             iou = within / (marked + outside) if marked + outside else np.nan
@@ -93,9 +93,9 @@ def choose_lines(
 
     Args:
         disagreement: at each trace, float32 (inlines, crosslines).
-        interpreted: numbers of interpreted lines by direction, ``inline`` or ``crossline``.
+        interpreted: numbers of interpreted lines by plane, ``inline`` or ``crossline``.
 
-    Columns: rank, from 1; direction; line, its number; disagreement, its mean over the line; and
+    Columns: rank, from 1; plane; line, its number; disagreement, its mean over the line; and
     settled, the share of all disagreement that this line would settle. Fewer rows than ``count``
     where others would settle none. A survey of one line has just that.
     """

@@ -36,7 +36,7 @@ LABELLED_LINES = "labelled lines and later stages"
 FURTHER = "labelled lines of new or changed surveys, and all members"
 FOLDS = "folds and later stages"
 PREDICTIONS = "predictions and later stages"
-VOLUME_PREDICTIONS = "predictions of volumes"
+VOLUME_PREDICTIONS = "predictions of volumes, also of held-out lines"
 THRESHOLD = "the threshold and later stages"
 NEW_MASKS = "only the new masks"
 
@@ -300,8 +300,8 @@ class ValidationSettings(Section):
     )
     folds: int | None = key(
         None,
-        "number of folds, null for 2 (tiles) or 5 (volumes); with 5, a member trains on four "
-        "fifths of what is labelled, which is little in a volume",
+        "number of folds, null for 2 (tiles) or 5 (volumes): with 5, a member trains on four "
+        "fifths of a volume's few lines",
         reruns=f"{FOLDS}; labelled lines of a volume, too",
         ge=2,
     )
@@ -580,9 +580,10 @@ class InferenceSettings(Section):
     )
     threshold: float | None = key(
         None,
-        "probability above which a pixel is salt, null for the one that scores best on labelled "
-        "tiles; of a volume, [on held-out lines](../docs/volumes.md#what-is-delivered). For all "
-        "masks, also of `snakemake predict`",
+        "probability above which a pixel is salt, null to [tune it]"
+        "(../docs/method.md#what-a-score-is-worth) on labelled tiles; of a volume, "
+        "[on held-out lines](../docs/volumes.md#what-is-delivered). For all masks, also of "
+        "`snakemake predict`",
         reruns=THRESHOLD,
         ge=0,
         le=1,
@@ -591,8 +592,8 @@ class InferenceSettings(Section):
     shards: int = key(
         1,
         "number of jobs to split prediction into; results do not depend on it",
-        reruns="test predictions and later stages; with self-training also later members, with the "
-        "same results",
+        reruns="predictions of test tiles or of the volume, and later stages; with self-training "
+        "also later members, with the same results",
         ge=1,
         le=10_000,
     )
@@ -639,7 +640,7 @@ class VolumeSettings(Section):
     smoothing: float = key(
         1,
         "standard deviation, in lines, of a Gaussian across the lines of each plane; 0 for none",
-        reruns="predictions of volumes, also of held-out lines",
+        reruns=VOLUME_PREDICTIONS,
         ge=0,
         le=10,
     )

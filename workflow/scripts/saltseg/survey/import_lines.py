@@ -9,6 +9,7 @@ import numpy as np
 
 from saltseg.core.errors import LISTED_FAULTS, InputError, printable, raise_faults
 from saltseg.survey.decoding import decode_drawing
+from saltseg.survey.geometry import Geometry
 from saltseg.survey.grid import CROSSLINE, INLINE, Grid
 from saltseg.survey.lines import OTHER, SALT, UNLABELLED, Line, Lines
 from saltseg.survey.source import PICTURES, name_others
@@ -120,8 +121,15 @@ def labels_from_masks(folder: Path, grid: Grid) -> Iterator[tuple[str, int, np.n
         yield plane, number, mask
 
 
-def labels_from_mask(path: Path, grid: Grid) -> Iterator[tuple[str, int, np.ndarray]]:
-    """Yield plane, number and labels of a 2-D line that a mask is drawn of, as above.
+def labels_from_mask(
+    path: Path, grid: Grid, traces: np.ndarray
+) -> Iterator[tuple[str, int, np.ndarray]]:
+    """Yield plane, number and labels of a 2-D line that a mask is drawn of.
+
+    A mask has a column per trace of its line, missing ones included, in the order of the file.
+
+    Args:
+        traces: int32 (inlines, crosslines), number of each trace in the file, -1 where missing.
 
     Raises InputError if the file has several lines, or the mask another size.
     """
@@ -136,7 +144,9 @@ def labels_from_mask(path: Path, grid: Grid) -> Iterator[tuple[str, int, np.ndar
         mask = _read_mask(path, grid, plane)
     except InputError as error:
         raise InputError(f"{path.parent} (data.labels): {error}") from None
-    yield plane, int(grid.line_axis(plane).numbers()[0]), mask
+    order = traces[traces >= 0]
+    falls = len(order) > 1 and (np.diff(order) < 0).all()
+    yield plane, int(grid.line_axis(plane).numbers()[0]), mask[::-1] if falls else mask
 
 
 def _read_mask(path: Path, grid: Grid, plane: str) -> np.ndarray:
@@ -167,6 +177,16 @@ def refuse_other_geometry(path: Path, labels: Grid, volume: Grid) -> None:
     if labels.samples != volume.samples:
         faults.append(f"samples: the labels have {labels.samples}, the volume {volume.samples}")
     raise_faults(f"{path} (data.labels): its geometry differs from data.source", faults)
+
+
+def refuse_part_of_line(path: Path, labels: Geometry, line: Geometry) -> None:
+    """Raise InputError if labels have other traces than a 2-D line, and nothing says which."""
+    if line.inline_byte is None and labels.traces != line.traces:
+        raise InputError(
+            f"{path} (data.labels): has {labels.traces} traces, its line {line.traces}, which "
+            "have no inline and crossline numbers; write labels of all traces, and what nobody "
+            "interpreted as survey.unlabelled"
+        )
 
 
 def labels_from_segy(

@@ -4,6 +4,7 @@ Comments and the lines that programs write around picks are skipped, but for the
 and the unit of z, which they may give.
 """
 
+import codecs
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,13 +22,20 @@ LABELS = re.compile(r"\b(in|x|cross)-?line\b\s*:?\s*(?=[-\d])", re.I)
 TOKENS = re.compile(r'"[^"]*"|[^\s,;]+(?:\s*[(\[][^)\]]*[)\]])?')
 # "# Field: 3 z meters" of EarthVision, "# 3: Z (ms)" of OpendTect.
 NUMBERED = re.compile(r"(?:field\s*:\s*(\d+)\s+|(\d+)\s*:\s*)(.+)", re.I)
-UNIT = re.compile(
-    r"[\s_\[(]+(ms|msec|millisec\w*|s|sec|seconds|m|met(?:er|re)s|ft|feet|k(?:m|ft))[\])]?$", re.I
-)
-UNITS = {"mi": "ms", "me": "m", "fe": "ft", "se": "s"}
+# Other words count as units in brackets only. The US survey foot is a foot to two millionths.
+UNITS = {
+    "ms": "ms msec millisec millisecs millisecond milliseconds",
+    "s": "s sec secs second seconds",
+    "m": "m meter meters metre metres",
+    "ft": "ft feet foot usft ftus surveyft surveyfeet surveyfoot ussurveyfeet ussurveyfoot",
+    "km": "km",
+    "kft": "kft",
+}
+UNIT_OF = {alias: unit for unit, aliases in UNITS.items() for alias in aliases.split()}
+BRACKETS = re.compile(r"[\s_]*[(\[]\s*([a-z][a-z\s_.-]*)[)\]]$", re.I)
+SUFFIX = re.compile(r"[\s_/]+([a-z]+(?:[\s_-](?:ft|feet|foot|us))?)$", re.I)
 # In the comments of Petrel.
-DEPTH_UNIT = re.compile(r"\W*unit in depth\s*:\s*(\w+)", re.I)
-PETREL_UNIT = re.compile(r"\W*unit in depth\s*:\s*(ms|s|m|ft|km|kft)\b", re.I)
+DEPTH_UNIT = re.compile(r"\W*unit in depth\s*:\s*(.+)", re.I)
 DOWN = ("z", "time", "depth")
 NAMES = {
     "inline": "inline il iline inl ilno inlineno inlinenumber inline3d line",
@@ -54,6 +62,7 @@ class PickTable:
     texts: what stands there instead, by index, unless it means nothing
     columns: names of columns as the file gives them, None for others; empty if it gives none
     units: of columns, in the same way
+    unit: of z, if the file gives it apart from names
     example: the first row, as text
     head, tail: lines before it, and after the last one
     """
@@ -64,6 +73,7 @@ class PickTable:
     texts: dict[tuple[int, int], str] = field(default_factory=dict)
     columns: list[str | None] = field(default_factory=list)
     units: list[str | None] = field(default_factory=list)
+    unit: str | None = None
     example: str = ""
     head: list[str] = field(default_factory=list)
     tail: list[str] = field(default_factory=list)
@@ -81,7 +91,9 @@ def read_table(path: Path) -> PickTable:
         fields = [line[start:stop].strip() for start, stop in field_spans(line)]
         numbers = list(map(_number, fields))
         if _is_around(line) or (not rows and _count(numbers) < LEAST_NUMBERS):
-            (tail if rows else head).append(line)
+            # A row without a pick is none of a header.
+            if rows or not _is_empty_pick(numbers):
+                (tail if rows else head).append(line)
             if not _is_around(line) and _is_numeric(line):
                 faults.append(
                     f"row {row}: columns separated in more than one way, or decimals with a "
@@ -108,6 +120,7 @@ def read_table(path: Path) -> PickTable:
     columns, units = _names(head, len(values[0]))
     return PickTable(
         path, np.array(rows), np.array(values, np.float64), texts, columns, units,
+        unit=next((unit_named(found[1]) for found in map(DEPTH_UNIT.match, head) if found), None),
         example=lines[rows[0] - 1], head=head, tail=tail,
     )  # fmt: skip
 
@@ -133,6 +146,8 @@ def _lines(path: Path) -> list[str]:
         data = path.read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", errors="replace").splitlines()
     if b"\0" in data[:4096]:
         raise InputError(f"{path}: not a text file; export picks as text")
     return data.decode("utf-8-sig", errors="replace").splitlines()
@@ -159,19 +174,21 @@ def _is_numeric(line: str) -> bool:
     return _count(numbers) == len(numbers) >= LEAST_NUMBERS
 
 
+def _is_empty_pick(numbers: list[float | None]) -> bool:
+    """Return whether a row has a place, and something that means no number."""
+    return len(numbers) >= LEAST_NUMBERS and None not in numbers and _count(numbers) >= 2
+
+
 def _count(numbers: list[float | None]) -> int:
     return sum(number is not None and not np.isnan(number) for number in numbers)
 
 
 def _names(head: list[str], count: int) -> tuple[list[str | None], list[str | None]]:
-    """Return the columns that the lines above picks name, and their units; that of z by Petrel."""
-    petrel = [found for found in map(PETREL_UNIT.match, head) if found]
+    """Return the columns that the lines above picks name, and their units."""
     for names in _candidates(head, count):
         columns, units = map(list, zip(*map(_column, names), strict=True))
         named = {name for name in columns if name}
         if {*DOWN} & named and ({"inline", "crossline"} <= named or {"x", "y"} <= named):
-            if petrel:
-                units = [petrel[0][1].lower() if each in DOWN else None for each in columns]
             return columns, units
     return [], []
 
@@ -189,16 +206,25 @@ def _candidates(head: list[str], count: int) -> Iterator[list[str]]:
         yield (plain[upper.index("BEGIN HEADER") + 1 : upper.index("END HEADER")] + [""] * count)[
             :count
         ]
-    for line in plain:
-        for names in (TOKENS.findall(line), line.split(), line.split(",")):
+    for line, raw in zip(plain, head, strict=True):
+        parts = line.split(","), line.split(";"), raw.split("\t")
+        for names in (TOKENS.findall(line), line.split(), *parts):
             if len(names) == count:
                 yield names
 
 
 def _column(name: str) -> tuple[str | None, str | None]:
     """Return what a column is called here, and its unit: "Z (ms)" is z in ms."""
-    name = name.strip().strip('"').strip()
-    unit = UNIT.search(name)
-    plain = re.sub(r"[^a-z0-9]", "", UNIT.sub("", name).lower())
-    short = unit[1].lower() if unit else None
-    return COLUMN_OF.get(plain), UNITS.get(short[:2], short) if short else None
+    name = name.strip().lstrip("".join(COMMENTS)).strip().strip('"').strip()
+    found = BRACKETS.search(name) or SUFFIX.search(name)
+    if found and (found.re is BRACKETS or unit_named(found[1]) in UNITS):
+        name, unit = name[: found.start()], unit_named(found[1])
+    else:
+        unit = None
+    return COLUMN_OF.get(re.sub(r"[^a-z0-9]", "", name.lower())), unit
+
+
+def unit_named(text: str) -> str:
+    """Return how a unit is written here, such as ft for "feet"; one that is not known as it is."""
+    plain = re.sub(r"[^a-z]", "", text.lower())
+    return UNIT_OF.get(plain, plain)

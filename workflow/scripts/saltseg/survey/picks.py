@@ -29,7 +29,10 @@ FACTORS = {
     ("ft", "ft"): 1.0,
     ("m", "ft"): 1 / 0.3048,
 }
-SECONDS = 100  # of a volume's last sample, of which picks in seconds are always less
+SECONDS = 100  # of a volume's last sample, of which picks in seconds or km are always less
+# What programs write for no pick, besides ``pick_tables.UNDEFINED``, if it is as far from picks.
+NULLS = (0.0, -999.0, -9999.0)
+ALONE = 20  # samples
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ def choose_columns(table: PickTable, survey: Survey, given: list[str] | None) ->
             )
         return {name: i for i, name in enumerate(given) if name != "-"}
     time = survey.geometry.unit == "ms"
-    for z in ("z", "time" if time else "depth", "depth" if time else "time"):
+    for z in ("time", "z", "depth") if time else ("depth", "z", "time"):
         for pair in POSITIONS:
             if {z, *pair} <= {*table.columns}:
                 _refuse_other_places(table, survey)
@@ -303,17 +306,20 @@ def _samples(
 ) -> tuple[np.ndarray, str, bool]:
     """Return indices of z among the samples, its unit, and whether it is negative down."""
     z, samples = table.values[:, of["z"]], survey.geometry.samples
-    negative = bool((z <= 0).all() and samples.last > 0 and (z < 0).any())
+    negative = _is_negative(table.path, z, survey.geometry)
     z = -z if negative else z
     named = table.units[of["z"]] if table.units else None
+    named = named or table.unit
     unit = unit or named or _unit(table.path, z, survey.geometry)
     if (unit, survey.geometry.unit) not in FACTORS:
         known = unit in {each for each, _ in FACTORS}
-        remedy = "correct survey.domain or data.labels.unit" if known else "convert it"
+        remedy = "correct survey.domain or" if known else "convert it, or set"
         raise InputError(
-            f"{table.path}: z in {unit}, but the volume is in {survey.geometry.unit}; {remedy}"
+            f"{table.path}: z in {unit}, but the volume is in {survey.geometry.unit}; {remedy} "
+            "data.labels.unit"
         )
     z = z * FACTORS[unit, survey.geometry.unit]
+    _refuse_nulls(table, table.values[:, of["z"]], z, samples)
     inside = _within(z, samples)
     own = survey.geometry.unit
     raise_faults(f"{table.path}: z in {unit} outside the volume, {samples} {own}", [
@@ -329,6 +335,44 @@ def _samples(
     return (z - samples.first) / samples.step, unit, negative
 
 
+def _is_negative(path: Path, z: np.ndarray, geometry: Geometry) -> bool:
+    """Return whether z is negative down: never above 0, unless it fits the volume like that."""
+    samples = geometry.samples
+    if (z > 0).any() or not (z < 0).any() or samples.last <= 0:
+        return False
+    factors = [factor for (_, own), factor in FACTORS.items() if own == geometry.unit]
+    if samples.first >= 0 or not any(_within(z * f, samples).mean() >= MOST for f in factors):
+        return True
+    if any(_within(-z * factor, samples).mean() >= MOST for factor in factors):
+        logging.warning(
+            "%s: z is negative, and taken as above 0, where the volume begins (%s); if it is down "
+            "from 0, write it without the sign", path, samples,
+        )  # fmt: skip
+    return False
+
+
+def _refuse_nulls(table: PickTable, written: np.ndarray, z: np.ndarray, samples: Axis) -> None:
+    """Raise InputError for values that programs write for no pick, far from all other picks.
+
+    Args:
+        written: z as in the file.
+        z: in the volume's unit, down.
+    """
+    faults = []
+    for null in NULLS:
+        same = written == null
+        if same.any() and not same.all():
+            far = np.abs(z[~same] - z[same][0]).min() > ALONE * samples.step
+            # A volume that begins above 0 may have a pick there.
+            if far and not (null == 0 and samples.first < 0):
+                faults += [f"row {row}: z {null:g}" for row in table.rows[same]]
+    raise_faults(
+        f"{table.path}: picks far from all others, with a value that often stands for none; delete "
+        "these rows, or write 1e30",
+        faults,
+    )
+
+
 def _unit(path: Path, z: np.ndarray, geometry: Geometry) -> str:
     """Return the unit of z in which it fits the volume: its own, or seconds.
 
@@ -338,6 +382,11 @@ def _unit(path: Path, z: np.ndarray, geometry: Geometry) -> str:
     in_seconds = z * FACTORS["s", "ms"]
     if own == "ms" and z.max() * SECONDS <= samples.last and _within(in_seconds, samples).any():
         return "s"
+    if own != "ms" and z.max() * SECONDS <= samples.last and _within(1000 * z, samples).all():
+        raise InputError(
+            f"{path}: z from {z.min():.10g} to {z.max():.10g} looks like k{own}, since the volume "
+            f"has {samples} {own}; convert it, or set data.labels.unit: {own}"
+        )
     for (unit, of), factor in FACTORS.items():
         fits = _within(z * factor, samples).mean() >= MOST
         if of == own != unit and fits and _within(z, samples).mean() < MOST:

@@ -141,6 +141,12 @@ def _where(file: Segy, inline: int | None, crossline: int | None) -> _Where:
     if inline is not None or crossline is not None:
         return _Where(inline or STANDARD[0], crossline or STANDARD[1], coordinates, [])
     standard = [values(byte) for byte in STANDARD]
+    if _runs_across(file, standard):
+        note = (
+            "inline and crossline numbers in bytes {} and {} both run along the file: treated as a "
+            "2-D line by trace number; for a volume, set {}".format(*STANDARD, KEYS)
+        )
+        return _Where(None, None, coordinates, [note])
     if _is_grid(*standard):
         return _Where(*STANDARD, coordinates, [])
     stacked = not _varies(values(37))
@@ -162,6 +168,25 @@ def _where(file: Segy, inline: int | None, crossline: int | None) -> _Where:
         "number; for a volume, set {}".format(*STANDARD, KEYS)
     )
     return _Where(None, None, coordinates, [note])
+
+
+def _runs_across(file: Segy, blocks: list[list[np.ndarray]]) -> bool:
+    """Return whether both numbers of traces rise or fall from end to end, as on no volume's lines.
+
+    Args:
+        blocks: of inline and crossline, by which most files are told without reading all.
+    """
+    if file.layout.traces > LONGEST_LINE or not all(_runs(np.concatenate(each)) for each in blocks):
+        return False
+    headers = np.concatenate([file.read_headers(*block) for block in file.blocks()])
+    numbers = [field(headers, byte, file.layout.endian).astype(np.int64) for byte in STANDARD]
+    return all(map(_runs, numbers)) and any(map(_is_monotonic, numbers))
+
+
+def _runs(numbers: np.ndarray) -> bool:
+    """Return whether numbers differ, and never turn back."""
+    steps = np.diff(numbers.astype(np.int64))
+    return bool(steps.any() and ((steps >= 0).all() or (steps <= 0).all()))
 
 
 def _varies(blocks: list[np.ndarray]) -> bool:
