@@ -36,6 +36,17 @@ def test_columns_stay_aligned_and_other_numbers_are_undefined(tmp_path):
     assert like.rows(surface[:1]) == "104 305 40 1e30 top%1\n" and like.head == names
 
 
+def test_decimals_are_those_of_all_rows_and_a_row_without_a_pick_is_no_header(tmp_path):
+    survey = surveyed(tmp_path)
+    names = "x y z\n"
+    rows = text("x y z", LINES[:1]) + text("x y z", np.add(LINES[1:], [0, 0, 0.25, -0.5, 0]))
+    path = written(tmp_path / "top.dat", f"{names}11655 89930 -\n{rows}")
+    like = HorizonFormat.of(path, survey, Reading())
+    assert like.head == names
+    surface = pd.DataFrame(np.add(LINES[:1], [0, 0, 0.25, 0.5, 0]), columns=COLUMNS)
+    assert like.rows(surface) == f"{LINES[0, 2] + 0.25:.2f} {LINES[0, 3] + 0.5:.1f} 40\n"
+
+
 @pytest.fixture
 def surfaces(tmp_path):
     """A survey, and the folder of the surfaces of two bodies on it."""

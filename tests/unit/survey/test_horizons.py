@@ -89,6 +89,73 @@ def test_feet_of_a_volume_in_metres_are_named_in_the_header_or_by_the_user(tmp_p
         np.testing.assert_allclose(found.sample * 4, LINES[:, 4], rtol=1e-6)
 
 
+@pytest.mark.parametrize("separator", ["\t", ";", ","])
+@pytest.mark.parametrize("unit", [" (ft)", " [feet]", "(ftUS)", "_usft", " foot", "/ft"])
+def test_names_with_blanks_and_units_are_read_whatever_separates_them(tmp_path, separator, unit):
+    survey = surveyed(tmp_path, "depth")
+    names = separator.join(
+        ["Crossline number", "Inline number", f"Depth {unit}".replace(" _", "_")]
+    )
+    rows = text("crossline inline z", scale=1 / 0.3048).replace(" ", separator)
+    found = read_picks(written(tmp_path / "top.dat", f"{names}\n{rows}"), survey)
+    assert INLINES[found.inline].tolist() == LINES[:, 0].tolist()
+    np.testing.assert_allclose(found.sample * 4, LINES[:, 4], rtol=1e-6)
+
+
+@pytest.mark.parametrize("header", ["", "VERSION 1\nBEGIN HEADER\nX\nY\nZ\nEND HEADER\n"])
+@pytest.mark.parametrize(("unit", "known"), [("ftUS", True), ("ft", True), ("furlong", False)])
+def test_petrels_unit_counts_with_and_without_names(tmp_path, header, unit, known):
+    survey = surveyed(tmp_path, "depth")
+    content = f"# Unit in depth: {unit}\n{header}" + text("x y z", scale=1 / 0.3048)
+    path = written(tmp_path / "top.dat", content)
+    if known:
+        np.testing.assert_allclose(read_picks(path, survey).sample * 4, LINES[:, 4], rtol=1e-6)
+    else:
+        with pytest.raises(InputError, match=r"z in furlong, .* convert it, or set data\.labels"):
+            read_picks(path, survey)
+
+
+def test_of_time_and_depth_the_volumes_own_is_read(tmp_path, survey):
+    names = "inline crossline " + ("z twt" if survey.geometry.unit == "ms" else "z depth")
+    rows = "".join(f"{a:g} {b:g} {z / 2:g} {z:g}\n" for a, b, _, _, z in LINES)
+    found = read_picks(written(tmp_path / "top.dat", f"{names}\n{rows}"), survey)
+    np.testing.assert_allclose(found.sample * 4, LINES[:, 4])
+
+
+def test_kilometres_are_refused_where_nothing_names_them(tmp_path):
+    survey = surveyed(tmp_path, "depth")
+    path = written(tmp_path / "top.dat", text("inline crossline z", scale=0.001))
+    with pytest.raises(InputError, match=r"looks like km, .* data\.labels\.unit: m"):
+        read_picks(path, survey)
+
+
+@pytest.mark.parametrize("unit", ["m", "ft", "s"])
+def test_picks_above_the_datum_keep_their_sign(tmp_path, caplog, unit):
+    """In a volume from -100 to 96 m, of which -40 m is a place as it is."""
+    domain = "time" if unit == "s" else "depth"
+    survey = surveyed(tmp_path, domain)
+    samples = replace(survey.geometry.samples, first=-100.0)
+    survey = replace(survey, geometry=replace(survey.geometry, samples=samples))
+    factor = {"m": 1, "ft": 1 / 0.3048, "s": 0.001}[unit]
+    for sign, warned in ((-1, True), (1, False)):
+        caplog.clear()
+        names = f"inline crossline z_{unit}\n"
+        content = names + text("inline crossline z", scale=sign * factor)
+        found = read_picks(written(tmp_path / "top.dat", content), survey)
+        np.testing.assert_allclose(found.sample * 4 - 100, sign * LINES[:, 4], rtol=1e-5)
+        assert ("above 0" in caplog.text) is warned
+
+
+@pytest.mark.parametrize("null", [0, -999, -9999])
+def test_values_for_no_pick_are_refused_by_row(tmp_path, in_time, null):
+    sign = -1 if null else 1
+    deep = np.add(LINES, [0, 0, 0, 0, 100])
+    content = text("inline crossline z", deep, scale=sign)
+    path = written(tmp_path / "top.dat", content + f"100 300 {null}\n")
+    with pytest.raises(InputError, match=rf"(?s)write 1e30: .*row 51: z {null}"):
+        read_picks(path, in_time)
+
+
 BAD = [
     (text("inline crossline z") + "500 301 40\n", "row 51: inline 500, crossline 301"),
     (text("inline crossline z") + "105 301 40\n", "row 51: inline 105, crossline 301"),
@@ -133,6 +200,12 @@ def test_picks_that_do_not_fit_are_named_by_file_and_row(tmp_path, in_time, cont
     with pytest.raises(InputError, match=message) as refused:
         read_picks(written(tmp_path / "top.dat", content), in_time)
     assert "top.dat" in str(refused.value)
+
+
+def test_a_file_in_utf_16_is_text(tmp_path, in_time):
+    path = tmp_path / "top.dat"
+    path.write_text(text("inline crossline z"), encoding="utf-16")
+    assert len(read_picks(path, in_time).row) == len(LINES)
 
 
 @given(st.data())

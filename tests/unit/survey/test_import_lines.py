@@ -10,12 +10,16 @@ from saltseg.core.errors import InputError
 from saltseg.survey.grid import CROSSLINE, INLINE, Axis, Grid
 from saltseg.survey.import_lines import (
     cut_lines,
+    labels_from_mask,
     labels_from_masks,
     labels_from_segy,
     read_lines,
     refuse_other_geometry,
+    refuse_part_of_line,
 )
 from saltseg.survey.lines import UNLABELLED, Lines, save
+from saltseg.survey.scan import scan
+from support.segy_files import amplitudes, write_segy
 from support.stages import import_survey
 from support.surveys import folds_in, mask_png
 
@@ -248,6 +252,29 @@ def test_labels_of_another_geometry_are_refused_with_what_differs():
     message = str(refused.value)
     assert "inlines 101, 103, 105: the volume has only 100 to 110, step 2" in message
     assert "samples: the labels have 0 to 16, step 2, the volume 0 to 16, step 4" in message
+
+
+@pytest.mark.parametrize("falls", [False, True])
+def test_the_mask_of_a_2d_line_has_the_columns_of_its_file(tmp_path, falls):
+    line = Grid(Axis(1, 1, 1), Axis(300, 1, 8), Axis(0, 4, 5))
+    traces = np.arange(8)[None, :: -1 if falls else 1]
+    drawn = np.zeros((5, 8), bool)
+    drawn[2:, :3] = True
+    (tmp_path / "L1.png").write_bytes(mask_png(drawn))
+    ((plane, number, labels),) = labels_from_mask(tmp_path / "L1.png", line, traces)
+    assert (plane, number) == (INLINE, 1)
+    np.testing.assert_array_equal(labels[np.argsort(traces[0])], drawn.T)
+
+
+def test_labels_of_part_of_a_line_need_numbers(tmp_path):
+    files = {}
+    for name, count in (("line", 30), ("part", 20)):
+        fields = {(21, 4): np.arange(101, 101 + count)}
+        path = write_segy(tmp_path / f"{name}.sgy", amplitudes(count), 0, 0, fields=fields)
+        files[name] = scan(path)[0]
+    refuse_part_of_line("line.sgy", files["line"], files["line"])
+    with pytest.raises(InputError, match=r"part.sgy .*has 20 traces, its line 30, .*unlabelled"):
+        refuse_part_of_line("part.sgy", files["part"], files["line"])
 
 
 def test_labels_of_one_line_are_read_by_the_bytes_found_in_the_volume(tmp_path):

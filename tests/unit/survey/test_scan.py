@@ -159,6 +159,21 @@ def test_a_2d_line_is_numbered_by_trace(path, byte):
     assert "survey.inline_byte" in describe(geometry)
 
 
+@pytest.mark.parametrize(
+    ("inlines", "crosslines"),
+    [
+        (np.arange(30), np.arange(30)),  # both are CDP numbers
+        (np.arange(30) // 2, np.arange(30)),  # shot points and CDP numbers
+        (100 - np.arange(30), np.arange(30) // 3),  # an arbitrary line of a volume
+    ],
+)
+def test_a_line_across_a_grid_is_a_2d_line(path, inlines, crosslines):
+    geometry, traces, _ = scan(write_segy(path, amplitudes(30), inlines, crosslines))
+    assert geometry.two_d and geometry.inline_byte is None
+    np.testing.assert_array_equal(traces, np.arange(30)[None])
+    assert "both run along the file" in describe(geometry)
+
+
 def test_a_volume_without_line_numbers_is_no_2d_line(path):
     inlines, crosslines = grid_numbers(np.arange(6), np.arange(50))
     file = write_segy(
