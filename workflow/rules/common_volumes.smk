@@ -40,8 +40,6 @@ def require_plain_names(key, files):
     for path, labels in files.values():
         require_plain_path(f"{key}.source", path)
         require_plain_path(f"{key}.labels", labels)
-        if Path(path).name.startswith("-"):
-            sys.exit(f"{key}.source: {path}: its name looks like an option to programs; rename it")
 
 
 FURTHER_FILES = {name: further_files(name) for name in FURTHER}

@@ -93,9 +93,7 @@ def test_feet_of_a_volume_in_metres_are_named_in_the_header_or_by_the_user(tmp_p
 @pytest.mark.parametrize("unit", [" (ft)", " [feet]", "(ftUS)", "_usft", " foot", "/ft"])
 def test_names_with_blanks_and_units_are_read_whatever_separates_them(tmp_path, separator, unit):
     survey = surveyed(tmp_path, "depth")
-    names = separator.join(
-        ["Crossline number", "Inline number", f"Depth {unit}".replace(" _", "_")]
-    )
+    names = separator.join(["Crossline number", "Inline number", f"Depth{unit}"])
     rows = text("crossline inline z", scale=1 / 0.3048).replace(" ", separator)
     found = read_picks(written(tmp_path / "top.dat", f"{names}\n{rows}"), survey)
     assert INLINES[found.inline].tolist() == LINES[:, 0].tolist()

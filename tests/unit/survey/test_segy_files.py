@@ -3,7 +3,7 @@
 import pytest
 
 from saltseg.core.errors import InputError
-from saltseg.survey.segy_files import is_segy, refuse_mixture, segy_files
+from saltseg.survey.segy_files import is_segy, labelled_files, refuse_mixture, segy_files
 from support.segy_files import amplitudes, grid_numbers, write_segy
 
 
@@ -40,6 +40,21 @@ def test_files_that_do_not_go_together_are_refused(tmp_path, other, message):
     folder_of(tmp_path, "a.segy", other)
     with pytest.raises(InputError, match=message):
         refuse_mixture(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["-a.sgy"], r"-a\.sgy: a name that begins with a hyphen"),
+        (["a b.sgy", "a~b.sgy"], "differ in nothing but signs"),
+    ],
+)
+def test_names_that_make_no_folder_of_results_are_refused(tmp_path, names, message):
+    (tmp_path / "lines").mkdir()
+    (tmp_path / "labels").mkdir()
+    folder_of(tmp_path / "lines", *names)
+    with pytest.raises(InputError, match=rf"data\.source: .*{message}"):
+        labelled_files(tmp_path / "lines", tmp_path / "labels", "data")
 
 
 def test_a_file_that_is_segy_only_by_its_content_is_not_left_out(tmp_path):

@@ -241,3 +241,13 @@ def test_a_new_line_replaces_one_that_was_alone_in_its_fold(tmp_path):
     assert stage("split", "--settings", settings(folds=3), *files) == 0
     # Without 104, fold 1 has the first new line, and the other joins its neighbour.
     assert read_folds(tmp_path / "own/folds.h5", names)["fold"].tolist() == [0, 1, 2, 2]
+
+
+def test_a_line_that_all_members_learnt_from_cannot_be_held_out(run, tmp_path, capsys):
+    with writing(run / "data/folds.h5") as file:
+        file.put_table(pd.DataFrame({"id": list(IMAGES), "fold": 0}))
+    former = [run / f"data/{name}.h5" for name in ("train", "folds")]
+    files = ["--tiles", former[0], "--former", *former, "--folds", tmp_path / "folds.h5"]
+    assert stage("split", "--settings", settings(folds=2), *files) == 1
+    assert "learnt from a, so none that starts" in " ".join(capsys.readouterr().err.split())
+    assert stage("split", "--settings", settings(folds=2, scheme="full"), *files) == 0

@@ -102,6 +102,12 @@ def labelled_files(folder: Path | str, labels: object, key: str) -> dict[str, tu
             f"{key}.source: {' and '.join(alike)} differ in nothing but signs other than letters, "
             "digits, - and _; rename one"
         )
+    options = [path for name, path in lines.items() if name.startswith("-")]
+    if options:
+        raise InputError(
+            f"{key}.source: {options[0]}: a name that begins with a hyphen is an option to "
+            "programs; rename it"
+        )
     found: dict[str, tuple[Path, Path]] = {}
     for path in sorted(Path(labels).iterdir()):
         if is_hidden(path.name) or path.suffix.lower() not in (*SUFFIXES, ".png"):
