@@ -165,6 +165,7 @@ def test_a_2d_line_is_numbered_by_trace(path, byte):
         (np.arange(30), np.arange(30)),  # both are CDP numbers
         (np.arange(30) // 2, np.arange(30)),  # shot points and CDP numbers
         (100 - np.arange(30), np.arange(30) // 3),  # an arbitrary line of a volume
+        (np.arange(30) // 3, np.arange(30) // 2),  # the same, closer than its traces
     ],
 )
 def test_a_line_across_a_grid_is_a_2d_line(path, inlines, crosslines):

@@ -180,7 +180,9 @@ def _runs_across(file: Segy, blocks: list[list[np.ndarray]]) -> bool:
         return False
     headers = np.concatenate([file.read_headers(*block) for block in file.blocks()])
     numbers = [field(headers, byte, file.layout.endian).astype(np.int64) for byte in STANDARD]
-    return all(map(_runs, numbers)) and any(map(_is_monotonic, numbers))
+    # Traces of the same numbers are those of a gather, unless they have the same offset.
+    stacked = any(map(_is_monotonic, numbers)) or not np.ptp(field(headers, 37, file.layout.endian))
+    return stacked and all(map(_runs, numbers))
 
 
 def _runs(numbers: np.ndarray) -> bool:
