@@ -592,8 +592,8 @@ class InferenceSettings(Section):
     shards: int = key(
         1,
         "number of jobs to split prediction into; results do not depend on it",
-        reruns="predictions of test tiles or of the volume, and later stages; with self-training "
-        "also later members, with the same results",
+        reruns="test predictions and later stages; of a volume, its predictions; with "
+        "self-training also later members, with the same results",
         ge=1,
         le=10_000,
     )
