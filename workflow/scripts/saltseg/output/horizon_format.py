@@ -77,7 +77,10 @@ def _place(between: str, text: str, decimals: int) -> str:
 def _most(numbers: np.ndarray) -> int:
     """Return how many decimals some numbers need, up to ``MOST_DECIMALS``."""
     known = numbers[~np.isnan(numbers)]
-    return max((_decimals(f"{each:.{MOST_DECIMALS}f}".rstrip("0")) for each in known), default=0)
+    for decimals in range(MOST_DECIMALS):
+        if np.abs(known - known.round(decimals)).max(initial=0) < 0.5 * 10**-MOST_DECIMALS:
+            return decimals
+    return MOST_DECIMALS
 
 
 def _decimals(number: str) -> int:

@@ -35,7 +35,7 @@ UNIT_OF = {alias: unit for unit, aliases in UNITS.items() for alias in aliases.s
 BRACKETS = re.compile(r"[\s_]*[(\[]\s*([a-z][a-z\s_.-]*)[)\]]$", re.I)
 SUFFIX = re.compile(r"[\s_/]+([a-z]+(?:[\s_-](?:ft|feet|foot|us))?)$", re.I)
 # In the comments of Petrel.
-DEPTH_UNIT = re.compile(r"\W*unit in depth\s*:\s*(.+)", re.I)
+DEPTH_UNIT = re.compile(r"\W*unit in depth\s*:\s*(\w+)", re.I)
 DOWN = ("z", "time", "depth")
 NAMES = {
     "inline": "inline il iline inl ilno inlineno inlinenumber inline3d line",

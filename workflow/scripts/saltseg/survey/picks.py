@@ -30,9 +30,10 @@ FACTORS = {
     ("m", "ft"): 1 / 0.3048,
 }
 SECONDS = 100  # of a volume's last sample, of which picks in seconds or km are always less
-# What programs write for no pick, besides ``pick_tables.UNDEFINED``, if it is as far from picks.
+# Besides ``pick_tables.UNDEFINED``, what programs write for no pick: these are in doubt if so many
+# samples away from all other picks.
 NULLS = (0.0, -999.0, -9999.0)
-ALONE = 20  # samples
+ALONE = 20
 
 
 @dataclass(frozen=True)
@@ -241,6 +242,12 @@ def _is_deep(z: np.ndarray, geometry: Geometry) -> np.ndarray:
     return good
 
 
+def _fits(z: np.ndarray, geometry: Geometry) -> bool:
+    """Return whether z is within the volume, as it is or converted from a unit of its domain."""
+    factors = [factor for (_, own), factor in FACTORS.items() if own == geometry.unit]
+    return any(_within(z * factor, geometry.samples).mean() >= MOST for factor in factors)
+
+
 def _within(z: np.ndarray, samples: Axis) -> np.ndarray:
     half = samples.step / 2
     return (z >= samples.first - half) & (z <= samples.last + half)
@@ -309,8 +316,7 @@ def _samples(
     negative = _is_negative(table.path, z, survey.geometry)
     z = -z if negative else z
     named = table.units[of["z"]] if table.units else None
-    named = named or table.unit
-    unit = unit or named or _unit(table.path, z, survey.geometry)
+    unit = unit or named or table.unit or _unit(table.path, z, survey.geometry)
     if (unit, survey.geometry.unit) not in FACTORS:
         known = unit in {each for each, _ in FACTORS}
         remedy = "correct survey.domain or" if known else "convert it, or set"
@@ -340,10 +346,9 @@ def _is_negative(path: Path, z: np.ndarray, geometry: Geometry) -> bool:
     samples = geometry.samples
     if (z > 0).any() or not (z < 0).any() or samples.last <= 0:
         return False
-    factors = [factor for (_, own), factor in FACTORS.items() if own == geometry.unit]
-    if samples.first >= 0 or not any(_within(z * f, samples).mean() >= MOST for f in factors):
+    if samples.first >= 0 or not _fits(z, geometry):
         return True
-    if any(_within(-z * factor, samples).mean() >= MOST for factor in factors):
+    if _fits(-z, geometry):
         logging.warning(
             "%s: z is negative, and taken as above 0, where the volume begins (%s); if it is down "
             "from 0, write it without the sign", path, samples,

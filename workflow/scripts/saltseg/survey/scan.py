@@ -178,11 +178,15 @@ def _runs_across(file: Segy, blocks: list[list[np.ndarray]]) -> bool:
     """
     if file.layout.traces > LONGEST_LINE or not all(_runs(np.concatenate(each)) for each in blocks):
         return False
-    headers = np.concatenate([file.read_headers(*block) for block in file.blocks()])
+    headers = _all_headers(file)
     numbers = [field(headers, byte, file.layout.endian).astype(np.int64) for byte in STANDARD]
     # Traces of the same numbers are those of a gather, unless they have the same offset.
     stacked = any(map(_is_monotonic, numbers)) or not np.ptp(field(headers, 37, file.layout.endian))
     return stacked and all(map(_runs, numbers))
+
+
+def _all_headers(file: Segy) -> np.ndarray:
+    return np.concatenate([file.read_headers(*block) for block in file.blocks()])
 
 
 def _runs(numbers: np.ndarray) -> bool:
@@ -219,7 +223,7 @@ def _require_line(file: Segy, coordinates: tuple[int, int] | None) -> None:
     remedy = f"set {KEYS} to where they are"
     if layout.traces > LONGEST_LINE:
         raise InputError(f"{nothing}, {layout.traces} of them; {remedy}")
-    headers = np.concatenate([file.read_headers(*block) for block in file.blocks()])
+    headers = _all_headers(file)
 
     def values(byte: int) -> np.ndarray:
         return field(headers, byte, layout.endian).astype(np.int64)
